@@ -1,0 +1,32 @@
+# Every target sets up what it needs on a stock machine with Python 3.11+, make and git.
+.PHONY: help setup lint test bench clean
+.DEFAULT_GOAL := help
+
+UV := .tools/uv
+RUN := $(UV) run --frozen
+
+help:
+	@echo "make test   set up and run the tests (about 15 minutes on two cores)"
+	@echo "make lint   formatting, style and types"
+	@echo "make bench  measure, print every bar with its figure"
+	@echo "make clean  remove what these made inside this folder"
+
+$(UV): scripts/get-uv
+	@scripts/get-uv
+
+setup: $(UV)
+	@$(UV) sync --frozen --quiet
+
+lint: setup
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+
+test: setup
+	$(RUN) pytest
+
+bench: setup
+	$(RUN) python -m bench
+
+clean:
+	rm -rf .venv .tools .ratemill .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Ratemill: usage in by API, mediated and rated, every record accounted for."""

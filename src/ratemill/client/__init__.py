@@ -1,0 +1,1 @@
+"""The HTTP client: requests of 1,000, keys, retries."""

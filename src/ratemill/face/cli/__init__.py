@@ -1,0 +1,1 @@
+"""The commands of `ratemill`, one file a family."""

@@ -1,0 +1,1 @@
+"""What happened: history, trace, exceptions, reprocess, charges and the audit."""

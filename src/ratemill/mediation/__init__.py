@@ -1,0 +1,1 @@
+"""Raw rows and a data profile become usage records, skipped, duplicates' keys and refused rows; pure."""

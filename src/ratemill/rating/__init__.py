@@ -1,0 +1,1 @@
+"""Usage records and a price book become charges and rating exceptions; pure."""

@@ -1,0 +1,1 @@
+"""UserX items and subscription records: parse, validate, resolve; pure."""

@@ -1,0 +1,54 @@
+"""Every setting of the product, with its unit, its default and the reason for it.
+
+Read from the environment (``RATEMILL_…``) by the entry point and handed on; nothing below the entry point reads the
+environment itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The settings, named after what they bound, the unit and the limit last."""
+
+    model_config = SettingsConfigDict(env_prefix="RATEMILL_", frozen=True, extra="ignore")
+
+    home: Path = Field(default=Path(".ratemill"), description="Folder of the embedded database, its secrets and logs.")
+    database_url: str = Field(
+        default="", description="DSN of your own PostgreSQL; empty: the embedded one in the home."
+    )
+    url: str = Field(default="http://127.0.0.1:8080", description="Where `import` and `watch` send usage.")
+    token: str = Field(default="", description="The token that `import` and `watch` use.")
+
+    workers: int = Field(default=2, ge=1, description="Worker processes; workers x threads should be the cores.")
+    worker_threads: int = Field(default=1, ge=1, description="Threads of the table engine in each worker.")
+    worker_rows_max: int = Field(
+        default=20_000, ge=1_000, description="Records a worker takes through the stages at once."
+    )
+    poll_interval_s: float = Field(
+        default=0.05, gt=0, description="How often an idle worker looks for waiting submissions."
+    )
+    backlog_rows_max: int = Field(
+        default=20_000_000, ge=1, description="Waiting records over which a request gets 429."
+    )
+    request_rows_max: int = Field(default=1_000, ge=1, le=1_000, description="Records in one request.")
+    body_bytes_max: int = Field(default=16 * 1024 * 1024, ge=1, description="Bytes of one request body.")
+    field_chars_max: int = Field(default=64 * 1024, ge=1, description="Characters of one field of a row.")
+    idempotency_keep_h: int = Field(default=48, ge=24, description="Hours for which an Idempotency-Key is kept.")
+    raw_body_keep_days: int = Field(default=0, ge=0, description="Days for which raw bodies are kept; 0: for ever.")
+    session_token_s: int = Field(default=1_800, ge=60, description="Seconds for which a token from a login is valid.")
+
+    lock_timeout_s: int = Field(default=30, ge=1, description="Longest wait for a lock.")
+    statement_timeout_s: int = Field(default=120, ge=1, description="Longest statement of a worker or a command.")
+    idle_in_transaction_timeout_s: int = Field(default=120, ge=1, description="Longest pause inside a transaction.")
+    database_connections_max: int = Field(default=40, ge=5, description="Connections of the embedded server.")
+    shared_buffers_mb: int = Field(default=256, ge=16, description="Page cache of the embedded server.")
+    wal_size_max_mb: int = Field(default=4_096, ge=64, description="Write-ahead log between two checkpoints.")
+
+    log_json: bool = Field(default=False, description="Logs as JSON lines.")
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    die_at: str = Field(default="", description="For tests: the named point at which the process kills itself.")
