@@ -6,6 +6,8 @@ amounts are exact decimals; instants are UTC with microseconds. API processes ho
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from ratemill.errors import invariant
@@ -15,17 +17,24 @@ INSTANT = pl.Datetime("us", "UTC")
 QUANTITY = pl.Decimal(38, QUANTITY_PLACES_MAX)
 AMOUNT = pl.Decimal(38, AMOUNT_PLACES_MAX)
 
-RECORD: dict[str, type[pl.DataType] | pl.DataType] = {"submission_id": pl.Int64, "row_index": pl.Int32}
+Columns = Mapping[str, type[pl.DataType] | pl.DataType]
+
+
+def _schema(columns: Columns) -> pl.Schema:
+    return pl.Schema(columns)
+
+
+RECORD: Columns = {"submission_id": pl.Int64, "row_index": pl.Int32}
 
 # What mediation takes. `raw` is the element of `data` as text; where `is_object`, the element came as a JSON object on
 # one of the JSON routes and `raw` is its JSON text.
-RAW = pl.Schema(
+RAW = _schema(
     {**RECORD, "batch_id": pl.Int64, "accepted_at": INSTANT, "is_object": pl.Boolean, "raw": pl.String},
 )
 
 # A usage record. `quantity` is in the base unit of the usage class. `extension` is a compact JSON object of the targets
 # that have no column (characteristics, extension fields), null if there are none.
-USAGE = pl.Schema(
+USAGE = _schema(
     {
         **RECORD,
         "batch_id": pl.Int64,
@@ -45,13 +54,13 @@ USAGE = pl.Schema(
 )
 
 # A usage record's duplicate key: the UTC day of its usage and 128 stable bits of its key fields, as 32 hex digits.
-KEYS = pl.Schema({**RECORD, "usage_on": pl.Date, "key_hash": pl.String})
+KEYS = _schema({**RECORD, "usage_on": pl.Date, "key_hash": pl.String})
 
-SKIPPED = pl.Schema({**RECORD, "batch_id": pl.Int64})
+SKIPPED = _schema({**RECORD, "batch_id": pl.Int64})
 
 # A refused row. `reason_id`, `field` and `value` are of the first rule it breaks; `faults` is a JSON list of
 # {"reason": id, "field": …, "value": …} of every rule, the first included.
-REFUSED = pl.Schema(
+REFUSED = _schema(
     {
         **RECORD,
         "batch_id": pl.Int64,
@@ -65,7 +74,7 @@ REFUSED = pl.Schema(
 
 # What rating adds to a usage record. `quantity_rounded` is after the rounding rule, `quantity_charged` also after
 # buckets.
-CHARGES = pl.Schema(
+CHARGES = _schema(
     {
         **USAGE,
         "run": pl.Int16,
@@ -83,7 +92,7 @@ CHARGES = pl.Schema(
 )
 
 # A usage record that could not be rated; what was found before the rule it broke is filled, the rest is null.
-RATING_EXCEPTIONS = pl.Schema(
+RATING_EXCEPTIONS = _schema(
     {
         **USAGE,
         "reason_id": pl.Int16,
@@ -95,7 +104,7 @@ RATING_EXCEPTIONS = pl.Schema(
 )
 
 # Every service that may bear one of a table's identifiers, one row an effective span of an identifier.
-IDENTIFIERS = pl.Schema(
+IDENTIFIERS = _schema(
     {
         "usage_identifier": pl.String,
         "identifier_type": pl.String,
@@ -104,7 +113,7 @@ IDENTIFIERS = pl.Schema(
         "service_id": pl.Int64,
     },
 )
-SERVICES = pl.Schema(
+SERVICES = _schema(
     {
         "service_id": pl.Int64,
         "service": pl.String,
@@ -115,7 +124,7 @@ SERVICES = pl.Schema(
     },
 )
 # The accounts of those services and all their parents.
-ACCOUNTS = pl.Schema(
+ACCOUNTS = _schema(
     {
         "account_id": pl.Int64,
         "account": pl.String,
