@@ -421,6 +421,8 @@ suspects = Table(
     Column("first_row", Integer, nullable=False),
     Column("last_row", Integer, nullable=False),
     Column("attempts", SmallInteger, nullable=False, server_default="0"),
+    Column("sent_again", Boolean, nullable=False, server_default="false"),
+    Column("stage", Text),
     Column("error", Text),
     PrimaryKeyConstraint("submission_id", "first_row"),
 )

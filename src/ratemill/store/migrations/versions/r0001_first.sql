@@ -160,6 +160,8 @@ CREATE TABLE suspects (
 	first_row INTEGER NOT NULL,
 	last_row INTEGER NOT NULL,
 	attempts SMALLINT DEFAULT '0' NOT NULL,
+	sent_again BOOLEAN DEFAULT 'false' NOT NULL,
+	stage TEXT,
 	error TEXT,
 	CONSTRAINT suspects_pkey PRIMARY KEY (submission_id, first_row)
 );
