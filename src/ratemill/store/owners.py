@@ -11,3 +11,9 @@ def ensure(connection: Connection, name: str) -> int:
     if found is None:
         found = driver(connection).execute("select create_owner(%s)", (name,)).fetchone()
     return int(found[0]) if found else 0
+
+
+def find(connection: Connection, name: str) -> int | None:
+    """Return the number of the owner of that name, if there is one."""
+    found = driver(connection).execute("select owner_id from owners where name = %s", (name,)).fetchone()
+    return int(found[0]) if found else None

@@ -19,6 +19,7 @@ CREATE TABLE charges (
 	row_index INTEGER NOT NULL,
 	run SMALLINT NOT NULL,
 	entry SMALLINT NOT NULL,
+	reverses_entry SMALLINT,
 	owner_id INTEGER NOT NULL,
 	feed_id INTEGER NOT NULL,
 	batch_id BIGINT NOT NULL,
