@@ -58,7 +58,7 @@ class Mill:
 
     def __init__(self, database: Database, settings: Settings, owner: str, client: TestClient) -> None:
         self.database, self.settings, self.owner, self.client = database, settings, owner, client
-        self.token = create_token(database, owner, role="admin", name="tester")
+        self.token = create_token(database, owner_name=owner, role="admin", name="tester")
 
     def apply(self, document: str, folder: Path = Path()) -> None:
         """Apply a set-up document that must be without fault."""
