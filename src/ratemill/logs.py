@@ -29,5 +29,5 @@ def configure(*, as_json: bool, level: str = "INFO") -> None:
 
 def get(name: str) -> structlog.stdlib.BoundLogger:
     """Return the logger of a module."""
-    logger: structlog.stdlib.BoundLogger = structlog.get_logger(logger=name)
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger(module=name)
     return logger

@@ -47,6 +47,15 @@ class Settings(BaseSettings):
     idle_in_transaction_timeout_s: int = Field(default=120, ge=1, description="Longest pause inside a transaction.")
     database_connections_max: int = Field(default=40, ge=5, description="Connections of the embedded server.")
     shared_buffers_mb: int = Field(default=256, ge=16, description="Page cache of the embedded server.")
+    parallel_memory_mb: int = Field(
+        default=32, ge=0, description="Memory set aside for parallel queries of the embedded server; files beyond it."
+    )
+    checkpoint_interval_min: int = Field(
+        default=15,
+        ge=1,
+        le=1_440,
+        description="Minutes between two checkpoints of the embedded server when it is idle.",
+    )
     wal_size_max_mb: int = Field(default=4_096, ge=64, description="Write-ahead log between two checkpoints.")
 
     log_json: bool = Field(default=False, description="Logs as JSON lines.")
