@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from ratemill import logs
@@ -82,10 +82,7 @@ def apply_document(
     applied = Applied(owner=document.owner)
     try:
         with _transaction(database, dry_run=dry_run) as connection:
-            owner_id = owners.find(connection, document.owner)
-            if not dry_run:
-                owner_id = owner_id or owners.create(connection, document.owner)
-                owners.lock_price_book(connection, owner_id)
+            owner_id = _owner(connection, document.owner, dry_run=dry_run)
             _apply(document, World(connection, owner_id), faults, applied, dry_run=dry_run)
     except _Refused:
         applied.items.clear()
@@ -100,6 +97,14 @@ def _transaction(database: Database, *, dry_run: bool) -> Iterator[Connection]:
         if dry_run:
             owners.read_only_snapshot(connection)
         yield connection
+
+
+def _owner(connection: Connection, name: str, *, dry_run: bool) -> int | None:
+    if dry_run:
+        return owners.find(connection, name)
+    owner_id = owners.ensure(connection, name)
+    owners.lock_price_book(connection, owner_id)
+    return owner_id
 
 
 def _apply(document: Document, world: World, faults: Faults, applied: Applied, *, dry_run: bool) -> None:
@@ -209,4 +214,6 @@ def _fault_as_json(fault: Fault) -> dict[str, Any]:
 
 def _log_outcome(applied: Applied, *, created_by: str, dry_run: bool) -> None:
     counts = {action: applied.count(action) for action in (CREATED, UPDATED, UNCHANGED)}
-    _log.info("set-up applied", owner=applied.owner, by=created_by, dry_run=dry_run, errors=len(applied.errors), **counts)
+    _log.info(
+        "set-up applied", owner=applied.owner, by=created_by, dry_run=dry_run, errors=len(applied.errors), **counts
+    )

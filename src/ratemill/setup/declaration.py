@@ -163,7 +163,7 @@ class Entry:
 
     def line_of(self, member: str) -> int:
         """Return the line of a member, or of what is inside it, as far as it is known."""
-        first = member.split(".")[0].split("[")[0]
+        first = member.split(".", maxsplit=1)[0].split("[", maxsplit=1)[0]
         node = self.nodes.get(first)
         if node is not None and member != first:
             return line_within(node, member[len(first) :])

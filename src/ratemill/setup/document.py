@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -53,6 +53,15 @@ def _read_nodes(text: str) -> Node:
             raise error from None
 
 
+def _read_name(member: Member, node: Node, other_than: Collection[str] = ()) -> str:
+    if not isinstance(node, Scalar) or node.text is None:
+        raise Unfit("a name is expected")
+    name = str(read_value(member, node.text, node.written))
+    if name in other_than:
+        raise Unfit(f"'{name}' stands here twice")
+    return name
+
+
 class _Reader:
     def __init__(self, folder: Path | None, faults: Faults) -> None:
         self._folder = folder
@@ -92,9 +101,7 @@ class _Reader:
     def _owner(self, node: Node) -> str:
         member = Member("owner", "owner", chars_max=255)
         try:
-            if not isinstance(node, Scalar) or node.text is None:
-                raise Unfit("a name is expected")
-            return str(read_value(member, node.text, node.written))
+            return _read_name(member, node)
         except Unfit as error:
             self._faults.add(Code.VALUE, "owner", node.line, str(error))
             return DEFAULT_OWNER
@@ -153,12 +160,7 @@ class _Reader:
         names: list[str] = []
         for index, item in enumerate(node.items):
             try:
-                if not isinstance(item, Scalar) or item.text is None:
-                    raise Unfit("a name is expected")
-                name = read_value(member, item.text, item.written)
-                if name in names:
-                    raise Unfit(f"'{name}' stands here twice")
-                names.append(name)
+                names.append(_read_name(member, item, other_than=names))
             except Unfit as error:
                 entry.bad.add(member.column)
                 self._faults.add(Code.VALUE, entry.path(f"{member.name}[{index}]"), item.line, str(error))

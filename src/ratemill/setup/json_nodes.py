@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from json.decoder import scanstring
 
 from ratemill.setup.nodes import Items, Node, Pairs, Scalar, Unreadable, Written
 
 DEPTH_MAX = 100  # lists and mappings inside one another
+_STRINGS = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\r\n]*")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?(?![0-9A-Za-z_.+-])")
 _WORD = re.compile(r"(true|false|null)\b")
@@ -68,9 +68,10 @@ class _Reader:
 
     def _string(self, at: int) -> tuple[str, int]:
         try:
-            return scanstring(self.text, at + 1, True)  # noqa: FBT003 - the standard library's own signature
+            string, end = _STRINGS.raw_decode(self.text, at)
         except json.JSONDecodeError as error:
             raise self.unreadable(error.msg, error.pos) from error
+        return str(string), end
 
     def _object(self, at: int, depth: int) -> tuple[Node, int]:
         pairs = Pairs({}, {}, [], self.line(at))

@@ -37,7 +37,9 @@ class _Resolver:
         self._wanted: defaultdict[str, set[Any]] = defaultdict(set)
 
     def run(self) -> None:
-        self._keep(BASE_UNITS, setup_objects.read_rows(self._world.connection, "base_units", ("base_unit_id", "name"), None))
+        self._keep(
+            BASE_UNITS, setup_objects.read_rows(self._world.connection, "base_units", ("base_unit_id", "name"), None)
+        )
         self._collect_names()
         for each in OBJECTS:
             entries = self._document.entries.get(each.list_name, [])
@@ -107,11 +109,13 @@ class _Resolver:
 
     def _find_or_report(self, entry: Entry, member: Member, name: str, at: str = "") -> int | None:
         found = self._find(entry, member, name)
-        if found is None and member.column not in entry.bad or (found is None and at):
+        if (found is None and member.column not in entry.bad) or (found is None and at):
             entry.bad.add(member.column)
             if member.within not in entry.bad:
                 path = member.name + at
-                self._faults.add(Code.REFERENCE, entry.path(path), entry.line_of(path), self._missing(entry, member, name))
+                self._faults.add(
+                    Code.REFERENCE, entry.path(path), entry.line_of(path), self._missing(entry, member, name)
+                )
         return found
 
     def _find(self, entry: Entry, member: Member, name: str) -> int | None:

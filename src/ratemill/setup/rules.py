@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -29,6 +29,7 @@ ListRule = Callable[[list[Entry], World], Iterable[Finding]]
 
 PRODUCT_DIGITS_MAX = 37  # digits of a fixed part of a price over the common denominator of its rate
 BY_LOCATION = "GeoTree"
+EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 def positive(number: Decimal) -> str | None:
@@ -37,14 +38,14 @@ def positive(number: Decimal) -> str | None:
 
 
 def start_before_end(entry: Entry, _world: World) -> Findings:
-    """A span has a length."""
+    """Hold a span to a length."""
     start, end = entry.row["start_at"], entry.row["end_at"]
     if start is not None and end is not None and start >= end:
         yield "end", f"the end {write_instant(end)} is not after the start {write_instant(start)}"
 
 
 def unchanged_built_in(entry: Entry, _world: World) -> Findings:
-    """What the product brings along stays as it is."""
+    """Keep what the product brings along as it is."""
     if entry.stored is not None and entry.stored.get("built_in") and entry.changes:
         yield "", f"'{entry.row['name']}' is built in and cannot be changed"
 
@@ -67,7 +68,9 @@ def same_base_unit_as_class(column: str, target: str, member: str) -> EntryRule:
     def check(entry: Entry, world: World) -> Findings:
         usage_class = world.row("usageClasses", entry.row["usage_class_id"])
         if usage_class is not None:
-            yield from _same_base_unit(usage_class.get("base_unit_id"), world.row(target, entry.row[column]), member, world)
+            yield from _same_base_unit(
+                usage_class.get("base_unit_id"), world.row(target, entry.row[column]), member, world
+            )
 
     return check
 
@@ -80,7 +83,7 @@ def _same_base_unit(base_unit_id: int | None, other: Row | None, member: str, wo
 
 
 def rounding_fits(entry: Entry, world: World) -> Findings:
-    """Minimum and increment fit a quantity when they are told in base units."""
+    """Hold minimum and increment, told in base units, to the digits of a quantity."""
     unit = world.row("usageUnits", entry.row["usage_unit_id"])
     for name in ("minimum", "increment"):
         number = entry.row[name]
@@ -95,22 +98,25 @@ def rounding_fits(entry: Entry, world: World) -> Findings:
 
 
 def rater_with_rates(entry: Entry, world: World) -> Findings:
-    """A class that has rates at locations stays rated by location."""
+    """Keep a class that has rates at locations rated by location."""
     if entry.stored is None or "rater" not in entry.changes or entry.row["rater"] == BY_LOCATION:
         return
     rates = world.stored_rows("rates", ("location_id", "location_group_id"), "usage_class_id", [entry.identity])
     if any(rate["location_id"] or rate["location_group_id"] for rate in rates):
-        yield "usageRaterTypeName", f"'{entry.row['name']}' has rates at locations, so that its rater stays {BY_LOCATION}"
+        yield (
+            "usageRaterTypeName",
+            f"'{entry.row['name']}' has rates at locations, so that its rater stays {BY_LOCATION}",
+        )
 
 
 def one_place(entry: Entry, _world: World) -> Findings:
-    """A rate stands at a location or at a location group."""
+    """Hold a rate to a location or a location group, or neither."""
     if entry.row["location_id"] is not None and entry.row["location_group_id"] is not None:
         yield "geoTreeLocationGroupName", "a rate has a location or a location group, not both"
 
 
 def location_as_class_says(entry: Entry, world: World) -> Findings:
-    """Only the price of a class that is rated by location depends on the location."""
+    """Hold rates at locations to classes that are rated by location."""
     usage_class = world.row("usageClasses", entry.row["usage_class_id"])
     if usage_class is None or usage_class.get("rater") != "Class":
         return
@@ -120,7 +126,7 @@ def location_as_class_says(entry: Entry, world: World) -> Findings:
 
 
 def minimum_below_maximum(entry: Entry, _world: World) -> Findings:
-    """The least charge is not above the most."""
+    """Hold the least charge to no more than the most."""
     least, most = entry.row["minimum_charge"], entry.row["maximum_charge"]
     if least is not None and most is not None and least > most:
         yield "minimumCharge", f"the minimum charge {plain(least)} is more than the maximum charge {plain(most)}"
@@ -134,7 +140,7 @@ _FIXED = (
 
 
 def products_fit(entry: Entry, world: World) -> Findings:
-    """The largest product of a rate has at most 38 digits, told over the common denominator of its numbers."""
+    """Hold the largest product of a rate to 38 digits, told over the common denominator of its numbers."""
     row = entry.row
     unit = world.row("usageUnits", row["usage_unit_id"]) if row["calculation"] == "perUnit" else None
     per_digits = len(str(int(unit["multiplier"]))) if unit is not None and "multiplier" in unit else 1
@@ -154,15 +160,18 @@ def products_fit(entry: Entry, world: World) -> Findings:
 
 
 def pass_through_in_no_plan(entry: Entry, world: World) -> Findings:
-    """A group that passes money through stands in no plan: a usage record carries no money yet."""
+    """Keep a group that passes money through out of plans: a usage record carries no money yet."""
     if not entry.row["is_pass_through"] or "is_pass_through" not in entry.changes:
         return
     if world.stored_rows("rate_plan_groups", ("rate_plan_id",), "rate_group_id", [entry.identity]):
-        yield "isPassThrough", f"'{entry.row['name']}' stands in a rate plan, and usage records carry no money to pass through"
+        yield (
+            "isPassThrough",
+            f"'{entry.row['name']}' stands in a rate plan, and usage records carry no money to pass through",
+        )
 
 
 def plan_without_pass_through(entry: Entry, world: World) -> Findings:
-    """The same rule, seen from the plan."""
+    """Hold a plan to the same rule."""
     for index, group_id in enumerate(entry.row["rate_group_ids"]):
         group = world.row("usageRateGroups", group_id)
         if group is not None and group.get("is_pass_through"):
@@ -216,7 +225,11 @@ def unique_without_case(column: str, member: str) -> ListRule:
             others = [each for each in by_text.get((text or "").lower(), ()) if each != entry.identity]
             if text is not None and others and column in entry.changes:
                 other = rows[others[0]]
-                yield entry, member, f"the {entry.object.noun} '{other['name']}' has '{other[column]}', whatever the case"
+                yield (
+                    entry,
+                    member,
+                    f"the {entry.object.noun} '{other['name']}' has '{other[column]}', whatever the case",
+                )
 
     return check
 
@@ -225,7 +238,7 @@ Span = tuple[datetime | None, datetime | None, int, "Entry | None"]
 
 
 def no_tie(entries: list[Entry], world: World) -> Iterator[Finding]:
-    """Of one group, class and place, one rate holds at any instant."""
+    """Hold the rates of one group, class and place to one at any instant."""
     columns = ("rate_group_id", "usage_class_id", "location_id", "location_group_id")
     for entry, other in _overlapping(entries, world, columns):
         message = f"holds at the same time as {other} of the same group, class and place"
@@ -233,7 +246,7 @@ def no_tie(entries: list[Entry], world: World) -> Iterator[Finding]:
 
 
 def no_tie_through_groups(entries: list[Entry], world: World) -> Iterator[Finding]:
-    """Two location groups with a common location are one place there."""
+    """Hold rates of two location groups to the same, where they have a common location."""
     rows = world.rows["usageRates"]
     sheets = {(e.row["rate_group_id"], e.row["usage_class_id"]) for e in entries if e.row["location_group_id"]}
     found = _by_sheet(rows, sheets)
@@ -241,7 +254,7 @@ def no_tie_through_groups(entries: list[Entry], world: World) -> Iterator[Findin
 
 
 def groups_without_tie(entries: list[Entry], world: World) -> Iterator[Finding]:
-    """The same rule where the members of a location group change."""
+    """Hold a location group whose members change to the same."""
     changed = [e for e in entries if e.stored is not None and "location_ids" in e.changes]
     if not changed:
         return
@@ -273,14 +286,14 @@ def _ties_of_sheets(found: dict[tuple[int, int], list[Row]], entries: list[Entry
             entry = by_identity.get(other["identity"]) or by_identity.get(one["identity"])
             if entry is not None:
                 names = [world.name("geoTreeLocationGroups", row["location_group_id"]) for row in (one, other)]
-                message = f"the groups '{names[0]}' and '{names[1]}' have a common location, and a rate each at the same time"
+                message = (
+                    f"the groups '{names[0]}' and '{names[1]}' have a common location, and a rate each at the same time"
+                )
                 yield entry, "geoTreeLocationGroupName", message
 
 
 def _pairs_that_tie(rates: list[Row], world: World) -> Iterator[tuple[Row, Row]]:
-    members = {
-        row["location_group_id"]: set(_members(row["location_group_id"], world)) for row in rates
-    }
+    members = {row["location_group_id"]: set(_members(row["location_group_id"], world)) for row in rates}
     for index, one in enumerate(rates):
         for other in rates[index + 1 :]:
             groups = one["location_group_id"], other["location_group_id"]
@@ -302,7 +315,7 @@ def _before(start: datetime | None, end: datetime | None) -> bool:
 
 
 def no_overlap(entries: list[Entry], world: World) -> Iterator[Finding]:
-    """A text of one type belongs to one service at any instant."""
+    """Hold a text of one type to one service at any instant."""
     for entry, other in _overlapping(entries, world, ("usage_identifier", "identifier_type_id")):
         text = entry.row["usage_identifier"]
         yield entry, "udrUsageIdentifier", f"'{text}' belongs to a service already at that time: see {other}"
@@ -324,7 +337,7 @@ def _overlapping(entries: list[Entry], world: World, columns: tuple[str, ...]) -
 
 def _overlaps_of(rows: list[tuple[int, Row]], by_identity: dict[int, Entry]) -> Iterator[tuple[Entry, str]]:
     rows = [each for each in rows if _is_a_span(each[1])]
-    rows.sort(key=lambda each: (each[1]["start_at"] is not None, each[1]["start_at"] or datetime.min, -each[0]))
+    rows.sort(key=lambda each: (each[1]["start_at"] is not None, each[1]["start_at"] or EARLIEST, -each[0]))
     furthest = rows[0] if rows else None
     for each in rows[1:]:
         if furthest is not None and _before(each[1]["start_at"], furthest[1]["end_at"]):
@@ -381,23 +394,27 @@ def zone_of_named_account(entry: Entry, world: World) -> str:
 
 
 def account_with_service(entry: Entry, _world: World) -> Findings:
-    """A service is named together with its account."""
+    """Hold a document to naming a service together with its account."""
     if ("account_id" in entry.given) != ("service_id" in entry.given):
         member = "accountServiceName" if "account_id" in entry.given else "accountName"
         yield member, "is required: a service is named with its account"
 
 
 def currency_of_charged_account(entry: Entry, world: World) -> Findings:
-    """An account that was charged keeps its currency."""
-    changed = entry.stored is not None and "currency" in entry.changes
-    if changed and world.charged_accounts([entry.identity]):
-        yield "currencyName", f"'{entry.row['name']}' has charges, so that its currency stays {entry.stored['currency']}"
+    """Keep the currency of an account that was charged."""
+    if entry.stored is None or "currency" not in entry.changes:
+        return
+    if world.charged_accounts([entry.identity]):
+        message = f"'{entry.row['name']}' has charges, so that its currency stays {entry.stored['currency']}"
+        yield "currencyName", message
 
 
 def currency_without_group(entries: list[Entry], world: World) -> Iterator[Finding]:
     """Warn of a plan that has no group in the currency of the account: all its usage will be exceptions."""
     for entry in entries:
-        account = entry.row if entry.object.list_name == "accounts" else world.row("accounts", entry.row.get("account_id"))
+        account = (
+            entry.row if entry.object.list_name == "accounts" else world.row("accounts", entry.row.get("account_id"))
+        )
         plan = world.row("usageRatePlans", entry.row.get("rate_plan_id"))
         if account is None or plan is None:
             continue
@@ -414,4 +431,8 @@ def rate_everywhere(entries: list[Entry], world: World) -> Iterator[Finding]:
         usage_class = world.row("usageClasses", entry.row.get("usage_class_id"))
         placed = entry.row.get("location_id") or entry.row.get("location_group_id")
         if usage_class is not None and usage_class.get("rater") == BY_LOCATION and not placed:
-            yield entry, "geoTreeLocationName", "without a location it holds at every location that has no rate of its own"
+            yield (
+                entry,
+                "geoTreeLocationName",
+                "without a location it holds at every location that has no rate of its own",
+            )

@@ -35,7 +35,7 @@ def read_value(member: Member, text: str, written: Written) -> Any:  # noqa: ANN
 
 def _text(member: Member, text: str, written: Written) -> str:
     if written not in (Written.ANY, Written.STRING):
-        raise Unfit(f"{written.value} stands where a text belongs: write \"{text}\"")
+        raise Unfit(f'{written.value} stands where a text belongs: write "{text}"')
     if not text.strip():
         raise Unfit("must not be empty")
     if len(text) > member.chars_max:
@@ -103,7 +103,7 @@ def _quantity(member: Member, text: str, written: Written) -> Decimal:
 def _instant(_member: Member, text: str, written: Written) -> datetime | date:
     """Return an instant, or a bare date, whose midnight waits for a time zone."""
     if written not in (Written.ANY, Written.STRING):
-        raise Unfit(f"'{text}' is not a time: write \"2022-05-01T00:00:00Z\" or \"2022-05-01\"")
+        raise Unfit(f'\'{text}\' is not a time: write "2022-05-01T00:00:00Z" or "2022-05-01"')
     try:
         instant = read_instant(text)
         bare = len(text.strip()) == _DATE_CHARS and "T" not in text

@@ -79,5 +79,5 @@ def _write_links(each: SetupObject, entries: list[Entry], world: World, written:
         if links:
             link = member.link
             setup_objects.replace_links(
-                world.connection, link.table, link.parent, link.child, world.owner_id or 0, links
+                world.connection, link.table, link.parent, link.child, owner_id=world.owner_id or 0, links=links
             )

@@ -18,16 +18,19 @@ class Owner:
     rate_plan_id: int | None
 
 
-def find(connection: Connection, name: str) -> int | None:
-    """Return the owner of that name."""
-    row = driver(connection).execute("select owner_id from owners where name = %s", (name,)).fetchone()
-    return row[0] if row else None
-
-
-def create(connection: Connection, name: str) -> int:
-    """Return the owner of that name, made with its built-in objects if it is new."""
+def ensure(connection: Connection, name: str) -> int:
+    """Return the number of the owner of that name; made, with its built-in objects, at first mention."""
+    found = find(connection, name)
+    if found is not None:
+        return found
     row = driver(connection).execute("select create_owner(%s)", (name,)).fetchone()
     return int(row[0]) if row else 0
+
+
+def find(connection: Connection, name: str) -> int | None:
+    """Return the number of the owner of that name, if there is one."""
+    row = driver(connection).execute("select owner_id from owners where name = %s", (name,)).fetchone()
+    return int(row[0]) if row else None
 
 
 def read(connection: Connection, owner_id: int) -> Owner:

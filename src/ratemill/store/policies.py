@@ -66,7 +66,9 @@ BUILT_IN_OBJECTS: dict[str, tuple[dict[str, Any], ...]] = {
 def _built_in_inserts() -> str:
     lines = []
     for table, rows in BUILT_IN_OBJECTS.items():
-        values = (", ".join(f"'{each}'" if isinstance(each, str) else str(each) for each in row.values()) for row in rows)
+        values = (
+            ", ".join(f"'{each}'" if isinstance(each, str) else str(each) for each in row.values()) for row in rows
+        )
         tuples = ",\n        ".join(f"(id, {each}, true)" for each in values)
         lines.append(f"    insert into {table} (owner_id, {', '.join(rows[0])}, built_in) values\n        {tuples};")
     return "\n".join(lines)

@@ -108,7 +108,7 @@ def _guarded() -> Iterator[None]:
 
 
 def replace_links(
-    connection: Connection, table: str, parent: str, child: str, owner_id: int, links: Mapping[int, Sequence[int]]
+    connection: Connection, table: str, parent: str, child: str, *, owner_id: int, links: Mapping[int, Sequence[int]]
 ) -> None:
     """Write the children of each parent anew, in their order."""
     statement = sql.SQL("delete from {} where {} = any(%s)")

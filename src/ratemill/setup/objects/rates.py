@@ -49,7 +49,9 @@ OBJECT = SetupObject(
         Rule(("start_at", "end_at"), start_before_end),
         Rule(("location_id", "location_group_id"), one_place),
         Rule(("usage_class_id", "location_id", "location_group_id"), location_as_class_says),
-        Rule(("usage_class_id", "usage_unit_id"), same_base_unit_as_class("usage_unit_id", "usageUnits", "usageUnitName")),
+        Rule(
+            ("usage_class_id", "usage_unit_id"), same_base_unit_as_class("usage_unit_id", "usageUnits", "usageUnitName")
+        ),
         Rule(
             ("usage_class_id", "usage_rounding_id"),
             same_base_unit_as_class("usage_rounding_id", "usageRoundings", "usageRoundingName"),

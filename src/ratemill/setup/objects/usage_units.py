@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from ratemill.setup.declaration import Kind, Member, SetupObject, name_member, reference
 
 
 def check_multiplier(number: object) -> str | None:
-    """A unit holds a whole number of base units, at least one: prices are then exact in either."""
-    from decimal import Decimal
-
+    """Hold a unit to a whole number of base units, at least one: prices are then exact in either."""
     whole = isinstance(number, Decimal) and number > 0 and number == number.to_integral_value()
     return None if whole else "must be a whole number, at least 1"
 
