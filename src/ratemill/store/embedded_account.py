@@ -55,8 +55,12 @@ class Account:
         *,
         folder: Path = Path("/"),
         extra: Mapping[str, str] | None = None,
+        keep: Sequence[int] = (),
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run a program to its end as this account, in a session of its own and with a clean environment."""
+        """Run a program to its end as this account, in a session of its own and with a clean environment.
+
+        ``keep`` are open files that stay open in it: a lock that is held until it ends, also if this process is killed.
+        """
         return subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
@@ -65,6 +69,7 @@ class Account:
             cwd=folder,
             env={**ENVIRONMENT, **(extra or {})},
             umask=0o077,
+            pass_fds=keep,
             start_new_session=True,
             user=self.uid if self.is_other else None,
             group=self.gid if self.is_other else None,
@@ -138,8 +143,9 @@ def place_for(home: Path, account: Account) -> Path:
     store = _store()
     for name in names(digest(home)):
         with suppress(FileExistsError):
-            (store / name).mkdir(mode=0o755)
+            (store / name).mkdir()
             (store / name).chmod(0o755)  # ours: whatever the umask, the account must get through
+        if not (store / name / "data").exists():  # else of a home that was removed: never taken over
             break
     if not account.can_enter(store / name):
         raise UsageFault(f"The account {account.name} can reach neither {home} nor {store}.")
@@ -147,7 +153,7 @@ def place_for(home: Path, account: Account) -> Path:
 
 
 def names(stem: str) -> Sequence[str]:
-    """Return names to try in turn; a folder that is there already is never taken over."""
+    """Return names to try in turn."""
     return [stem, *(f"{stem}-{number}" for number in range(2, 1000))]
 
 
