@@ -618,10 +618,14 @@ def make_old(kept: embedded_data.Kept, old_bin: Path, account: embedded_account.
     assert made.returncode == 0, made.stderr
     password.unlink()
     socket = embedded_data.socket_folder(kept, account)
-    options = [f"--unix_socket_directories={socket}", "--listen_addresses="]
+    options = [
+        f"--unix_socket_directories={socket}",
+        "--listen_addresses=",
+        f"--cluster_name={embedded_process.cluster_name(kept.data)}",
+    ]
     postmaster = embedded_process.launch(account, old_bin, kept.data, options)
     server = embedded.Server(kept.home, kept.data, socket, embedded_data.PORT, kept.passwords)
-    until(server.socket_file.exists)
+    until(lambda: embedded._takes_connections(kept))
     embedded._bootstrap(server)
     with psycopg.connect(server.dsn(), autocommit=True) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 7 AS number")

@@ -119,7 +119,7 @@ def clear(data: Path) -> None:
 def _end_orphans(data: Path) -> None:
     """End the processes of a postmaster that was killed: while one lives, its shared memory keeps a new one out.
 
-    They are killed: what they were doing is lost with their postmaster, and the recovery to come counts on nothing else.
+    They are killed: what they were doing is lost with their postmaster, and recovery counts on nothing of it.
     """
     for pid in _orphans(data):
         with suppress(ProcessLookupError):
