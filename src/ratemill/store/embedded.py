@@ -26,7 +26,7 @@ from ratemill.store import embedded_account as accounts
 from ratemill.store import embedded_data as folders
 from ratemill.store import embedded_process as process
 from ratemill.store import embedded_upgrade
-from ratemill.store.embedded_account import Account
+from ratemill.store.embedded_account import Account, Programs
 from ratemill.store.embedded_data import ADMIN, PORT, ROLE, Kept
 from ratemill.store.embedded_process import Postmaster, Progress
 
@@ -102,7 +102,7 @@ def ensure(settings: Settings, *, progress: Progress = _say) -> Server:
             folders.settle(kept)
             account = accounts.owner_of(kept.data)
             programs = accounts.programs_for(account)
-            _refuse_other_major(kept.data, accounts.major_of(programs, account))
+            _refuse_other_major(kept.data, programs.major)
             server = _adopted(kept, progress) or _started(kept, account, programs, settings, progress)
             _bootstrap(server)
             return server
@@ -228,7 +228,7 @@ def _adopted(kept: Kept, progress: Progress) -> Server | None:
     return _answering(kept, postmaster, progress)
 
 
-def _started(kept: Kept, account: Account, programs: Path, settings: Settings, progress: Progress) -> Server:
+def _started(kept: Kept, account: Account, programs: Programs, settings: Settings, progress: Progress) -> Server:
     """Start a server and return it once it answers."""
     socket = folders.socket_folder(kept, account)
     for left in (f".s.PGSQL.{PORT}", f".s.PGSQL.{PORT}.lock"):

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ratemill.errors import Unavailable, UsageFault
-from ratemill.store.embedded_account import Account, choose, digest, names, place_for, programs_for
+from ratemill.store.embedded_account import Account, Programs, choose, digest, names, place_for, programs_for
 from ratemill.store.embedded_process import Progress, interrupt
 
 ADMIN = "ratemill_bootstrap"
@@ -101,7 +101,7 @@ def make(home: Path, lock: int, progress: Progress) -> Kept:
     return kept
 
 
-def init(kept: Kept, account: Account, programs: Path, lock: int, *, checksums: bool = True) -> None:
+def init(kept: Kept, account: Account, programs: Programs, lock: int, *, checksums: bool = True) -> None:
     """Make an empty data folder beside its place.
 
     initdb holds the home's lock: if this command is killed, the next one waits for initdb to end, then begins again.
@@ -113,7 +113,7 @@ def init(kept: Kept, account: Account, programs: Path, lock: int, *, checksums: 
     with _password_file(kept, account) as password_file:
         made = account.run(
             [
-                programs / "initdb",
+                programs.folder / "initdb",
                 f"--pgdata={kept.new_data}",
                 f"--username={ADMIN}",
                 f"--pwfile={password_file}",

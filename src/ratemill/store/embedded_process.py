@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from ratemill.errors import Unavailable
-from ratemill.store.embedded_account import Account, digest
+from ratemill.errors import Unavailable, UsageFault
+from ratemill.store.embedded_account import Account, Programs, digest
 
 # How often a state that will change is looked at, and how often a person hears that it has not.
 POLL_S = 0.05
@@ -56,13 +56,17 @@ def log_of(data: Path) -> Path:
     return data / "server.log"
 
 
-def launch(account: Account, programs: Path, data: Path, options: Sequence[str]) -> Postmaster:
+def launch(account: Account, programs: Programs, data: Path, options: Sequence[str]) -> Postmaster:
     """Start a server; it answers nobody yet."""
+    if not account.can_enter(data):
+        raise UsageFault(
+            f"The account {account.name}, which owns {data}, cannot reach it any more: open the way there."
+        )
     clear(data)
     log = log_of(data)
     if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
         log.replace(log.with_suffix(".old.log"))
-    said = account.run(["/bin/sh", "-c", _LAUNCH, log, programs / "postgres", "-D", data, *options])
+    said = account.run(["/bin/sh", "-c", _LAUNCH, log, programs.folder / "postgres", "-D", data, *options])
     if said.returncode or not said.stdout:
         raise Unavailable(f"The database server could not be started: {said.stderr.decode(errors='replace').strip()}")
     return Postmaster(int(said.stdout), str(data))

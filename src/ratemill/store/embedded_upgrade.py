@@ -13,7 +13,7 @@ from pathlib import Path
 from ratemill.errors import Unavailable, UsageFault
 from ratemill.store import embedded_data as folders
 from ratemill.store import embedded_process as process
-from ratemill.store.embedded_account import Account, major_of, owner_of, programs_for
+from ratemill.store.embedded_account import Account, Programs, owner_of, programs_for, programs_in
 from ratemill.store.embedded_data import Kept
 from ratemill.store.embedded_process import Progress
 
@@ -25,7 +25,7 @@ def upgrade(kept: Kept, old_bin: Path | None, lock: int, progress: Progress) -> 
     """Copy the data into the version of the programs at hand; return the folder in which the old ones stay."""
     account = owner_of(kept.data)
     programs = programs_for(account)
-    theirs, ours = folders.major_of_data(kept.data), major_of(programs, account)
+    theirs, ours = folders.major_of_data(kept.data), programs.major
     if theirs == ours:
         raise UsageFault(f"The data in {kept.data} are of PostgreSQL {ours} already.")
     old_programs = _old_programs(theirs, old_bin, account)
@@ -40,14 +40,15 @@ def upgrade(kept: Kept, old_bin: Path | None, lock: int, progress: Progress) -> 
     return old_data
 
 
-def _old_programs(major: str, given: Path | None, account: Account) -> Path:
-    """Return the folder with the programs of the old version, or say what is needed."""
+def _old_programs(major: str, given: Path | None, account: Account) -> Programs:
+    """Return the programs of the old version, or say what is needed."""
     places = (
         [given.absolute()] if given else [Path(f"/usr/lib/postgresql/{major}/bin"), Path(f"/usr/pgsql-{major}/bin")]
     )
     for place in places:
-        if major_of(place, account) == major:
-            return place
+        found = programs_in(place, account)
+        if found and found.major == major:
+            return found
     raise UsageFault(
         f"The upgrade needs the programs of PostgreSQL {major}: install them (on Debian the package "
         f"postgresql-{major}) and name their folder with `--old-bin DIR`. In {' and '.join(map(str, places))} there "
@@ -62,26 +63,26 @@ def _refuse_what_cannot_work(data: Path, old_data: Path) -> None:
         raise UsageFault(f"pg_upgrade cannot work on {data}: move the home to a path without quotes, $, ` and \\.")
 
 
-def _come_to_rest(data: Path, old_programs: Path, account: Account, progress: Progress) -> None:
+def _come_to_rest(data: Path, old_programs: Programs, account: Account, progress: Progress) -> None:
     """Stop a server, and recover data that a killed one left: pg_upgrade takes only what was shut down in order."""
     process.interrupt(data, progress)
     process.clear(data)
-    _run(account, [old_programs / "postgres", "--single", "-D", data, "postgres"])
+    _run(account, [old_programs.folder / "postgres", "--single", "-D", data, "postgres"])
 
 
-def _has_checksums(data: Path, old_programs: Path, account: Account) -> bool:
-    said = _run(account, [old_programs / "pg_controldata", data])
+def _has_checksums(data: Path, old_programs: Programs, account: Account) -> bool:
+    said = _run(account, [old_programs.folder / "pg_controldata", data])
     return re.search(r"page checksum version: +[1-9]", said) is not None
 
 
-def _copy(kept: Kept, old_programs: Path, programs: Path, account: Account) -> None:
+def _copy(kept: Kept, old_programs: Programs, programs: Programs, account: Account) -> None:
     socket = folders.socket_folder(kept, account)
     _run(
         account,
         [
-            programs / "pg_upgrade",
-            f"--old-bindir={old_programs}",
-            f"--new-bindir={programs}",
+            programs.folder / "pg_upgrade",
+            f"--old-bindir={old_programs.folder}",
+            f"--new-bindir={programs.folder}",
             f"--old-datadir={kept.data}",
             f"--new-datadir={kept.new_data}",
             f"--username={folders.ADMIN}",
