@@ -142,8 +142,7 @@ def check(table: pl.DataFrame, schema: pl.Schema, *, stage: str) -> pl.DataFrame
     missing = [name for name in schema if name not in table.columns]
     invariant(not missing, f"{stage} left out the columns {missing}")
     ordered = table.select(schema.names())
-    wrong = [
-        f"{name}: {ordered.schema[name]}, not {schema[name]}" for name in schema if ordered.schema[name] != schema[name]
-    ]
+    made = ordered.schema
+    wrong = [f"{name}: {made[name]}, not {schema[name]}" for name in schema if made[name] != schema[name]]
     invariant(not wrong, f"{stage} made columns of another type: {wrong}")
     return ordered

@@ -1,0 +1,64 @@
+"""Which rate a record is charged by: the plan's groups by priority, and in each the way up from the record's place."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from ratemill.rating.book import PriceBook
+from ratemill.rating.places import ANYWHERE, NOWHERE, nodes_of
+
+
+def place(usage: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
+    """Return ``usage`` with usage_class, number (null for a class not rated by location) and node.
+
+    The number is the terminating one, for reverse rating the originating one. ``node`` is ``NOWHERE`` for a number
+    without a place and ``ANYWHERE`` for a class that is not rated by location.
+    """
+    classed = usage.join(book.classes, on="usage_class_id", how="left", maintain_order="left")
+    reverse = pl.col("reverse_rating").fill_null(value=False)
+    number = pl.when(reverse).then("originating_identifier").otherwise("terminating_identifier").fill_null("")
+    numbered = classed.with_columns(number=pl.when("by_location").then(number))
+    if not numbered["by_location"].any():
+        return numbered.with_columns(node=pl.lit(ANYWHERE, dtype=pl.Int64))
+    nodes = nodes_of(numbered["number"], book.places)
+    return numbered.with_columns(node=pl.when(pl.col("number").is_null()).then(ANYWHERE).otherwise(nodes))
+
+
+def choose(placed: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
+    """Return for each row that has a rate: row, rate (its row in the book's terms), places (of its money).
+
+    Every row climbs on its own: at one rung it goes from its node to the next on the way up, then on to the next rung
+    and back to its node. Rows that found their rate leave, so a step costs what is still searching.
+    """
+    searching = _start(placed, book)
+    found = [searching.clear().select("row", "rung", rate=pl.lit(0, dtype=pl.Int64))]
+    while not searching.is_empty():
+        sheets = book.rungs["sheet"].gather(searching["rung"])
+        tried = searching.with_columns(rate=book.timeline.rates_at(sheets, searching["node"], searching["epoch"]))
+        found.append(tried.drop_nulls("rate").select("row", "rung", "rate"))
+        searching = _step(tried.filter(pl.col("rate").is_null()).drop("rate"), book)
+    chosen = pl.concat(found)
+    return chosen.select("row", "rate", places=book.rungs["places"].gather(chosen["rung"]))
+
+
+def _start(placed: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
+    """Return the rows that have a place and a rung to start from: row, rung, rung_end, node, home, epoch."""
+    located = placed.filter(pl.col("node") != NOWHERE)
+    rows = located.join(book.climbs, on=["ladder", "usage_class_id"])
+    return rows.select("row", "rung", "rung_end", "node", home="node", epoch=book.timeline.epochs_of(rows["usage_at"]))
+
+
+def _step(missed: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
+    """Go one node up, or from the top to the next rung; rows past their last rung have no rate and are left out."""
+    if missed.is_empty():
+        return missed
+    is_top = pl.col("above") == NOWHERE
+    return (
+        missed.with_columns(above=book.places.following.gather(missed["node"]))
+        .with_columns(
+            rung=pl.col("rung") + is_top.cast(pl.Int64),
+            node=pl.when(is_top).then("home").otherwise("above"),
+        )
+        .filter(pl.col("rung") < pl.col("rung_end"))
+        .drop("above")
+    )

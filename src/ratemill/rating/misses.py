@@ -1,0 +1,63 @@
+"""Why a record found no rate: the first rule that no group of its plan keeps."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from ratemill.rating.book import PriceBook
+from ratemill.rating.holders import first_broken, is_within
+from ratemill.rating.places import NOWHERE, chains
+
+
+def explain_misses(missed: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
+    """Return for each row of ``missed`` (placed rows without a rate): row, reason_id, value.
+
+    Here rows times groups are spread out: few records miss, and each must be told which rule it broke.
+    """
+    in_currency = missed.select("row", "ladder", "usage_class_id", "usage_at", "node").join(book.groups, on="ladder")
+    effective = in_currency.filter(is_within("usage_at", "start_at", "end_at"))
+    of_class = effective.join(book.sheets, on=["rate_group_id", "usage_class_id"])
+    of_place = of_class.join(chains(missed["node"], book.places), on="node").join(
+        book.stretches, left_on=["sheet", "above"], right_on=["sheet", "node"], how="semi"
+    )
+    judged = missed.with_columns(
+        has_group=_has(in_currency),
+        has_effective_group=_has(effective),
+        has_class=_has(of_class),
+        has_place_rate=_has(of_place),
+    )
+    return judged.with_columns(reason_id=_reason()).select("row", "reason_id", value=_value(book))
+
+
+def _has(rows: pl.DataFrame) -> pl.Expr:
+    return pl.col("row").is_in(rows["row"].unique().implode())
+
+
+def _reason() -> pl.Expr:
+    return first_broken(
+        (
+            (~pl.col("has_group"), "rate_group_not_found_in_currency"),
+            (~pl.col("has_effective_group"), "rate_group_not_effective_on_usage_date"),
+            (~pl.col("has_class"), "rate_not_found_for_usage_class"),
+            (pl.col("node") == NOWHERE, "location_not_found"),
+            (~pl.col("has_place_rate"), "rate_not_found_for_location"),
+            (pl.lit(value=True), "rate_not_effective_on_usage_date"),
+        )
+    )
+
+
+def _value(book: PriceBook) -> pl.Expr:
+    """Return what the message names: the currency, the class, the number or the location."""
+    class_name = pl.coalesce("usage_class", pl.col("usage_class_id").cast(pl.String))
+    location = book.places.names
+    node = pl.when(pl.col("node") != NOWHERE).then("node")
+    return (
+        pl.when(~pl.col("has_group"))
+        .then("currency")
+        .when(pl.col("has_effective_group") & ~pl.col("has_class"))
+        .then(class_name)
+        .when(pl.col("has_class") & (pl.col("node") == NOWHERE))
+        .then("number")
+        .when(pl.col("has_class") & ~pl.col("has_place_rate"))
+        .then(pl.lit(location).gather(node))
+    )

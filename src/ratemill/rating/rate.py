@@ -1,0 +1,115 @@
+"""Usage records and a price book become charges and rating exceptions.
+
+The order of the steps: identifier, service, plan, run, group, rate, rounding of the quantity, price, rounding of the
+money. Every record ends once for each run, as a charge or as an exception with the first rule that it breaks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from ratemill.columns import ACCOUNTS, CHARGES, IDENTIFIERS, RATING_EXCEPTIONS, SERVICES, USAGE, check
+from ratemill.errors import invariant
+from ratemill.rating.amounts import charge
+from ratemill.rating.book import PriceBook
+from ratemill.rating.choice import choose, place
+from ratemill.rating.holders import bearers_of, find_holders
+from ratemill.rating.misses import explain_misses
+from ratemill.reasons import RATING
+
+STAGE = "rating"
+RETAIL_RUN = 1  # the one run that a plan has today; further runs have roles and numbers of their own
+TOO_LARGE = RATING["quantity_is_too_large_to_rate"].id
+
+
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """Who may bear the identifiers of a table: ``columns.IDENTIFIERS``, ``SERVICES``, ``ACCOUNTS`` with all parents."""
+
+    identifiers: pl.DataFrame
+    services: pl.DataFrame
+    accounts: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """What became of a table of usage records: ``columns.CHARGES`` and ``columns.RATING_EXCEPTIONS``, in its order."""
+
+    charges: pl.DataFrame
+    exceptions: pl.DataFrame
+
+
+def rate(usage: pl.DataFrame, book: PriceBook, holders: Holders) -> Rated:
+    """Return the charge or the exception of each row of ``usage`` (``columns.USAGE``)."""
+    numbered = check(usage, USAGE, stage=STAGE).with_row_index("row")
+    found = _find(numbered, book, holders)
+    placed = _place(numbered, found, book)
+    chosen = choose(placed, book)
+    missed = explain_misses(placed.join(chosen, on="row", how="anti"), book)
+    priced = _price(numbered, chosen, book)
+    charges = _charges(numbered, found, placed, priced, book)
+    exceptions = _exceptions(numbered, found, missed, priced)
+    invariant(charges.height + exceptions.height == usage.height, "rating lost or doubled a record")
+    return Rated(charges, exceptions)
+
+
+def _find(numbered: pl.DataFrame, book: PriceBook, holders: Holders) -> pl.DataFrame:
+    identifiers = check(holders.identifiers, IDENTIFIERS, stage=STAGE)
+    services = check(holders.services, SERVICES, stage=STAGE)
+    accounts = check(holders.accounts, ACCOUNTS, stage=STAGE)
+    bearers = bearers_of(services, accounts, book.owner_rate_plan_id)
+    laddered = bearers.join(book.ladders, on=["rate_plan_id", "currency"], how="left")
+    return find_holders(numbered, identifiers, laddered)
+
+
+def _place(numbered: pl.DataFrame, found: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
+    """Return the rows whose holder was found, with ladder, class, number and node."""
+    of_usage = ("usage_class_id", "reverse_rating", "originating_identifier", "terminating_identifier")
+    held = found.select("row", "usage_at", "ladder", "currency", "reason_id").hstack(numbered.select(of_usage))
+    return place(held.filter(pl.col("reason_id").is_null()).drop("reason_id"), book)
+
+
+def _price(numbered: pl.DataFrame, chosen: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
+    """Return the rows that have a rate with quantity_rounded and amount: null where the quantity is too large."""
+    terms = book.terms[chosen["rate"]]
+    quantities = numbered["quantity"].gather(chosen["row"]).to_frame()
+    return charge(pl.concat([chosen, quantities, terms], how="horizontal"), book.rounding).select(
+        "row", "rate_group_id", "rate_id", "quantity_rounded", "amount"
+    )
+
+
+def _charges(
+    numbered: pl.DataFrame, found: pl.DataFrame, placed: pl.DataFrame, priced: pl.DataFrame, book: PriceBook
+) -> pl.DataFrame:
+    good = priced.drop_nulls("amount").sort("row")
+    holders = found.select("account_id", "service_id", "rate_plan_id", "currency")[good["row"]]
+    nodes = placed.select("row", "node").join(good.select("row"), on="row", how="semi", maintain_order="left")["node"]
+    columns = [
+        numbered[good["row"]],
+        holders,
+        good.drop("row"),
+        book.places.location_ids.gather(nodes).alias("location_id").to_frame(),
+    ]
+    charges = pl.concat(columns, how="horizontal").with_columns(
+        run=pl.lit(RETAIL_RUN, dtype=pl.Int16), quantity_charged="quantity_rounded"
+    )
+    return check(charges, CHARGES, stage=STAGE)
+
+
+def _exceptions(
+    numbered: pl.DataFrame, found: pl.DataFrame, missed: pl.DataFrame, priced: pl.DataFrame
+) -> pl.DataFrame:
+    lost = found.filter(pl.col("reason_id").is_not_null()).select("row", "reason_id", "value")
+    broken = pl.concat([lost, missed, _too_large(numbered, priced)]).sort("row")
+    holders = found.select("account_id", "service_id", "rate_plan_id")[broken["row"]]
+    columns = [numbered[broken["row"]], holders, broken.drop("row")]
+    return check(pl.concat(columns, how="horizontal"), RATING_EXCEPTIONS, stage=STAGE)
+
+
+def _too_large(numbered: pl.DataFrame, priced: pl.DataFrame) -> pl.DataFrame:
+    rows = priced.filter(pl.col("amount").is_null()).select("row")
+    digits = numbered["quantity"].gather(rows["row"]).cast(pl.String)
+    value = digits.str.strip_chars_end("0").str.strip_chars_end(".")
+    return rows.select("row", reason_id=pl.lit(TOO_LARGE, dtype=pl.Int16), value=value)

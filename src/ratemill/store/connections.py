@@ -1,0 +1,111 @@
+"""Connections: one pool a role, a transaction a block, and never as superuser.
+
+A login role of the user's database (or ``ratemill`` of the embedded one) connects and takes on one of the product's roles
+as its session default, so that even ``RESET ROLE`` leads nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError
+
+from ratemill.errors import Unavailable
+from ratemill.settings import Settings
+from ratemill.store.policies import FACE_ROLE, OWNER_ROLE, WORKER_ROLE
+
+__all__ = ["Connection", "Database"]
+
+_MS_PER_S = 1000
+
+
+class Database:
+    """The product's database under its roles; made once in a process and closed with it."""
+
+    def __init__(self, dsn: str, settings: Settings, *, connections_max: int = 10) -> None:
+        self.dsn = dsn
+        self._settings = settings
+        self._connections_max = connections_max
+        self._engines: dict[str, Engine] = {}
+
+    @contextmanager
+    def face(self, owner_id: int | None) -> Iterator[Connection]:
+        """Yield a connection in a transaction that sees the rows of one owner only; without one, none."""
+        with self._begin(FACE_ROLE) as connection:
+            cursor = driver(connection)
+            cursor.execute("select set_config('ratemill.owner_id', %s, true)", (str(owner_id or ""),))
+            yield connection
+
+    @contextmanager
+    def worker(self) -> Iterator[Connection]:
+        """Yield a connection in a transaction that sees and writes the rows of all owners."""
+        with self._begin(WORKER_ROLE) as connection:
+            yield connection
+
+    @contextmanager
+    def schema_owner(self) -> Iterator[Connection]:
+        """Yield a connection in a transaction that may change the schema."""
+        with self._begin(OWNER_ROLE) as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        for engine in self._engines.values():
+            engine.dispose()
+        self._engines.clear()
+
+    @contextmanager
+    def _begin(self, role: str) -> Iterator[Connection]:
+        try:
+            with self._engine(role).begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            if error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError):
+                raise Unavailable(f"the database does not answer: {error.orig}") from error
+            raise
+        except psycopg.OperationalError as error:
+            raise Unavailable(f"the database does not answer: {error}") from error
+
+    def _engine(self, role: str) -> Engine:
+        if role not in self._engines:
+            self._engines[role] = create_engine(
+                "postgresql+psycopg://",
+                creator=lambda: self._connect(role),
+                isolation_level="READ COMMITTED",
+                pool_size=self._connections_max,
+                max_overflow=0,
+                pool_pre_ping=True,
+            )
+        return self._engines[role]
+
+    def _connect(self, role: str) -> psycopg.Connection[Any]:
+        settings = self._settings
+        options = {
+            "role": role,
+            "timezone": "UTC",
+            "lock_timeout": settings.lock_timeout_s * _MS_PER_S,
+            "statement_timeout": settings.statement_timeout_s * _MS_PER_S,
+            "idle_in_transaction_session_timeout": settings.idle_in_transaction_timeout_s * _MS_PER_S,
+        }
+        return psycopg.connect(
+            self.dsn,
+            options=" ".join(f"-c {name}={value}" for name, value in options.items()),
+            application_name=f"ratemill {role}",
+        )
+
+
+def driver(connection: Connection) -> psycopg.Connection[Any]:
+    """Return the driver's connection below ``connection``, for COPY and the statements of the hot path."""
+    below: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
+    return below
+
+
+def clock(connection: Connection) -> datetime:
+    """Return the database's time: it alone decides waits, expiry and acceptance."""
+    now: datetime = connection.execute(text("select clock_timestamp()")).scalar_one()
+    return now

@@ -1,0 +1,1 @@
+"""The migrations, one a change of the schema, run by Alembic."""

@@ -1,0 +1,1 @@
+"""One file a migration; those that have been released never change."""

@@ -1,0 +1,101 @@
+"""Roles, row-level security, functions and built-in rows: what of the schema is no table.
+
+Three roles. ``ratemill_owner`` owns the schema and logs in nowhere. ``ratemill_worker`` writes the rows of all owners by
+COPY and therefore bypasses row-level security. ``ratemill_face`` serves requests: each of its transactions sets
+``ratemill.owner_id``, and without it sees no row.
+"""
+
+from __future__ import annotations
+
+from ratemill.store.schema import metadata
+
+OWNER_ROLE, WORKER_ROLE, FACE_ROLE = "ratemill_owner", "ratemill_worker", "ratemill_face"
+
+# The face never reads these: they have no owner, or the worker alone needs them.
+WORKER_ONLY = {"duplicate_keys", "suspects"}
+# Rows that belong to nobody and may be read by everybody.
+SHARED = {"base_units", "backlog", "workers"}
+
+ROLES = f"""
+do $$ begin
+    if not exists (select from pg_roles where rolname = '{OWNER_ROLE}') then
+        create role {OWNER_ROLE} nologin;
+    end if;
+    if not exists (select from pg_roles where rolname = '{WORKER_ROLE}') then
+        create role {WORKER_ROLE} nologin bypassrls;
+    end if;
+    if not exists (select from pg_roles where rolname = '{FACE_ROLE}') then
+        create role {FACE_ROLE} nologin;
+    end if;
+end $$;
+"""
+
+AUTHENTICATE = f"""
+create function authenticate(digest bytea) returns table (token_id bigint, owner_id integer, name text, role text)
+language sql stable security definer set search_path = public, pg_temp as $$
+    select token_id, owner_id, name, role from tokens
+    where secret_sha256 = digest and revoked_at is null and (expires_at is null or expires_at > clock_timestamp())
+$$;
+revoke all on function authenticate(bytea) from public;
+grant execute on function authenticate(bytea) to {FACE_ROLE}, {WORKER_ROLE};
+"""
+
+CREATE_OWNER = f"""
+create function create_owner(owner_name text) returns integer
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+    id integer;
+begin
+    insert into owners (name) values (owner_name) on conflict (name) do nothing returning owner_id into id;
+    if id is null then
+        select owner_id into id from owners where name = owner_name;
+        return id;
+    end if;
+    insert into price_books (owner_id) values (id);
+    insert into identifier_types (owner_id, name, built_in) values (id, 'Unknown', true);
+    insert into locations (owner_id, name, built_in) values (id, 'Everywhere', true);
+    insert into usage_units (owner_id, name, base_unit_id, multiplier, built_in) values
+        (id, 'Seconds', 1, 1, true), (id, 'Minutes', 1, 60, true), (id, 'Hours', 1, 3600, true),
+        (id, 'Bytes', 2, 1, true), (id, 'KB', 2, 1024, true), (id, 'MB', 2, 1048576, true),
+        (id, 'GB', 2, 1073741824, true), (id, 'Count', 3, 1, true);
+    return id;
+end $$;
+revoke all on function create_owner(text) from public;
+grant execute on function create_owner(text) to {WORKER_ROLE};
+"""
+
+BUILT_IN_ROWS = """
+insert into base_units (base_unit_id, name, description) values
+    (1, 'Time', 'Durations, in seconds'), (2, 'Data', 'Volumes, in bytes'), (3, 'Count', 'Numbers of things');
+insert into backlog (rows_waiting) values (0);
+"""
+
+
+def tables_with_owner() -> list[str]:
+    """Return the names of all tables whose rows belong to an owner."""
+    return sorted(table.name for table in metadata.tables.values() if "owner_id" in table.c)
+
+
+def grants() -> str:
+    """Return the grants of all tables, and the policy of each that has an owner."""
+    lines = [
+        f"grant usage on schema public to {WORKER_ROLE}, {FACE_ROLE};",
+        f"grant usage, select on all sequences in schema public to {WORKER_ROLE}, {FACE_ROLE};",
+        f"grant select, insert, update, delete on all tables in schema public to {WORKER_ROLE};",
+    ]
+    for name in sorted(metadata.tables):
+        if name in WORKER_ONLY:
+            continue
+        rights = "select" if name in SHARED else "select, insert, update, delete"
+        lines.append(f"grant {rights} on {name} to {FACE_ROLE};")
+    owner = "nullif(current_setting('ratemill.owner_id', true), '')::integer"
+    for name in tables_with_owner():
+        lines.append(f"alter table {name} enable row level security;")
+        lines.append(f"create policy owner_only on {name} to {FACE_ROLE} using (owner_id = {owner});")
+    return "\n".join(lines)
+
+
+def beyond_tables() -> str:
+    """Return the statements that come after the tables: storage, functions, grants, policies, built-in rows."""
+    storage = "alter table submission_bodies alter column body set storage external;"
+    return f"{storage}\n{AUTHENTICATE}\n{CREATE_OWNER}\n{grants()}\n{BUILT_IN_ROWS}"
