@@ -30,6 +30,8 @@ from ratemill.store.embedded_account import Account, Programs
 from ratemill.store.embedded_data import ADMIN, PORT, ROLE, Kept
 from ratemill.store.embedded_process import Postmaster, Progress
 
+__all__ = ["ADMIN", "DATABASE", "PORT", "ROLE", "Server", "Status", "ensure", "status", "stop", "upgrade"]
+
 DATABASE = "ratemill"
 
 _log = logs.get(__name__)

@@ -10,6 +10,7 @@ that right.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -141,7 +142,8 @@ def _orphans(data: Path) -> list[int]:
 
 def _owner(pid: int) -> int | None:
     with suppress(OSError):
-        return (Path("/proc") / str(pid)).stat().st_uid
+        found = re.search(r"^Uid:\t\d+\t(\d+)", (Path("/proc") / str(pid) / "status").read_text(), re.MULTILINE)
+        return int(found[1]) if found else None
     return None
 
 
