@@ -67,13 +67,10 @@ def removed_after(home: Path) -> Iterator[None]:
     if not home.is_dir():
         return
     data = embedded.status(settings_of(home)).data
-    if data is None or not data.exists():
-        return
-    embedded.stop(settings_of(home), progress=silent)
-    left = [entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit() and str(data) in command_of(entry)]
-    assert left == []
-    if embedded_account.ROOT_STORE in data.parents:
-        shutil.rmtree(data.parent)
+    if data is not None and data.exists():
+        embedded.remove(settings_of(home), progress=silent)
+        assert not data.exists()
+        assert [pid for pid in Path("/proc").iterdir() if pid.name.isdigit() and str(data) in command_of(pid)] == []
 
 
 def command_of(process: Path) -> str:
@@ -176,6 +173,17 @@ def test_what_was_committed_is_there_after_a_stop(home: Path):
         connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
     embedded.stop(settings_of(home), progress=silent)
     assert ask(ensured(home), "SELECT number FROM kept") == 7
+
+
+def test_a_removed_database_leaves_no_trace_and_the_next_one_is_empty(home: Path):
+    data = ensured(home).data
+    with psycopg.connect(ensured(home).dsn(), autocommit=True) as connection:
+        connection.execute("CREATE TABLE gone AS SELECT 7 AS number")
+    assert embedded.remove(settings_of(home), progress=silent) is True
+    assert embedded.remove(settings_of(home), progress=silent) is False
+    assert not data.exists()
+    assert {path.name for path in home.iterdir()} == {"database.lock"}
+    assert ask(ensured(home), "SELECT to_regclass('gone')") is None
 
 
 def test_status_and_stop_of_a_home_without_a_database_make_nothing(home: Path):
@@ -360,7 +368,7 @@ def test_a_home_on_a_long_path_has_its_socket_on_a_short_one(place: Path):
         assert len(os.fsencode(server.socket_file)) <= 107
         assert stat.S_IMODE(server.socket.stat().st_mode) == 0o700
         ensured(home)
-    server.socket.rmdir()
+    assert not server.socket.exists()
 
 
 def test_a_socket_folder_that_somebody_made_before_is_not_used(place: Path):
@@ -373,8 +381,8 @@ def test_a_socket_folder_that_somebody_made_before_is_not_used(place: Path):
         server = ensured(home)
         assert server.socket == Path(f"{trap}-2")
     assert stat.S_IMODE(trap.stat().st_mode) == 0o777
+    assert not server.socket.exists()
     trap.rmdir()
-    server.socket.rmdir()
 
 
 @pytest.mark.parametrize("name", ['it\'s, an "odd" home $HOME', "größe ü", "a\\b `date`"])
@@ -385,7 +393,7 @@ def test_a_home_may_have_any_name(place: Path, name: str):
         assert ask(server, "SELECT 1") == 1
         ensured(home)
     with suppress(OSError):
-        server.socket.rmdir()
+        assert not server.socket.exists()
 
 
 def test_a_home_that_is_moved_takes_its_database_along(home: Path, place: Path):

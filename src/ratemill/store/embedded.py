@@ -30,7 +30,7 @@ from ratemill.store.embedded_account import Account, Programs
 from ratemill.store.embedded_data import ADMIN, PORT, ROLE, Kept
 from ratemill.store.embedded_process import Postmaster, Progress
 
-__all__ = ["ADMIN", "DATABASE", "PORT", "ROLE", "Server", "Status", "ensure", "status", "stop", "upgrade"]
+__all__ = ["ADMIN", "DATABASE", "PORT", "ROLE", "Server", "Status", "ensure", "remove", "status", "stop", "upgrade"]
 
 DATABASE = "ratemill"
 
@@ -118,6 +118,18 @@ def stop(settings: Settings, *, progress: Progress = _say) -> bool:
             return False
         with _locked(home, progress):
             return process.interrupt(kept.data, progress)
+
+
+def remove(settings: Settings, *, progress: Progress = _say) -> bool:
+    """Stop the server of a home and remove its data and what the home remembers of it; true if there was anything."""
+    with _home(settings) as home:
+        kept = folders.read(home)
+        if kept is None:
+            return False
+        with _locked(home, progress):
+            process.interrupt(kept.data, progress)
+            folders.remove(kept)
+            return True
 
 
 def status(settings: Settings) -> Status:

@@ -14,10 +14,20 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 from ratemill.errors import Unavailable, UsageFault
-from ratemill.store.embedded_account import Account, Programs, choose, digest, names, place_for, programs_for
+from ratemill.store.embedded_account import (
+    Account,
+    Programs,
+    account_of,
+    choose,
+    digest,
+    names,
+    place_for,
+    programs_for,
+)
 from ratemill.store.embedded_process import Progress, interrupt
 
 ADMIN = "ratemill_bootstrap"
@@ -154,6 +164,20 @@ def settle(kept: Kept) -> None:
     kept.new_data.rename(kept.data)
 
 
+def remove(kept: Kept) -> None:
+    """Remove what was made for a home, wherever it lies; the home itself stays, and so does its lock."""
+    if kept.data.exists():
+        account = account_of(kept.data.stat().st_uid)
+        for folder in takewhile(Path.exists, _socket_folders(kept, account)):
+            if account.owns_alone(folder):
+                shutil.rmtree(folder)
+        shutil.rmtree(kept.data)
+    kept_file(kept.home).unlink()
+    if kept.data.parent != kept.home.resolve():
+        with suppress(OSError):  # whatever else somebody put there is theirs
+            kept.data.parent.rmdir()
+
+
 def major_of_data(data: Path) -> str:
     """Return the major version of PostgreSQL that a data folder is of, empty if it is none."""
     with suppress(FileNotFoundError):
@@ -167,15 +191,20 @@ def socket_folder(kept: Kept, account: Account) -> Path:
     It is beside the data if that path is short and plain, else in a folder open to all, where a folder of its name that
     somebody else made before is left alone and the next name is taken.
     """
-    near = kept.data.with_name("socket")
-    candidates = [near] if _fits_a_socket(near) else []
-    stem = f"ratemill-{account.uid}-{digest(kept.home)}"
-    for folder in [*candidates, *(SHORT_FOLDER / name for name in names(stem))]:
+    for folder in _socket_folders(kept, account):
         with suppress(FileExistsError):
             account.make_folder(folder)
         if account.owns_alone(folder):
             return folder
     raise UsageFault(f"Every name for a folder of the database's socket in {SHORT_FOLDER} is taken by others.")
+
+
+def _socket_folders(kept: Kept, account: Account) -> Iterator[Path]:
+    near = kept.data.with_name("socket")
+    if _fits_a_socket(near):
+        yield near
+    for name in names(f"ratemill-{account.uid}-{digest(kept.home)}"):
+        yield SHORT_FOLDER / name
 
 
 def _fits_a_socket(folder: Path) -> bool:
