@@ -95,6 +95,27 @@ def home(place: Path) -> Iterator[Path]:
         yield home
 
 
+@pytest.fixture(scope="module")
+def made() -> Iterator[Path]:
+    """Make one home for all tests that leave it whole, for making a database is most of the work."""
+    folder = Path(tempfile.mkdtemp(prefix="ratemill-test-"))
+    folder.chmod(0o755)
+    with removed_after(folder / "home"):
+        yield folder / "home"
+    shutil.rmtree(folder)
+
+
+@contextmanager
+def altered(file: Path, text: str) -> Iterator[None]:
+    """Give a file another text for a while."""
+    before = file.read_text()
+    file.write_text(text)
+    try:
+        yield
+    finally:
+        file.write_text(before)
+
+
 def run(home: Path, **more: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", COMMAND, str(home)],
@@ -143,36 +164,36 @@ def as_account(name: str, action: Callable[[], Any]) -> Any:
 # --- start, adopt, stop ----------------------------------------------------------------------------------------------
 
 
-def test_a_fresh_home_gets_a_server_that_answers_the_ordinary_role(home: Path):
-    server = ensured(home)
+def test_a_fresh_home_gets_a_server_that_answers_the_ordinary_role(made: Path):
+    server = ensured(made)
     assert ask(server, "SELECT current_user, current_database()") == ("ratemill", "ratemill")
     assert ask(server, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") is False
     assert ask(server, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user", admin=True) is True
 
 
-def test_the_database_is_utf_8_by_the_builtin_provider_with_checksums(home: Path):
-    server = ensured(home)
+def test_the_database_is_utf_8_by_the_builtin_provider_with_checksums(made: Path):
+    server = ensured(made)
     how = "SELECT pg_encoding_to_char(encoding), datlocprovider, datlocale FROM pg_database WHERE datname = 'ratemill'"
     assert ask(server, how) == ("UTF8", "b", "C.UTF-8")
     assert ask(server, "SHOW data_checksums") == "on"
 
 
-def test_a_second_ensure_adopts_and_stop_stops_once(home: Path):
-    ensured(home)
-    first = embedded.status(settings_of(home))
-    ensured(home)
-    assert embedded.status(settings_of(home)) == first
+def test_a_second_ensure_adopts_and_stop_stops_once(made: Path):
+    ensured(made)
+    first = embedded.status(settings_of(made))
+    ensured(made)
+    assert embedded.status(settings_of(made)) == first
     assert first.running
-    assert embedded.stop(settings_of(home), progress=silent) is True
-    assert embedded.stop(settings_of(home), progress=silent) is False
-    assert not embedded.status(settings_of(home)).running
+    assert embedded.stop(settings_of(made), progress=silent) is True
+    assert embedded.stop(settings_of(made), progress=silent) is False
+    assert not embedded.status(settings_of(made)).running
 
 
-def test_what_was_committed_is_there_after_a_stop(home: Path):
-    with psycopg.connect(ensured(home).dsn(), autocommit=True) as connection:
+def test_what_was_committed_is_there_after_a_stop(made: Path):
+    with psycopg.connect(ensured(made).dsn(), autocommit=True) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
-    embedded.stop(settings_of(home), progress=silent)
-    assert ask(ensured(home), "SELECT number FROM kept") == 7
+    embedded.stop(settings_of(made), progress=silent)
+    assert ask(ensured(made), "SELECT number FROM kept") == 7
 
 
 def test_a_removed_database_leaves_no_trace_and_the_next_one_is_empty(home: Path):
@@ -211,15 +232,15 @@ def test_locale_time_zone_and_postgresql_variables_of_the_caller_do_not_matter(h
     assert ask(server, "SELECT upper('ä') || to_char(timestamptz '2026-01-01 00:00Z', 'TMMonth')") == "ÄJanuary"
 
 
-def test_nobody_is_trusted_and_no_network_is_listened_on(home: Path):
-    server = ensured(home)
+def test_nobody_is_trusted_and_no_network_is_listened_on(made: Path):
+    server = ensured(made)
     rules = [line.split() for line in (server.data / "pg_hba.conf").read_text().splitlines()]
     assert {rule[-1] for rule in rules if rule and not rule[0].startswith("#")} == {"scram-sha-256"}
     assert ask(server, "SHOW listen_addresses") == ""
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(host=str(server.socket), port=server.port, user="ratemill", dbname="ratemill", password="guess")
     assert stat.S_IMODE(server.socket.stat().st_mode) == 0o700
-    assert stat.S_IMODE((home / "database.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE((made / "database.json").stat().st_mode) == 0o600
 
 
 def test_two_commands_at_once_get_one_server(home: Path):
@@ -242,10 +263,10 @@ def test_the_server_outlives_a_killed_starter_and_is_adopted(home: Path):
     assert os.getsid(pid) != os.getsid(0)
 
 
-def test_a_server_whose_socket_is_gone_is_started_again(home: Path):
-    server = ensured(home)
+def test_a_server_whose_socket_is_gone_is_started_again(made: Path):
+    server = ensured(made)
     server.socket_file.unlink()
-    assert ask(ensured(home), "SELECT 1") == 1
+    assert ask(ensured(made), "SELECT 1") == 1
 
 
 # --- what a killed server or command leaves ---------------------------------------------------------------------------
@@ -259,24 +280,24 @@ def kill(home: Path) -> int:
     return pid
 
 
-def test_a_pid_file_that_names_another_process_of_the_account_is_stale(home: Path):
-    data = ensured(home).data
+def test_a_pid_file_that_names_another_process_of_the_account_is_stale(made: Path):
+    data = ensured(made).data
     account = embedded_account.owner_of(data)
-    pid = kill(home)
+    pid = kill(made)
     with sleeper(account) as other:
         lines = (data / "postmaster.pid").read_text()
         (data / "postmaster.pid").write_text(lines.replace(str(pid), str(other), 1))
-        assert ask(ensured(home), "SELECT 1") == 1
+        assert ask(ensured(made), "SELECT 1") == 1
 
 
-def test_a_socket_lock_that_names_another_process_of_the_account_is_stale(home: Path):
-    server = ensured(home)
+def test_a_socket_lock_that_names_another_process_of_the_account_is_stale(made: Path):
+    server = ensured(made)
     account = embedded_account.owner_of(server.data)
-    kill(home)
+    kill(made)
     with sleeper(account) as other:
         lock = Path(f"{server.socket_file}.lock")
         lock.write_text(f"{other}\n" + lock.read_text().partition("\n")[2])
-        assert ask(ensured(home), "SELECT 1") == 1
+        assert ask(ensured(made), "SELECT 1") == 1
 
 
 @contextmanager
@@ -287,13 +308,13 @@ def sleeper(account: embedded_account.Account) -> Iterator[int]:
         other.kill()
 
 
-def test_processes_that_outlive_their_postmaster_do_not_keep_the_next_one_out(home: Path):
-    server = ensured(home)
+def test_processes_that_outlive_their_postmaster_do_not_keep_the_next_one_out(made: Path):
+    server = ensured(made)
     with psycopg.connect(server.dsn(), autocommit=True) as connection:
         backend = connection.info.backend_pid
         os.kill(backend, signal.SIGSTOP)  # it cannot even notice that its postmaster died
-        kill(home)
-        assert ask(ensured(home), "SELECT 1") == 1
+        kill(made)
+        assert ask(ensured(made), "SELECT 1") == 1
         until(lambda: not command_of(Path(f"/proc/{backend}")))
 
 
@@ -305,20 +326,22 @@ def test_a_command_killed_while_it_makes_the_database_is_followed_by_one_that_ma
     assert ask(ensured(home), "SELECT 1") == 1
 
 
-def test_a_data_folder_that_was_made_and_not_moved_yet_is_taken(home: Path):
-    data = ensured(home).data
-    embedded.stop(settings_of(home), progress=silent)
+def test_a_data_folder_that_was_made_and_not_moved_yet_is_taken(made: Path):
+    data = ensured(made).data
+    embedded.stop(settings_of(made), progress=silent)
     data.rename(data.with_name("data.new"))
-    assert ask(ensured(home), "SELECT 1") == 1
+    assert ask(ensured(made), "SELECT 1") == 1
 
 
-def test_a_server_that_cannot_start_is_told_with_the_end_of_its_log(home: Path):
-    data = ensured(home).data
-    embedded.stop(settings_of(home), progress=silent)
-    with (data / "postgresql.conf").open("a") as file:
-        file.write("no_such_setting = 1\n")
-    with pytest.raises(Unavailable, match="no_such_setting"):
-        ensured(home)
+def test_a_server_that_cannot_start_is_told_with_the_end_of_its_log(made: Path):
+    data = ensured(made).data
+    embedded.stop(settings_of(made), progress=silent)
+    with (
+        altered(data / "postgresql.conf", "no_such_setting = 1\n"),
+        pytest.raises(Unavailable, match="no_such_setting"),
+    ):
+        ensured(made)
+    assert ask(ensured(made), "SELECT 1") == 1
 
 
 BATCH_ROWS = 200_000
@@ -575,30 +598,28 @@ def test_a_parallel_hash_join_needs_no_shared_memory_of_the_container(home: Path
     assert row[0] == 100_000
 
 
-def test_what_was_answered_stays(home: Path):
-    server = ensured(home)
+def test_what_was_answered_stays(made: Path):
+    server = ensured(made)
     for name in ("fsync", "synchronous_commit", "full_page_writes"):
         assert ask(server, f"SHOW {name}") == "on"
 
 
 @pytest.mark.parametrize(("version", "remedy"), [("17", "ratemill db upgrade"), ("99", "install a newer")])
-def test_data_of_another_major_version_are_refused_with_the_remedy(home: Path, version: str, remedy: str):
-    data = ensured(home).data
-    embedded.stop(settings_of(home), progress=silent)
-    (data / "PG_VERSION").write_text(f"{version}\n")
-    with pytest.raises(UsageFault, match=remedy) as told:
-        ensured(home)
+def test_data_of_another_major_version_are_refused_with_the_remedy(made: Path, version: str, remedy: str):
+    data = ensured(made).data
+    embedded.stop(settings_of(made), progress=silent)
+    with altered(data / "PG_VERSION", f"{version}\n"), pytest.raises(UsageFault, match=remedy) as told:
+        ensured(made)
     assert version in str(told.value)
 
 
-def test_an_upgrade_without_the_old_programs_says_what_it_needs(home: Path, place: Path):
-    data = ensured(home).data
-    embedded.stop(settings_of(home), progress=silent)
+def test_an_upgrade_without_the_old_programs_says_what_it_needs(made: Path, place: Path):
+    data = ensured(made).data
+    embedded.stop(settings_of(made), progress=silent)
     with pytest.raises(UsageFault, match="already"):
-        embedded.upgrade(settings_of(home), progress=silent)
-    (data / "PG_VERSION").write_text("9\n")
-    with pytest.raises(UsageFault, match="--old-bin"):
-        embedded.upgrade(settings_of(home), old_bin=place, progress=silent)
+        embedded.upgrade(settings_of(made), progress=silent)
+    with altered(data / "PG_VERSION", "9\n"), pytest.raises(UsageFault, match="--old-bin"):
+        embedded.upgrade(settings_of(made), old_bin=place, progress=silent)
 
 
 OLD = [path for path in sorted(Path("/usr/lib/postgresql").glob("1[4-7]/bin")) if (path / "initdb").exists()]
