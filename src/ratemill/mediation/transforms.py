@@ -24,7 +24,8 @@ from ratemill.mediation.declared import (
     Transform,
     Trim,
 )
-from ratemill.mediation.working import Faults, absent_if_empty, field_column
+from ratemill.mediation.patterns import engine_format
+from ratemill.mediation.working import Faults, absent_if_empty, field_column, lost
 
 _TIME_OF_DAY = r"^\s*([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]{1,9})?)?\s*(?:([aApP])\.?[mM]\.?)?\s*$"
 _DATE, _TIME = "value_must_be_a_date", "value_must_be_a_time"
@@ -93,12 +94,13 @@ def _step(rows: pl.DataFrame, column: str, step: Transform, profile: Profile) ->
 
 
 def _read(texts: pl.Series, read: pl.Series, reason: str) -> _Text:
-    return _Text(read.fill_null(texts), {reason: read.is_null() & texts.is_not_null()})
+    unread = lost(texts, read)
+    return _Text(read, {}) if unread is None else _Text(read.fill_null(texts), {reason: unread})
 
 
 def _dates(texts: pl.Series, form: str, zone: str) -> pl.Series:
     """Read dates of a format; the engine takes second 60 for the next minute, which no date here may be."""
-    read = texts.str.to_datetime(form, time_unit="us", strict=False)
+    read = texts.str.to_datetime(engine_format(form), time_unit="us", strict=False)
     read = pl.select(pl.when(~pl.lit(texts).str.contains(":60", literal=True)).then(read)).to_series()
     column = pl.col(read.name)
     instants = in_utc(column, zone) if read.dtype == LOCAL else column.dt.convert_time_zone("UTC")

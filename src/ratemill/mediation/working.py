@@ -39,13 +39,16 @@ class Faults:
         self,
         reason: str,
         rows: pl.DataFrame,
-        broken: pl.Series,
+        broken: pl.Series | None,
         *,
         field: str | None = None,
         value: pl.Series | pl.Expr | str | None = None,
     ) -> None:
-        """Note that the ``rows`` where ``broken`` is true break the rule; ``value`` is what they had there."""
-        if not broken.any():
+        """Note that the ``rows`` where ``broken`` is true break the rule; ``value`` is what they had there.
+
+        No ``broken`` at all says that none does.
+        """
+        if broken is None or not broken.any():
             return
         shown = pl.lit(value, pl.String) if value is None or isinstance(value, str) else value
         guilty = rows.select(AT, value=shown).filter(broken)
@@ -80,3 +83,10 @@ def target_column(name: str) -> str:
 def absent_if_empty(columns: pl.Expr) -> pl.Expr:
     """Return the texts with empty ones null: an empty text is an absent one."""
     return pl.when(columns != "").then(columns)
+
+
+def lost(before: pl.Series, after: pl.Series) -> pl.Series | None:
+    """Return where a step left nothing of a text; none if nowhere, which the counts of nulls tell at once."""
+    if before.null_count() == after.null_count():
+        return None
+    return after.is_null() & before.is_not_null()
