@@ -12,7 +12,19 @@ from ratemill.mediation.mediate import Mediated, mediate
 from ratemill.mediation.profile import Profile, read_profile
 from ratemill.reasons import BY_ID
 
-GUIDE_NAMES = ["DateTime", "UdrIdentifierTypeName", "OriginatingIdentifier", "TerminatingIdentifier", "UdrUsageIdentifier", "Value", "Inbound", "ReverseRating", "UsageClassName", "UsageClassTypeName", "UniquenessIdentifier"]
+GUIDE_NAMES = [
+    "DateTime",
+    "UdrIdentifierTypeName",
+    "OriginatingIdentifier",
+    "TerminatingIdentifier",
+    "UdrUsageIdentifier",
+    "Value",
+    "Inbound",
+    "ReverseRating",
+    "UsageClassName",
+    "UsageClassTypeName",
+    "UniquenessIdentifier",
+]
 GUIDE_ROW = (
     "2022-05-01T01:01:00.01,Unknown,4038675309,4038675345,648-688-4180,94,False,False,data_class,Data_1,"
     "2022-05-01T01:01:00.01"

@@ -1,5 +1,6 @@
 """Formulas: exact to the one rounding at the end, and no row stops another."""
 
+import re
 from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
 
@@ -88,9 +89,8 @@ def test_results(formula: str, found: str | None):
     ],
 )
 def test_what_is_no_formula_says_why(formula: str, message: str):
-    with pytest.raises(FormulaFault, match=".*") as caught:
+    with pytest.raises(FormulaFault, match=re.escape(message)):
         parse_formula(formula, field_named)
-    assert message in str(caught.value)
 
 
 def exact(tree: Tree, operands: dict[str, Decimal]) -> Fraction:

@@ -89,7 +89,9 @@ def assert_same(one: Mediated, other: Mediated) -> None:
 
 
 PROFILES = {
-    "csv": guide(headerRow=True, filter={"search": [{"name": "UsageClassTypeName", "operator": "notEq", "value": "x"}]}),
+    "csv": guide(
+        headerRow=True, filter={"search": [{"name": "UsageClassTypeName", "operator": "notEq", "value": "x"}]}
+    ),
     "window": guide(duplicateWindowDays=30, timeZone="Europe/Berlin"),
     "json": guide(format="json", unknownKeys="refuse"),
     "formula": guide(mappings=[{"target": "value", "formula": "Value / Inbound"}]),

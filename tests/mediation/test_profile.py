@@ -12,8 +12,16 @@ FULL = """
 name: Full
 format: columnar
 fields:
-  - {name: DateTime, start: 1, length: 10, required: true, transforms: [{type: date, format: "%d.%m.%Y", timeZone: Asia/Tokyo}]}
-  - {name: Id, start: "11", length: "5", default: "0123", transforms: [{type: trim}, {type: case, to: upper}, {type: time}]}
+  - name: DateTime
+    start: 1
+    length: 10
+    required: true
+    transforms: [{type: date, format: "%d.%m.%Y", timeZone: Asia/Tokyo}]
+  - name: Id
+    start: "11"
+    length: "5"
+    default: "0123"
+    transforms: [{type: trim}, {type: case, to: upper}, {type: time}]
   - name: Value
     start: 16
     length: 5
@@ -102,19 +110,31 @@ EQ = {"operator": "eq", "value": "1"}
         ({"mappings": [{"target": "a"}]}, ["mappings[0]: a mapping has exactly one of source, literal"]),
         (
             {"mappings": [{"target": "a", "literal": "x"}, {"target": "a", "source": "Nope"}]},
-            ["mappings[1].target: another mapping fills 'a'", "mappings[1].source: 'Nope' is not a field of the profile"],
+            [
+                "mappings[1].target: another mapping fills 'a'",
+                "mappings[1].source: 'Nope' is not a field of the profile",
+            ],
         ),
         ({"mappings": [{"target": "v", "formula": "Value *"}]}, ["mappings[0].formula: the formula ends too early"]),
         ({"mappings": [{"target": "v", "map": {"source": "Value"}}]}, ["mappings[0].map.values: a map has at least"]),
         ({"mappings": [{"target": "v", "combine": {}}]}, ["mappings[0].combine.sources: combine takes at least"]),
-        ({"mappings": [{"target": "v", "match": {"source": "Value"}}]}, ["mappings[0].match.list: a value is", "mappings[0].match.member: a value is"]),
+        (
+            {"mappings": [{"target": "v", "match": {"source": "Value"}}]},
+            ["mappings[0].match.list: a value is", "mappings[0].match.member: a value is"],
+        ),
         ({"filter": {"search": []}}, ["filter.search: a condition compares at least one field"]),
         ({"filter": {"condition": "xor", "search": [{"name": "Value", **EQ}]}}, ["filter.condition: 'xor' is none of"]),
         ({"filter": {"search": [{"name": "Nope", **EQ}]}}, ["filter.search[0].name: 'Nope' is not a field"]),
-        ({"filter": {"search": [{"name": "Value", "operator": "like", "value": "x"}]}}, ["filter.search[0].operator: 'like'"]),
-        ({"filter": {"search": [{"name": "Value", "operator": "eq"}]}}, ["filter.search[0].value: a value is required"]),
+        (
+            {"filter": {"search": [{"name": "Value", "operator": "like", "value": "x"}]}},
+            ["filter.search[0].operator: 'like'"],
+        ),
+        (
+            {"filter": {"search": [{"name": "Value", "operator": "eq"}]}},
+            ["filter.search[0].value: a value is required"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_every_fault_is_named(members: dict[str, Any], faults: list[str]):
     told = found(BASE | members)
     assert len(told) >= len(faults)
