@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratemill.mediation.dates import read_dates
@@ -117,6 +117,7 @@ def first_of(year: int) -> datetime:
         ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia"]
     ),
 )
+@settings(deadline=None)
 def test_local_times_agree_with_the_standard_library(local: datetime, zone: str):
     expected = local.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
     assert read_dates(pl.Series([local.isoformat()]), zone)[0] == expected
@@ -126,5 +127,6 @@ OFFSETS = [UTC, timezone(timedelta(hours=9)), timezone(-timedelta(hours=3, minut
 
 
 @given(st.datetimes(first_of(2), first_of(9999), timezones=st.sampled_from(OFFSETS)), st.sampled_from("T "))
+@settings(deadline=None)
 def test_written_instants_come_back(written: datetime, separator: str):
     assert read_dates(pl.Series([written.isoformat(separator)]), "Asia/Tokyo")[0] == written

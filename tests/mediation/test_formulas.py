@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.mediation.tables import ends, faults, mediated, short
 
@@ -126,6 +126,7 @@ formulas = st.recursive(
 
 
 @given(formulas, st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=5))
+@settings(deadline=None)
 def test_results_are_those_of_fractions(formula: str, rows: list[tuple[Decimal, Decimal, Decimal]]):
     tree = parse_formula(formula, field_named)
     columns = {name: pl.Series([row[at] for row in rows], dtype=QUANTITY) for at, name in enumerate("abc")}

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.mediation.tables import CLASSES, ends, fate, faults, guide, mediated, raw, short
 
@@ -137,6 +137,7 @@ def test_texts_and_objects_may_stand_in_one_table():
 
 
 @given(st.dictionaries(st.sampled_from("abcde"), st.text(st.characters(exclude_categories=["Cs"])), max_size=5))
+@settings(deadline=None)
 def test_what_is_kept_reads_back(members: dict[str, str]):
     base = {"udrUsageIdentifier": "x", "value": "1", "date": "2022-05-01", "usageClassName": "voice"}
     result = mediated([json.dumps(base | members)], short(), objects=True)

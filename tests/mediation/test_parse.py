@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.mediation.tables import CLASSES, GUIDE_ROW, ends, fate, faults, guide, guide_row, mediated, raw, short
 
@@ -123,6 +123,7 @@ csv_texts = st.one_of(texts, st.text(',"\n\r ab', max_size=6))
 
 
 @given(st.lists(st.lists(csv_texts, min_size=3, max_size=3), min_size=1, max_size=20))
+@settings(deadline=None)
 def test_rows_that_the_csv_module_writes_come_back(rows: list[list[str]]):
     profile = short({"name": "x"}, {"name": "y"}, {"name": "z"})
     written = []

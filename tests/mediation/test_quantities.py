@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratemill.mediation.quantities import Quantities, plain_text, read_quantities
@@ -99,6 +99,7 @@ number_texts = st.from_regex(r"\A[+-]?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20}
 
 
 @given(st.lists(number_texts, min_size=1, max_size=30))
+@settings(deadline=None)
 def test_numbers_agree_with_the_ground(texts: list[str]):
     read: Quantities = read_quantities(pl.Series(texts))
     for text, value in zip(texts, read.value.to_list(), strict=True):
@@ -108,6 +109,7 @@ def test_numbers_agree_with_the_ground(texts: list[str]):
 
 
 @given(st.decimals(-(10**15) + 1, 10**15 - 1, places=12))
+@settings(deadline=None)
 def test_a_number_is_written_in_one_way(number: Decimal):
     read = read_quantities(pl.Series([format(number, "f")])).value
     text = read.to_frame("q").select(plain_text(pl.col("q"))).item()

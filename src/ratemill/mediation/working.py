@@ -50,10 +50,13 @@ class Faults:
         """
         if broken is None or not broken.any():
             return
-        shown = pl.lit(value, pl.String) if value is None or isinstance(value, str) else value
-        guilty = rows.select(AT, value=shown).filter(broken)
+        guilty = rows.filter(broken)
+        if isinstance(value, pl.Series):
+            shown: pl.Series | pl.Expr = value.filter(broken)
+        else:
+            shown = value if isinstance(value, pl.Expr) else pl.lit(value, pl.String)
         self.found.append(
-            guilty.select(
+            guilty.select(AT, value=shown).select(
                 pl.col(AT),
                 reason_id=pl.lit(IMPORT[reason].id, pl.Int16),
                 place=pl.lit(len(self.found), pl.Int32),
