@@ -89,6 +89,12 @@ def test_a_field_has_a_limit():
     assert faults(result) == [("field_must_not_be_too_long", "UniquenessIdentifier", "40")]
 
 
+def test_the_limit_is_the_products_and_not_that_of_the_csv_module():
+    row = guide_row(UniquenessIdentifier='"' + "x," * 100_000 + '"')
+    assert fate(row, guide(), limits=Limits(field_chars_max=200_000)) == "usage"
+    assert fate(row, guide()) == "field_must_not_be_too_long"
+
+
 COLUMNAR = {
     "name": "wide",
     "format": "columnar",

@@ -82,6 +82,8 @@ def test_a_date_without_a_zone_is_of_the_profiles():
         ("31/02/2022", {"type": "date", "format": "%d/%m/%Y"}, "value_must_be_a_date"),
         ("2022-01-01 00:00:60", {"type": "date", "format": "%Y-%m-%d %H:%M:%S"}, "value_must_be_a_date"),
         ("1/2/2022x", {"type": "date", "format": "%d/%m/%Y"}, "value_must_be_a_date"),
+        ("8210266876799", {"type": "date", "format": "%s", "timeZone": "America/New_York"}, "value_must_be_a_date"),
+        ("99999999999999999999", {"type": "date", "format": "%s"}, "value_must_be_a_date"),
         ("24:00", {"type": "time"}, "value_must_be_a_time"),
         ("13:00 pm", {"type": "time"}, "value_must_be_a_time"),
         ("0:00 am", {"type": "time"}, "value_must_be_a_time"),

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import polars as pl
 
-from ratemill.columns import INSTANT
-
 LOCAL = pl.Datetime("us")
 _CLOCK = "[0-2][0-9]:[0-5][0-9]"
 # The form that most senders use; what it leaves open (months, hours over 23) the engine's strict reading settles.
@@ -23,7 +21,7 @@ _ISO = (
 _FRACTION_AT = len("2022-05-01T01:01:00.")
 _SHORTFALL = pl.Series([10 ** (6 - digits) for digits in range(7)])  # what so many digits lack to be microseconds
 _SECONDS = "%Y-%m-%dT%H:%M:%S"
-_FIRST, _LAST = pl.datetime(1, 1, 1, time_zone="UTC"), pl.datetime(9999, 12, 31, 23, 59, 59, 999_999, time_zone="UTC")
+_YEARS = (1, 9999)
 
 
 def read_dates(texts: pl.Series, zone: str) -> pl.Series:
@@ -59,7 +57,7 @@ def _any_iso(zone: str) -> pl.Expr:
     minutes = offset.str.slice(1, 2).cast(pl.Int64) * 60 + offset.str.slice(3, 2).replace("", "0").cast(pl.Int64)
     ahead = pl.when(offset.str.starts_with("-")).then(-minutes).otherwise(minutes)
     zoned = (local - pl.duration(minutes=ahead)).dt.replace_time_zone("UTC")
-    return _bounded(pl.when(offset.is_null()).then(in_utc(local, zone)).otherwise(zoned))
+    return bounded(pl.when(offset.is_null()).then(in_utc(local, zone)).otherwise(zoned))
 
 
 def _local(seconds: pl.Expr, micros: pl.Expr) -> pl.Expr:
@@ -76,9 +74,9 @@ def in_utc(local: pl.Expr, zone: str) -> pl.Expr:
     return shown.fill_null(before.dt.convert_time_zone("UTC") + day)
 
 
-def _bounded(instants: pl.Expr) -> pl.Expr:
-    """Return the instants, null where the year is not within 1 to 9999: no other part could hold them."""
-    return pl.when(instants.is_between(_FIRST, _LAST)).then(instants).cast(INSTANT)
+def bounded(instants: pl.Expr) -> pl.Expr:
+    """Return times, null where the year is not within 1 to 9999: no other part of the product could hold them."""
+    return pl.when(instants.dt.year().is_between(*_YEARS)).then(instants)
 
 
 def write_dates(instants: pl.Expr) -> pl.Expr:

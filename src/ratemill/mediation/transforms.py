@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from ratemill.mediation.conditions import holds
-from ratemill.mediation.dates import LOCAL, in_utc, write_dates
+from ratemill.mediation.dates import LOCAL, bounded, in_utc, write_dates
 from ratemill.mediation.declared import (
     Case,
     Conditional,
@@ -102,9 +102,9 @@ def _dates(texts: pl.Series, form: str, zone: str) -> pl.Series:
     """Read dates of a format; the engine takes second 60 for the next minute, which no date here may be."""
     read = texts.str.to_datetime(engine_format(form), time_unit="us", strict=False)
     read = pl.select(pl.when(~pl.lit(texts).str.contains(":60", literal=True)).then(read)).to_series()
-    column = pl.col(read.name)
+    column = bounded(pl.col(read.name))
     instants = in_utc(column, zone) if read.dtype == LOCAL else column.dt.convert_time_zone("UTC")
-    return read.to_frame().select(write_dates(instants)).to_series()
+    return read.to_frame().select(write_dates(bounded(instants))).to_series()
 
 
 def _times(texts: pl.Series) -> pl.Series:
