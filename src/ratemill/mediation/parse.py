@@ -16,7 +16,7 @@ import polars as pl
 from ratemill.columns import RAW, RECORD
 from ratemill.mediation.declared import Format, Profile
 from ratemill.mediation.objects import read_objects
-from ratemill.mediation.working import AT, EXTRA, UNKNOWN, Faults, absent_if_empty, field_column
+from ratemill.mediation.working import AT, EXTRA, UNKNOWN, Faults, absent_if_empty, field_column, text_columns
 
 _RAW = pl.col("raw")
 _NUL = "\x00"
@@ -158,7 +158,7 @@ def _one_by_one(rows: pl.DataFrame, profile: Profile, faults: Faults) -> pl.Data
     faults.note("row_has_too_few_fields", rows, counts < len(names), value=counts.cast(pl.String))
     faults.note("row_has_too_many_fields", rows, counts > len(names), value=counts.cast(pl.String))
     whole = [each for each in cut if len(each) == len(names)]
-    fields = pl.DataFrame(whole, schema=dict.fromkeys(names, pl.String), orient="row")
+    fields = text_columns(whole, names)
     return rows.filter(counts == len(names)).hstack(fields).with_columns(**_no_extra())
 
 

@@ -6,6 +6,7 @@ targets are columns of text, null where absent: `f:Value` is a field, `t:value` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -93,3 +94,9 @@ def lost(before: pl.Series, after: pl.Series) -> pl.Series | None:
     if before.null_count() == after.null_count():
         return None
     return after.is_null() & before.is_not_null()
+
+
+def text_columns(rows: Sequence[Sequence[str | None]], names: Sequence[str]) -> pl.DataFrame:
+    """Return a table of texts from rows that were read one by one, turned at once into columns."""
+    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
+    return pl.DataFrame([pl.Series(name, column, dtype=pl.String) for name, column in zip(names, columns, strict=True)])
