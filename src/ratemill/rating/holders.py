@@ -26,10 +26,10 @@ def find_holders(usage: pl.DataFrame, identifiers: pl.DataFrame, bearers: pl.Dat
         "usage_at",
         "account_id",
         "service_id",
-        "rate_plan_id",
         "currency",
         "ladder",
         "reason_id",
+        rate_plan_id=pl.when(pl.col("reason_id").is_null()).then("rate_plan_id"),
         value=_value(),
     )
 
