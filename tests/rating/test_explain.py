@@ -119,7 +119,7 @@ def all_holders(draw: st.DrawFn) -> Holders:
             {
                 "usage_identifier": text,
                 "identifier_type": kind,
-                "service_id": draw(st.sampled_from(SERVICES)),
+                "service_id": draw(services),
                 **spanned(),
             }
             for text in ("a", "b", "c")

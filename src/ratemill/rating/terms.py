@@ -25,8 +25,7 @@ _POWERS_OF_TEN = pl.Series([10**exponent for exponent in range(39)], dtype=pl.In
 
 def power_of_ten(exponent: pl.Expr) -> pl.Expr:
     """Return 10^``exponent``, exact, for 0 to 38; null beyond."""
-    known = pl.when(exponent.is_between(0, 38)).then(exponent)
-    return known.replace_strict(pl.Series(range(39)), _POWERS_OF_TEN, default=None, return_dtype=pl.Int128)
+    return pl.lit(_POWERS_OF_TEN).gather(pl.when(exponent.is_between(0, 38)).then(exponent))
 
 
 def _fraction(name: str) -> pl.Expr:
