@@ -91,7 +91,8 @@ def denominator_fits() -> pl.Expr:
 
 def fixed_fits(name: str) -> pl.Expr:
     """Return whether a fixed part of the price stays below 10^37 over the common denominator."""
-    return digit_count(name) + scale() - places(name) + per_digits() <= FIXED_DIGITS_MAX
+    digits = digit_count(name)
+    return (digits == 0) | (digits + scale() - places(name) + per_digits() <= FIXED_DIGITS_MAX)
 
 
 def _fixed(name: str) -> pl.Expr:

@@ -60,8 +60,8 @@ def compile_timeline(stretches: pl.DataFrame, *, sheets: int, nodes: int) -> Tim
         .sort("start")
         .select("start", "end", "rate")
     )
-    line = pl.concat([_BEFORE_ALL, packed])
-    return Timeline(epochs=epochs, nodes=nodes, starts=line["start"], ends=line["end"], rates=line["rate"])
+    whole = pl.concat([_BEFORE_ALL, packed])
+    return Timeline(epochs=epochs, nodes=nodes, starts=whole["start"], ends=whole["end"], rates=whole["rate"])
 
 
 def _epoch_number(instants: pl.Series, epochs: pl.Series, *, absent: int) -> pl.Series:
