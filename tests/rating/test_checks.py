@@ -140,7 +140,7 @@ def test_every_fault_is_told_at_once():
         ("locations", 1, "parent_location_id"),
         ("locations", 2, "parent_location_id"),
     }
-    assert "rates 1: is not a number in plain notation" in str(raised.value)
+    assert "rates 1, amount: is not a number in plain notation" in str(raised.value)
 
 
 def test_a_pass_through_group_outside_every_plan_does_no_harm():

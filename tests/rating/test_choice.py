@@ -93,24 +93,19 @@ def test_two_identifiers_of_one_service_are_not_ambiguous():
 
 
 @pytest.mark.parametrize(
-    ("service", "account", "parent", "grandparent", "owner", "expected"),
+    ("plans", "expected"),
     [
-        (2, 1, 1, 1, 1, 2),
-        (None, 2, 1, 1, 1, 2),
-        (None, None, 2, 1, 1, 2),
-        (None, None, None, 2, 1, 2),
-        (None, None, None, None, 2, 2),
-        (None, None, None, None, None, None),
+        # the service's, its account's, the parent's, the grandparent's, the owner's
+        ((2, 1, 1, 1, 1), 2),
+        ((None, 2, 1, 1, 1), 2),
+        ((None, None, 2, 1, 1), 2),
+        ((None, None, None, 2, 1), 2),
+        ((None, None, None, None, 2), 2),
+        ((None, None, None, None, None), None),
     ],
 )
-def test_the_lowest_plan_wins(
-    service: int | None,
-    account: int | None,
-    parent: int | None,
-    grandparent: int | None,
-    owner: int | None,
-    expected: int | None,
-):
+def test_the_lowest_plan_wins(plans: tuple[int | None, ...], expected: int | None):
+    service, account, parent, grandparent, owner = plans
     held = holders(
         services=[{"rate_plan_id": service}],
         accounts=[
