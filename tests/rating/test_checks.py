@@ -12,7 +12,6 @@ from tests.rating.books import (
     CALLS,
     CANADA,
     EVERYWHERE,
-    LOCATIONS,
     PRAIRIES,
     WORLD,
     amounts,
@@ -21,9 +20,11 @@ from tests.rating.books import (
     tables,
 )
 
+from ratemill.errors import InvariantFailure
 from ratemill.rating.book import check_tables, compile_book
 from ratemill.rating.checks import check_rates
 from ratemill.rating.faults import BookFaults
+from ratemill.rating.tables import LOCATIONS
 
 
 def fields(rate: dict[str, Any]) -> set[str]:
@@ -153,3 +154,11 @@ def test_the_same_faults_are_found_of_one_rate_and_of_all():
     single = [check_rates(price_tables.rates.slice(row, 1), price_tables.classes) for row in range(3)]
     assert [fault for faults in single for fault in faults] == check_rates(price_tables.rates, price_tables.classes)
     assert price_tables.rates.schema["per"] == pl.Int64
+
+
+def test_a_table_of_another_shape_is_our_failure():
+    price_tables = tables([{}])
+    with pytest.raises(InvariantFailure):
+        dataclasses.replace(price_tables, patterns=price_tables.patterns.drop("pattern"))
+    with pytest.raises(InvariantFailure):
+        dataclasses.replace(price_tables, rates=price_tables.rates.with_columns(amount=pl.lit(1)))
