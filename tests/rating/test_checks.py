@@ -144,9 +144,11 @@ def test_every_fault_is_told_at_once():
     assert "rates 1, amount: is not a number in plain notation" in str(raised.value)
 
 
-def test_a_pass_through_group_outside_every_plan_does_no_harm():
-    groups = [{}, {"rate_group_id": 2, "is_pass_through": True}]
-    assert amounts(tables([{}], groups=groups), {}) == ["1"]
+def test_a_pass_through_group_for_cost_or_outside_every_plan_does_no_harm():
+    passing = {"is_pass_through": True}
+    groups = [{}, {"rate_group_id": 2, **passing}, {"rate_group_id": 3, "use_for_cost": True, **passing}]
+    order = [{"rate_plan_id": 1, "priority": place, "rate_group_id": group} for place, group in enumerate((3, 1), 1)]
+    assert amounts(tables([{}, {"rate_group_id": 3}], groups=groups, plan_groups=order), {}) == ["1"]
 
 
 def test_the_same_faults_are_found_of_one_rate_and_of_all():

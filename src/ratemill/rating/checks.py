@@ -59,7 +59,8 @@ def check_plan_groups(plan_groups: pl.DataFrame, groups: pl.DataFrame) -> list[B
     A pass-through price is money that the record carries, and a usage record carries none yet. To pass such a group
     over would give the record the price of the next one, so the plan is refused.
     """
-    passing = plan_groups.join(groups.filter(pl.col("is_pass_through")), on="rate_group_id", how="semi")
+    retail = groups.filter(pl.col("is_pass_through") & ~pl.col("use_for_cost").fill_null(value=False))
+    passing = plan_groups.join(retail, on="rate_group_id", how="semi")
     tied = plan_groups.filter(pl.struct("rate_plan_id", "priority").is_duplicated())
     return [
         *_plan_faults(tied, "priority", "two groups of the plan have one priority"),

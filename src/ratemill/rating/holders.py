@@ -65,49 +65,39 @@ def is_within(instant: str, start: str, end: str) -> pl.Expr:
 
 def bearers_of(services: pl.DataFrame, accounts: pl.DataFrame, owner_rate_plan_id: int | None) -> pl.DataFrame:
     """Return each service with its account, the account's currency, and the plan that it has or inherits."""
-    joined = services.join(
-        accounts.join(_inherited_plans(accounts), on="account_id").select(
-            "account_id",
-            "account",
-            "currency",
-            "inherited_plan_id",
-            account_start_at="start_at",
-            account_end_at="end_at",
-        ),
-        on="account_id",
-    )
-    owners = pl.lit(owner_rate_plan_id, dtype=pl.Int64)
-    return joined.select(
-        "service_id",
-        "service",
+    payers = _with_inherited_plans(accounts).select(
         "account_id",
         "account",
         "currency",
-        "start_at",
-        "end_at",
-        "account_start_at",
-        "account_end_at",
+        account_plan_id="rate_plan_id",
+        account_start_at="start_at",
+        account_end_at="end_at",
+    )
+    owners = pl.lit(owner_rate_plan_id, dtype=pl.Int64)
+    return services.join(payers, on="account_id").with_columns(
         active_at=pl.max_horizontal("start_at", "account_start_at"),
         ended_at=pl.min_horizontal("end_at", "account_end_at"),
-        rate_plan_id=pl.coalesce("rate_plan_id", "inherited_plan_id", owners),
+        rate_plan_id=pl.coalesce("rate_plan_id", "account_plan_id", owners),
     )
 
 
-def _inherited_plans(accounts: pl.DataFrame) -> pl.DataFrame:
-    """Return the plan of each account or of the first of its parents that has one: account_id, inherited_plan_id."""
-    ladder = accounts.select("account_id", inherited_plan_id="rate_plan_id", above="parent_account_id")
+def _with_inherited_plans(accounts: pl.DataFrame) -> pl.DataFrame:
+    """Return ``accounts``, each without a plan with that of the first of its parents that has one."""
     parents = accounts.select(above="account_id", plan="rate_plan_id", next="parent_account_id")
-    settled = []
-    climbs = 0
-    while not ladder.is_empty():
-        invariant(climbs <= accounts.height, "accounts are their own parents")
-        is_settled = pl.col("inherited_plan_id").is_not_null() | pl.col("above").is_null()
-        settled.append(ladder.filter(is_settled).select("account_id", "inherited_plan_id"))
-        climbing = ladder.filter(~is_settled)
-        ladder = climbing.join(parents, on="above").select("account_id", inherited_plan_id="plan", above="next")
-        invariant(ladder.height == climbing.height, "a parent account is missing from the holders")
-        climbs += 1
-    return pl.concat([accounts.select("account_id", inherited_plan_id="rate_plan_id").clear(), *settled])
+    is_heir = pl.col("rate_plan_id").is_null() & pl.col("parent_account_id").is_not_null()
+    climbing = accounts.filter(is_heir).select("account_id", above="parent_account_id")
+    inherited: list[pl.DataFrame] = []
+    while not climbing.is_empty():
+        invariant(len(inherited) < accounts.height, "accounts are their own parents")
+        met = climbing.join(parents, on="above")
+        invariant(met.height == climbing.height, "a parent account is missing from the holders")
+        inherited.append(met.drop_nulls("plan").select("account_id", "plan"))
+        is_above_another = pl.col("plan").is_null() & pl.col("next").is_not_null()
+        climbing = met.filter(is_above_another).select("account_id", above="next")
+    if not inherited:
+        return accounts
+    joined = accounts.join(pl.concat(inherited), on="account_id", how="left")
+    return joined.with_columns(rate_plan_id=pl.coalesce("rate_plan_id", "plan"))
 
 
 def explain_losses(held: pl.DataFrame, usage: pl.DataFrame, bearers: pl.DataFrame) -> pl.DataFrame:
