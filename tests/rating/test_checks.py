@@ -17,11 +17,12 @@ from tests.rating.books import (
     amounts,
     day,
     frame,
+    rated,
     tables,
 )
 
 from ratemill.errors import InvariantFailure
-from ratemill.rating.book import check_tables, compile_book
+from ratemill.rating.book import SCHEMAS, check_tables, compile_book
 from ratemill.rating.checks import check_rates
 from ratemill.rating.faults import BookFaults
 from ratemill.rating.tables import LOCATIONS
@@ -164,3 +165,10 @@ def test_a_table_of_another_shape_is_our_failure():
         dataclasses.replace(price_tables, patterns=price_tables.patterns.drop("pattern"))
     with pytest.raises(InvariantFailure):
         dataclasses.replace(price_tables, rates=price_tables.rates.with_columns(amount=pl.lit(1)))
+
+
+def test_an_owner_without_anything_has_a_book():
+    full = tables([])
+    emptied = {name: getattr(full, name).clear() for name in SCHEMAS}
+    result = rated(dataclasses.replace(full, **emptied), {}, {"usage_identifier": "nobody"})
+    assert list(result.exceptions["reason_id"]) == [2401, 2101]

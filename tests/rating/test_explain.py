@@ -174,7 +174,7 @@ def outcomes(result: Rated) -> list[dict[str, Any]]:
     return sorted(added, key=lambda row: int(row["row_index"]))
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(price_tables(), all_holders(), st.lists(records(), min_size=5, max_size=12))
 def test_the_kernel_tells_what_explain_tells(tables: PriceTables, holders: Holders, drawn: list[dict[str, Any]]):
     usage = books.usage(*drawn)
@@ -185,7 +185,7 @@ def test_the_kernel_tells_what_explain_tells(tables: PriceTables, holders: Holde
     assert all(story.steps for story in told)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(price_tables(), all_holders(), st.lists(records(), min_size=5, max_size=12), st.data())
 def test_neither_cuts_nor_order_change_a_charge(
     tables: PriceTables, holders: Holders, drawn: list[dict[str, Any]], data: st.DataObject

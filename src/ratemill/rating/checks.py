@@ -141,7 +141,7 @@ def check_ties(rates: pl.DataFrame, members: pl.DataFrame) -> list[BookFault]:
 
     Two location groups with a common location are one place there; a location and its group are two.
     """
-    grouped = rates.join(members.select("location_group_id", member_id="location_id"), on="location_group_id")
+    grouped = rates.join(members.unique().select("location_group_id", member_id="location_id"), on="location_group_id")
     own = rates.filter(pl.col("location_group_id").is_null()).with_columns(member_id=pl.lit(None, dtype=pl.Int64))
     place = ["rate_group_id", "usage_class_id", "location_id", "member_id"]
     columns = [*place, "rate_id", "start_at", "end_at"]
