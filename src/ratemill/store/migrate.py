@@ -6,7 +6,9 @@ import psycopg
 from alembic import command
 from alembic.config import Config
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
+from ratemill.errors import UsageFault
 from ratemill.settings import Settings
 from ratemill.store import policies
 from ratemill.store.connections import Database
@@ -31,6 +33,32 @@ def create_roles(admin_dsn: str, *, login: str, database: str) -> None:
             ),
         )
         connection.execute(sql.SQL("grant create on schema public to {}").format(sql.Identifier(policies.OWNER_ROLE)))
+
+
+def roles_are_there(dsn: str) -> bool:
+    """Whether the login of ``dsn`` can take on the product's roles."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        row = connection.execute(
+            "select count(*) from pg_roles where rolname = any(%s) and pg_has_role(current_user, oid, 'SET')",
+            ([policies.OWNER_ROLE, policies.WORKER_ROLE, policies.FACE_ROLE],),
+        ).fetchone()
+    return bool(row and row[0] == 3)  # noqa: PLR2004 -- the three roles above
+
+
+def ensure_roles(dsn: str) -> None:
+    """Make sure of the roles in the user's database; raise ``UsageFault`` if its login may neither use nor make them."""
+    if roles_are_there(dsn):
+        return
+    login = conninfo_to_dict(dsn)
+    try:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            create_roles(dsn, login=connection.info.user, database=connection.info.dbname)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise UsageFault(
+            f"the login of RATEMILL_DATABASE_URL ({login.get('user', 'the default user')}) cannot make the roles that "
+            "Ratemill works under. Run any ratemill command once with a superuser's DSN, then grant the three roles "
+            f"{policies.OWNER_ROLE}, {policies.WORKER_ROLE} and {policies.FACE_ROLE} to this login.",
+        ) from error
 
 
 def migrate(database: Database) -> None:

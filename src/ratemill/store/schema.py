@@ -421,6 +421,8 @@ suspects = Table(
     Column("first_row", Integer, nullable=False),
     Column("last_row", Integer, nullable=False),
     Column("attempts", SmallInteger, nullable=False, server_default="0"),
+    Column("sent_again", Boolean, nullable=False, server_default="false"),
+    Column("stage", Text),
     Column("error", Text),
     PrimaryKeyConstraint("submission_id", "first_row"),
 )
@@ -604,6 +606,8 @@ reprocesses = Table(
     count("rows_failed"),
 )
 
+# One row a run of a rated record. Entry 0 is the first rating; a re-rate adds an entry that reverses one before it
+# (`reverses_entry`) and one that takes its place.
 charges = Table(
     "charges",
     metadata,
@@ -611,6 +615,7 @@ charges = Table(
     Column("row_index", Integer, nullable=False),
     Column("run", SmallInteger, nullable=False),
     Column("entry", SmallInteger, nullable=False),
+    Column("reverses_entry", SmallInteger),
     Column("owner_id", Integer, nullable=False),
     Column("feed_id", Integer, nullable=False),
     Column("batch_id", BigInteger, nullable=False),

@@ -19,6 +19,7 @@ CREATE TABLE charges (
 	row_index INTEGER NOT NULL,
 	run SMALLINT NOT NULL,
 	entry SMALLINT NOT NULL,
+	reverses_entry SMALLINT,
 	owner_id INTEGER NOT NULL,
 	feed_id INTEGER NOT NULL,
 	batch_id BIGINT NOT NULL,
@@ -160,6 +161,8 @@ CREATE TABLE suspects (
 	first_row INTEGER NOT NULL,
 	last_row INTEGER NOT NULL,
 	attempts SMALLINT DEFAULT '0' NOT NULL,
+	sent_again BOOLEAN DEFAULT 'false' NOT NULL,
+	stage TEXT,
 	error TEXT,
 	CONSTRAINT suspects_pkey PRIMARY KEY (submission_id, first_row)
 );

@@ -1,0 +1,14 @@
+"""The entry point: ``ratemill`` and ``python -m ratemill``."""
+
+from __future__ import annotations
+
+from ratemill.face.cli.app import app
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

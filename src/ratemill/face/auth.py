@@ -1,0 +1,38 @@
+"""Who calls: from the header to the token to the owner and the rights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from ratemill.errors import NotAuthenticated, NotPermitted
+from ratemill.setup.tokens import Principal, Right, authenticate
+
+_BEARER = "bearer "
+
+
+def needs(right: Right) -> Callable[[Request], Coroutine[Any, Any, Principal]]:
+    """Return a dependency that lets a caller with ``right`` through; 401 without a valid token, 403 without the right."""
+
+    async def principal(request: Request) -> Principal:
+        who = await run_in_threadpool(authenticate, request.app.state.database, secret_of(request))
+        if who is None:
+            raise NotAuthenticated("a valid token is required: Authorization: Bearer SECRET")
+        if right not in who.rights:
+            raise NotPermitted(f"the token '{who.name}' ({who.role}) may not do this: it needs the right '{right}'")
+        return who
+
+    return principal
+
+
+def secret_of(request: Request) -> str:
+    """Return the secret that a request bears, or an empty text."""
+    authorization = request.headers.get("authorization", "")
+    if authorization.lower().startswith(_BEARER):
+        return authorization[len(_BEARER) :].strip()
+    if request.url.path.lower().startswith("/api/"):
+        return request.headers.get("x-alliantsession", "")
+    return ""

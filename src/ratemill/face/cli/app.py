@@ -1,0 +1,32 @@
+"""The command line: one application, its commands by family, and how an error of ours or the caller's ends it."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from ratemill.errors import RatemillError, UsageFault
+from ratemill.face.cli import audit, db, serve
+
+NAMES = "Usage in by API, mediated and rated, every record accounted for."
+
+
+class Commands(typer.Typer):
+    """A Typer application that says an error in one line and exits with 1, or with what the fault asks for."""
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        """Run the command that the arguments name."""
+        try:
+            return super().__call__(*args, **kwargs)
+        except RatemillError as error:
+            sys.stderr.write(f"ratemill: {error}\n")
+            sys.exit(error.exit_code if isinstance(error, UsageFault) else 1)
+
+
+app = Commands(help=NAMES, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command("serve")(serve.serve)
+app.command("worker")(serve.worker)
+app.command("api", hidden=True)(serve.api)
+app.command("audit")(audit.audit)
+app.add_typer(db.app, name="db")

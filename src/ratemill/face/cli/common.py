@@ -1,0 +1,46 @@
+"""What every command shares: the settings, the database, and how an answer is printed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from ratemill import logs
+from ratemill.errors import UsageFault
+from ratemill.settings import Settings
+from ratemill.setup.database import Database, open_database
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output and nothing else there.")]
+USED_WRONGLY = 2
+
+
+def read_settings() -> Settings:
+    """Return the settings of the environment; set up logging as they ask."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        named = [f"RATEMILL_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()]
+        raise UsageFault("; ".join(named), exit_code=USED_WRONGLY) from error
+    logs.configure(as_json=settings.log_json, level=settings.log_level)
+    return settings
+
+
+@contextmanager
+def opened_database(settings: Settings | None = None, *, connections_max: int = 4) -> Iterator[Database]:
+    """Yield the migrated database, and close it after."""
+    database = open_database(settings or read_settings(), connections_max=connections_max)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def print_json(value: object) -> None:
+    """Print one JSON value."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")

@@ -1,0 +1,57 @@
+"""``ratemill serve``, ``ratemill worker`` and the API process that ``serve`` starts."""
+
+from __future__ import annotations
+
+import os
+import signal
+from threading import Event, Thread
+from typing import Annotated
+
+import typer
+
+from ratemill.face.cli.common import opened_database, read_settings
+from ratemill.intake import supervisor
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65_535)]
+WithParent = Annotated[bool, typer.Option("--with-parent", hidden=True)]
+
+API_THREADS = 16  # requests that hold a database connection at once
+
+
+def serve(host: Host = "127.0.0.1", port: Port = 8080) -> None:
+    """Run the API and the workers, and the embedded database if no other is named, until SIGTERM or Ctrl-C."""
+    supervisor.serve(read_settings(), host=host, port=port)
+
+
+def worker(with_parent: WithParent = False) -> None:
+    """Run one worker: take waiting submissions through mediation and rating until SIGTERM."""
+    settings = read_settings()
+    os.environ.setdefault("POLARS_MAX_THREADS", str(settings.worker_threads))
+    from ratemill.intake.worker import Worker  # after the threads are set: the table engine reads them when it loads
+
+    stopping = Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    signal.signal(signal.SIGINT, lambda *_: stopping.set())
+    if with_parent:
+        supervisor.stop_with_parent(stopping)
+    with opened_database(settings) as database:
+        Worker(database, settings, stopping).run()
+
+
+def api(host: Host = "127.0.0.1", port: Port = 8080, with_parent: WithParent = False) -> None:
+    """Run the API alone."""
+    from ratemill.face import server  # the other commands need no web server
+
+    settings = read_settings()
+    if with_parent:
+        orphaned = Event()
+        supervisor.stop_with_parent(orphaned)
+        Thread(target=_end_when, args=(orphaned,), daemon=True).start()
+    with opened_database(settings, connections_max=API_THREADS) as database:
+        server.run(database, settings, host=host, port=port)
+
+
+def _end_when(orphaned: Event) -> None:
+    orphaned.wait()
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,87 @@
+"""The envelope of the calls under ``/ResourceServer/``: what a write, a read and an error look like."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ratemill.errors import CallerError, Fault, TooManyRequests
+
+Json = dict[str, Any]
+
+_TYPES = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_SEND_MESSAGE = re.compile(r"/DataImport/Usage/(?!Json(/|\Z))[^/]+\Z", re.IGNORECASE)
+_UPDATE = re.compile(r"/Resubmit\Z", re.IGNORECASE)
+_ENCODER = msgspec.json.Encoder()
+
+
+def reply(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return ``content`` as a JSON answer."""
+    return Response(_ENCODER.encode(content), status, headers, media_type="application/json")
+
+
+def write(kind: str, items: list[Json], *, tracking_id: str | None = None) -> Json:
+    """Return the envelope of a write."""
+    return {
+        "trackingId": tracking_id or str(uuid4()),
+        "type": kind,
+        "results": {"totalCount": len(items), "items": items},
+    }
+
+
+def one(instance: Json) -> Json:
+    """Return the envelope of one object."""
+    return {"trackingId": str(uuid4()), "instance": instance}
+
+
+def everything(items: list[Json]) -> Json:
+    """Return the envelope of a whole list."""
+    return {"trackingId": str(uuid4()), "totalCount": len(items), "items": items}
+
+
+def page(items: list[Json], *, page_number: int, page_size: int, total_count: int | None) -> Json:
+    """Return the envelope of one page; without a total, ``totalCount`` is left out."""
+    results: Json = {} if total_count is None else {"totalCount": total_count}
+    return {
+        "trackingId": str(uuid4()),
+        "pagination": {"pageNumber": page_number, "pageSize": page_size, "excludeTotalCount": total_count is None},
+        "pagedResults": {**results, "items": items},
+    }
+
+
+def errors(request: Request, faults: list[Fault]) -> Json:
+    """Return the envelope of an error: every fault at once."""
+    return {"trackingId": str(uuid4()), "type": kind_of(request), "errors": [_fault(fault) for fault in faults]}
+
+
+def caller_error(request: Request, error: CallerError) -> Response:
+    """Return the answer to a caller who erred."""
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, TooManyRequests) else {}
+    if error.status == 401:  # noqa: PLR2004 -- the status that asks for a token
+        headers["WWW-Authenticate"] = "Bearer"
+    return reply(errors(request, error.faults), error.status, headers)
+
+
+def kind_of(request: Request) -> str:
+    """Return the ``type`` that the call has, or would have had."""
+    path = request.url.path
+    if request.method == "POST":
+        if "/internal/" not in path.lower() and _SEND_MESSAGE.search(path):
+            return "sendMessage"
+        if _UPDATE.search(path):
+            return "update"
+    return _TYPES.get(request.method, "get")
+
+
+def _fault(fault: Fault) -> Json:
+    known: Json = {"code": fault.code, "message": fault.message}
+    if fault.row is not None:
+        known["row"] = fault.row
+    if fault.field is not None:
+        known["field"] = fault.field
+    return known

@@ -1,0 +1,104 @@
+"""The three login routes: each turns a token's name and secret into a short token of the same rights."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from ratemill.errors import BadRequest, NotAuthenticated
+from ratemill.face.envelope import Json, reply
+from ratemill.setup.tokens import Session, open_session
+
+router = APIRouter(tags=["Login"])
+
+Field = Annotated[str, Form()]
+Parameter = Annotated[str, Query()]
+
+
+@router.post("/AuthorizationServer/api/v7/Access/Login")
+async def login_with_form(  # noqa: PLR0917 -- the fields of the form
+    request: Request,
+    grant_type: Field = "",
+    username: Field = "",
+    password: Field = "",
+    client_id: Field = "",
+    client_secret: Field = "",
+) -> Response:
+    """Answer a form of username and password, or client_id and client_secret, with a bearer token."""
+    if grant_type not in {"password", "client_credentials"}:
+        raise BadRequest("grant_type must be 'password'")
+    session = await _session(request, username or client_id, password or client_secret)
+    issued = datetime.now(UTC)
+    return reply(
+        {
+            **_bearer(session),
+            "refresh_token": session.secret,
+            "audience": client_id or username,
+            ".issued": _http_date(issued),
+            ".expires": _http_date(issued + timedelta(seconds=session.expires_in_s)),
+            "actingOwnerId": session.principal.owner_id,
+        },
+    )
+
+
+@router.post("/oauth/access_token")
+async def login_with_client_credentials(
+    request: Request,
+    grant_type: Field = "",
+    client_id: Field = "",
+    client_secret: Field = "",
+) -> Response:
+    """Answer OAuth client credentials with a bearer token."""
+    if grant_type != "client_credentials":
+        raise BadRequest("grant_type must be 'client_credentials'")
+    session = await _session(request, client_id, client_secret)
+    return reply(
+        {
+            **_bearer(session),
+            "expires": int(datetime.now(UTC).timestamp()) + session.expires_in_s,
+            "identifier": "client_credentials",
+        },
+    )
+
+
+@router.post("/api/security/login")
+async def login_with_query_or_basic(request: Request, userId: Parameter = "", password: Parameter = "") -> Response:  # noqa: N803
+    """Answer userId and password, in the query or by HTTP Basic, with a session."""
+    name, secret = (userId, password) if userId or password else _basic(request)
+    session = await _session(request, name, secret)
+    expires = datetime.now(UTC) + timedelta(seconds=session.expires_in_s)
+    text = expires.strftime("%Y-%m-%dT%H:%M:%S")
+    return reply({"token": session.secret, "expires": text, "expiresUtc": text})
+
+
+async def _session(request: Request, name: str, secret: str) -> Session:
+    state = request.app.state
+    session = await run_in_threadpool(open_session, state.database, name, secret, state.settings.session_token_s)
+    if session is None:
+        raise NotAuthenticated("name and secret do not belong together, or the token is revoked or expired")
+    return session
+
+
+def _bearer(session: Session) -> Json:
+    return {"access_token": session.secret, "token_type": "bearer", "expires_in": session.expires_in_s}
+
+
+def _basic(request: Request) -> tuple[str, str]:
+    scheme, _, coded = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return "", ""
+    try:
+        name, _, secret = base64.b64decode(coded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return name, secret
+
+
+def _http_date(instant: datetime) -> str:
+    return instant.strftime("%a, %d %b %Y %H:%M:%S GMT")

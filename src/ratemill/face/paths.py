@@ -1,0 +1,44 @@
+"""Paths under ``/ResourceServer/api/``: any case, with or without a slash at the end, in each version that exists.
+
+All are brought to the one form under which the routes are declared, before routing and without a redirect.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+RESOURCES = "/ResourceServer/api/v7"
+VERSIONS = ("v6", "v7", "v8")
+
+_RESOURCE_PATH = re.compile(r"/ResourceServer/api/(?P<version>v\d+)(?P<rest>/.*)?\Z", re.IGNORECASE | re.DOTALL)
+_JSON_ROUTE = re.compile(r"/(internal/)?DataImport/Usage/Json(/|\Z)", re.IGNORECASE)
+_NOWHERE = "/no-such-version"
+
+
+class OnePath:
+    """Middleware that brings the path of each request to the form under which it is declared."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on under its one path; ``scope['asked_path']`` keeps the one that was sent."""
+        if scope["type"] == "http":
+            scope["asked_path"] = scope["path"]
+            scope["path"] = one_path(scope["path"])
+        await self._app(scope, receive, send)
+
+
+def one_path(path: str) -> str:
+    """Return the declared form of ``path``; letter case is settled by the routes, which do not regard it."""
+    match = _RESOURCE_PATH.match(path)
+    if match is None:
+        return path.rstrip("/") or "/"
+    version, rest = match["version"].lower(), (match["rest"] or "").rstrip("/")
+    if version not in VERSIONS or (version == "v6" and _JSON_ROUTE.match(rest)):  # the Json routes came with v7
+        return _NOWHERE
+    return RESOURCES + rest

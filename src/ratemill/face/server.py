@@ -1,0 +1,110 @@
+"""The HTTP application: the routes of every dialect, and the answer to what goes wrong before or inside them."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route
+
+from ratemill import logs
+from ratemill.errors import BadRequest, CallerError, Fault, RatemillError, Unavailable
+from ratemill.face import envelope, health, login, usage_import
+from ratemill.face.paths import OnePath
+from ratemill.settings import Settings
+from ratemill.setup.database import Database
+
+ROUTERS = (health.router, login.router, usage_import.router)
+
+NO_SUCH_PATH, METHOD_NOT_ALLOWED, PARAMETER, OUR_FAULT, UNAVAILABLE = 1404, 1405, 1410, 1500, 1503
+
+log = logs.get(__name__)
+
+
+def create_app(database: Database, settings: Settings) -> FastAPI:
+    """Return the application on a database."""
+    app = FastAPI(title="Ratemill", version="1", redirect_slashes=False, docs_url=None, redoc_url=None)
+    app.state.database, app.state.settings = database, settings
+    for router in ROUTERS:
+        app.router.routes.extend(_without_case(route) for route in router.routes)
+    app.add_exception_handler(CallerError, _caller_error)
+    app.add_exception_handler(RequestValidationError, _parameters)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Unavailable, _unavailable)
+    app.add_exception_handler(Exception, _our_fault)
+    app.add_middleware(OnePath)
+    return app
+
+
+def run(database: Database, settings: Settings, *, host: str, port: int) -> None:
+    """Serve until SIGTERM; requests under way are finished first."""
+    config = uvicorn.Config(
+        create_app(database, settings),
+        host=host,
+        port=port,
+        http="httptools",
+        loop="uvloop",
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=10,
+        server_header=False,
+    )
+    uvicorn.Server(config).run()
+
+
+def _without_case(route: BaseRoute) -> BaseRoute:
+    if isinstance(route, Route):
+        route.path_regex = re.compile(route.path_regex.pattern, re.IGNORECASE)
+    return route
+
+
+def _caller_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, CallerError)  # noqa: S101 -- registered for this class alone
+    return envelope.caller_error(request, error)
+
+
+def _parameters(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 -- registered for this class alone
+    faults = [
+        Fault(PARAMETER, f"{fault['loc'][-1]}: {fault['msg']}", field=str(fault["loc"][-1])) for fault in error.errors()
+    ]
+    return envelope.caller_error(request, BadRequest(faults=faults))
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 -- registered for this class alone
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = ", ".join(sorted(_methods(request)))
+        fault = Fault(METHOD_NOT_ALLOWED, f"{request.method} is not allowed here; allowed: {allowed}")
+        return envelope.reply(envelope.errors(request, [fault]), error.status_code, {"Allow": allowed})
+    code = NO_SUCH_PATH if error.status_code == HTTPStatus.NOT_FOUND else 1000 + error.status_code
+    message = "there is no such path" if error.status_code == HTTPStatus.NOT_FOUND else str(error.detail)
+    return envelope.reply(envelope.errors(request, [Fault(code, message)]), error.status_code)
+
+
+def _methods(request: Request) -> set[str]:
+    """Return the methods of every route of the path; the router itself knows the first only."""
+    return {
+        method
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }
+
+
+def _unavailable(request: Request, error: Exception) -> Response:
+    log.warning("unavailable", error=str(error))
+    faults = [Fault(UNAVAILABLE, f"{error}; nothing was taken, try again")]
+    return envelope.reply(envelope.errors(request, faults), 503, {"Retry-After": "5"})
+
+
+def _our_fault(request: Request, error: Exception) -> Response:
+    log.error("request_failed", path=request.url.path, exc_info=error)
+    kind = type(error).__name__ if isinstance(error, RatemillError) else "an error"
+    faults = [Fault(OUR_FAULT, f"{kind} of ours; nothing was taken")]
+    return envelope.reply(envelope.errors(request, faults), 500)

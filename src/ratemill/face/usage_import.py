@@ -1,0 +1,118 @@
+"""Usage import: the four routes, each with and without ``internal/``, and their replies."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from ratemill.face.auth import needs
+from ratemill.face.bodies import read_json_body
+from ratemill.face.envelope import Json, reply, write
+from ratemill.face.paths import RESOURCES
+from ratemill.intake import accept
+from ratemill.intake.accept import Accepted
+from ratemill.records import Route
+from ratemill.setup.tokens import Principal
+
+router = APIRouter(prefix=RESOURCES, tags=["Usage import"])
+
+Importer = Annotated[Principal, Depends(needs("import"))]
+
+_BODIES: dict[str, Any] = {
+    "rows": {
+        "type": "object",
+        "required": ["data"],
+        "properties": {"data": {"type": "array", "items": {"type": "string"}}},
+    },
+    "multi": {
+        "type": "object",
+        "required": ["data"],
+        "properties": {"data": {"type": "array", "items": {"type": "object"}}},
+    },
+    "single": {"type": "object"},
+}
+
+
+def _body(route: Route) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": _BODIES[route]}}}}
+
+
+@router.post("/DataImport/Usage/Json/Multi/{feed}", openapi_extra=_body("multi"))
+async def import_objects(feed: str, request: Request, principal: Importer) -> Response:
+    """Take up to 1,000 usage records as JSON objects."""
+    return await _import(request, principal, feed, "multi", _created)
+
+
+@router.post("/DataImport/Usage/Json/{feed}", openapi_extra=_body("single"))
+async def import_object(feed: str, request: Request, principal: Importer) -> Response:
+    """Take one usage record as a JSON object."""
+    return await _import(request, principal, feed, "single", _created)
+
+
+@router.post("/DataImport/Usage/{feed}", openapi_extra=_body("rows"))
+async def import_rows(feed: str, request: Request, principal: Importer) -> Response:
+    """Take up to 1,000 usage records, each as one string in the format of the feed's data profile."""
+    return await _import(request, principal, feed, "rows", _message_sent)
+
+
+@router.post("/internal/DataImport/Usage/Json/Multi/{feed}", openapi_extra=_body("multi"))
+async def import_objects_internal(feed: str, request: Request, principal: Importer) -> Response:
+    """Take up to 1,000 usage records as JSON objects."""
+    return await _import(request, principal, feed, "multi", _tracked)
+
+
+@router.post("/internal/DataImport/Usage/Json/{feed}", openapi_extra=_body("single"))
+async def import_object_internal(feed: str, request: Request, principal: Importer) -> Response:
+    """Take one usage record as a JSON object."""
+    return await _import(request, principal, feed, "single", _tracked)
+
+
+@router.post("/internal/DataImport/Usage/{feed}", openapi_extra=_body("rows"))
+async def import_rows_internal(feed: str, request: Request, principal: Importer) -> Response:
+    """Take up to 1,000 usage records, each as one string in the format of the feed's data profile."""
+    return await _import(request, principal, feed, "rows", _tracked)
+
+
+async def _import(request: Request, principal: Principal, feed: str, route: Route, answer: Any) -> Response:  # noqa: ANN401
+    asked = accept.Request(
+        owner_id=principal.owner_id,
+        created_by=principal.name,
+        feed=feed,
+        route=route,
+        body=await read_json_body(request),
+        fingerprint=f"{request.method} {request.url.path.lower()}",
+        idempotency_key=request.headers.get("idempotency-key"),
+    )
+    state = request.app.state
+    accepted = await run_in_threadpool(accept.accept, state.database, state.settings, asked)
+    headers = {"Idempotent-Replayed": "true"} if accepted.replayed else None
+    return reply(answer(accepted), headers=headers)
+
+
+def _message_sent(accepted: Accepted) -> Json:
+    item = {
+        "action": "messageSent",
+        "dtoTypeKey": "dataImportUsageResults",
+        "instance": {"identity": accepted.submission_id, "successful": True},
+    }
+    return write("sendMessage", [item], tracking_id=str(accepted.request_tracking_id))
+
+
+def _created(accepted: Accepted) -> Json:
+    return write("create", [_tracking_item(accepted)], tracking_id=str(accepted.request_tracking_id))
+
+
+def _tracked(accepted: Accepted) -> Json:
+    sent = {"action": "messageSent", "dtoTypeKey": "sendUsage", "instance": _tracking(accepted)}
+    return write("create", [sent, _tracking_item(accepted)], tracking_id=str(accepted.request_tracking_id))
+
+
+def _tracking_item(accepted: Accepted) -> Json:
+    return {"action": "created", "dtoTypeKey": "dataImportRequestTracking", "instance": _tracking(accepted)}
+
+
+def _tracking(accepted: Accepted) -> Json:
+    return {"trackingId": str(accepted.import_tracking_id), "udrFeedId": accepted.feed_id}

@@ -1,0 +1,128 @@
+"""Accept: keep one request as it came, with its two tracking ids, and answer only after the commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from uuid import UUID, uuid4
+
+from ratemill.errors import BadRequest, Conflict, KeyReused, NotFound, TooManyRequests
+from ratemill.intake.faultpoints import die_at
+from ratemill.records import Route, read_elements
+from ratemill.settings import Settings
+from ratemill.store import feeds, submissions
+from ratemill.store.connections import Connection, Database
+
+IDEMPOTENCY_KEY_CHARS_MAX = 255
+RETRY_AFTER_S = 5  # long enough for a worker to take some hundred thousand records
+BAD_KEY, FEED_NOT_FOUND, FEED_DISABLED, KEY_IN_USE = 1408, 1451, 1452, 1453
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One import request as the face read it; ``fingerprint`` names method and path for the Idempotency-Key."""
+
+    owner_id: int
+    created_by: str
+    feed: str
+    route: Route
+    body: bytes
+    fingerprint: str
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What the caller is told: the numbers of a submission that is now durable."""
+
+    submission_id: int
+    feed_id: int
+    request_tracking_id: UUID
+    import_tracking_id: UUID
+    replayed: bool = False
+
+
+def accept(database: Database, settings: Settings, request: Request) -> Accepted:
+    """Check the request's shape, write it and commit; raise a ``CallerError`` that leaves nothing behind."""
+    _check_key(request.idempotency_key)
+    with database.face(request.owner_id) as connection:
+        feed_id = _feed(connection, request)
+        repeated = _repeated(connection, settings, request)
+        if repeated:
+            return repeated
+        elements = read_elements(request.body, request.route, rows_max=settings.request_rows_max)
+        _check_backlog(connection, settings)
+        accepted = _insert(connection, request, feed_id, len(elements.texts))
+        die_at("after-accept-before-commit", settings)
+    return accepted
+
+
+def _check_key(key: str | None) -> None:
+    if key is not None and not 0 < len(key) <= IDEMPOTENCY_KEY_CHARS_MAX:
+        raise BadRequest(f"an Idempotency-Key has 1 to {IDEMPOTENCY_KEY_CHARS_MAX} characters", code=BAD_KEY)
+
+
+def _feed(connection: Connection, request: Request) -> int:
+    feed = feeds.find(connection, request.owner_id, request.feed)
+    if feed is None:
+        raise NotFound(f"there is no usage feed '{request.feed}'", code=FEED_NOT_FOUND)
+    if not feed.enabled:
+        raise Conflict(f"the usage feed '{feed.name}' is disabled", code=FEED_DISABLED)
+    return feed.feed_id
+
+
+def _repeated(connection: Connection, settings: Settings, request: Request) -> Accepted | None:
+    """Return the first answer to a request that comes again under its key; hold the key if it is new."""
+    if request.idempotency_key is None:
+        return None
+    if not submissions.lock_key(connection, request.owner_id, request.idempotency_key):
+        raise Conflict("a request with this Idempotency-Key is still being taken", code=KEY_IN_USE)
+    before = submissions.find_key(
+        connection,
+        request.owner_id,
+        request.idempotency_key,
+        keep_h=settings.idempotency_keep_h,
+    )
+    if before is None:
+        return None
+    if before.idempotency_sha256 != _request_sha256(request):
+        raise KeyReused("this Idempotency-Key came with another path or body before")
+    return Accepted(
+        before.submission_id,
+        before.feed_id,
+        before.request_tracking_id,
+        before.import_tracking_id,
+        replayed=True,
+    )
+
+
+def _check_backlog(connection: Connection, settings: Settings) -> None:
+    waiting = submissions.rows_waiting(connection)
+    if waiting >= settings.backlog_rows_max:
+        raise TooManyRequests(
+            f"{waiting} records wait, the bound is {settings.backlog_rows_max}; nothing of this request was taken",
+            retry_after_s=RETRY_AFTER_S,
+        )
+
+
+def _insert(connection: Connection, request: Request, feed_id: int, row_count: int) -> Accepted:
+    request_tracking_id, import_tracking_id = uuid4(), uuid4()
+    submission_id = submissions.insert(
+        connection,
+        owner_id=request.owner_id,
+        feed_id=feed_id,
+        request_tracking_id=request_tracking_id,
+        import_tracking_id=import_tracking_id,
+        route=request.route,
+        row_count=row_count,
+        body=request.body,
+        body_sha256=sha256(request.body).digest(),
+        idempotency_key=request.idempotency_key,
+        idempotency_sha256=_request_sha256(request) if request.idempotency_key else None,
+        created_by=request.created_by,
+    )
+    return Accepted(submission_id, feed_id, request_tracking_id, import_tracking_id)
+
+
+def _request_sha256(request: Request) -> bytes:
+    return sha256(request.fingerprint.encode() + b"\0" + request.body).digest()

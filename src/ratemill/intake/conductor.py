@@ -1,0 +1,238 @@
+"""Conduct: take a table of waiting records through mediation and rating, and write every end in one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from ratemill import columns, reasons
+from ratemill.errors import invariant
+from ratemill.intake.faultpoints import die_at
+from ratemill.intake.holders import holders_of
+from ratemill.mediation.mediate import Limits, Mediated, mediate
+from ratemill.rating.book import PriceBook
+from ratemill.rating.rate import Rated, rate
+from ratemill.settings import Settings
+from ratemill.setup import book as price_books
+from ratemill.setup.book import WorkerFeed
+from ratemill.store import batches, outcomes, submissions
+from ratemill.store.connections import Connection, clock
+
+BATCH_ROWS_MAX = 1_000
+
+_KIND_OF_REASON = {reason.id: reason.kind for reason in reasons.RATING_REASONS}
+_DUPLICATES = pl.Schema([*outcomes.DUPLICATES.items(), ("batch_id", pl.Int64())])
+_SPAN_COUNTS = {
+    "rows_skipped": "skipped",
+    "rows_duplicate": "duplicate",
+    "rows_refused": "refused",
+    "rows_rated": "rated",
+    "rows_excepted": "excepted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Waiting records of one feed, all of one owner; ``raw`` is as ``columns.RAW`` but for the batch.
+
+    ``unreadable`` names the rows that held half a surrogate pair. ``stage`` is told the stage that begins.
+    """
+
+    feed: WorkerFeed
+    raw: pl.DataFrame
+    unreadable: pl.DataFrame
+    stage: Callable[[str], None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Where the records of a table ended, each exactly once."""
+
+    skipped: pl.DataFrame
+    refused: pl.DataFrame
+    duplicates: pl.DataFrame
+    rated: Rated
+
+
+def conduct(connection: Connection, settings: Settings, work: Work) -> None:
+    """Work off every record of ``work`` on one connection, whose transaction holds the submissions; the caller commits."""
+    book = price_books.price_book(connection, work.feed.owner_id)
+    raw = _cut(connection, work, book_version=book.version)
+    work.stage("mediation")
+    mediated = _mediate(settings, work, raw, book)
+    die_at("after-mediate", settings)
+    usage, duplicates = _without_duplicates(connection, work.feed.feed_id, mediated)
+    work.stage("rating")
+    holders = holders_of(connection, work.feed.owner_id, usage["usage_identifier"], version=book.version)
+    rated = rate(usage, book, holders)
+    die_at("after-rate", settings)
+    write_ends(connection, settings, work, raw, Ends(mediated.skipped, mediated.refused, duplicates, rated))
+    die_at("before-commit", settings)
+
+
+def condemn(connection: Connection, settings: Settings, work: Work, *, stage: str, error: str) -> None:
+    """Make exceptions of the records of ``work``, on which ``stage`` failed again and again."""
+    book = price_books.price_book(connection, work.feed.owner_id)
+    raw = _cut(connection, work, book_version=book.version)
+    nothing = Ends(_empty(columns.SKIPPED), _empty(columns.REFUSED), _empty(_DUPLICATES), _nothing_rated())
+    if stage == "mediation":
+        write_ends(connection, settings, work, raw, replace(nothing, refused=_refused(raw, error)))
+        return
+    mediated = _mediate(settings, work, raw, book)
+    usage, duplicates = _without_duplicates(connection, work.feed.feed_id, mediated)
+    excepted = replace(nothing.rated, exceptions=_excepted(usage, error))
+    write_ends(connection, settings, work, raw, Ends(mediated.skipped, mediated.refused, duplicates, excepted))
+
+
+def write_ends(connection: Connection, settings: Settings, work: Work, raw: pl.DataFrame, ends: Ends) -> None:
+    """Write the ends of ``raw``, the counts of its batches, and what of its submissions waits no more."""
+    feed = work.feed
+    owned = [pl.lit(feed.owner_id, pl.Int32).alias("owner_id")]
+    fed = [*owned, pl.lit(feed.feed_id, pl.Int32).alias("feed_id")]
+    at = pl.lit(clock(connection), columns.INSTANT)
+    charges = ends.rated.charges.with_columns(*fed, pl.lit(0, pl.Int16).alias("entry"), at.alias("rated_at"))
+    exceptions = ends.rated.exceptions.with_columns(*fed, _kind(), at.alias("last_attempt_at"))
+    outcomes.copy(connection, "duplicates", ends.duplicates.with_columns(*owned))
+    outcomes.copy(connection, "skipped", ends.skipped.with_columns(*owned))
+    outcomes.copy(connection, "import_exceptions", ends.refused.with_columns(*fed, at.alias("excepted_at")))
+    outcomes.copy(connection, "rating_exceptions", exceptions)
+    outcomes.copy(connection, "charges", charges, midway=lambda: die_at("mid-copy", settings))
+    spans = count_spans(raw, ends)
+    outcomes.copy(connection, "batch_spans", spans.with_columns(*owned))
+    _finish(connection, raw)
+
+
+def count_spans(raw: pl.DataFrame, ends: Ends) -> pl.DataFrame:
+    """Return what each batch took of each submission, with the count of each end; every record must have exactly one."""
+    named = {
+        "skipped": ends.skipped,
+        "duplicate": ends.duplicates,
+        "refused": ends.refused,
+        "rated": ends.rated.charges.filter(pl.col("run") == 1),
+        "excepted": ends.rated.exceptions,
+    }
+    ended = pl.concat(
+        [table.select("submission_id", "row_index", pl.lit(end).alias("end")) for end, table in named.items()],
+    )
+    invariant(
+        ended.height == raw.height
+        and ended.join(raw, on=["submission_id", "row_index"], how="semi").height == raw.height,
+        f"{raw.height} records came to {ended.height} ends",
+    )
+    invariant(ended.select("submission_id", "row_index").is_unique().all(), "a record came to two ends")
+    return (
+        raw.join(ended, on=["submission_id", "row_index"])
+        .group_by("batch_id", "submission_id")
+        .agg(
+            pl.col("row_index").min().alias("first_row"),
+            pl.col("row_index").max().alias("last_row"),
+            pl.len().alias("rows_received"),
+            *[(pl.col("end") == end).sum().alias(name) for name, end in _SPAN_COUNTS.items()],
+        )
+        .with_columns((pl.col("rows_rated") + pl.col("rows_excepted")).alias("rows_imported"))
+        .sort("batch_id", "submission_id")
+    )
+
+
+def _mediate(settings: Settings, work: Work, raw: pl.DataFrame, book: PriceBook) -> Mediated:
+    return mediate(
+        raw,
+        work.feed.profile,
+        usage_classes=book.classes.select("usage_class", "usage_class_id"),
+        lists=work.feed.lists,
+        unreadable=work.unreadable,
+        limits=Limits(field_chars_max=settings.field_chars_max),
+    )
+
+
+def _refused(raw: pl.DataFrame, error: str) -> pl.DataFrame:
+    reason_id = reasons.IMPORT["could_not_be_processed"].id
+    fault = json.dumps([{"reason": reason_id, "field": None, "value": error}])
+    return raw.select(
+        "submission_id",
+        "row_index",
+        "batch_id",
+        pl.lit(reason_id, pl.Int16).alias("reason_id"),
+        pl.lit(None, pl.String).alias("field"),
+        pl.lit(error).alias("value"),
+        pl.lit(fault).alias("faults"),
+        pl.col("raw").str.replace_all("\x00", "\ufffd", literal=True),
+    )
+
+
+def _excepted(usage: pl.DataFrame, error: str) -> pl.DataFrame:
+    found = [pl.lit(None, pl.Int64).alias(name) for name in ("account_id", "service_id", "rate_plan_id")]
+    reason = pl.lit(reasons.RATING["could_not_be_processed"].id, pl.Int16).alias("reason_id")
+    excepted = usage.with_columns(reason, pl.lit(error).alias("value"), *found)
+    return columns.check(excepted, columns.RATING_EXCEPTIONS, stage="quarantine")
+
+
+def _nothing_rated() -> Rated:
+    return Rated(_empty(columns.CHARGES), _empty(columns.RATING_EXCEPTIONS))
+
+
+def _empty(schema: pl.Schema) -> pl.DataFrame:
+    return pl.DataFrame(schema=schema)
+
+
+def _cut(connection: Connection, work: Work, *, book_version: int) -> pl.DataFrame:
+    """Give each record the number of the batch that takes it."""
+    numbers = batches.insert(
+        connection,
+        count=-(-work.raw.height // BATCH_ROWS_MAX),
+        owner_id=work.feed.owner_id,
+        feed_id=work.feed.feed_id,
+        data_profile_id=work.feed.data_profile_id,
+        profile_version=work.feed.profile_version,
+        book_version=book_version,
+    )
+    batch = pl.Series("batch_id", numbers, pl.Int64)
+    cut = work.raw.with_columns(batch.gather(pl.int_range(work.raw.height, eager=True) // BATCH_ROWS_MAX))
+    return columns.check(cut, columns.RAW, stage="the cut into batches")
+
+
+def _without_duplicates(connection: Connection, feed_id: int, mediated: Mediated) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the usage records that are no duplicates, and the duplicates; of equal records the first stays."""
+    if mediated.keys.is_empty():
+        return mediated.usage, _empty(_DUPLICATES)
+    record, key = ["submission_id", "row_index"], ["usage_on", "key_hash"]
+    first = mediated.keys.unique(key, keep="first", maintain_order=True)
+    within = (
+        mediated.keys.join(first.select(*key, of_submission_id="submission_id", of_row_index="row_index"), on=key)
+        .filter(pl.struct(record) != pl.struct(submission_id="of_submission_id", row_index="of_row_index"))
+        .select(outcomes.DUPLICATES.names())
+    )
+    before = outcomes.insert_keys(connection, feed_id, first)
+    duplicates = pl.concat([before, _renamed(within, before)]).join(
+        mediated.usage.select(*record, "batch_id"), on=record
+    )
+    return mediated.usage.join(duplicates, on=record, how="anti", maintain_order="left"), duplicates
+
+
+def _renamed(within: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """Let the duplicates of a record that is a duplicate itself name what that one repeats."""
+    first = before.select(
+        of_submission_id="submission_id",
+        of_row_index="row_index",
+        first_submission_id="of_submission_id",
+        first_row_index="of_row_index",
+    )
+    return within.join(first, on=["of_submission_id", "of_row_index"], how="left").select(
+        "submission_id",
+        "row_index",
+        pl.coalesce("first_submission_id", "of_submission_id").alias("of_submission_id"),
+        pl.coalesce("first_row_index", "of_row_index").alias("of_row_index"),
+    )
+
+
+def _kind() -> pl.Expr:
+    return pl.col("reason_id").replace_strict(_KIND_OF_REASON, return_dtype=pl.Int16).alias("kind")
+
+
+def _finish(connection: Connection, raw: pl.DataFrame) -> None:
+    done = raw.group_by("submission_id").len().sort("submission_id")
+    touched = submissions.finish(connection, done["submission_id"].to_list(), done["len"].to_list())
+    invariant(touched == done.height, f"{touched} submissions were finished, not {done.height}")

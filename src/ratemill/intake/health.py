@@ -1,0 +1,12 @@
+"""Health of the usage path: workers that live."""
+
+from __future__ import annotations
+
+from ratemill.store import workers
+from ratemill.store.connections import Database
+
+
+def workers_alive(database: Database) -> int:
+    """Return how many workers live; raise ``Unavailable`` if the database does not answer."""
+    with database.face(None) as connection:
+        return workers.alive(connection)

@@ -1,0 +1,160 @@
+"""What a request body holds: its elements, as text, and nothing of their meaning.
+
+The face checks the shape of a body with ``read_elements`` before it accepts it; a worker and the audit read the stored bytes
+with the same function, so all three count the same records. ``row_index`` counts the elements from 1.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn
+
+import msgspec
+
+from ratemill.errors import BadRequest, Fault
+
+Route = Literal["rows", "multi", "single"]
+"""Which of the routes a body came by: rows of text, many JSON objects, one JSON object."""
+
+NOT_JSON, NOT_OBJECT, NO_DATA, NOT_LIST, WRONG_ELEMENT, TOO_MANY_ROWS, NOT_SINGLE = range(1401, 1408)
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """The elements of one body, in order; ``unreadable`` are the row indexes that held half a surrogate pair."""
+
+    texts: list[str]
+    unreadable: list[int]
+    are_objects: bool
+
+
+class _Rows(msgspec.Struct):
+    data: list[str]
+
+
+class _Objects(msgspec.Struct):
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_ROWS = msgspec.json.Decoder(_Rows)
+_OBJECTS = msgspec.json.Decoder(_Objects)
+_RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_ANY = msgspec.json.Decoder()
+
+
+def read_elements(body: bytes, route: Route, *, rows_max: int) -> Elements:
+    """Return the elements of ``body``; raise ``BadRequest`` with every fault of its shape."""
+    if route == "rows":
+        return _read_rows(body, rows_max)
+    return _read_objects(body, route, rows_max)
+
+
+def _read_rows(body: bytes, rows_max: int) -> Elements:
+    unreadable: list[int] = []
+    try:
+        texts = _ROWS.decode(body).data
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        texts, unreadable = _read_rows_slowly(body)
+    _check_count(len(texts), rows_max)
+    return Elements(texts, unreadable, are_objects=False)
+
+
+def _read_rows_slowly(body: bytes) -> tuple[list[str], list[int]]:
+    """Find out what is wrong; halves of surrogate pairs alone are the row's fault, not the request's."""
+    document = _parse(body)
+    if not isinstance(document, dict):
+        _refuse(NOT_OBJECT, "the body must be a JSON object with the member 'data'")
+    if "data" not in document:
+        _refuse(NO_DATA, "the member 'data' is missing", field="data")
+    data = document["data"]
+    if not isinstance(data, list):
+        _refuse(NOT_LIST, "'data' must be a list of strings", field="data")
+    wrong = [
+        Fault(WRONG_ELEMENT, f"row {row} must be a string, not {_kind(element)}", row=row, field="data")
+        for row, element in enumerate(data, 1)
+        if not isinstance(element, str)
+    ]
+    if wrong:
+        raise BadRequest(faults=wrong)
+    unreadable = [row for row, element in enumerate(data, 1) if _readable(element) != element]
+    return [_readable(element) for element in data], unreadable
+
+
+def _read_objects(body: bytes, route: Route, rows_max: int) -> Elements:
+    try:
+        raw_elements = _object_elements(body, route)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        document = _parse(body)  # names what is broken, or finds halves of surrogate pairs
+        if not isinstance(document, dict):
+            _refuse(NOT_OBJECT, "the body must be a JSON object")
+        raw_elements = _object_elements(json.dumps(document, ensure_ascii=True).encode(), route)
+    _check_count(len(raw_elements), rows_max)
+    if route == "single" and len(raw_elements) > 1:
+        _refuse(
+            NOT_SINGLE, f"this route takes one record, not {len(raw_elements)}; send many to Json/Multi", field="data"
+        )
+    texts = [raw.decode() for raw in raw_elements]
+    wrong = [
+        Fault(WRONG_ELEMENT, f"row {row} must be an object, not {_kind(_ANY.decode(text))}", row=row, field="data")
+        for row, text in enumerate(texts, 1)
+        if not text.startswith("{")
+    ]
+    if wrong:
+        raise BadRequest(faults=wrong)
+    return Elements(texts, [], are_objects=True)
+
+
+def _object_elements(body: bytes, route: Route) -> list[bytes]:
+    """Return the JSON text of each element, as it was sent."""
+    _ANY.decode(body)  # the raw members below are skipped over, not checked
+    try:
+        wrapped = _OBJECTS.decode(body)
+    except msgspec.ValidationError:
+        _refuse(NOT_OBJECT, "the body must be a JSON object")
+    if wrapped.data is msgspec.UNSET:
+        if route == "single" and body.strip() != b"{}" and _ANY.decode(body):
+            return [body.strip()]
+        _refuse(
+            NO_DATA, "the body holds no record" if route == "single" else "the member 'data' is missing", field="data"
+        )
+    data = bytes(wrapped.data).strip()
+    if route == "single" and data.startswith(b"{"):
+        return [data]
+    if not data.startswith(b"["):
+        _refuse(NOT_LIST, "'data' must be a list of objects", field="data")
+    return [bytes(raw).strip() for raw in _RAW_LIST.decode(data)]
+
+
+def _check_count(rows: int, rows_max: int) -> None:
+    if rows == 0:
+        _refuse(NO_DATA, "'data' is empty: a request carries at least one record", field="data")
+    if rows > rows_max:
+        _refuse(TOO_MANY_ROWS, f"'data' has {rows} rows, at most {rows_max} fit one request", field="data")
+
+
+def _parse(body: bytes) -> Any:  # noqa: ANN401 -- any JSON value
+    try:
+        return json.loads(body.decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise BadRequest(f"the body is not JSON: {reason}", code=NOT_JSON) from error
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _refuse(code: int, message: str, *, field: str | None = None) -> NoReturn:
+    raise BadRequest(faults=[Fault(code, message, field=field)])
+
+
+def _kind(element: object) -> str:
+    names = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+    return names.get(type(element), "a number")
+
+
+def _readable(text: str) -> str:
+    return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)

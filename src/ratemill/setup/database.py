@@ -1,0 +1,54 @@
+"""The database of this installation: the user's by its DSN, else the embedded one; migrated before it is handed out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ratemill.settings import Settings
+from ratemill.store import embedded, migrate, owners
+from ratemill.store.connections import Database
+
+__all__ = ["Database", "open_database"]
+
+DEFAULT_OWNER = "default"
+
+
+def open_database(settings: Settings, *, connections_max: int = 10) -> Database:
+    """Return the database, migrated and with its default owner; start the embedded server if it is that and rests."""
+    database = migrate.connect(_prepare(settings), settings, connections_max=connections_max)
+    with database.worker() as connection:
+        owners.ensure(connection, DEFAULT_OWNER)
+    return database
+
+
+def stop_embedded(settings: Settings) -> bool:
+    """Stop the embedded server, if the database is that; return whether it ran."""
+    return not settings.database_url and embedded.stop(settings)
+
+
+def embedded_status(settings: Settings) -> embedded.Status:
+    """Return where the embedded server is and whether it runs."""
+    return embedded.status(settings)
+
+
+def upgrade_embedded(settings: Settings, old_bin: Path | None) -> Path:
+    """Bring the data of an older server to the version at hand; return the data folder."""
+    return embedded.upgrade(settings, old_bin=old_bin, progress=_say)
+
+
+def _prepare(settings: Settings) -> str:
+    """Make sure of the server and the roles; return the way in as the product's login."""
+    if settings.database_url:
+        migrate.ensure_roles(settings.database_url)
+        return settings.database_url
+    server = embedded.ensure(settings, progress=_say)
+    dsn = server.dsn()
+    if not migrate.roles_are_there(dsn):
+        migrate.create_roles(server.admin_dsn(embedded.DATABASE), login=embedded.ROLE, database=embedded.DATABASE)
+    return dsn
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"{message}\n")
+    sys.stderr.flush()

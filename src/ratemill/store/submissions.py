@@ -1,0 +1,263 @@
+"""Submissions and their raw bodies: written by an accept, taken and finished by a worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import zstandard
+from psycopg.rows import class_row
+
+from ratemill.store.connections import Connection, driver
+
+_CANDIDATES_MAX = 5_000  # row locks that one claim may take
+_ZSTD_LEVEL = 1  # a row of text shrinks to about a fifth at 500 MB/s; higher levels cost more than the disk they save
+
+
+@dataclass(frozen=True, slots=True)
+class DueFeed:
+    """A feed with work to do, and how many records its waiting submissions typically hold."""
+
+    feed_id: int
+    rows_typical: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The submission that an Idempotency-Key was used for before."""
+
+    submission_id: int
+    feed_id: int
+    request_tracking_id: UUID
+    import_tracking_id: UUID
+    idempotency_sha256: bytes
+    accepted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A submission in a worker's hands: its row is locked until the transaction ends."""
+
+    submission_id: int
+    owner_id: int
+    route: str
+    row_count: int
+    rows_waiting: int
+    accepted_at: datetime
+    started_at: datetime | None
+    attempts: int
+    has_suspects: bool
+    body: bytes
+
+
+def rows_waiting(connection: Connection) -> int:
+    """Return how many records waited in the whole system when a worker last counted."""
+    row = driver(connection).execute("select rows_waiting from backlog").fetchone()
+    return int(row[0]) if row else 0
+
+
+def insert(
+    connection: Connection,
+    *,
+    owner_id: int,
+    feed_id: int,
+    request_tracking_id: UUID,
+    import_tracking_id: UUID,
+    route: str,
+    row_count: int,
+    body: bytes,
+    body_sha256: bytes,
+    idempotency_key: str | None,
+    idempotency_sha256: bytes | None,
+    created_by: str,
+) -> int:
+    """Write one submission with its raw body; return its number."""
+    packed = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(body)
+    row = (
+        driver(connection)
+        .execute(
+            """
+            with accepted as (
+                insert into submissions (owner_id, feed_id, request_tracking_id, import_tracking_id, route, row_count,
+                    rows_waiting, body_bytes, body_sha256, idempotency_key, idempotency_sha256, created_by)
+                values (%(owner_id)s, %(feed_id)s, %(request_tracking_id)s, %(import_tracking_id)s, %(route)s,
+                    %(row_count)s, %(row_count)s, %(body_bytes)s, %(body_sha256)s, %(idempotency_key)s,
+                    %(idempotency_sha256)s, %(created_by)s)
+                returning submission_id
+            )
+            insert into submission_bodies (submission_id, owner_id, body)
+            select submission_id, %(owner_id)s, %(body)b from accepted
+            returning submission_id
+            """,
+            {
+                "owner_id": owner_id,
+                "feed_id": feed_id,
+                "request_tracking_id": request_tracking_id,
+                "import_tracking_id": import_tracking_id,
+                "route": route,
+                "row_count": row_count,
+                "body_bytes": len(body),
+                "body_sha256": body_sha256,
+                "idempotency_key": idempotency_key,
+                "idempotency_sha256": idempotency_sha256,
+                "created_by": created_by,
+                "body": packed,
+            },
+        )
+        .fetchone()
+    )
+    return int(row[0]) if row else 0
+
+
+def lock_key(connection: Connection, owner_id: int, key: str) -> bool:
+    """Take an owner's Idempotency-Key for this transaction; False if another request is being taken under it."""
+    row = driver(connection).execute("select pg_try_advisory_xact_lock(%s, hashtext(%s))", (owner_id, key)).fetchone()
+    return bool(row and row[0])
+
+
+def find_key(connection: Connection, owner_id: int, key: str, *, keep_h: int) -> Repeated | None:
+    """Return the submission made under an Idempotency-Key; one older than ``keep_h`` hours gives the key back."""
+    cursor = driver(connection).cursor(row_factory=class_row(Repeated))
+    cursor.execute(
+        """
+        update submissions set idempotency_key = null
+        where owner_id = %s and idempotency_key = %s and accepted_at < clock_timestamp() - make_interval(hours => %s)
+        """,
+        (owner_id, key, keep_h),
+    )
+    cursor.execute(
+        """
+        select submission_id, feed_id, request_tracking_id, import_tracking_id, idempotency_sha256, accepted_at
+        from submissions where owner_id = %s and idempotency_key = %s
+        """,
+        (owner_id, key),
+    )
+    return cursor.fetchone()
+
+
+def unpack(body: bytes) -> bytes:
+    """Return a stored body as it was received."""
+    return zstandard.ZstdDecompressor().decompress(body)
+
+
+def feeds_due(connection: Connection, *, rows_enough: int) -> list[DueFeed]:
+    """Return the feeds with a full batch waiting, or whose oldest record has waited the feed's batch wait, oldest first.
+
+    Steps through the index of waiting submissions from feed to feed, and looks at no more of each feed's queue than the
+    answer needs.
+    """
+    cursor = driver(connection).cursor(row_factory=class_row(DueFeed))
+    cursor.execute(
+        """
+        with recursive feed (feed_id) as (
+            (select feed_id from submissions where rows_waiting > 0 order by feed_id limit 1)
+            union all
+            select (select s.feed_id from submissions s
+                    where s.rows_waiting > 0 and s.feed_id > feed.feed_id order by s.feed_id limit 1)
+            from feed where feed.feed_id is not null
+        )
+        select feed.feed_id, head.rows_typical
+        from feed join feeds f on f.feed_id = feed.feed_id
+        cross join lateral (
+            select sum(h.rows_waiting) as rows_waiting, avg(h.rows_waiting)::integer as rows_typical,
+                min(h.accepted_at) as oldest_at
+            from (select rows_waiting, accepted_at from submissions s
+                  where s.feed_id = feed.feed_id and s.rows_waiting > 0
+                  order by s.submission_id limit 100) h
+        ) head
+        where head.rows_waiting >= %s
+           or head.oldest_at + make_interval(secs => f.batch_wait_s::double precision) <= clock_timestamp()
+        order by head.oldest_at
+        """,
+        (rows_enough,),
+    )
+    return cursor.fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The submissions that a worker is about to take; ``is_suspect``: one alone, because work on it failed before."""
+
+    submission_ids: list[int]
+    is_suspect: bool
+
+
+def note_attempt(connection: Connection, feed: DueFeed, *, rows_max: int, attempts_max: int) -> Chosen:
+    """Choose whole waiting submissions of a feed, oldest first, and write down that work on them begins.
+
+    One that failed ``attempts_max`` times is chosen alone. Those that another worker holds are passed over. The
+    caller commits before it takes them.
+    """
+    candidates = (
+        driver(connection)
+        .execute(
+            """
+            select submission_id, rows_waiting, attempts from submissions
+            where feed_id = %s and rows_waiting > 0
+            order by submission_id limit %s
+            for update skip locked
+            """,
+            (feed.feed_id, min(_CANDIDATES_MAX, rows_max // max(1, feed.rows_typical) + 1)),
+        )
+        .fetchall()
+    )
+    chosen = _fill(candidates, rows_max=rows_max, attempts_max=attempts_max)
+    driver(connection).execute(
+        "update submissions set attempts = attempts + 1 where submission_id = any(%s)",
+        (chosen.submission_ids,),
+    )
+    return chosen
+
+
+def _fill(candidates: list[tuple[Any, ...]], *, rows_max: int, attempts_max: int) -> Chosen:
+    chosen: list[int] = []
+    rows = 0
+    for submission_id, waiting, attempts in candidates:
+        if attempts >= attempts_max:
+            if not chosen:
+                return Chosen([submission_id], is_suspect=True)
+            break
+        if chosen and rows + waiting > rows_max:
+            break
+        chosen.append(submission_id)
+        rows += waiting
+    return Chosen(chosen, is_suspect=False)
+
+
+def take(connection: Connection, submission_ids: list[int]) -> list[Taken]:
+    """Lock those of the submissions that still wait and nobody else holds, and return them with their bodies, in order."""
+    cursor = driver(connection).cursor(row_factory=class_row(Taken), binary=True)
+    cursor.execute(
+        """
+        with held as materialized (
+            select submission_id, owner_id, route, row_count, rows_waiting, accepted_at, started_at, attempts,
+                exists (select from suspects p where p.submission_id = s.submission_id) as has_suspects
+            from submissions s
+            where submission_id = any(%s) and rows_waiting > 0
+            order by submission_id
+            for update skip locked
+        )
+        select held.*, b.body from held join submission_bodies b using (submission_id) order by submission_id
+        """,
+        (submission_ids,),
+    )
+    return cursor.fetchall()
+
+
+def finish(connection: Connection, submission_ids: list[int], rows_done: list[int]) -> int:
+    """Take the rows that were worked off from the waiting ones; return how many submissions that touched."""
+    cursor = driver(connection).execute(
+        """
+        update submissions s set
+            rows_waiting = s.rows_waiting - d.rows_done,
+            attempts = case when s.rows_waiting = d.rows_done then 0 else s.attempts end,
+            started_at = coalesce(s.started_at, now()),
+            ended_at = case when s.rows_waiting = d.rows_done then clock_timestamp() else s.ended_at end
+        from unnest(%s::bigint[], %s::integer[]) as d (submission_id, rows_done)
+        where s.submission_id = d.submission_id
+        """,
+        (submission_ids, rows_done),
+    )
+    return cursor.rowcount
