@@ -229,5 +229,5 @@ def _fault_as_json(fault: Fault) -> dict[str, Any]:
 def _log_outcome(applied: Applied, *, created_by: str, dry_run: bool) -> None:
     counts = {action: applied.count(action) for action in (CREATED, UPDATED, UNCHANGED)}
     _log.info(
-        "set-up applied", owner=applied.owner, by=created_by, dry_run=dry_run, errors=len(applied.errors), **counts
+        "setup_applied", owner=applied.owner, by=created_by, dry_run=dry_run, errors=len(applied.errors), **counts
     )
