@@ -7,7 +7,7 @@ import sys
 import typer
 
 from ratemill.errors import RatemillError, UsageFault
-from ratemill.face.cli import audit, db, serve
+from ratemill.face.cli import audit, db, serve, setup, token
 
 NAMES = "Usage in by API, mediated and rated, every record accounted for."
 
@@ -30,3 +30,6 @@ app.command("worker")(serve.worker)
 app.command("api", hidden=True)(serve.api)
 app.command("audit")(audit.audit)
 app.add_typer(db.app, name="db")
+app.command("apply")(setup.apply)
+app.command("export")(setup.export)
+app.add_typer(token.app, name="token")
