@@ -7,6 +7,7 @@ with the same function, so all three count the same records. ``row_index`` count
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
@@ -18,7 +19,7 @@ Route = Literal["rows", "multi", "single"]
 """Which of the routes a body came by: rows of text, many JSON objects, one JSON object."""
 
 NOT_JSON, NOT_OBJECT, NO_DATA, NOT_LIST, WRONG_ELEMENT, TOO_MANY_ROWS, NOT_SINGLE = range(1401, 1408)
-_SURROGATE_HINT = "surrogate"
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 # A record and a charge have no number of their own: theirs is made of their names, each part below its bound.
 _ROWS_BOUND, _RUNS_BOUND, _ENTRIES_BOUND = 1024, 8, 64
@@ -113,7 +114,7 @@ def _read_rows_slowly(body: bytes) -> tuple[list[str], list[int]]:
     ]
     if wrong:
         raise BadRequest(faults=wrong)
-    unreadable = [row for row, element in enumerate(data, 1) if _has_lone_surrogate(element)]
+    unreadable = [row for row, element in enumerate(data, 1) if _readable(element) != element]
     return [_readable(element) for element in data], unreadable
 
 
@@ -190,17 +191,5 @@ def _kind(element: object) -> str:
     return names.get(type(element), "a number")
 
 
-def _has_lone_surrogate(text: str) -> bool:
-    return _readable(text) != text
-
-
 def _readable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode() if not text.isascii() and _encodes_not(text) else text
-
-
-def _encodes_not(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
+    return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)

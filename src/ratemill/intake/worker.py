@@ -82,7 +82,7 @@ class Worker:
                 self._work_off(feed.feed_id, chosen.submission_ids)
         except Unavailable:
             raise
-        except Exception:  # noqa: BLE001 -- whatever a record does, the feed goes on
+        except Exception:
             log.exception("table_failed", feed_id=feed.feed_id, submissions=len(chosen.submission_ids))
         return True
 

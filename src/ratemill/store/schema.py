@@ -620,6 +620,8 @@ reprocesses = Table(
     count("rows_failed"),
 )
 
+# One row a run of a rated record. Entry 0 is the first rating; a re-rate adds an entry that reverses one before it
+# (`reverses_entry`) and one that takes its place.
 charges = Table(
     "charges",
     metadata,
@@ -627,6 +629,7 @@ charges = Table(
     Column("row_index", Integer, nullable=False),
     Column("run", SmallInteger, nullable=False),
     Column("entry", SmallInteger, nullable=False),
+    Column("reverses_entry", SmallInteger),
     Column("owner_id", Integer, nullable=False),
     Column("feed_id", Integer, nullable=False),
     Column("batch_id", BigInteger, nullable=False),

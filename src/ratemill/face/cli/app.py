@@ -7,7 +7,7 @@ import sys
 import typer
 
 from ratemill.errors import RatemillError, UsageFault
-from ratemill.face.cli import db, serve
+from ratemill.face.cli import audit, db, serve
 
 NAMES = "Usage in by API, mediated and rated, every record accounted for."
 
@@ -28,4 +28,5 @@ app = Commands(help=NAMES, no_args_is_help=True, add_completion=False, pretty_ex
 app.command("serve")(serve.serve)
 app.command("worker")(serve.worker)
 app.command("api", hidden=True)(serve.api)
+app.command("audit")(audit.audit)
 app.add_typer(db.app, name="db")

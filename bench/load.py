@@ -1,0 +1,106 @@
+"""The load: clients that send one request after the other, and the clock that stops when the last charge can be read."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from time import perf_counter
+
+from bench.month import ROWS_A_REQUEST
+from bench.product import Product
+
+CLIENTS = 16
+
+
+@dataclass(slots=True)
+class Run:
+    """What one run measured."""
+
+    records: int
+    seconds: float = 0.0
+    accept_seconds: list[float] = field(default_factory=list)
+    pss_mb: float = 0.0
+
+    @property
+    def records_a_second(self) -> float:
+        """From the first byte sent to the last charge read."""
+        return self.records / self.seconds
+
+    def accept_ms(self, share: float) -> float:
+        """Return the time of an accept at this share of all, in milliseconds."""
+        ordered = sorted(self.accept_seconds)
+        return 1_000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def send(product: Product, feed: str, bodies: list[bytes]) -> Run:
+    """Send every body by 16 clients; the clock stops when the last submission is done and its charges can be read."""
+    run = Run(records=len(bodies) * ROWS_A_REQUEST)
+    waiting: SimpleQueue[bytes] = SimpleQueue()
+    for body in bodies:
+        waiting.put(body)
+    with _memory_watched(product, run):
+        start = perf_counter()
+        with ThreadPoolExecutor(CLIENTS) as clients:
+            sent = list(clients.map(lambda _: _client(product, feed, waiting, run), range(CLIENTS)))
+        wait_for_charges(product, [tracking_id for ids in sent for tracking_id in ids])
+        run.seconds = perf_counter() - start
+    return run
+
+
+def latency_seconds(product: Product, feed: str, bodies: list[bytes]) -> list[float]:
+    """Return how long each body of one record took from its sending until its charge could be read, one after the other."""
+    connection = product.connect()
+    found = []
+    for body in bodies:
+        start = perf_counter()
+        tracking_id = product.post(connection, feed, body)["trackingId"]
+        while product.get(connection, f"/Udr/Charge/Paged?trackingId={tracking_id}")["pagedResults"]["totalCount"] == 0:
+            pass
+        found.append(perf_counter() - start)
+    return found
+
+
+def wait_for_charges(product: Product, tracking_ids: list[str]) -> None:
+    """Wait until none of the requests waits; read a charge of each."""
+    connection = product.connect()
+    for tracking_id in tracking_ids:
+        while product.get(connection, f"/DataImport/History/{tracking_id}?wait=10")["instance"]["importWaitingCount"]:
+            pass
+    page = product.get(connection, f"/Udr/Charge/Paged?trackingId={tracking_ids[-1]}&pageSize=1")
+    if not page["pagedResults"]["items"]:
+        raise RuntimeError("the last request left no charge")
+
+
+def _client(product: Product, feed: str, waiting: SimpleQueue[bytes], run: Run) -> list[str]:
+    connection = product.connect()
+    tracking_ids = []
+    while True:
+        try:
+            body = waiting.get_nowait()
+        except Empty:
+            return tracking_ids
+        start = perf_counter()
+        tracking_ids.append(product.post(connection, feed, body)["trackingId"])
+        run.accept_seconds.append(perf_counter() - start)
+
+
+class _memory_watched:  # noqa: N801 -- reads as the block that it opens
+    """Keep the highest memory of the product while the block runs."""
+
+    def __init__(self, product: Product, run: Run) -> None:
+        self._product, self._run, self._over = product, run, Event()
+        self._pids = product.processes()
+        self._thread = Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(2.0):
+            self._run.pss_mb = max(self._run.pss_mb, self._product.pss_mb())

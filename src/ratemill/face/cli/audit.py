@@ -1,0 +1,56 @@
+"""``ratemill audit``: prove that the counts tie."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ratemill.face.cli.common import AsJson, opened_database, print_json
+from ratemill.ledger import audit as audits
+from ratemill.ledger.audit import Audit
+
+Owner = Annotated[str | None, typer.Option(help="Audit the records of this owner alone.")]
+
+_DAY = ["feed", "day", "received", "waiting", "imported", "skipped", "duplicate", "refused"]
+_DAY += ["rated", "rating_exceptions", "written_off"]
+
+
+def audit(owner: Owner = None, as_json: AsJson = False) -> None:
+    """Count every record anew from the raw bodies, and prove that each has exactly one end."""
+    with opened_database() as database:
+        found = audits.audit(database, audits.owner_of(database, owner) if owner else None)
+    if as_json:
+        print_json(found.as_json())
+    else:
+        _print(found)
+    raise typer.Exit(0 if found.holds else 1)
+
+
+def _print(found: Audit) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    table = Table(*[name.replace("_", " ") for name in _DAY], box=None)
+    for day in found.days:
+        table.add_row(*[str(day[name]) for name in _DAY])
+    console.print(table)
+    totals = {name: found.totals.get(name, 0) for name in _DAY[2:]}
+    console.print(
+        "received {received} = waiting {waiting} + imported {imported} + skipped {skipped} + duplicate {duplicate}"
+        " + refused {refused}".format(**totals),
+    )
+    console.print(
+        "imported {imported} = rated {rated} + rating exceptions {rating_exceptions} + waiting for rating 0"
+        " + written off {written_off}".format(**totals),
+    )
+    for amount in found.amounts:
+        console.print(f"charged {amount['amount']} {amount['currency']} in {amount['charges']} charges")
+    for failure in found.failures:
+        places = {"submission": failure.submission_id, "batch": failure.batch_id, "row": failure.row_index}
+        where = ", ".join(f"{name} {number}" for name, number in places.items() if number is not None)
+        console.print(f"[red]{failure.rule}[/red]: {where or 'all'}: {failure.detail}")
+    if found.holds:
+        console.print(f"The counts tie: {found.records} of {found.records} records accounted for")
+    else:
+        console.print(f"The counts do not tie: {found.failure_count} failures")

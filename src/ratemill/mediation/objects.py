@@ -1,0 +1,117 @@
+"""JSON objects become fields, every number by its digits.
+
+The table engine reads numbers as floats or 64-bit integers, so the objects are read one by one by the `json` module,
+with numbers left as text. This also keeps one row from ending another: rows are never joined.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+import msgspec
+import polars as pl
+
+from ratemill.mediation.declared import Profile
+from ratemill.mediation.targets import COLUMN_OF
+from ratemill.mediation.working import EXTRA, UNKNOWN, Faults, absent_if_empty, field_column
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_no_constant)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_RAW_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_NO_OBJECT = "row_must_be_a_json_object"
+_SURROGATE = "row_must_not_contain_lone_surrogates"
+
+
+def read_objects(rows: pl.DataFrame, profile: Profile, faults: Faults) -> pl.DataFrame:
+    """Return the fields of rows that are one JSON object each, found by name whatever its case.
+
+    Members that are no fields become the inside of a JSON object in `extra`. Note the rows that are no objects.
+    """
+    reader = _ObjectReader(profile)
+    read = [reader.read(text) for text in rows["raw"]]
+    reasons = pl.Series([each if isinstance(each, str) else None for each in read], dtype=pl.String)
+    for reason in reasons.drop_nulls().unique().sort():
+        faults.note(reason, rows, (reasons == reason).fill_null(value=False))
+    columns = [*(field_column(name) for name in profile.names), EXTRA, UNKNOWN]
+    found = [each for each in read if not isinstance(each, str)]
+    fields = pl.DataFrame(found, schema=dict.fromkeys(columns, pl.String), orient="row")
+    return rows.filter(reasons.is_null()).hstack(fields.with_columns(absent_if_empty(pl.all())))
+
+
+class _ObjectReader:
+    """Reads the objects of one profile."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.exact = {name: place for place, name in enumerate(profile.names)}
+        self.lower = {name.lower(): place for place, name in enumerate(profile.names)}
+        self.count = len(profile.names)
+        # An extension target goes before a member of the same name that is no field.
+        self.taken = {each.target for each in profile.mapped() if each.target not in COLUMN_OF}
+
+    def read(self, text: str) -> list[str | None] | str:
+        """Return the texts of the fields, the rest, and its first name; or the reason why there are none."""
+        try:
+            members = _DECODER.decode(text)
+        except (ValueError, RecursionError):
+            return _NO_OBJECT
+        if not isinstance(members, dict):
+            return _NO_OBJECT
+        if "\\u" in text and (reason := _unkeepable(members)):
+            return reason
+        try:
+            return self.fields(members, text)
+        except msgspec.DecodeError:
+            return _NO_OBJECT
+
+    def fields(self, members: dict[str, Any], text: str) -> list[str | None]:
+        found: list[str | None] = [None] * (self.count + 2)
+        holders: list[str] = [""] * self.count
+        rest: dict[str, str] = {}
+        for name, value in members.items():
+            shown = value if type(value) is str else _as_text(value, name, text)
+            if not shown:
+                continue
+            place = self.exact.get(name)
+            if place is None:
+                place = self.lower.get(name.lower())
+            if place is None:
+                rest[name] = shown
+            elif found[place] is None or self.before(name, holders[place]):
+                if rival := found[place]:
+                    rest[holders[place]] = rival
+                found[place], holders[place] = shown, name
+            else:
+                rest[name] = shown
+        if rest:
+            found[-1] = min(rest)
+            kept = {name: rest[name] for name in sorted(rest) if name not in self.taken}
+            found[-2] = _ENCODER.encode(kept)[1:-1]
+        return found
+
+    def before(self, name: str, rival: str) -> bool:
+        """Tell which of two members holds that mean one field: the profile's spelling, or else the first by letters."""
+        return (name not in self.exact, name) < (rival not in self.exact, rival)
+
+
+def _as_text(value: object, name: str, text: str) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return None
+    # An object or a list: as it stands in the row, less the white space, for its numbers must keep their digits.
+    return msgspec.json.format(bytes(_RAW_MEMBERS.decode(text)[name]), indent=-1).decode()
+
+
+def _unkeepable(members: dict[str, Any]) -> str | None:
+    """Return the reason why escaped characters of an object cannot be kept; called only where there are escapes."""
+    written = _ENCODER.encode(members)
+    if not written.isascii() and written != written.encode("utf-8", "replace").decode():
+        return _SURROGATE
+    # The encoder writes NUL as an escape, and a backslash before it as two.
+    return "row_must_not_contain_nul" if "\\u0000" in written.replace("\\\\", "") else None

@@ -1,0 +1,128 @@
+"""Field transforms: what is done to the text of a field, in order, before anything else looks at it.
+
+A transform that cannot read a text leaves it as it was, and the row breaks that transform's rule; but a row that the
+filter does not let through breaks none. Absent texts stay absent, and a text that becomes empty is absent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from ratemill.mediation.conditions import holds
+from ratemill.mediation.dates import LOCAL, in_utc, write_dates
+from ratemill.mediation.declared import (
+    Case,
+    Conditional,
+    DateForm,
+    Field,
+    Profile,
+    Regex,
+    Substitute,
+    TimeForm,
+    Transform,
+    Trim,
+)
+from ratemill.mediation.working import Faults, absent_if_empty, field_column
+
+_TIME_OF_DAY = r"^\s*([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]{1,9})?)?\s*(?:([aApP])\.?[mM]\.?)?\s*$"
+_DATE, _TIME = "value_must_be_a_date", "value_must_be_a_time"
+
+
+@dataclass(slots=True)
+class _Text:
+    """A field on its way: its texts, and the rows in which a transform could not read them, by reason."""
+
+    texts: pl.Series
+    unread: dict[str, pl.Series]
+
+
+def transform(rows: pl.DataFrame, profile: Profile, faults: Faults) -> pl.DataFrame:
+    """Return the rows with the fields transformed and defaults filled in, in the order of the fields."""
+    for each in profile.fields:
+        if each.transforms:
+            rows = _transform_field(rows, each, profile, faults)
+        if each.default is not None:
+            rows = rows.with_columns(pl.col(field_column(each.name)).fill_null(each.default))
+    return rows
+
+
+def _transform_field(rows: pl.DataFrame, each: Field, profile: Profile, faults: Faults) -> pl.DataFrame:
+    column = field_column(each.name)
+    done = _apply(rows, column, each.transforms, profile)
+    for reason, unread in done.unread.items():
+        faults.note(reason, rows, unread, field=each.name, value=pl.col(column))
+    return rows.with_columns(done.texts.alias(column))
+
+
+def _apply(rows: pl.DataFrame, column: str, transforms: tuple[Transform, ...], profile: Profile) -> _Text:
+    """Apply transforms to a column of ``rows``."""
+    unread: dict[str, pl.Series] = {}
+    for each in transforms:
+        done = _step(rows, column, each, profile)
+        for reason, where in done.unread.items():
+            unread[reason] = unread[reason] | where if reason in unread else where
+        texts = pl.select(absent_if_empty(pl.lit(done.texts))).to_series()
+        rows = rows.with_columns(texts.alias(column))
+    return _Text(rows[column], unread)
+
+
+def _step(rows: pl.DataFrame, column: str, step: Transform, profile: Profile) -> _Text:  # noqa: PLR0911 - one for each kind
+    texts = rows[column]
+    match step:
+        case Trim():
+            return _Text(texts.str.strip_chars(), {})
+        case Case(to):
+            changed = {
+                "upper": texts.str.to_uppercase,
+                "lower": texts.str.to_lowercase,
+                "title": texts.str.to_titlecase,
+            }
+            return _Text(changed[to](), {})
+        case Substitute(old, new):
+            return _Text(texts.str.replace_all(old, new, literal=True), {})
+        case Regex(pattern, replacement):
+            return _Text(texts.str.replace_all(pattern, replacement), {})
+        case DateForm(form, zone):
+            return _read(texts, _dates(texts, form, zone or profile.time_zone), _DATE)
+        case TimeForm():
+            return _read(texts, _times(texts), _TIME)
+        case Conditional():
+            return _branch(rows, column, step, profile)
+
+
+def _read(texts: pl.Series, read: pl.Series, reason: str) -> _Text:
+    return _Text(read.fill_null(texts), {reason: read.is_null() & texts.is_not_null()})
+
+
+def _dates(texts: pl.Series, form: str, zone: str) -> pl.Series:
+    """Read dates of a format; the engine takes second 60 for the next minute, which no date here may be."""
+    read = texts.str.to_datetime(form, time_unit="us", strict=False)
+    read = pl.select(pl.when(~pl.lit(texts).str.contains(":60", literal=True)).then(read)).to_series()
+    column = pl.col(read.name)
+    instants = in_utc(column, zone) if read.dtype == LOCAL else column.dt.convert_time_zone("UTC")
+    return read.to_frame().select(write_dates(instants)).to_series()
+
+
+def _times(texts: pl.Series) -> pl.Series:
+    """Read times of day: up to 23:59:59, or up to 12:59:59 with am or pm."""
+    parts = texts.to_frame("text").select(pl.col("text").str.extract_groups(_TIME_OF_DAY)).unnest("text")
+    hour, minute = pl.col("1").cast(pl.Int32), pl.col("2").cast(pl.Int32)
+    second, half = pl.col("3").fill_null("00").cast(pl.Int32), pl.col("4").str.to_lowercase()
+    of_day = pl.when(half.is_null()).then(hour).otherwise(hour % 12 + pl.when(half == "p").then(12).otherwise(0))
+    right = pl.when(half.is_null()).then(hour.is_between(0, 23)).otherwise(hour.is_between(1, 12))
+    right = right & minute.is_between(0, 59) & second.is_between(0, 59)
+    two = [part.cast(pl.String).str.pad_start(2, "0") for part in (of_day, minute, second)]
+    return parts.select(pl.when(right).then(pl.concat_str(two, separator=":"))).to_series()
+
+
+def _branch(rows: pl.DataFrame, column: str, step: Conditional, profile: Profile) -> _Text:
+    """Do one or the other: a condition sees the fields before this one transformed, those after it as parsed."""
+    when = holds(step.when, rows)
+    then = _apply(rows, column, step.then, profile)
+    otherwise = _apply(rows, column, step.otherwise, profile)
+    unread = {reason: where & when for reason, where in then.unread.items()}
+    for reason, where in otherwise.unread.items():
+        unread[reason] = (unread[reason] | (where & ~when)) if reason in unread else where & ~when
+    return _Text(then.texts.zip_with(when, otherwise.texts), unread)

@@ -1,0 +1,143 @@
+"""Validation: the texts of the targets become the typed columns of a usage record, or break numbered rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from ratemill.columns import QUANTITY
+from ratemill.mediation.dates import read_dates
+from ratemill.mediation.declared import Mapping, Profile
+from ratemill.mediation.mapping import Failed, sender_name
+from ratemill.mediation.quantities import read_quantities
+from ratemill.mediation.targets import (
+    COLUMN_OF,
+    DATE,
+    FLAGS,
+    IDENTIFIER_TYPE,
+    IDENTIFIER_TYPE_UNKNOWN,
+    REQUIRED,
+    USAGE_CLASS,
+    VALUE,
+)
+from ratemill.mediation.working import AT, EXTRA, UNKNOWN, Faults, field_column, target_column
+
+_FLAG_TEXTS = {"true": True, "false": False, "1": True, "0": False}
+# The spellings that come by the million, looked up before any change of case.
+_FLAGS_AS_SENT = {"True": True, "False": False, "TRUE": True, "FALSE": False, **_FLAG_TEXTS}
+_TYPED = (DATE, VALUE, *FLAGS, USAGE_CLASS)
+
+
+@dataclass(frozen=True, slots=True)
+class Validator:
+    """Checks the rows of one call and makes their columns."""
+
+    profile: Profile
+    usage_classes: pl.DataFrame
+    faults: Faults
+
+    def usage(self, rows: pl.DataFrame, failed: Failed) -> pl.DataFrame:
+        """Return the rows with the columns of a usage record, null where a rule is broken; note what is broken.
+
+        ``failed`` are the rows that a mapping could not fill: they are not also said to lack the target's value.
+        """
+        self.required_fields(rows)
+        self.unknown_members(rows)
+        mapped = {each.target: each for each in self.profile.mapped()}
+        for target in REQUIRED:
+            absent = rows[target_column(target)].is_null()
+            if target in failed:
+                absent = absent & ~rows[AT].is_in(failed[target].implode())
+            self.faults.note("field_is_required", rows, absent, field=sender_name(mapped[target]))
+        columns = [self.column(rows, mapped.get(target), target) for target in COLUMN_OF]
+        return rows.with_columns(columns).with_columns(_extension(self.profile), self.usage_class_id(rows))
+
+    def required_fields(self, rows: pl.DataFrame) -> None:
+        """Note the rows without a field that the profile requires."""
+        for each in self.profile.fields:
+            if each.required:
+                absent = rows[field_column(each.name)].is_null()
+                self.faults.note("field_is_required", rows, absent, field=each.name)
+
+    def unknown_members(self, rows: pl.DataFrame) -> None:
+        """Note the JSON objects with a member that is no field, if the profile refuses them."""
+        if self.profile.unknown_keys_refused:
+            unknown = rows[UNKNOWN]
+            self.faults.note("key_must_be_known", rows, unknown.is_not_null(), value=unknown)
+
+    def column(self, rows: pl.DataFrame, mapping: Mapping | None, target: str) -> pl.Series | pl.Expr:
+        """Return the column of one target."""
+        name = COLUMN_OF[target]
+        if mapping is None:
+            empty = {IDENTIFIER_TYPE: pl.lit(IDENTIFIER_TYPE_UNKNOWN), **dict.fromkeys(FLAGS, pl.lit(value=False))}
+            return empty.get(target, pl.lit(None, pl.String)).alias(name)
+        texts = rows[target_column(target)]
+        if target == DATE:
+            return self.dates(rows, texts, mapping).alias(name)
+        if target == VALUE:
+            return self.quantities(rows, texts, mapping).alias(name)
+        if target in FLAGS:
+            return self.flags(rows, texts, mapping).alias(name)
+        return (texts.fill_null(IDENTIFIER_TYPE_UNKNOWN) if target == IDENTIFIER_TYPE else texts).alias(name)
+
+    def dates(self, rows: pl.DataFrame, texts: pl.Series, mapping: Mapping) -> pl.Series:
+        """Return the instants; note what is no date, and what is too old to be checked."""
+        read = read_dates(texts, self.profile.time_zone)
+        broken = read.is_null() & texts.is_not_null()
+        self.faults.note("value_must_be_a_date", rows, broken, field=sender_name(mapping), value=texts)
+        days = self.profile.duplicate_window_days
+        if days is not None:
+            old = (read < rows["accepted_at"].dt.offset_by(f"-{days}d")).fill_null(value=False)
+            self.faults.note("older_than_duplicate_window", rows, old, field=sender_name(mapping), value=str(days))
+        return read
+
+    def quantities(self, rows: pl.DataFrame, texts: pl.Series, mapping: Mapping) -> pl.Series:
+        """Return the exact numbers; note what is none, has too many digits or is below zero."""
+        read, name = read_quantities(texts), sender_name(mapping)
+        self.faults.note("value_must_be_a_number", rows, read.not_number, field=name, value=texts)
+        self.faults.note("quantity_has_too_many_places", rows, read.too_many_places, field=name, value=texts)
+        self.faults.note("quantity_has_too_many_digits", rows, read.too_many_digits, field=name, value=texts)
+        if not self.profile.credits_allowed:
+            negative = pl.select(pl.lit(read.value) < pl.lit(0).cast(QUANTITY)).to_series().fill_null(value=False)
+            self.faults.note("quantity_must_not_be_negative", rows, negative, field=name, value=texts)
+        return read.value
+
+    def flags(self, rows: pl.DataFrame, texts: pl.Series, mapping: Mapping) -> pl.Series:
+        """Return true and false, absent ones as false; note what is neither."""
+        read = _flags(texts, _FLAGS_AS_SENT)
+        broken = read.is_null() & texts.is_not_null()
+        if broken.any():
+            read = _flags(texts.str.to_lowercase(), _FLAG_TEXTS)
+            broken = read.is_null() & texts.is_not_null()
+        self.faults.note("value_must_be_true_or_false", rows, broken, field=sender_name(mapping), value=texts)
+        return read.fill_null(value=False)
+
+    def usage_class_id(self, rows: pl.DataFrame) -> pl.Series:
+        """Return the ids of the usage classes, found by their exact names."""
+        mapping = next(each for each in self.profile.mapped() if each.target == USAGE_CLASS)
+        texts, classes = rows[target_column(USAGE_CLASS)], self.usage_classes
+        found = texts.replace_strict(
+            classes["usage_class"], classes["usage_class_id"], default=None, return_dtype=pl.Int32
+        )
+        missing = found.is_null() & texts.is_not_null()
+        self.faults.note("usage_class_not_found", rows, missing, field=sender_name(mapping), value=texts)
+        return found.alias("usage_class_id")
+
+
+def _flags(texts: pl.Series, spelled: dict[str, bool]) -> pl.Series:
+    return texts.replace_strict(list(spelled), list(spelled.values()), default=None, return_dtype=pl.Boolean)
+
+
+def _extension(profile: Profile) -> pl.Expr:
+    """Return the targets without a column, and what a JSON object had beside its fields, as a compact JSON object."""
+    others = [each.target for each in profile.mapped() if each.target not in COLUMN_OF]
+    members = [_member(target) for target in others]
+    inside = pl.concat_str([*members, pl.col(EXTRA)], separator=",", ignore_nulls=True)
+    return pl.when(inside != "").then(pl.concat_str(pl.lit("{"), inside, pl.lit("}"))).alias("extension")
+
+
+def _member(target: str) -> pl.Expr:
+    column = pl.col(target_column(target))
+    written = pl.struct(column.alias(target)).struct.json_encode()
+    return pl.when(column.is_not_null()).then(written.str.head(-1).str.slice(1))

@@ -1,0 +1,82 @@
+"""The working table of a call, and the faults that its rows gather on their way.
+
+A row of the working table is named by `at`, its place among the raw rows in order of (submission, row). Fields and
+targets are columns of text, null where absent: `f:Value` is a field, `t:value` a target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from ratemill.reasons import IMPORT
+
+AT = "at"
+EXTRA = "extra"  # members of a JSON object that are no fields: the inside of a compact JSON object
+UNKNOWN = "unknown"  # the first of those members
+
+# The parts of the faults' table; `place` is the order in which they were found.
+FAULTS = pl.Schema({AT: pl.UInt32, "reason_id": pl.Int16, "place": pl.Int32, "field": pl.String, "value": pl.String})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a row may have at most, in characters, and how much of a value a fault shows."""
+
+    field_chars_max: int = 64 * 1024
+    value_chars_max: int = 200
+
+
+@dataclass(slots=True)
+class Faults:
+    """Every fault that is found, gathered as small tables."""
+
+    limits: Limits
+    found: list[pl.DataFrame] = field(default_factory=list)
+
+    def note(
+        self,
+        reason: str,
+        rows: pl.DataFrame,
+        broken: pl.Series,
+        *,
+        field: str | None = None,
+        value: pl.Series | pl.Expr | str | None = None,
+    ) -> None:
+        """Note that the ``rows`` where ``broken`` is true break the rule; ``value`` is what they had there."""
+        if not broken.any():
+            return
+        shown = pl.lit(value, pl.String) if value is None or isinstance(value, str) else value
+        guilty = rows.select(AT, value=shown).filter(broken)
+        self.found.append(
+            guilty.select(
+                pl.col(AT),
+                reason_id=pl.lit(IMPORT[reason].id, pl.Int16),
+                place=pl.lit(len(self.found), pl.Int32),
+                field=pl.lit(field, pl.String),
+                value=pl.col("value").str.slice(0, self.limits.value_chars_max),
+            )
+        )
+
+    def table(self) -> pl.DataFrame:
+        """Return all faults, for each row in the order of the rules."""
+        if not self.found:
+            return pl.DataFrame(schema=FAULTS)
+        faults = pl.concat(self.found).sort(AT, "reason_id", "place")
+        return faults.unique([AT, "reason_id", "field"], keep="first", maintain_order=True)
+
+
+def field_column(name: str) -> str:
+    """Return the column of a field."""
+    return f"f:{name}"
+
+
+def target_column(name: str) -> str:
+    """Return the column of a target."""
+    return f"t:{name}"
+
+
+def absent_if_empty(columns: pl.Expr) -> pl.Expr:
+    """Return the texts with empty ones null: an empty text is an absent one."""
+    return pl.when(columns != "").then(columns)

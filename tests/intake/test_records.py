@@ -1,0 +1,83 @@
+"""What a request body holds, and every fault of its shape."""
+
+import pytest
+
+from ratemill.errors import BadRequest
+from ratemill.records import read_elements
+
+
+def faults_of(body: bytes, route: str = "rows", rows_max: int = 1_000) -> list[tuple[int, int | None]]:
+    with pytest.raises(BadRequest) as caught:
+        read_elements(body, route, rows_max=rows_max)
+    return [(fault.code, fault.row) for fault in caught.value.faults]
+
+
+def test_rows_come_back_as_they_were_sent():
+    assert read_elements('{"data":["a,b","ü"," "]}'.encode(), "rows", rows_max=3).texts == ["a,b", "ü", " "]
+
+
+def test_a_thousand_rows_are_taken_and_one_more_is_not():
+    rows = ",".join(['"x"'] * 1_000)
+    assert len(read_elements(f'{{"data":[{rows}]}}'.encode(), "rows", rows_max=1_000).texts) == 1_000
+    assert faults_of(f'{{"data":[{rows},"x"]}}'.encode()) == [(1406, None)]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", 1401),
+        (b'{"data":["a"', 1401),
+        (b'{"data":[NaN]}', 1401),
+        (b'\xff\xfe{"data":["a"]}', 1401),
+        (b'{"data":["\xff"]}', 1401),
+        (b"[" * 100_000, 1401),
+        (b"[]", 1402),
+        (b'"data"', 1402),
+        (b"null", 1402),
+        (b"{}", 1403),
+        (b'{"data":[]}', 1403),
+        (b'{"data":null}', 1404),
+        (b'{"data":"a,b"}', 1404),
+        (b'{"data":{"a":1}}', 1404),
+    ],
+)
+def test_a_body_of_the_wrong_shape_is_refused_whole(body: bytes, code: int):
+    assert faults_of(body) == [(code, None)]
+
+
+def test_every_element_of_the_wrong_type_is_named():
+    assert faults_of(b'{"data":["a",1,"b",null,{},["c"],true]}') == [(1405, row) for row in (2, 4, 5, 6, 7)]
+
+
+def test_half_a_surrogate_pair_is_the_fault_of_its_row_alone():
+    elements = read_elements(b'{"data":["a","b\\ud800","c\\ud83d\\ude00"]}', "rows", rows_max=3)
+    assert elements.unreadable == [2]
+    assert elements.texts == ["a", "b\ufffd", "c😀"]
+
+
+def test_objects_keep_the_digits_of_their_numbers():
+    elements = read_elements(b'{"data":[{"Value":1.10},{"Value":12345678901234567890.123}]}', "multi", rows_max=3)
+    assert elements.texts == ['{"Value":1.10}', '{"Value":12345678901234567890.123}']
+    assert elements.are_objects
+
+
+@pytest.mark.parametrize("body", [b'{"Value":1}', b'{"data":{"Value":1}}', b'{"data":[{"Value":1}]}', b' {"Value":1} '])
+def test_one_record_may_be_bare_or_wrapped(body: bytes):
+    assert read_elements(body, "single", rows_max=1_000).texts == ['{"Value":1}']
+
+
+@pytest.mark.parametrize(
+    ("body", "route", "expected"),
+    [
+        (b"{}", "single", [(1403, None)]),
+        (b"{}", "multi", [(1403, None)]),
+        (b'{"data":[]}', "single", [(1403, None)]),
+        (b'{"data":[{},{}]}', "single", [(1407, None)]),
+        (b'{"data":{"Value":1}}', "multi", [(1404, None)]),
+        (b'{"data":[{"a":1},"b",3]}', "multi", [(1405, 2), (1405, 3)]),
+        (b'{"data":[{"a":}]}', "multi", [(1401, None)]),
+        (b"[]", "multi", [(1402, None)]),
+    ],
+)
+def test_json_routes_refuse_what_holds_no_objects(body: bytes, route: str, expected: list[tuple[int, int | None]]):
+    assert faults_of(body, route) == expected
