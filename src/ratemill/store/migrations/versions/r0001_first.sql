@@ -141,6 +141,8 @@ CREATE TABLE rating_exceptions (
 	rate_plan_id BIGINT,
 	attempts INTEGER DEFAULT '1' NOT NULL,
 	last_attempt_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+	first_reason_id SMALLINT,
+	excepted_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
 	reprocess_id BIGINT,
 	CONSTRAINT rating_exceptions_pkey PRIMARY KEY (rating_exception_id),
 	CONSTRAINT rating_exceptions_submission_id_row_index_key UNIQUE (submission_id, row_index)
