@@ -22,6 +22,7 @@ from ratemill.face.instances import (
 )
 from ratemill.face.paging import TIMES, Parameter
 from ratemill.face.paths import RESOURCES
+from ratemill.intake.accept import FEED_NOT_FOUND
 from ratemill.ledger import history, trace
 from ratemill.ledger.history import History, HistoryFilters
 from ratemill.setup.feeds import find_feed
@@ -34,7 +35,6 @@ Follower = Annotated[Principal, Depends(needs("history"))]
 
 WAIT_S_MAX = 60  # a caller who wants to wait longer asks again
 POLL_S = 0.1  # a record takes about a second; a poll is one read by key
-FEED_NOT_FOUND = 1451
 
 FILTERS = {
     "udrFeedName": Parameter("feed", paging.read_text, "The feed, in any letter case."),

@@ -12,6 +12,7 @@ from ratemill.ledger import charges, exceptions, history
 from ratemill.ledger.charges import Charge
 from ratemill.ledger.exceptions import ImportException, Kind, RatingException
 from ratemill.ledger.history import Batch, Counts, History
+from ratemill.ledger.lookup import Account, IdentifierSpan, Match
 from ratemill.ledger.trace import Attempt, Duplicate, RecordLife, Revision
 from ratemill.money import plain
 from ratemill.periods import write_instant
@@ -229,6 +230,43 @@ def record_instance(life: RecordLife) -> Json:
         "charges": [charge_instance(charge) for charge in life.charges],
         "attempts": [_attempt(attempt) for attempt in life.attempts],
         "revisions": [_revision(revision) for revision in life.revisions],
+    }
+
+
+def match_instance(match: Match) -> Json:
+    """Return one thing that a text names, with its records."""
+    return {
+        "dataImportHistory": history_instance(match.history) if match.history else None,
+        "importBatch": batch_instance(match.batch) if match.batch else None,
+        "udrUsageIdentifier": match.identifier,
+        "usageIdentifiers": [_span(span) for span in match.spans],
+        "account": _account(match.account) if match.account else None,
+        "records": [record_instance(life) for life in match.records],
+        "hasMoreRecords": match.has_more,
+    }
+
+
+def _span(span: IdentifierSpan) -> Json:
+    return {
+        "identity": span.identifier_id,
+        "udrUsageIdentifier": span.usage_identifier,
+        "udrIdentifierTypeName": span.identifier_type,
+        "accountName": span.account,
+        "accountServiceName": span.service,
+        "start": _instant(span.start_at),
+        "end": _instant(span.end_at),
+    }
+
+
+def _account(account: Account) -> Json:
+    return {
+        "identity": account.account_id,
+        "name": account.account,
+        "currencyName": account.currency,
+        "usageRatePlanName": account.rate_plan,
+        "start": _instant(account.start_at),
+        "end": _instant(account.end_at),
+        "accountServiceNames": account.services,
     }
 
 

@@ -136,11 +136,18 @@ def open_by_kind(connection: Connection) -> dict[int, int]:
     return {int(kind): int(count) for kind, count in rows}
 
 
-def of_identifier(connection: Connection, usage_identifier: str, limit: int) -> list[tuple[int, int]]:
-    """Return the first records, by submission and row, that bear an identifier and were ever an exception."""
+def names_of_holder(
+    connection: Connection,
+    limit: int,
+    *,
+    usage_identifier: str | None = None,
+    account: str | None = None,
+) -> list[tuple[int, int]]:
+    """Return the first records, by submission and row, of an identifier or account that ever were an exception."""
+    condition = _CONDITIONS["usage_identifier"] if account is None else _CONDITIONS["account"]
     rows = driver(connection).execute(
-        "select submission_id, row_index from rating_exceptions where usage_identifier = %s order by 1, 2 limit %s",
-        (usage_identifier, limit),
+        f"select e.submission_id, e.row_index from rating_exceptions e where {condition} order by 1, 2 limit %(size)s",
+        {"usage_identifier": usage_identifier, "account": account, "size": limit},
     )
     return [(int(submission_id), int(row_index)) for submission_id, row_index in rows]
 
@@ -148,5 +155,3 @@ def of_identifier(connection: Connection, usage_identifier: str, limit: int) -> 
 def _count(connection: Connection, asked: str, known: dict[str, Any]) -> int:
     counted = driver(connection).execute(f"select count(*) from rating_exceptions e where {asked}", known).fetchone()
     return int(counted[0]) if counted else 0
-
-

@@ -128,14 +128,7 @@ def bodies(connection: Connection, submission_ids: list[int]) -> list[Body]:
     return cursor.fetchall()
 
 
-def rows_of(connection: Connection, submission_id: int) -> int:
-    """Return how many records a submission has."""
-    row = driver(connection).execute("select row_count from submissions where submission_id = %s", (submission_id,))
-    found = row.fetchone()
-    return int(found[0]) if found else 0
-
-
-def of_batch(connection: Connection, batch_id: int, limit: int) -> list[tuple[int, int]]:
+def names_of_batch(connection: Connection, batch_id: int, limit: int) -> list[tuple[int, int]]:
     """Return the first records, by submission and row, that a batch took and that have not gone to another since."""
     rows = driver(connection).execute(
         """
