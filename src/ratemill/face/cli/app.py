@@ -7,7 +7,7 @@ import sys
 import typer
 
 from ratemill.errors import RatemillError, UsageFault
-from ratemill.face.cli import audit, db, serve
+from ratemill.face.cli import audit, db, importing, serve
 
 NAMES = "Usage in by API, mediated and rated, every record accounted for."
 
@@ -30,3 +30,5 @@ app.command("worker")(serve.worker)
 app.command("api", hidden=True)(serve.api)
 app.command("audit")(audit.audit)
 app.add_typer(db.app, name="db")
+app.add_typer(importing.app, name="import")
+app.command("watch")(importing.watch)
