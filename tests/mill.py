@@ -10,13 +10,13 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 from httpx import Response
-from ratemill.setup.apply import apply_document
-from ratemill.setup.tokens import create_token
 
 from ratemill.face.server import create_app
 from ratemill.intake.worker import Worker
 from ratemill.ledger.audit import audit
 from ratemill.settings import Settings
+from ratemill.setup.apply import apply_document
+from ratemill.setup.tokens import create_token
 from ratemill.store.connections import Database, driver
 
 PATH = "/ResourceServer/api/v7"
@@ -58,7 +58,7 @@ class Mill:
 
     def __init__(self, database: Database, settings: Settings, owner: str, client: TestClient) -> None:
         self.database, self.settings, self.owner, self.client = database, settings, owner, client
-        self.token = create_token(database, owner, role="admin", name="tester")
+        self.token = create_token(database, owner_name=owner, role="admin", name="tester")
 
     def apply(self, document: str, folder: Path = Path()) -> None:
         """Apply a set-up document that must be without fault."""
@@ -69,9 +69,10 @@ class Mill:
     def request(self, method: str, path: str, **options: Any) -> Response:
         """Call the face with this owner's token, unless ``headers`` brings another."""
         headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
-        return self.client.request(
+        answer: Response = self.client.request(
             method, PATH + path if path.startswith("/") else f"/{path}", headers=headers, **options
         )
+        return answer
 
     def post_rows(self, *rows: str, feed: str = "guideFeed", **options: Any) -> Response:
         """Post rows of text."""

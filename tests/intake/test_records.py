@@ -3,10 +3,10 @@
 import pytest
 
 from ratemill.errors import BadRequest
-from ratemill.records import read_elements
+from ratemill.records import Route, read_elements
 
 
-def faults_of(body: bytes, route: str = "rows", rows_max: int = 1_000) -> list[tuple[int, int | None]]:
+def faults_of(body: bytes, route: Route = "rows", rows_max: int = 1_000) -> list[tuple[int, int | None]]:
     with pytest.raises(BadRequest) as caught:
         read_elements(body, route, rows_max=rows_max)
     return [(fault.code, fault.row) for fault in caught.value.faults]
@@ -79,5 +79,5 @@ def test_one_record_may_be_bare_or_wrapped(body: bytes):
         (b"[]", "multi", [(1402, None)]),
     ],
 )
-def test_json_routes_refuse_what_holds_no_objects(body: bytes, route: str, expected: list[tuple[int, int | None]]):
+def test_json_routes_refuse_what_holds_no_objects(body: bytes, route: Route, expected: list[tuple[int, int | None]]):
     assert faults_of(body, route) == expected

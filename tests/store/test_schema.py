@@ -2,18 +2,21 @@
 
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import psycopg
 import pytest
 from psycopg import sql
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from ratemill.settings import Settings
-from ratemill.store import embedded, embedded_account, migrate, policies
+from ratemill.store import embedded, embedded_account, migrate, owners, policies
 from ratemill.store.connections import Database, driver
 from ratemill.store.embedded import Server
 from ratemill.store.schema import metadata
+
+DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 def dump(server: Server, name: str) -> str:
@@ -32,17 +35,11 @@ def from_code(server: Server) -> str:
     with psycopg.connect(server.admin_dsn("from_code"), autocommit=True) as connection:
         connection.execute(sql.SQL("set role {}").format(sql.Identifier(policies.OWNER_ROLE)))
         for table in metadata.sorted_tables:
-            connection.execute(str(CreateTable(table).compile(dialect=_dialect())))
+            connection.execute(str(CreateTable(table).compile(dialect=DIALECT)))
             for index in sorted(table.indexes, key=lambda index: str(index.name)):
-                connection.execute(str(CreateIndex(index).compile(dialect=_dialect())))
+                connection.execute(str(CreateIndex(index).compile(dialect=DIALECT)))
         connection.execute(policies.beyond_tables())
     return "from_code"
-
-
-def _dialect():
-    from sqlalchemy.dialects import postgresql
-
-    return postgresql.dialect()
 
 
 def test_the_migrations_build_the_schema_in_code(server: Server, from_code: str, new_database: Callable[[], str]):
@@ -58,10 +55,9 @@ def test_migrating_twice_changes_nothing(server: Server, dsn: str, settings: Set
 
 
 @pytest.fixture(scope="module")
-def two_owners(database: Database) -> Iterator[tuple[int, int]]:
+def two_owners(database: Database) -> tuple[int, int]:
     with database.worker() as connection:
-        made = [driver(connection).execute("select create_owner(%s)", (name,)).fetchone()[0] for name in ("one", "two")]
-    return made[0], made[1]
+        return owners.ensure(connection, "one"), owners.ensure(connection, "two")
 
 
 def test_a_face_connection_is_neither_superuser_nor_beyond_row_security(database: Database):

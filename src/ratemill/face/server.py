@@ -28,12 +28,10 @@ log = logs.get(__name__)
 
 def create_app(database: Database, settings: Settings) -> FastAPI:
     """Return the application on a database."""
-    app = FastAPI(title="Ratemill", version="1", redirect_slashes=False, docs_url="/docs", redoc_url=None)
+    app = FastAPI(title="Ratemill", version="1", redirect_slashes=False, docs_url=None, redoc_url=None)
     app.state.database, app.state.settings = database, settings
     for router in ROUTERS:
-        app.include_router(router)
-    for route in app.routes:
-        _regard_no_case(route)
+        app.router.routes.extend(_without_case(route) for route in router.routes)
     app.add_exception_handler(CallerError, _caller_error)
     app.add_exception_handler(RequestValidationError, _parameters)
     app.add_exception_handler(HTTPException, _http_error)
@@ -59,9 +57,10 @@ def run(database: Database, settings: Settings, *, host: str, port: int) -> None
     uvicorn.Server(config).run()
 
 
-def _regard_no_case(route: BaseRoute) -> None:
+def _without_case(route: BaseRoute) -> BaseRoute:
     if isinstance(route, Route):
         route.path_regex = re.compile(route.path_regex.pattern, re.IGNORECASE)
+    return route
 
 
 def _caller_error(request: Request, error: Exception) -> Response:

@@ -23,7 +23,7 @@ from ratemill.store.connections import Connection, clock
 BATCH_ROWS_MAX = 1_000
 
 _KIND_OF_REASON = {reason.id: reason.kind for reason in reasons.RATING_REASONS}
-_DUPLICATES = pl.Schema({**outcomes.DUPLICATES, "batch_id": pl.Int64})
+_DUPLICATES = pl.Schema([*outcomes.DUPLICATES.items(), ("batch_id", pl.Int64())])
 _SPAN_COUNTS = {
     "rows_skipped": "skipped",
     "rows_duplicate": "duplicate",
@@ -140,7 +140,7 @@ def _mediate(settings: Settings, work: Work, raw: pl.DataFrame, book: PriceBook)
     return mediate(
         raw,
         work.feed.profile,
-        usage_classes=book.usage_classes,
+        usage_classes=book.classes.select("usage_class", "usage_class_id"),
         lists=work.feed.lists,
         unreadable=work.unreadable,
         limits=Limits(field_chars_max=settings.field_chars_max),

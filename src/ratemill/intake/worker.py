@@ -21,7 +21,7 @@ from ratemill.intake.faultpoints import die_at
 from ratemill.settings import Settings
 from ratemill.setup import book as price_books
 from ratemill.store import submissions, workers
-from ratemill.store.connections import Database
+from ratemill.store.connections import Connection, Database
 from ratemill.store.submissions import DueFeed
 
 ATTEMPTS_MAX = 2  # a table may fail twice before it is halved: the first failure may have been the world's
@@ -60,7 +60,7 @@ class Worker:
             due = submissions.feeds_due(connection, rows_enough=BATCH_ROWS_MAX)
         return any([self._take(feed) for feed in due if not self._stopping.is_set()])  # noqa: C419 -- each feed gets its turn
 
-    def _say_alive(self, connection: submissions.Connection) -> None:
+    def _say_alive(self, connection: Connection) -> None:
         if monotonic() - self._seen_at >= HEARTBEAT_S:
             workers.say_alive(connection, self._worker_id, host=socket.gethostname(), pid=os.getpid())
             self._seen_at = monotonic()

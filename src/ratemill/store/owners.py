@@ -1,19 +1,65 @@
-"""Owners: the tenants to which every row belongs."""
+"""Owners, and the version of each one's price book, whose row is the lock of everything that is set up."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from ratemill.store.connections import Connection, driver
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """An owner with the defaults of its prices."""
+
+    owner_id: int
+    name: str
+    amount_places: int
+    rounding: str
+    rate_plan_id: int | None
+
+
 def ensure(connection: Connection, name: str) -> int:
     """Return the number of the owner of that name; made, with its built-in objects, at first mention."""
-    found = driver(connection).execute("select owner_id from owners where name = %s", (name,)).fetchone()
-    if found is None:
-        found = driver(connection).execute("select create_owner(%s)", (name,)).fetchone()
-    return int(found[0]) if found else 0
+    found = find(connection, name)
+    if found is not None:
+        return found
+    row = driver(connection).execute("select create_owner(%s)", (name,)).fetchone()
+    return int(row[0]) if row else 0
 
 
 def find(connection: Connection, name: str) -> int | None:
     """Return the number of the owner of that name, if there is one."""
-    found = driver(connection).execute("select owner_id from owners where name = %s", (name,)).fetchone()
-    return int(found[0]) if found else None
+    row = driver(connection).execute("select owner_id from owners where name = %s", (name,)).fetchone()
+    return int(row[0]) if row else None
+
+
+def read(connection: Connection, owner_id: int) -> Owner:
+    """Return one owner."""
+    statement = "select owner_id, name, amount_places, rounding, rate_plan_id from owners where owner_id = %s"
+    row = driver(connection).execute(statement, (owner_id,)).fetchone()
+    if row is None:
+        raise LookupError(f"there is no owner {owner_id}")
+    return Owner(*row)
+
+
+def lock_price_book(connection: Connection, owner_id: int) -> None:
+    """Wait until nobody else sets up this owner, and keep others waiting until this transaction ends."""
+    driver(connection).execute("select version from price_books where owner_id = %s for update", (owner_id,))
+
+
+def raise_version(connection: Connection, owner_id: int) -> int:
+    """Say that something of the owner has changed; return the new version."""
+    statement = "update price_books set version = version + 1 where owner_id = %s returning version"
+    row = driver(connection).execute(statement, (owner_id,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def version(connection: Connection, owner_id: int) -> int:
+    """Return the version of an owner's price book."""
+    row = driver(connection).execute("select version from price_books where owner_id = %s", (owner_id,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def read_only_snapshot(connection: Connection) -> None:
+    """Let all that follows in this transaction see one state and write nothing; must come first in it."""
+    driver(connection).execute("set transaction isolation level repeatable read, read only")

@@ -7,6 +7,9 @@ COPY and therefore bypasses row-level security. ``ratemill_face`` serves request
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Any
+
 from ratemill.store.schema import metadata
 
 OWNER_ROLE, WORKER_ROLE, FACE_ROLE = "ratemill_owner", "ratemill_worker", "ratemill_face"
@@ -40,6 +43,37 @@ revoke all on function authenticate(bytea) from public;
 grant execute on function authenticate(bytea) to {FACE_ROLE}, {WORKER_ROLE};
 """
 
+# What every owner begins with; cannot be changed or removed. Base units: 1 Time, 2 Data, 3 Count.
+BUILT_IN_OBJECTS: dict[str, tuple[dict[str, Any], ...]] = {
+    "identifier_types": ({"name": "Unknown"},),
+    "locations": ({"name": "Everywhere"},),
+    "usage_units": tuple(
+        {"name": name, "base_unit_id": base_unit_id, "multiplier": Decimal(multiplier)}
+        for name, base_unit_id, multiplier in (
+            ("Seconds", 1, 1),
+            ("Minutes", 1, 60),
+            ("Hours", 1, 3_600),
+            ("Bytes", 2, 1),
+            ("KB", 2, 1_024),
+            ("MB", 2, 1_048_576),
+            ("GB", 2, 1_073_741_824),
+            ("Count", 3, 1),
+        )
+    ),
+}
+
+
+def _built_in_inserts() -> str:
+    lines = []
+    for table, rows in BUILT_IN_OBJECTS.items():
+        values = (
+            ", ".join(f"'{each}'" if isinstance(each, str) else str(each) for each in row.values()) for row in rows
+        )
+        tuples = ",\n        ".join(f"(id, {each}, true)" for each in values)
+        lines.append(f"    insert into {table} (owner_id, {', '.join(rows[0])}, built_in) values\n        {tuples};")
+    return "\n".join(lines)
+
+
 CREATE_OWNER = f"""
 create function create_owner(owner_name text) returns integer
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -52,12 +86,7 @@ begin
         return id;
     end if;
     insert into price_books (owner_id) values (id);
-    insert into identifier_types (owner_id, name, built_in) values (id, 'Unknown', true);
-    insert into locations (owner_id, name, built_in) values (id, 'Everywhere', true);
-    insert into usage_units (owner_id, name, base_unit_id, multiplier, built_in) values
-        (id, 'Seconds', 1, 1, true), (id, 'Minutes', 1, 60, true), (id, 'Hours', 1, 3600, true),
-        (id, 'Bytes', 2, 1, true), (id, 'KB', 2, 1024, true), (id, 'MB', 2, 1048576, true),
-        (id, 'GB', 2, 1073741824, true), (id, 'Count', 3, 1, true);
+{_built_in_inserts()}
     return id;
 end $$;
 revoke all on function create_owner(text) from public;

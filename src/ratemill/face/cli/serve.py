@@ -47,6 +47,11 @@ def api(host: Host = "127.0.0.1", port: Port = 8080, with_parent: WithParent = F
     if with_parent:
         orphaned = Event()
         supervisor.stop_with_parent(orphaned)
-        Thread(target=lambda: (orphaned.wait(), os.kill(os.getpid(), signal.SIGTERM)), daemon=True).start()
+        Thread(target=_end_when, args=(orphaned,), daemon=True).start()
     with opened_database(settings, connections_max=API_THREADS) as database:
         server.run(database, settings, host=host, port=port)
+
+
+def _end_when(orphaned: Event) -> None:
+    orphaned.wait()
+    os.kill(os.getpid(), signal.SIGTERM)

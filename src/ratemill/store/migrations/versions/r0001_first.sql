@@ -659,12 +659,19 @@ begin
         return id;
     end if;
     insert into price_books (owner_id) values (id);
-    insert into identifier_types (owner_id, name, built_in) values (id, 'Unknown', true);
-    insert into locations (owner_id, name, built_in) values (id, 'Everywhere', true);
+    insert into identifier_types (owner_id, name, built_in) values
+        (id, 'Unknown', true);
+    insert into locations (owner_id, name, built_in) values
+        (id, 'Everywhere', true);
     insert into usage_units (owner_id, name, base_unit_id, multiplier, built_in) values
-        (id, 'Seconds', 1, 1, true), (id, 'Minutes', 1, 60, true), (id, 'Hours', 1, 3600, true),
-        (id, 'Bytes', 2, 1, true), (id, 'KB', 2, 1024, true), (id, 'MB', 2, 1048576, true),
-        (id, 'GB', 2, 1073741824, true), (id, 'Count', 3, 1, true);
+        (id, 'Seconds', 1, 1, true),
+        (id, 'Minutes', 1, 60, true),
+        (id, 'Hours', 1, 3600, true),
+        (id, 'Bytes', 2, 1, true),
+        (id, 'KB', 2, 1024, true),
+        (id, 'MB', 2, 1048576, true),
+        (id, 'GB', 2, 1073741824, true),
+        (id, 'Count', 3, 1, true);
     return id;
 end $$;
 revoke all on function create_owner(text) from public;

@@ -1,0 +1,219 @@
+"""Apply a set-up document: all of it or nothing, every fault at once, in force with the commit.
+
+Whatever sets up an owner first locks the row of its price book, so that two at once wait for each other, and raises the
+book's version in the same transaction if anything changed. A dry run does the same in a transaction that may only read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ratemill import logs
+from ratemill.errors import Fault
+from ratemill.periods import write_instant
+from ratemill.setup.declaration import Entry, Finding, SetupObject
+from ratemill.setup.document import Document, read_document
+from ratemill.setup.nodes import Code, Faults
+from ratemill.setup.registry import OBJECTS
+from ratemill.setup.resolve import resolve
+from ratemill.setup.rules import unchanged_built_in
+from ratemill.setup.world import World
+from ratemill.setup.write import write
+from ratemill.store import owners
+from ratemill.store.connections import Connection, Database
+from ratemill.store.setup_objects import Clash
+
+CREATED, UPDATED, UNCHANGED = "created", "updated", "unchanged"
+_log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What became of one object; ``identity`` is None where a dry run would make it."""
+
+    list: str
+    key: str
+    action: str
+    identity: int | None
+
+
+@dataclass(slots=True)
+class Applied:
+    """What a document did, or every fault that kept it from doing anything."""
+
+    owner: str = ""
+    items: list[Item] = field(default_factory=list)
+    errors: list[Fault] = field(default_factory=list)
+    warnings: list[Fault] = field(default_factory=list)
+    version: int | None = None
+
+    def count(self, action: str) -> int:
+        """Return how many objects met this action."""
+        return sum(item.action == action for item in self.items)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the members that ``--json`` prints."""
+        return {
+            **{action: self.count(action) for action in (CREATED, UPDATED, UNCHANGED)},
+            "items": [
+                {"list": each.list, "key": each.key, "action": each.action, "identity": each.identity}
+                for each in self.items
+            ],
+            "errors": [_fault_as_json(each) for each in self.errors],
+            "warnings": [_fault_as_json(each) for each in self.warnings],
+        }
+
+
+class _Refused(Exception):
+    """Rolls the transaction back; the faults say why."""
+
+
+def apply_document(
+    database: Database, text: str, folder: Path | None, *, dry_run: bool = False, created_by: str
+) -> Applied:
+    """Make stored set-up agree with a document; CSV files are looked for from ``folder``."""
+    faults = Faults([])
+    document = read_document(text, folder, faults)
+    applied = Applied(owner=document.owner)
+    try:
+        with _transaction(database, dry_run=dry_run) as connection:
+            owner_id = _owner(connection, document.owner, dry_run=dry_run)
+            _apply(document, World(connection, owner_id), faults, applied, dry_run=dry_run)
+    except _Refused:
+        applied.items.clear()
+    applied.errors = sorted(faults.found, key=lambda fault: (fault.line or 0, fault.path or ""))
+    _log_outcome(applied, created_by=created_by, dry_run=dry_run)
+    return applied
+
+
+@contextmanager
+def _transaction(database: Database, *, dry_run: bool) -> Iterator[Connection]:
+    with database.worker() as connection:
+        if dry_run:
+            owners.read_only_snapshot(connection)
+        yield connection
+
+
+def _owner(connection: Connection, name: str, *, dry_run: bool) -> int | None:
+    if dry_run:
+        return owners.find(connection, name)
+    owner_id = owners.ensure(connection, name)
+    owners.lock_price_book(connection, owner_id)
+    return owner_id
+
+
+def _apply(document: Document, world: World, faults: Faults, applied: Applied, *, dry_run: bool) -> None:
+    resolve(document, world, faults)
+    warnings = Faults([])
+    for each in OBJECTS:
+        _check(each, _settled(document, each), world, faults, warnings)
+    applied.warnings = warnings.found
+    if faults.found:
+        raise _Refused
+    written: dict[int, int] = {}
+    if not dry_run:
+        written = _write(document, world, faults)
+        if any(_action(entry) != UNCHANGED for each in OBJECTS for entry in _settled(document, each)):
+            applied.version = owners.raise_version(world.connection, _known(world.owner_id))
+    for each in OBJECTS:
+        applied.items += [_item(entry, world, written) for entry in _settled(document, each)]
+
+
+def _known(owner_id: int | None) -> int:
+    return owner_id or 0
+
+
+def _write(document: Document, world: World, faults: Faults) -> dict[int, int]:
+    written: dict[int, int] = {}
+    for each in OBJECTS:
+        changed = [entry for entry in _settled(document, each) if _action(entry) != UNCHANGED]
+        try:
+            write(each, changed, world, written)
+        except Clash as clash:
+            faults.add(Code.RULE, each.list_name, None, _clash_words(each, clash))
+            raise _Refused from clash
+    return written
+
+
+def _clash_words(each: SetupObject, clash: Clash) -> str:
+    if clash.constraint == "identifiers_overlap_excl":
+        return f"an identifier belongs to a service already at that time: {clash.detail}"
+    return f"another {each.noun} has the same key: {clash.detail}"
+
+
+def _settled(document: Document, each: SetupObject) -> list[Entry]:
+    return [entry for entry in document.entries.get(each.list_name, ()) if entry.identity]
+
+
+def _check(each: SetupObject, entries: list[Entry], world: World, faults: Faults, warnings: Faults) -> None:
+    if not entries:
+        return
+    for entry in entries:
+        _check_entry(each, entry, world, faults)
+    sound = [entry for entry in entries if not entry.bad]
+    world.unsure |= {entry.identity for entry in entries if entry.bad}
+    if sound:
+        for list_rule in each.list_rules:
+            _report(list_rule(sound, world), Code.RULE, faults)
+        for warning in each.warnings:
+            _report(warning(sound, world), Code.WARNING, warnings)
+
+
+def _check_entry(each: SetupObject, entry: Entry, world: World, faults: Faults) -> None:
+    if each.finish is not None and not entry.bad:
+        _report(((entry, member, message) for member, message in each.finish(entry, world)), Code.RULE, faults)
+        if entry.stored is not None and entry.row[each.document] != entry.stored[each.document]:
+            entry.changes.add(each.document)
+    for rule in each.rules:
+        if entry.bad.isdisjoint(rule.reads):
+            _report(((entry, member, message) for member, message in rule.check(entry, world)), Code.RULE, faults)
+    for _, message in unchanged_built_in(entry, world):
+        faults.add(Code.FROZEN, entry.path(), entry.line, message)
+
+
+def _report(findings: Any, code: int, faults: Faults) -> None:  # noqa: ANN401 - any iterable of findings
+    finding: Finding
+    for finding in findings:
+        entry, member, message = finding
+        faults.add(code, entry.path(member), entry.line_of(member) if member else entry.line, message)
+
+
+def _action(entry: Entry) -> str:
+    if entry.stored is None:
+        return CREATED
+    return UPDATED if entry.changes else UNCHANGED
+
+
+def _item(entry: Entry, world: World, written: dict[int, int]) -> Item:
+    identity = written.get(entry.identity, entry.identity)
+    return Item(entry.object.list_name, key_words(entry, world), _action(entry), identity if identity > 0 else None)
+
+
+def key_words(entry: Entry, world: World) -> str:
+    """Return the key of an object in words: names, not identities."""
+    parts = []
+    for column in entry.object.key:
+        member, value = entry.object.by_column(column), entry.row[column]
+        if value is not None:
+            parts.append(str(world.name(member.target, value)) if member.is_reference else _written(value))
+    return " / ".join(parts)
+
+
+def _written(value: object) -> str:
+    return write_instant(value) if isinstance(value, datetime) else str(value)
+
+
+def _fault_as_json(fault: Fault) -> dict[str, Any]:
+    return {"path": fault.path, "line": fault.line, "message": fault.message}
+
+
+def _log_outcome(applied: Applied, *, created_by: str, dry_run: bool) -> None:
+    counts = {action: applied.count(action) for action in (CREATED, UPDATED, UNCHANGED)}
+    _log.info(
+        "set-up applied", owner=applied.owner, by=created_by, dry_run=dry_run, errors=len(applied.errors), **counts
+    )

@@ -1,0 +1,192 @@
+"""What a set-up object is, said once: reading, checking, writing, export and the reference page all follow it.
+
+A ``SetupObject`` names its list in the document, its HTTP path, its table and its members. A ``Member`` has the name that
+the wire uses, the column that keeps it, and a kind that makes the type of what was written as text. A reference is made by
+name in the member ``…Name``; ``Member.id_name`` is the one that may stand instead over HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+from ratemill.money import AMOUNT_PLACES_MAX
+from ratemill.setup.nodes import Node, line_within
+from ratemill.setup.world import Row, World
+
+NAME_CHARS_MAX = 255  # characters of a name or another key: an index entry must hold several
+TEXT_CHARS_MAX = 4_000  # characters of any other text
+
+
+class Kind(Enum):
+    """How a member is written and what it becomes."""
+
+    TEXT = "text"
+    INTEGER = "whole number"
+    BOOL = "true or false"
+    CHOICE = "choice"
+    PRICE = "price"
+    QUANTITY = "quantity"
+    INSTANT = "time"
+    REFERENCE = "name of another object"
+    REFERENCES = "names of other objects"
+    STRUCTURE = "structure"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The table that keeps a list of references in its order."""
+
+    table: str
+    parent: str
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member of a set-up object.
+
+    ``target`` is the list that a reference points to, ``within`` the column of the same entry that the target's key begins
+    with (a service belongs to an account). A ``virtual`` member helps to find something and has no column of its own. An
+    ``inner`` member is kept inside the object's document column. A ``frozen`` one cannot change after creation.
+    """
+
+    name: str
+    column: str
+    kind: Kind = Kind.TEXT
+    required: bool = False
+    default: Any = None
+    default_words: str = ""
+    choices: tuple[str, ...] = ()
+    target: str = ""
+    within: str = ""
+    link: Link | None = None
+    frozen: bool = False
+    virtual: bool = False
+    inner: bool = False
+    least: Decimal | int | None = None
+    most: Decimal | int | None = None
+    check: Callable[[Any], str | None] | None = None
+    chars_max: int = TEXT_CHARS_MAX
+
+    @property
+    def id_name(self) -> str:
+        """The member that gives a reference by identity instead of name."""
+        return self.name.removesuffix("Name").removesuffix("Names") + "Id"
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it points to another object or to several."""
+        return self.kind in (Kind.REFERENCE, Kind.REFERENCES)
+
+
+Finding = tuple["Entry", str, str]  # the entry at fault, the member (or "" for the whole), the message
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of one entry: what it says is wrong, if all the columns that it reads could be read."""
+
+    reads: tuple[str, ...]
+    check: Callable[[Entry, World], Iterable[tuple[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class SetupObject:
+    """One kind of set-up object.
+
+    ``key`` are the columns that tell two of them apart; ``lookup`` those by which stored ones are read for a document (a
+    rule may need neighbours of the key; none means all). ``list_rules`` look at all entries of the list together,
+    ``warnings`` at what is allowed and likely a mistake.
+    """
+
+    list_name: str
+    path: str
+    dto_type_key: str
+    noun: str
+    table: str
+    identity: str
+    members: tuple[Member, ...]
+    key: tuple[str, ...] = ("name",)
+    lookup: tuple[str, ...] = ("name",)
+    rules: tuple[Rule, ...] = ()
+    list_rules: tuple[Callable[[list[Entry], World], Iterable[Finding]], ...] = ()
+    warnings: tuple[Callable[[list[Entry], World], Iterable[Finding]], ...] = ()
+    zone: Callable[[Entry, World], str] | None = None
+    document: str = ""
+    finish: Callable[[Entry, World], Iterable[tuple[str, str]]] | None = None
+    owned: bool = True
+
+    def member(self, name: str) -> Member | None:
+        """Return the member of that wire name."""
+        return next((member for member in self.members if member.name == name), None)
+
+    def by_column(self, column: str) -> Member:
+        """Return the member that a column keeps."""
+        return next(member for member in self.members if member.column == column)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of its own table, without identity, owner and revision."""
+        own = [m.column for m in self.members if not (m.virtual or m.link or m.inner)]
+        return tuple(own + ([self.document] if self.document else []))
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One object as a document names it.
+
+    ``given`` are the values by column, of what was named; ``bad`` the columns of what could not be read or found; ``row``
+    is the whole object as it will be, ``stored`` as it was (None: it will be made). ``file`` and ``index`` place it.
+    """
+
+    object: SetupObject
+    index: int
+    line: int
+    file: str = ""
+    given: Row = field(default_factory=dict)
+    bad: set[str] = field(default_factory=set)
+    lines: dict[str, int] = field(default_factory=dict)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    stored: Row | None = None
+    row: Row = field(default_factory=dict)
+    changes: set[str] = field(default_factory=set)
+    identity: int = 0
+
+    def path(self, member: str = "") -> str:
+        """Return where a member of this entry stands: ``usageRates[0].amount``, ``rates.csv:17.amount``."""
+        place = f"{self.file}:{self.line}" if self.file else f"{self.object.list_name}[{self.index}]"
+        return f"{place}.{member}" if member else place
+
+    def line_of(self, member: str) -> int:
+        """Return the line of a member, or of what is inside it, as far as it is known."""
+        first = member.split(".", maxsplit=1)[0].split("[", maxsplit=1)[0]
+        node = self.nodes.get(first)
+        if node is not None and member != first:
+            return line_within(node, member[len(first) :])
+        return self.lines.get(first, self.line)
+
+
+def name_member(name: str = "name", column: str = "name") -> Member:
+    """Return a required name."""
+    return Member(name, column, required=True, chars_max=NAME_CHARS_MAX)
+
+
+def reference(name: str, column: str, target: str, **more: Any) -> Member:  # noqa: ANN401 - members of many types
+    """Return a reference to one object of the list ``target``."""
+    return Member(name, column, Kind.REFERENCE, target=target, **more)
+
+
+def span() -> tuple[Member, Member]:
+    """Return the two ends of a span, both open unless set."""
+    return Member("start", "start_at", Kind.INSTANT), Member("end", "end_at", Kind.INSTANT)
+
+
+def precision(words: str) -> Member:
+    """Return the places that amounts are rounded to."""
+    return Member(
+        "amountPrecision", "amount_places", Kind.INTEGER, least=0, most=AMOUNT_PLACES_MAX, default_words=words
+    )

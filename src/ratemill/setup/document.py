@@ -1,0 +1,255 @@
+"""From text to entries: the document's envelope, its lists, and the CSV files that they name."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ratemill.setup.declaration import Entry, Kind, Member, SetupObject
+from ratemill.setup.json_nodes import looks_like_json, read_json
+from ratemill.setup.nodes import Code, Faults, Items, Node, Pairs, Scalar, Unreadable, Written, plain
+from ratemill.setup.registry import OBJECTS, WRITABLE
+from ratemill.setup.values import Unfit, read_value
+from ratemill.setup.yaml_nodes import read_yaml
+
+VERSION = "1"
+DEFAULT_OWNER = "default"
+_CSV_FIELD_BYTES_MAX = 1_000_000
+
+
+@dataclass(slots=True)
+class Document:
+    """A document as entries by list, in the order of ``registry.OBJECTS``."""
+
+    owner: str = DEFAULT_OWNER
+    entries: dict[str, list[Entry]] = field(default_factory=dict)
+
+
+def read_document(text: str, folder: Path | None, faults: Faults) -> Document:
+    """Return what ``text`` names; CSV files are looked for from ``folder``. Faults are added to ``faults``."""
+    try:
+        root = _read_nodes(text.removeprefix("\ufeff"))
+    except Unreadable as error:
+        faults.add(Code.UNREADABLE, "", error.line, error.message)
+        return Document()
+    if not isinstance(root, Pairs):
+        faults.add(Code.UNREADABLE, "", root.line, "a document is a mapping that begins with 'ratemill: 1'")
+        return Document()
+    return _Reader(folder, faults).document(root)
+
+
+def _read_nodes(text: str) -> Node:
+    if not looks_like_json(text):
+        return read_yaml(text)
+    try:
+        return read_json(text)
+    except Unreadable as error:
+        try:
+            return read_yaml(text)
+        except Unreadable:
+            raise error from None
+
+
+def _read_name(member: Member, node: Node, other_than: Collection[str] = ()) -> str:
+    if not isinstance(node, Scalar) or node.text is None:
+        raise Unfit("a name is expected")
+    name = str(read_value(member, node.text, node.written))
+    if name in other_than:
+        raise Unfit(f"'{name}' stands here twice")
+    return name
+
+
+class _Reader:
+    def __init__(self, folder: Path | None, faults: Faults) -> None:
+        self._folder = folder
+        self._faults = faults
+
+    def document(self, root: Pairs) -> Document:
+        document = Document()
+        self._report_twice(root, "")
+        version = root.pairs.get("ratemill")
+        if not (isinstance(version, Scalar) and version.text == VERSION):
+            self._faults.add(Code.REQUIRED, "ratemill", version.line if version else 1, "must be 1")
+        if "owner" in root.pairs:
+            document.owner = self._owner(root.pairs["owner"])
+        for name in root.pairs:
+            if name not in WRITABLE and name not in ("ratemill", "owner"):
+                self._faults.add(Code.UNKNOWN, name, root.lines[name], f"there is no list '{name}'")
+        for each in OBJECTS:
+            if each.list_name in root.pairs:
+                document.entries[each.list_name] = self._list(each, root.pairs[each.list_name])
+        return document
+
+    def _report_twice(self, pairs: Pairs, path: str) -> None:
+        for key, line in pairs.twice:
+            at = f"{path}.{key}" if path else key
+            self._faults.add(Code.TWICE, at, line, f"'{key}' stands here twice")
+        for key, value in pairs.pairs.items():
+            self._report_inner(value, f"{path}.{key}" if path else key)
+
+    def _report_inner(self, node: Node, path: str) -> None:
+        if isinstance(node, Pairs):
+            self._report_twice(node, path)
+        elif isinstance(node, Items):
+            for index, item in enumerate(node.items):
+                if not isinstance(item, Scalar):
+                    self._report_inner(item, f"{path}[{index}]")
+
+    def _owner(self, node: Node) -> str:
+        member = Member("owner", "owner", chars_max=255)
+        try:
+            return _read_name(member, node)
+        except Unfit as error:
+            self._faults.add(Code.VALUE, "owner", node.line, str(error))
+            return DEFAULT_OWNER
+
+    def _list(self, each: SetupObject, node: Node) -> list[Entry]:
+        if isinstance(node, Items):
+            return [self._entry(each, item, index) for index, item in enumerate(node.items)]
+        if isinstance(node, Pairs):
+            return self._csv_list(each, node)
+        if node.text is not None:
+            self._faults.add(Code.VALUE, each.list_name, node.line, "a list is expected, or {csv: FILE}")
+        return []
+
+    def _entry(self, each: SetupObject, node: Node, index: int) -> Entry:
+        entry = Entry(each, index, node.line)
+        if isinstance(node, Pairs):
+            for name, value in node.pairs.items():
+                self._take(entry, name, value, node.lines[name])
+        else:
+            entry.bad.update(each.key)
+            self._faults.add(Code.VALUE, entry.path(), node.line, "a mapping of members is expected")
+        return entry
+
+    def _take(self, entry: Entry, name: str, node: Node, line: int) -> None:
+        member = entry.object.member(name)
+        if member is None:
+            message = f"there is no member '{name}' in {entry.object.list_name}"
+            self._faults.add(Code.UNKNOWN, entry.path(name), line, message)
+            return
+        entry.lines[name] = node.line
+        try:
+            self._put(entry, member, node)
+        except Unfit as error:
+            entry.bad.add(member.column)
+            self._faults.add(Code.VALUE, entry.path(name), node.line, str(error))
+
+    def _put(self, entry: Entry, member: Member, node: Node) -> None:
+        if member.kind is Kind.STRUCTURE:
+            entry.nodes[member.name] = node
+            entry.given.setdefault(entry.object.document, {})[member.name] = plain(node)
+        elif member.kind is Kind.REFERENCES:
+            entry.given[member.column] = self._names(entry, member, node)
+        elif not isinstance(node, Scalar):
+            raise Unfit("one value is expected, not a list or mapping")
+        elif node.text is None:
+            entry.given[member.column] = None
+        else:
+            entry.given[member.column] = read_value(member, node.text, node.written)
+
+    def _names(self, entry: Entry, member: Member, node: Node) -> tuple[str, ...] | None:
+        if isinstance(node, Scalar) and node.text is None:
+            return None
+        if not isinstance(node, Items):
+            raise Unfit("a list of names is expected")
+        entry.nodes[member.name] = node
+        names: list[str] = []
+        for index, item in enumerate(node.items):
+            try:
+                names.append(_read_name(member, item, other_than=names))
+            except Unfit as error:
+                entry.bad.add(member.column)
+                self._faults.add(Code.VALUE, entry.path(f"{member.name}[{index}]"), item.line, str(error))
+        if not node.items:
+            raise Unfit("must name at least one")
+        return tuple(names)
+
+    # lists in CSV files
+
+    def _csv_list(self, each: SetupObject, node: Pairs) -> list[Entry]:
+        for name in node.pairs:
+            if name not in ("csv", "defaults"):
+                self._faults.add(
+                    Code.UNKNOWN, f"{each.list_name}.{name}", node.lines[name], "only csv and defaults can stand here"
+                )
+        defaults = self._defaults(each, node.pairs.get("defaults"))
+        named = node.pairs.get("csv")
+        if not isinstance(named, Scalar) or not named.text:
+            self._faults.add(Code.REQUIRED, f"{each.list_name}.csv", node.line, "is required")
+            return []
+        try:
+            return list(self._csv_entries(each, named.text, self._open(named.text), defaults))
+        except (OSError, UnicodeDecodeError, csv.Error, Unfit) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            message = f"'{named.text}' cannot be read: {reason}"
+            self._faults.add(Code.UNREADABLE, f"{each.list_name}.csv", named.line, message)
+            return []
+
+    def _open(self, name: str) -> str:
+        if self._folder is None:
+            raise Unfit("there is no folder to look in")
+        return (self._folder / name).read_bytes().decode("utf-8-sig")
+
+    def _defaults(self, each: SetupObject, node: Node | None) -> Entry:
+        entry = Entry(each, 0, node.line if node else 0)
+        if node is None or (isinstance(node, Scalar) and node.text is None):
+            return entry
+        if not isinstance(node, Pairs):
+            self._faults.add(Code.VALUE, f"{each.list_name}.defaults", node.line, "a mapping of members is expected")
+            return entry
+        before = len(self._faults.found)
+        for name, value in node.pairs.items():
+            self._take(entry, name, value, node.lines[name])
+        for at, fault in enumerate(self._faults.found[before:], before):
+            path = (fault.path or "").replace(entry.path(), f"{each.list_name}.defaults", 1)
+            self._faults.found[at] = replace(fault, path=path)
+        return entry
+
+    def _csv_entries(self, each: SetupObject, file: str, text: str, defaults: Entry) -> Iterator[Entry]:
+        csv.field_size_limit(_CSV_FIELD_BYTES_MAX)
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        header = next(reader, None)
+        if header is None:
+            raise Unfit("it has no header row")
+        members = [self._column(each, file, header, name) for name in header]
+        line = reader.line_num + 1
+        for index, cells in enumerate(reader):
+            if cells:
+                yield self._csv_entry(Entry(each, index, line, file), members, cells, defaults)
+            line = reader.line_num + 1
+
+    def _column(self, each: SetupObject, file: str, header: list[str], name: str) -> Member | None:
+        member = each.member(name.strip())
+        if member is None:
+            message = f"there is no member '{name}' in {each.list_name}"
+            self._faults.add(Code.UNKNOWN, f"{file}:1.{name}", 1, message)
+        elif header.count(name) > 1:
+            self._faults.add(Code.TWICE, f"{file}:1.{name}", 1, f"'{name}' stands here twice")
+        return member
+
+    def _csv_entry(self, entry: Entry, members: list[Member | None], cells: list[str], defaults: Entry) -> Entry:
+        if len(cells) != len(members):
+            message = f"the row has {len(cells)} cells, the header {len(members)}"
+            self._faults.add(Code.VALUE, entry.path(), entry.line, message)
+        if defaults.given or defaults.bad:
+            entry.given.update(defaults.given)
+            entry.bad.update(defaults.bad)
+        for member, cell in zip(members, cells, strict=False):
+            if member is not None and cell != "":
+                self._cell(entry, member, cell)
+        return entry
+
+    def _cell(self, entry: Entry, member: Member, cell: str) -> None:
+        entry.bad.discard(member.column)
+        try:
+            if member.kind in (Kind.STRUCTURE, Kind.REFERENCES):
+                self._put(entry, member, read_yaml(cell))
+            else:
+                entry.given[member.column] = read_value(member, cell, Written.ANY)
+        except (Unfit, Unreadable) as error:
+            entry.bad.add(member.column)
+            self._faults.add(Code.VALUE, entry.path(member.name), entry.line, str(error))

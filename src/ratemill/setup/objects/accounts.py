@@ -1,0 +1,48 @@
+"""Accounts: who pays, in which currency and time zone."""
+
+from __future__ import annotations
+
+from ratemill.periods import read_zone
+from ratemill.setup.currencies import check_currency
+from ratemill.setup.declaration import Kind, Member, Rule, SetupObject, name_member, reference, span
+from ratemill.setup.rules import (
+    account_zone,
+    currency_of_charged_account,
+    currency_without_group,
+    no_cycle,
+    start_before_end,
+)
+
+BILL_DAY_MAX = 31
+
+
+def check_zone(name: str) -> str | None:
+    """Say so if there is no time zone of that name."""
+    try:
+        read_zone(name)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+OBJECT = SetupObject(
+    list_name="accounts",
+    path="Account/",
+    dto_type_key="account",
+    noun="account",
+    table="accounts",
+    identity="account_id",
+    members=(
+        name_member(),
+        Member("currencyName", "currency", required=True, check=check_currency),
+        reference("parentAccountName", "parent_account_id", "accounts"),
+        reference("usageRatePlanName", "rate_plan_id", "usageRatePlans"),
+        Member("timeZone", "time_zone", default="UTC", check=check_zone),
+        Member("usageBillDay", "bill_day", Kind.INTEGER, default=1, least=1, most=BILL_DAY_MAX),
+        *span(),
+    ),
+    rules=(Rule(("start_at", "end_at"), start_before_end), Rule(("currency",), currency_of_charged_account)),
+    list_rules=(no_cycle("parent_account_id", "parentAccountName"),),
+    warnings=(currency_without_group,),
+    zone=account_zone,
+)

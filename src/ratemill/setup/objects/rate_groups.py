@@ -1,0 +1,41 @@
+"""Rate groups: rates in one currency, for a time."""
+
+from __future__ import annotations
+
+from ratemill.setup.currencies import check_currency
+from ratemill.setup.declaration import (
+    NAME_CHARS_MAX,
+    Kind,
+    Member,
+    Rule,
+    SetupObject,
+    name_member,
+    precision,
+    reference,
+    span,
+)
+from ratemill.setup.rules import pass_through_in_no_plan, start_before_end
+
+OBJECT = SetupObject(
+    list_name="usageRateGroups",
+    path="Usage/Rate/Group/",
+    dto_type_key="usageRateGroup",
+    noun="rate group",
+    table="rate_groups",
+    identity="rate_group_id",
+    members=(
+        name_member(),
+        Member("currencyName", "currency", required=True, check=check_currency),
+        Member("displayName", "display_name", chars_max=NAME_CHARS_MAX),
+        *span(),
+        # There are no time periods yet, so that any name refers to nothing.
+        reference("timePeriodName", "time_period_id", "timePeriods", virtual=True),
+        Member("useForCost", "use_for_cost", Kind.BOOL, default=False),
+        Member("isPassThrough", "is_pass_through", Kind.BOOL, default=False),
+        precision("the plan's"),
+    ),
+    rules=(
+        Rule(("start_at", "end_at"), start_before_end),
+        Rule(("is_pass_through",), pass_through_in_no_plan),
+    ),
+)

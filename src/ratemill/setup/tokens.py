@@ -1,0 +1,102 @@
+"""Tokens: opaque random secrets, each of one owner and one role; a login gives a short one of the same rights."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from ratemill.errors import BadRequest
+from ratemill.store import owners, tokens
+from ratemill.store.connections import Database
+
+Right = Literal["read", "history", "import", "correct", "setup", "admin"]
+Role = Literal["read", "import", "correct", "setup", "admin"]
+
+# What each role may do. Who imports may follow the histories of what was imported, and see nothing else.
+RIGHTS: dict[str, frozenset[Right]] = {
+    "read": frozenset({"read", "history"}),
+    "import": frozenset({"import", "history"}),
+    "correct": frozenset({"read", "history", "correct"}),
+    "setup": frozenset({"read", "history", "setup"}),
+    "admin": frozenset(get_args(Right)),
+}
+SECRET_BYTES = 32  # of randomness in a secret
+SECRET_PREFIX = "rm_"  # noqa: S105 - no secret, but what says what a found one is for
+NAME_CHARS_MAX = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls: the token's owner, its name and its role."""
+
+    token_id: int
+    owner_id: int
+    name: str
+    role: str
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """What the caller may do."""
+        return RIGHTS.get(self.role, frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a login gives."""
+
+    secret: str
+    expires_in_s: int
+    principal: Principal
+
+
+def create_token(database: Database, *, owner_name: str, role: str, name: str, expires_in_s: int | None = None) -> str:
+    """Make a token and return its secret, which is kept nowhere; the owner is made at first mention."""
+    if role not in RIGHTS:
+        raise BadRequest(f"there is no role '{role}': {', '.join(RIGHTS)}")
+    if not 0 < len(name) <= NAME_CHARS_MAX or not 0 < len(owner_name) <= NAME_CHARS_MAX:
+        raise BadRequest(f"a name has 1 to {NAME_CHARS_MAX} characters")
+    secret = _new_secret()
+    with database.worker() as connection:
+        owner_id = owners.ensure(connection, owner_name)
+        tokens.insert(
+            connection, owner_id=owner_id, name=name, role=role, digest=digest(secret), expires_in_s=expires_in_s
+        )
+    return secret
+
+
+def authenticate(database: Database, secret: str) -> Principal | None:
+    """Return who bears the secret, or None if it is unknown, revoked or expired."""
+    if not secret:
+        return None
+    with database.face(None) as connection:
+        found = tokens.authenticate(connection, digest(secret))
+    return Principal(*found) if found else None
+
+
+def open_session(database: Database, name: str, secret: str, expires_in_s: int) -> Session | None:
+    """Return a new short token for the one with that name and secret, or None if they do not belong together."""
+    principal = authenticate(database, secret)
+    if principal is None or not secrets.compare_digest(principal.name.encode(), _bytes(name)):
+        return None
+    short = _new_secret()
+    with database.face(principal.owner_id) as connection:
+        tokens.remove_expired(connection, principal.owner_id)
+        seconds = tokens.insert_session(
+            connection, token_id=principal.token_id, digest=digest(short), expires_in_s=expires_in_s
+        )
+    return None if seconds is None else Session(short, seconds, principal)
+
+
+def digest(secret: str) -> bytes:
+    """Return what is kept of a secret; one round is enough for 256 random bits."""
+    return hashlib.sha256(_bytes(secret)).digest()
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _new_secret() -> str:
+    return SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)

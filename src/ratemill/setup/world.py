@@ -1,0 +1,52 @@
+"""What a document meets: the stored objects that it touches, with its own entries laid over them.
+
+Identities of objects that the document makes are below zero until they are written.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from ratemill.store import accounts, setup_objects
+from ratemill.store.connections import Connection
+
+Row = dict[str, Any]
+
+
+class World:
+    """Rows by list and identity, stored ones as this transaction read them; ``owner_id`` is None for one still unmade."""
+
+    def __init__(self, connection: Connection, owner_id: int | None) -> None:
+        self.connection = connection
+        self.owner_id = owner_id
+        self.rows: defaultdict[str, dict[int, Row]] = defaultdict(dict)
+        self.by_key: defaultdict[str, dict[tuple[Any, ...], int]] = defaultdict(dict)
+        self.unsure: set[int] = set()  # entries that could not be read whole: no neighbour is compared with them
+        self._last = 0
+
+    def row(self, list_name: str, identity: int | None) -> Row | None:
+        """Return the row of one object of a list as it will be."""
+        return None if identity is None else self.rows[list_name].get(identity)
+
+    def name(self, list_name: str, identity: int | None) -> str | None:
+        """Return the name of one object of a list."""
+        row = self.row(list_name, identity)
+        return None if row is None else row["name"]
+
+    def new_identity(self) -> int:
+        """Return an identity for an object that is not written yet."""
+        self._last -= 1
+        return self._last
+
+    def charged_accounts(self, account_ids: Iterable[int]) -> set[int]:
+        """Return which of these accounts have charges, and so keep their currency."""
+        return accounts.charged(self.connection, list(account_ids))
+
+    def stored_rows(self, table: str, columns: tuple[str, ...], column: str, ids: Iterable[int]) -> list[Row]:
+        """Return the stored rows of ``table`` that refer to one of ``ids`` by ``column``."""
+        known = [each for each in ids if each > 0]
+        if not known or self.owner_id is None:
+            return []
+        return setup_objects.read_rows(self.connection, table, columns, self.owner_id, {column: known})

@@ -1,0 +1,83 @@
+"""Write what changed: identities first, then new rows by COPY and changed ones in one statement a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ratemill.errors import invariant
+from ratemill.setup.declaration import Entry, SetupObject
+from ratemill.setup.world import World
+from ratemill.store import data_profiles, setup_objects
+
+
+def write(each: SetupObject, entries: list[Entry], world: World, written: dict[int, int]) -> None:
+    """Write the new and changed entries of one list; ``written`` maps their identities to the stored ones, and grows.
+
+    Changed rows go first: one may end where a new one begins.
+    """
+    if not entries:
+        return
+    new = [entry for entry in entries if entry.stored is None]
+    changed = [entry for entry in entries if entry.stored is not None]
+    if new:
+        identities = setup_objects.new_identities(world.connection, each.table, each.identity, len(new))
+        written.update(zip((entry.identity for entry in new), identities, strict=True))
+    if changed:
+        _update(each, changed, world, written)
+    if new:
+        _insert(each, new, world, written)
+    _write_links(each, entries, world, written)
+    if each.document:
+        ids = [[written.get(entry.identity, entry.identity) for entry in some] for some in (new, changed)]
+        data_profiles.keep_versions(world.connection, new=ids[0], changed=ids[1])
+
+
+def _insert(each: SetupObject, entries: list[Entry], world: World, written: dict[int, int]) -> None:
+    columns = each.columns
+    references = _references(each)
+    rows = (
+        (written[entry.identity], world.owner_id, *_values(entry, columns, references, written)) for entry in entries
+    )
+    setup_objects.insert_rows(world.connection, each.table, (each.identity, "owner_id", *columns), rows)
+
+
+def _update(each: SetupObject, entries: list[Entry], world: World, written: dict[int, int]) -> None:
+    columns = [column for column in each.columns if any(column in entry.changes for entry in entries)]
+    references = _references(each)
+    rows = [
+        {each.identity: entry.identity, **dict(zip(columns, _values(entry, columns, references, written), strict=True))}
+        for entry in entries
+    ]
+    setup_objects.update_rows(world.connection, each.table, each.identity, columns, rows)
+
+
+def _references(each: SetupObject) -> set[str]:
+    return {member.column for member in each.members if member.is_reference}
+
+
+def _values(entry: Entry, columns: Sequence[str], references: set[str], written: dict[int, int]) -> list[Any]:
+    return [_real(entry.row[name], written) if name in references else entry.row[name] for name in columns]
+
+
+def _real(identity: int | None, written: dict[int, int]) -> int | None:
+    if identity is None or identity > 0:
+        return identity
+    invariant(identity in written, "a reference points to what is not written")
+    return written[identity]
+
+
+def _write_links(each: SetupObject, entries: list[Entry], world: World, written: dict[int, int]) -> None:
+    for member in each.members:
+        if member.link is None:
+            continue
+        links = {
+            written.get(entry.identity, entry.identity): [written.get(one, one) for one in entry.row[member.column]]
+            for entry in entries
+            if member.column in entry.changes
+        }
+        if links:
+            link = member.link
+            setup_objects.replace_links(
+                world.connection, link.table, link.parent, link.child, owner_id=world.owner_id or 0, links=links
+            )

@@ -1,0 +1,169 @@
+"""Set-up objects of any table: read by keys in bulk, written in bulk, never one statement a row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from psycopg import errors, sql
+from psycopg.rows import dict_row
+from sqlalchemy import Table
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import JSONB
+
+from ratemill.store.connections import Connection, driver
+from ratemill.store.policies import BUILT_IN_OBJECTS
+from ratemill.store.schema import metadata
+
+Row = dict[str, Any]
+
+
+class Clash(Exception):
+    """What was written meets another row: the last guard behind the rules of set-up."""
+
+    def __init__(self, constraint: str, detail: str) -> None:
+        self.constraint, self.detail = constraint, detail
+        super().__init__(f"{constraint}: {detail}")
+
+
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+
+def read_rows(
+    connection: Connection,
+    table: str,
+    columns: Iterable[str],
+    owner_id: int | None,
+    by: Mapping[str, Sequence[Any]] | None = None,
+) -> list[Row]:
+    """Return the rows of one owner (None: of a table without owners) that have one of the combinations in ``by``.
+
+    ``by`` gives parallel lists by column; without it all rows are returned, in no order.
+    """
+    statement = sql.SQL("select {} from {}").format(_list("t", columns), _from(table, by))
+    if owner_id is not None:
+        statement += sql.SQL(" where t.owner_id = %(owner_id)s")
+    values = {"owner_id": owner_id, **{f"by_{name}": list(given) for name, given in (by or {}).items()}}
+    with driver(connection).cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement, values).fetchall()
+
+
+def read_links(
+    connection: Connection, table: str, parent: str, child: str, parent_ids: Sequence[int]
+) -> dict[int, tuple[int, ...]]:
+    """Return the children of each parent in their order."""
+    statement = sql.SQL("select {0}, array_agg({1} order by position) from {2} where {0} = any(%s) group by {0}")
+    names = (sql.Identifier(each) for each in (parent, child, table))
+    found = driver(connection).execute(statement.format(*names), (list(parent_ids),))
+    return {parent_id: tuple(children) for parent_id, children in found}
+
+
+def built_in_rows(table: str) -> list[Row]:
+    """Return the rows that a new owner begins with, without identities."""
+    return [dict(row) for row in BUILT_IN_OBJECTS.get(table, ())]
+
+
+def new_identities(connection: Connection, table: str, identity: str, count: int) -> list[int]:
+    """Take ``count`` identities from the table's sequence."""
+    statement = "select nextval(pg_get_serial_sequence(%s, %s)) from generate_series(1, %s)"
+    return [row[0] for row in driver(connection).execute(statement, (table, identity, count))]
+
+
+def insert_rows(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write new rows by COPY."""
+    documents = [index for index, name in enumerate(columns) if isinstance(_table(table).c[name].type, JSONB)]
+    statement = sql.SQL("copy {} ({}) from stdin").format(sql.Identifier(table), _list(None, columns))
+    with _guarded(), driver(connection).cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(_as_text(row, documents) if documents else row)
+
+
+def update_rows(connection: Connection, table: str, identity: str, columns: Sequence[str], rows: list[Row]) -> None:
+    """Write ``columns`` of changed rows, named by their identity, and count their revision."""
+    names = [identity, *columns]
+    values = {name: [_json(row[name]) if _is_document(table, name) else row[name] for row in rows] for name in names}
+    statement = sql.SQL("update {} t set revision = t.revision + 1, {} from {} where t.{} = v.{}").format(
+        sql.Identifier(table),
+        sql.SQL(", ").join(_assignment(table, name) for name in columns),
+        _unnest(table, names, prefix=""),
+        sql.Identifier(identity),
+        sql.Identifier(identity),
+    )
+    if not columns:
+        statement = sql.SQL("update {} set revision = revision + 1 where {} = any(%({})s)").format(
+            sql.Identifier(table), sql.Identifier(identity), sql.SQL(identity)
+        )
+    with _guarded():
+        driver(connection).execute(statement, values)
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    try:
+        yield
+    except (errors.UniqueViolation, errors.ExclusionViolation) as error:
+        raise Clash(error.diag.constraint_name or "", error.diag.message_detail or str(error)) from error
+
+
+def replace_links(
+    connection: Connection, table: str, parent: str, child: str, *, owner_id: int, links: Mapping[int, Sequence[int]]
+) -> None:
+    """Write the children of each parent anew, in their order."""
+    statement = sql.SQL("delete from {} where {} = any(%s)")
+    driver(connection).execute(statement.format(sql.Identifier(table), sql.Identifier(parent)), (list(links),))
+    rows = [
+        (owner_id, parent_id, position, child_id)
+        for parent_id, children in links.items()
+        for position, child_id in enumerate(children, 1)
+    ]
+    insert_rows(connection, table, ("owner_id", parent, "position", child), rows)
+
+
+def _table(name: str) -> Table:
+    return metadata.tables[name]
+
+
+def _is_document(table: str, column: str) -> bool:
+    return isinstance(_table(table).c[column].type, JSONB)
+
+
+def _as_text(row: Sequence[Any], documents: list[int]) -> list[Any]:
+    written = list(row)
+    for index in documents:
+        written[index] = _json(written[index])
+    return written
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _array_type(table: str, column: str) -> sql.SQL:
+    """Return the type of a list of the column's values; documents travel as text."""
+    kind = _table(table).c[column].type
+    return sql.SQL("text[]" if isinstance(kind, JSONB) else f"{kind.compile(dialect=_DIALECT)}[]")
+
+
+def _list(alias: str | None, columns: Iterable[str]) -> sql.Composed:
+    names = [sql.Identifier(alias, name) if alias else sql.Identifier(name) for name in columns]
+    return sql.SQL(", ").join(names)
+
+
+def _from(table: str, by: Mapping[str, Sequence[Any]] | None) -> sql.Composed:
+    if by is None:
+        return sql.SQL("{} t").format(sql.Identifier(table))
+    return sql.SQL("{} t join {} using ({})").format(
+        sql.Identifier(table), _unnest(table, list(by), prefix="by_"), _list(None, by)
+    )
+
+
+def _unnest(table: str, columns: Sequence[str], *, prefix: str) -> sql.Composed:
+    arrays = [sql.SQL("%({})s::{}").format(sql.SQL(prefix + name), _array_type(table, name)) for name in columns]
+    return sql.SQL("unnest({}) v ({})").format(sql.SQL(", ").join(arrays), _list(None, columns))
+
+
+def _assignment(table: str, name: str) -> sql.Composed:
+    cast = sql.SQL("::jsonb") if _is_document(table, name) else sql.SQL("")
+    return sql.SQL("{} = v.{}{}").format(sql.Identifier(name), sql.Identifier(name), cast)
