@@ -7,7 +7,7 @@ very same request: under its Idempotency-Key the server takes it once, however o
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -120,9 +120,9 @@ class Client:
             if not left or history["dataImportHistoryStatusTypeName"] == "Done":
                 return history
 
-    def charges(self, **filters: str) -> Iterator[Json]:
+    def charges(self, filters: Mapping[str, str]) -> Iterator[Json]:
         """Yield the charges that the filters let through, page by page."""
-        return self.pages("/Udr/Charge/Paged", **filters)
+        return self.pages("/Udr/Charge/Paged", filters)
 
     # any object
 
@@ -131,10 +131,10 @@ class Client:
         instance: Json = _content(self._call("GET", path, params=parameters))["instance"]
         return instance
 
-    def pages(self, path: str, *, page_size: int = PAGE_SIZE, **filters: str) -> Iterator[Json]:
+    def pages(self, path: str, filters: Mapping[str, str], *, page_size: int = PAGE_SIZE) -> Iterator[Json]:
         """Yield the items of a paged list."""
         for number in count(1):
-            asked = {**filters, "pageNumber": number, "pageSize": page_size, "excludeTotalCount": "true"}
+            asked: Json = {**filters, "pageNumber": number, "pageSize": page_size, "excludeTotalCount": "true"}
             items = _content(self._call("GET", path, params=asked))["pagedResults"]["items"]
             yield from items
             if len(items) < page_size:

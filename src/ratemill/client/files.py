@@ -22,7 +22,7 @@ from ratemill.client.errors import FileUnreadable
 from ratemill.client.records import RECORD_BYTES_MAX, Form
 
 STDIN = "-"
-_BLOCK_BYTES = 256 * 1024  # less than the longest line, so that a line within a block is short enough
+BLOCK_BYTES = 256 * 1024  # less than the longest line, so that a line within a block is short enough
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -43,7 +43,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             packed = raw.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
             if packed:
                 with gzip.GzipFile(fileobj=raw) as unpacked:
-                    yield io.BufferedReader(unpacked, _BLOCK_BYTES)
+                    yield io.BufferedReader(unpacked, BLOCK_BYTES)
             else:
                 yield raw
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -56,7 +56,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 def spooled(stream: BinaryIO, folder: Path | None = None) -> Iterator[Path]:
     """Yield a file with all of a stream, which can be read once only; it is gone afterwards."""
     with tempfile.NamedTemporaryFile(prefix="ratemill-import-", dir=folder) as file:
-        shutil.copyfileobj(stream, file, _BLOCK_BYTES)
+        shutil.copyfileobj(stream, file, BLOCK_BYTES)
         file.flush()
         yield Path(file.name)
 
@@ -77,7 +77,7 @@ def _read_through(file: BinaryIO, start_size: int) -> Survey | None:
     digest, start_sha256 = hashlib.sha256(), None
     decode = codecs.getincrementaldecoder("utf-8")().decode
     size = line_size = 0
-    while block := file.read(_BLOCK_BYTES):
+    while block := file.read(BLOCK_BYTES):
         if size < start_size <= size + len(block):
             start = digest.copy()
             start.update(block[: start_size - size])

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 from ratemill.client.calls import Answer, Client, Json
 from ratemill.client.errors import ClientError, FileChanged, Rejected
 from ratemill.client.faultpoints import die_at
-from ratemill.client.files import Survey, opened, survey
+from ratemill.client.files import BLOCK_BYTES, Survey, opened, survey
 from ratemill.client.journal import Begun, Journal
 from ratemill.client.records import Form, Request, make_requests, read_records
 from ratemill.client.targets import Target
@@ -157,18 +157,18 @@ def _is_of_this_server(client: Client, begun: Begun) -> bool:
 
 def _send_all(client: Client, target: Target, path: Path, sending: _Sending) -> None:
     """Send every request that the journal does not know as answered, a few at once, and note the answers in order."""
-    begun, digest = sending.begun, hashlib.sha256()
+    begun, read = sending.begun, _Read()
     trouble: BaseException | None = None
     with opened(path) as file, ThreadPoolExecutor(sending.in_flight) as threads:
         try:
-            for request in _requests(_hashed(file, digest), target.form):
+            for request in _requests(read.blocks(file), target.form):
                 if not sending.is_answered(request):
                     sending.make_room()
                     key = idempotency_key(begun, request)
                     future = threads.submit(
                         client.post_usage, str(target.feed_id), target.form.route, request.body, key
                     )
-                    sending.pending.append(_Pending(request, file.tell(), future))
+                    sending.pending.append(_Pending(request, read.size, future))
             sending.all_sent = True
         except (ClientError, KeyboardInterrupt) as error:
             trouble = error
@@ -176,7 +176,7 @@ def _send_all(client: Client, target: Target, path: Path, sending: _Sending) -> 
     sending.watched.outcome.take(begun)
     if trouble:
         raise trouble
-    if digest.hexdigest() != begun.sha256:
+    if read.digest.hexdigest() != begun.sha256:
         raise FileChanged("the file changed while it was imported; what was read of it was sent")
 
 
@@ -251,14 +251,23 @@ class _Sending:
             die_at("import-before-last-answer-is-written", self.watched.die_at)
 
 
-def _hashed(file: BinaryIO, digest: Any) -> Iterator[bytes]:  # noqa: ANN401 -- the type of a hash has no public name
-    for line in file:
-        digest.update(line)
-        yield line
+@dataclass(slots=True)
+class _Read:
+    """What was read of a file so far."""
+
+    size: int = 0
+    digest: Any = field(default_factory=hashlib.sha256)
+
+    def blocks(self, file: BinaryIO) -> Iterator[bytes]:
+        """Yield a file block by block."""
+        while block := file.read(BLOCK_BYTES):
+            self.size += len(block)
+            self.digest.update(block)
+            yield block
 
 
-def _requests(lines: Iterator[bytes], form: Form) -> Iterator[Request]:
+def _requests(blocks: Iterator[bytes], form: Form) -> Iterator[Request]:
     try:
-        yield from make_requests(read_records(lines, form), form)
+        yield from make_requests(read_records(blocks, form), form)
     except UnicodeDecodeError as error:
         raise FileChanged("the file changed while it was imported") from error

@@ -7,16 +7,20 @@ closed must not swallow the records after it: then the record is its first line 
 from __future__ import annotations
 
 import csv
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Literal, NamedTuple
+from itertools import count, islice
+from typing import Literal
 
 import msgspec
 
 Shape = Literal["csv", "columnar", "jsonl"]
 Route = Literal["rows", "multi"]
+Record = tuple[str, int]
+"""One record as text, and the line of the file where it begins, from 1."""
 
 REQUEST_RECORDS_MAX = 1_000
 REQUEST_TEXT_BYTES_MAX = 2_500_000  # as JSON at most six times that, which fits the 16 MiB of a body
@@ -36,14 +40,6 @@ class Form:
     skip_header: bool = False
 
 
-class Record(NamedTuple):
-    """One record as text, the line of the file where it begins, from 1, and the line break that ended it."""
-
-    text: str
-    line: int
-    ending: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class Request:
     """One request's worth of records: its number from 1, its body and the digest of that."""
@@ -55,56 +51,97 @@ class Request:
     sha256: str
 
 
-def read_records(lines: Iterable[bytes], form: Form) -> Iterator[Record]:
-    """Yield the records of a file in UTF-8; lines that are empty or of blanks only are none."""
-    texts = _texts(lines)
+def read_records(blocks: Iterable[bytes], form: Form) -> Iterator[Record]:
+    """Yield the records of a file in UTF-8, given as blocks of bytes; lines that are empty or of blanks only are none."""
+    quote = form.quote if form.shape == "csv" else ""
+    lines = _lines(blocks, quote)
     if form.skip_header:
-        next(texts, None)
-    if form.shape == "csv" and form.quote:
-        return _logical_records(texts, form)
-    return (record for record in texts if record.text.strip())
+        next(lines, None)
+    records = _logical_records(lines, form) if quote else lines
+    return (record for record in records if record[0] and not record[0].isspace())
 
 
 def make_requests(records: Iterable[Record], form: Form) -> Iterator[Request]:
     """Yield the records as requests of at most 1,000."""
-    held: list[Record] = []
-    number = size = 0
-    for record in records:
-        length = len(record.text)
-        if len(held) == REQUEST_RECORDS_MAX or (held and size + length > REQUEST_TEXT_BYTES_MAX):
+    records, number = iter(records), 0
+    while held := list(islice(records, REQUEST_RECORDS_MAX)):
+        for part in _parts_that_fit(held):
             number += 1
-            yield _request(number, held, form)
-            held, size = [], 0
-        held.append(record)
-        size += length if record.text.isascii() else len(record.text.encode())
-    if held:
-        yield _request(number + 1, held, form)
+            yield _request(number, part, form)
+
+
+def _parts_that_fit(held: list[Record]) -> Iterator[list[Record]]:
+    """Yield the records in as few parts as the size of a body allows; almost always it is one."""
+    if 4 * sum(len(text) for text, _ in held) <= REQUEST_TEXT_BYTES_MAX:  # a character has at most four bytes
+        yield held
+        return
+    part: list[Record] = []
+    size = 0
+    for record in held:
+        length = len(record[0].encode())
+        if part and size + length > REQUEST_TEXT_BYTES_MAX:
+            yield part
+            part, size = [], 0
+        part.append(record)
+        size += length
+    yield part
 
 
 def _request(number: int, held: list[Record], form: Form) -> Request:
-    texts = [record.text for record in held]
+    texts = [text for text, _ in held]
     body = (
         ('{"data":[' + ",".join(texts) + "]}").encode() if form.route == "multi" else _ENCODER.encode({"data": texts})
     )
-    return Request(number, len(held), held[0].line, body, sha256(body).hexdigest())
+    return Request(number, len(held), held[0][1], body, sha256(body).hexdigest())
 
 
-def _texts(lines: Iterable[bytes]) -> Iterator[Record]:
-    """Yield every line as text, without byte order mark; the line break stands apart."""
-    for number, line in enumerate(lines, 1):
-        bare = line[:-2] if line.endswith(b"\r\n") else line.removesuffix(b"\n")
-        text = (bare.removeprefix(_BOM) if number == 1 else bare).decode()
-        yield Record(text, number, line[len(bare) :].decode())
+def _lines(blocks: Iterable[bytes], quote: str) -> Iterator[Record]:
+    """Yield every line with its number; in a block with quotes, carriage returns at the end are left in place."""
+    number = 1
+    for block in _whole_lines(blocks):
+        text = block.decode()
+        if quote not in text or not quote:
+            text = text.replace("\r\n", "\n")
+        lines = text.split("\n")
+        lines.pop()  # what stands after the last line break: nothing
+        yield from zip(lines, count(number), strict=False)
+        number += len(lines)
+
+
+def _whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes without byte order mark, cut after line breaks only; the last line gets its line break."""
+    held = b""
+    is_first = True
+    for block in blocks:
+        held += block
+        if is_first and len(held) >= len(_BOM):
+            held, is_first = held.removeprefix(_BOM), False
+        end = held.rfind(b"\n") + 1
+        if end:
+            yield held[:end]
+            held = held[end:]
+    if held:
+        yield held + b"\n"
 
 
 def _logical_records(lines: Iterator[Record], form: Form) -> Iterator[Record]:
-    """Yield records of delimited text; only lines with quotes are looked at more closely."""
+    """Yield records of delimited text; lines whose quotes are not plainly in order are looked at more closely."""
+    in_order = re.compile(_plainly_in_order(form)).match
     given_back: deque[Record] = deque()
     while (first := given_back.popleft() if given_back else next(lines, None)) is not None:
-        if form.quote in first.text:
+        text = first[0]
+        if form.quote not in text or in_order(text):
+            yield (text[:-1], first[1]) if text.endswith("\r") else first
+        else:
             yield _join(_take_quoted(first, given_back, lines, form))
-        elif first.text.strip():
-            yield first
+
+
+def _plainly_in_order(form: Form) -> str:
+    """Match a line in which every quote opens a field or closes it."""
+    quote, delimiter = re.escape(form.quote), re.escape(form.delimiter)
+    quoted = f"{quote}[^{quote}]*+(?:{quote}{quote}[^{quote}]*+)*+{quote}"
+    begins, ends = f"(?:(?<={delimiter})|(?<!.))", f"(?={delimiter}|\\r?\\Z)"
+    return f"(?s:(?:[^{quote}]*+{begins}{quoted}{ends})*+[^{quote}]*+\\Z)"
 
 
 def _take_quoted(first: Record, given_back: deque[Record], lines: Iterator[Record], form: Form) -> list[Record]:
@@ -129,14 +166,12 @@ def _feed(first: Record, taken: list[Record], given_back: deque[Record], lines: 
     each: Record | None = first
     while each is not None:
         taken.append(each)
-        size += len(each.text)
+        size += len(each[0])
         if size > RECORD_BYTES_MAX:
             raise _TooLong
-        yield each.text + "\n"
+        yield each[0] + "\n"
         each = given_back.popleft() if given_back else next(lines, None)
 
 
 def _join(taken: list[Record]) -> Record:
-    if len(taken) == 1:
-        return taken[0]
-    return Record("".join(each.text + each.ending for each in taken[:-1]) + taken[-1].text, taken[0].line)
+    return "\n".join(text for text, _ in taken).removesuffix("\r"), taken[0][1]
