@@ -76,7 +76,6 @@ def test_a_broken_gzip_file_is_named(path: Path, cut: int):
 
 
 def test_a_stream_is_kept_while_it_is_imported():
-    with spooled(io.BytesIO(b"a\n" * 500_000)) as path:
-        with opened(path) as file:
-            assert len(file.read()) == 1_000_000
+    with spooled(io.BytesIO(b"a\n" * 500_000)) as path, opened(path) as file:
+        assert len(file.read()) == 1_000_000
     assert not path.exists()
