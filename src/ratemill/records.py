@@ -19,6 +19,7 @@ Route = Literal["rows", "multi", "single"]
 """Which of the routes a body came by: rows of text, many JSON objects, one JSON object."""
 
 NOT_JSON, NOT_OBJECT, NO_DATA, NOT_LIST, WRONG_ELEMENT, TOO_MANY_ROWS, NOT_SINGLE = range(1401, 1408)
+NOT_TEXT = 1475
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 # A record and a charge have no number of their own: theirs is made of their names, each part below its bound.
@@ -85,6 +86,30 @@ def read_elements(body: bytes, route: Route, *, rows_max: int) -> Elements:
     if route == "rows":
         return _read_rows(body, rows_max)
     return _read_objects(body, route, rows_max)
+
+
+def read_element(body: bytes, route: Route) -> str:
+    """Return the one element of ``body`` that takes the place of a row which came by ``route``.
+
+    Raises ``BadRequest`` for what is no such element, and for characters that are no text: a row that holds them would
+    be refused for certain.
+    """
+    document = _parse(body)
+    if not isinstance(document, dict):
+        _refuse(NOT_OBJECT, "the body must be a JSON object with the member 'data'")
+    if set(document) != {"data"}:
+        _refuse(NO_DATA, "the body has one member, 'data': the row", field="data")
+    data, wanted = document["data"], str if route == "rows" else dict
+    if not isinstance(data, wanted):
+        _refuse(WRONG_ELEMENT, f"'data' must be {_kind(wanted())}, not {_kind(data)}", field="data")
+    if not _is_text(data):
+        _refuse(NOT_TEXT, "'data' holds a NUL or half of a surrogate pair", field="data")
+    return data if isinstance(data, str) else _object_elements(body, "single")[0].decode()
+
+
+def _is_text(data: object) -> bool:
+    text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+    return "\0" not in text and not _LONE_SURROGATE.search(text)
 
 
 def _read_rows(body: bytes, rows_max: int) -> Elements:
