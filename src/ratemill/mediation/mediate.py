@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ratemill.columns import KEYS, REFUSED, SKIPPED, USAGE, check
+from ratemill.columns import REFUSED, SKIPPED, USAGE, check
 from ratemill.errors import invariant
 from ratemill.mediation.conditions import holds
 from ratemill.mediation.declared import Profile
@@ -23,7 +23,7 @@ from ratemill.mediation.validate import Validator
 from ratemill.mediation.working import AT, FAULTS, Faults, Limits
 from ratemill.reasons import IMPORT
 
-__all__ = ["Limits", "Mediated", "Rehearsal", "mediate", "rehearse"]
+__all__ = ["Limits", "Mediated", "Rehearsal", "mediate", "refuse", "rehearse"]
 
 _LIMITS = Limits()
 _NO_LISTS: Mapping[str, pl.DataFrame] = {}
@@ -104,6 +104,17 @@ def rehearse(
     return Rehearsal(_shown(run.parsed, "f:"), _shown(run.mapped, "t:"), _ended(run, profile))
 
 
+def refuse(raw: pl.DataFrame, reason: str, value: str | None = None, *, limits: Limits = _LIMITS) -> pl.DataFrame:
+    """Return raw rows as refused ones, for a reason that a caller found: `could_not_be_processed`."""
+    faults, rows = Faults(limits), _placed(raw)
+    faults.note(reason, rows, rows[AT].is_not_null(), value=value)
+    return check(_refused(rows, faults.table()), REFUSED, stage="mediation")
+
+
+def _placed(raw: pl.DataFrame) -> pl.DataFrame:
+    return raw.sort("submission_id", "row_index").with_row_index(AT)
+
+
 def _shown(rows: pl.DataFrame, prefix: str) -> pl.DataFrame:
     texts = [name for name in rows.columns if name.startswith(prefix)]
     return rows.select("submission_id", "row_index", *texts).rename(
@@ -117,15 +128,16 @@ def _shown(rows: pl.DataFrame, prefix: str) -> pl.DataFrame:
 
 def _run(raw: pl.DataFrame, given: _Given) -> _Run:
     profile, faults = given.profile, Faults(given.limits)
-    raw = raw.sort("submission_id", "row_index").with_row_index(AT)
+    raw = _placed(raw)
     parsed = parse(raw, profile, faults, given.unreadable)
     uncut = [*faults.found]
     rows = transform(parsed.rows, profile, faults)
-    kept = rows
+    skipped = parsed.headers
     if profile.filter:
-        kept = rows.filter(holds(profile.filter, rows))
-    skipped = pl.concat([parsed.headers, rows.filter(~rows[AT].is_in(kept[AT].implode()))[AT]])
-    mapped, failed = map_targets(kept, profile, given.lists, faults)
+        passes = holds(profile.filter, rows)
+        skipped = pl.concat([skipped, rows[AT].filter(~passes)])
+        rows = rows.filter(passes)
+    mapped, failed = map_targets(rows, profile, given.lists, faults)
     typed = Validator(profile, given.usage_classes, faults).usage(mapped, failed)
     table = faults.table()
     if skipped.len():
@@ -161,15 +173,15 @@ def _ended(run: _Run, profile: Profile) -> Mediated:
     rows = run.rows
     if run.faults.height:
         rows = rows.filter(~pl.col(AT).is_in(run.faults[AT].implode()))
-    skipped = run.raw.filter(pl.col(AT).is_in(run.skipped.implode())) if run.skipped.len() else run.raw.clear()
-    refused = _refused(run.raw, run.faults)
-    ends = rows.height + skipped.height + refused.height
+    skipped = run.raw.filter(pl.col(AT).is_in(run.skipped.implode())) if run.skipped.len() else None
+    refused = _refused(run.raw, run.faults) if run.faults.height else None
+    ends = sum(part.height for part in (rows, skipped, refused) if part is not None)
     invariant(ends == run.raw.height, f"{run.raw.height} rows came to {ends} ends")
     return Mediated(
-        usage=check(rows.select(USAGE.names()), USAGE, stage="mediation"),
-        keys=check(keys_of(rows, profile), KEYS, stage="mediation"),
-        skipped=check(skipped, SKIPPED, stage="mediation"),
-        refused=check(refused, REFUSED, stage="mediation"),
+        usage=check(rows, USAGE, stage="mediation"),
+        keys=keys_of(rows, profile),
+        skipped=pl.DataFrame(schema=SKIPPED) if skipped is None else check(skipped, SKIPPED, stage="mediation"),
+        refused=pl.DataFrame(schema=REFUSED) if refused is None else check(refused, REFUSED, stage="mediation"),
     )
 
 
@@ -180,4 +192,5 @@ def _refused(raw: pl.DataFrame, faults: pl.DataFrame) -> pl.DataFrame:
         faults=pl.concat_str(pl.lit("["), each.str.join(","), pl.lit("]")),
     )
     shown = pl.col("raw").str.replace_all("\x00", _REPLACEMENT, literal=True)
-    return raw.join(rows, on=AT, how="inner", maintain_order="left").with_columns(raw=shown)
+    guilty = raw.filter(pl.col(AT).is_in(rows[AT].implode()))  # both in order of their places
+    return guilty.hstack(rows.drop(AT)).with_columns(raw=shown)
