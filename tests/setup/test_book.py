@@ -43,7 +43,9 @@ def test_the_book_is_kept_until_its_version_changes(database: Database, owner_id
 def test_the_tables_hold_every_member_that_makes_a_price(database: Database):
     apply(database, FULL)
     with database.worker() as connection:
-        tables = book.read_tables(connection, owners.find(connection, "full") or 0)
+        full = owners.find(connection, "full") or 0
+        tables = book.read_tables(connection, full)
+        assert book.price_book(connection, full).classes["usage_class"].to_list() == ["voice"]
     (rate,) = tables.rates.filter(tables.rates["location_id"].is_not_null()).to_dicts()
     assert (rate["amount"], rate["per"], rate["calculation"]) == ("0.1", 60, "perEvent")
     assert (rate["rounding_minimum"], rate["rounding_increment"]) == ("60", "30")

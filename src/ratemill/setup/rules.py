@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from ratemill.money import (
@@ -32,11 +31,6 @@ PRODUCT_DIGITS_MAX = 37  # digits of a fixed part of a price over the common den
 BY_LOCATION = "GeoTree"
 MEETS = "a rate of another location group holds at the same time at a location of both"
 EARLIEST = datetime.min.replace(tzinfo=UTC)
-
-
-def positive(number: Decimal) -> str | None:
-    """Say so if a number is not above zero."""
-    return None if number > 0 else "must be more than 0"
 
 
 def start_before_end(entry: Entry, _world: World) -> Findings:
@@ -156,23 +150,25 @@ def products_fit(entry: Entry, world: World) -> Findings:
 
 
 def pass_through_in_no_plan(entry: Entry, world: World) -> Findings:
-    """Keep a group that passes money through out of plans: a usage record carries no money yet."""
-    if not entry.row["is_pass_through"] or "is_pass_through" not in entry.changes:
+    """Keep a group that passes money through out of plans, but for cost: a usage record carries no money yet."""
+    if not _passes_through(entry.row) or entry.stored is None or _passes_through(entry.stored):
         return
     if world.stored_rows("rate_plan_groups", ("rate_plan_id",), "rate_group_id", [entry.identity]):
-        yield (
-            "isPassThrough",
-            f"'{entry.row['name']}' stands in a rate plan, and usage records carry no money to pass through",
-        )
+        message = f"'{entry.row['name']}' stands in a rate plan, and usage records carry no money to pass through"
+        yield "isPassThrough", message
 
 
 def plan_without_pass_through(entry: Entry, world: World) -> Findings:
     """Hold a plan to the same rule."""
     for index, group_id in enumerate(entry.row["rate_group_ids"]):
         group = world.row("usageRateGroups", group_id)
-        if group is not None and group.get("is_pass_through"):
+        if group is not None and _passes_through(group):
             message = f"'{group['name']}' passes money through, and usage records carry none"
             yield f"usageRateGroupNames[{index}]", message
+
+
+def _passes_through(group: Row) -> bool:
+    return bool(group.get("is_pass_through")) and not group.get("use_for_cost")
 
 
 # Trees
