@@ -224,3 +224,33 @@ def test_two_documents_at_once_wait_for_each_other(database: Database):
         each.join(timeout=30)
     assert sorted(each.count("created") for each in done) == [0, 1]
     assert [each.errors for each in done] == [[], []]
+
+
+def test_the_last_guard_against_overlapping_identifiers_says_the_same(database: Database, monkeypatch):
+    apply(database, FULL)
+    monkeypatch.setattr("ratemill.setup.rules._overlapping", lambda *_: iter(()))
+    text = """ratemill: 1
+owner: full
+usageIdentifiers:
+  - {udrUsageIdentifier: "0033 1", accountName: Child, accountServiceName: Line, start: 2024-01-01,
+     udrIdentifierTypeName: MSISDN}
+"""
+    before = rows_of(database)
+    (fault,) = apply(database, text).errors
+    assert fault.path == "usageIdentifiers"
+    assert fault.message.startswith("an identifier belongs to a service already at that time: ")
+    assert rows_of(database) == before
+
+
+def test_data_profiles_may_be_in_a_csv_file(database: Database, tmp_path: Path):
+    (tmp_path / "p.csv").write_text("name,delimiter,headerRow\nA,;,true\nB,,\nC,;,\n")
+    fields = "[{name: DateTime}, {name: UdrUsageIdentifier}, {name: Value}, {name: UsageClassName}]"
+    text = f"""ratemill: 1
+owner: profiles
+dataProfiles: {{csv: p.csv, defaults: {{format: csv, delimiter: "|", fields: {fields}}}}}
+"""
+    assert apply(database, text, folder=tmp_path).errors == []
+    words = "name || (document ->> 'delimiter') || coalesce(document ->> 'headerRow', '')"
+    query = f"select string_agg({words}, ' ' order by name)"
+    where = " from data_profiles where owner_id = (select owner_id from owners where name = 'profiles')"
+    assert value(database, query + where) == "A;true B| C;"

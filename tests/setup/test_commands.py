@@ -45,7 +45,7 @@ def test_a_fault_is_exit_code_1_with_its_place(tmp_path: Path):
     assert "usageUnits[0].usageBaseUnitName, line 2: is required\n" in done.stderr
     as_json = run.invoke(app, ["apply", str(tmp_path / "bad.yaml"), "--json"])
     errors = json.loads(as_json.stdout)["errors"]
-    assert (as_json.exit_code, errors[0]["path"], errors[0]["line"]) == (1, "usageUnits[0].usageBaseUnitName", 2)
+    assert (as_json.exit_code, errors[-1]["path"], errors[-1]["line"]) == (1, "usageUnits[0].usageBaseUnitName", 2)
 
 
 def test_export_writes_the_document(tmp_path: Path):
