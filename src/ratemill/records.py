@@ -107,9 +107,7 @@ def _read_rows_slowly(body: bytes) -> tuple[list[str], list[int]]:
     if not isinstance(data, list):
         _refuse(Code.DATA_NOT_A_LIST, "'data' must be a list of strings", field="data")
     wrong = [
-        Fault(Code.ELEMENT_OF_WRONG_TYPE, f"row {row} must be a string, not {_kind(element)}", row=row, field="data")
-        for row, element in enumerate(data, 1)
-        if not isinstance(element, str)
+        _wrong_element(row, "a string", element) for row, element in enumerate(data, 1) if not isinstance(element, str)
     ]
     if wrong:
         raise BadRequest(faults=wrong)
@@ -127,19 +125,11 @@ def _read_objects(body: bytes, route: Route, rows_max: int) -> Elements:
         raw_elements = _object_elements(json.dumps(document, ensure_ascii=True).encode(), route)
     _check_count(len(raw_elements), rows_max)
     if route == "single" and len(raw_elements) > 1:
-        _refuse(
-            Code.MORE_THAN_ONE_RECORD,
-            f"this route takes one record, not {len(raw_elements)}; send many to Json/Multi",
-            field="data",
-        )
+        message = f"this route takes one record, not {len(raw_elements)}; send many to Json/Multi"
+        _refuse(Code.MORE_THAN_ONE_RECORD, message, field="data")
     texts = [raw.decode() for raw in raw_elements]
     wrong = [
-        Fault(
-            Code.ELEMENT_OF_WRONG_TYPE,
-            f"row {row} must be an object, not {_kind(_ANY.decode(text))}",
-            row=row,
-            field="data",
-        )
+        _wrong_element(row, "an object", _ANY.decode(text))
         for row, text in enumerate(texts, 1)
         if not text.startswith("{")
     ]
@@ -192,6 +182,11 @@ def _no_constant(name: str) -> NoReturn:
 
 def _refuse(code: int, message: str, *, field: str | None = None) -> NoReturn:
     raise BadRequest(faults=[Fault(code, message, field=field)])
+
+
+def _wrong_element(row: int, wanted: str, element: object) -> Fault:
+    message = f"row {row} must be {wanted}, not {_kind(element)}"
+    return Fault(Code.ELEMENT_OF_WRONG_TYPE, message, row=row, field="data")
 
 
 def _kind(element: object) -> str:

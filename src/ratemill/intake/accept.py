@@ -59,7 +59,8 @@ def accept(database: Database, settings: Settings, request: Request) -> Accepted
 def _check_key(key: str | None) -> None:
     if key is not None and not 0 < len(key) <= IDEMPOTENCY_KEY_CHARS_MAX:
         raise BadRequest(
-            f"an Idempotency-Key has 1 to {IDEMPOTENCY_KEY_CHARS_MAX} characters", code=Code.IDEMPOTENCY_KEY_NOT_VALID
+            f"an Idempotency-Key has 1 to {IDEMPOTENCY_KEY_CHARS_MAX} characters",
+            code=Code.IDEMPOTENCY_KEY_NOT_VALID,
         )
 
 

@@ -22,7 +22,6 @@ from ratemill.setup.document import Document, read_document
 from ratemill.setup.nodes import Faults
 from ratemill.setup.registry import OBJECTS
 from ratemill.setup.resolve import resolve
-from ratemill.setup.rules import unchanged_built_in
 from ratemill.setup.world import World
 from ratemill.setup.write import write
 from ratemill.store import owners
@@ -179,6 +178,10 @@ def _check(each: SetupObject, entries: list[Entry], world: World, faults: Faults
 
 
 def _check_entry(each: SetupObject, entry: Entry, world: World, faults: Faults) -> None:
+    if entry.stored is not None and entry.stored["built_in"] and entry.changes:
+        entry.bad |= entry.changes
+        message = f"'{entry.row['name']}' is built in and cannot be changed"
+        faults.add(Code.MEMBER_FROZEN, entry.path(), entry.line, message)
     if each.finish is not None and not entry.bad:
         _report(((entry, member, message) for member, message in each.finish(entry, world)), Code.RULE_BROKEN, faults)
         if entry.stored is not None and entry.row[each.document] != entry.stored[each.document]:
@@ -188,8 +191,6 @@ def _check_entry(each: SetupObject, entry: Entry, world: World, faults: Faults) 
             _report(
                 ((entry, member, message) for member, message in rule.check(entry, world)), Code.RULE_BROKEN, faults
             )
-    for _, message in unchanged_built_in(entry, world):
-        faults.add(Code.MEMBER_FROZEN, entry.path(), entry.line, message)
 
 
 def _report(findings: Any, code: int, faults: Faults) -> None:  # noqa: ANN401 - any iterable of findings

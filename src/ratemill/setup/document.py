@@ -154,7 +154,8 @@ class _Reader:
     def _put(self, entry: Entry, member: Member, node: Node) -> None:
         if member.kind is Kind.STRUCTURE:
             entry.nodes = {**(entry.nodes or {}), member.name: node}
-            entry.given.setdefault(entry.object.document, {})[member.name] = plain(node)
+            inner = entry.given.get(entry.object.document) or {}
+            entry.given[entry.object.document] = {**inner, member.name: plain(node)}
         elif member.kind is Kind.REFERENCES:
             entry.given[member.column] = self._names(entry, member, node)
         elif not isinstance(node, Scalar):
@@ -263,8 +264,9 @@ class _Reader:
                 entry.given[column.member.column] = column.read[cell]
                 entry.bad -= {column.member.column}
                 continue
+            entry.given.pop(column.member.column, None)
             self._cell(entry, column.member, cell)
-            if column.member.column not in entry.bad and len(column.read) < _CELLS_KEPT_MAX:
+            if column.member.column in entry.given and len(column.read) < _CELLS_KEPT_MAX:
                 column.read[cell] = entry.given[column.member.column]
         return entry
 

@@ -251,7 +251,7 @@ class _Resolver:
         if entry.stored is not None and entry.stored[column] == value:
             return False
         entry.row[column] = value
-        if member.frozen and entry.stored is not None:
+        if member.frozen and entry.stored is not None and not entry.stored["built_in"]:
             message = f"is fixed once the {entry.object.noun} exists"
             self._faults.add(Code.MEMBER_FROZEN, entry.path(member.name), entry.line_of(member.name), message)
         return True
