@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from ratemill.errors import BadRequest
+from ratemill.errors import BadRequest, Code
 from ratemill.face import envelope, paging, reprocess_body
 from ratemill.face.auth import needs
 from ratemill.face.bodies import read_json_body
@@ -26,7 +26,6 @@ Corrector = Annotated[Principal, Depends(needs("correct"))]
 Reader = Annotated[Principal, Depends(needs("read"))]
 
 NOTE_CHARS_MAX = 1_000
-BAD_NOTE = 1473
 
 
 def _body(properties: Json, *, required: bool = True) -> dict[str, Any]:
@@ -137,7 +136,9 @@ def _read_note(body: bytes) -> str | None:
     try:
         note = msgspec.json.decode(body, type=_WriteOff).note
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"the body may be an object with the member 'note': {error}", code=BAD_NOTE) from error
+        raise BadRequest(
+            f"the body may be an object with the member 'note': {error}", code=Code.NOTE_NOT_VALID
+        ) from error
     if note is not None and (len(note) > NOTE_CHARS_MAX or "\0" in note):
-        raise BadRequest(f"a note has up to {NOTE_CHARS_MAX} characters and no NUL", code=BAD_NOTE)
+        raise BadRequest(f"a note has up to {NOTE_CHARS_MAX} characters and no NUL", code=Code.NOTE_NOT_VALID)
     return note or None

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn
 
-from ratemill.errors import BadRequest
+from ratemill.errors import BadRequest, Code
 from ratemill.face.envelope import Json
 from ratemill.ledger import reprocess
-from ratemill.ledger.reprocess import BAD_FILTER, Comparison, Criteria, Reprocess
+from ratemill.ledger.reprocess import Comparison, Criteria, Reprocess
 from ratemill.periods import read_instant, write_instant
-from ratemill.records import NOT_JSON, NOT_OBJECT
 
 # The members of a rating exception on the wire that a filter may name.
 MEMBERS = {
@@ -117,9 +116,9 @@ def _object(body: bytes) -> Json:
     try:
         asked = json.loads(body, parse_float=str, parse_int=str)
     except (ValueError, RecursionError) as error:
-        raise BadRequest(f"the body is not JSON: {error}", code=NOT_JSON) from error
+        raise BadRequest(f"the body is not JSON: {error}", code=Code.BODY_NOT_JSON) from error
     if not isinstance(asked, dict):
-        raise BadRequest("the body must be a JSON object", code=NOT_OBJECT)
+        raise BadRequest("the body must be a JSON object", code=Code.BODY_NOT_AN_OBJECT)
     return asked
 
 
@@ -179,8 +178,8 @@ def _start(asked: object) -> datetime | None:
     try:
         return read_instant(str(asked))
     except (ValueError, OverflowError):
-        raise BadRequest(f"scheduledStart is a time, not '{asked}'", code=BAD_FILTER) from None
+        raise BadRequest(f"scheduledStart is a time, not '{asked}'", code=Code.CRITERIA_NOT_VALID) from None
 
 
 def _refuse(message: str) -> NoReturn:
-    raise BadRequest(message, code=BAD_FILTER)
+    raise BadRequest(message, code=Code.CRITERIA_NOT_VALID)

@@ -12,7 +12,7 @@ from datetime import datetime
 from uuid import UUID
 
 from ratemill import money
-from ratemill.errors import BadRequest, Fault, NotFound
+from ratemill.errors import BadRequest, Code, Fault, NotFound
 from ratemill.ledger.reading import NUMBER_MAX
 from ratemill.periods import read_instant
 from ratemill.store import reprocesses
@@ -20,8 +20,6 @@ from ratemill.store.connections import Database
 from ratemill.store.reprocesses import MEMBERS, OPERATORS, Criteria, Reprocess
 
 __all__ = ["Comparison", "Criteria", "Reprocess", "all_of_them", "by_ids", "by_search", "find", "order"]
-
-REPROCESS_NOT_FOUND, BAD_FILTER = 1465, 1474
 
 IDS_MAX = 100_000  # ticked by hand or by a script; more are better found by a filter
 TERMS_MAX = 100
@@ -50,14 +48,16 @@ def all_of_them() -> Criteria:
 def by_ids(ids: Sequence[int]) -> Criteria:
     """Mean certain exceptions; those that are not open are passed over."""
     if not 0 < len(ids) <= IDS_MAX:
-        raise BadRequest(f"1 to {IDS_MAX} ids may be named, not {len(ids)}", code=BAD_FILTER)
+        raise BadRequest(f"1 to {IDS_MAX} ids may be named, not {len(ids)}", code=Code.CRITERIA_NOT_VALID)
     return {"ids": sorted({each for each in ids if 0 < each <= NUMBER_MAX})}
 
 
 def by_search(comparisons: Sequence[Comparison], *, any_of: bool = False) -> Criteria:
     """Mean the exceptions that a filter finds; raise ``BadRequest`` with every fault of it."""
     if not 0 < len(comparisons) <= TERMS_MAX:
-        raise BadRequest(f"a filter has 1 to {TERMS_MAX} comparisons, not {len(comparisons)}", code=BAD_FILTER)
+        raise BadRequest(
+            f"a filter has 1 to {TERMS_MAX} comparisons, not {len(comparisons)}", code=Code.CRITERIA_NOT_VALID
+        )
     faults: list[Fault] = []
     search = [_term(row, each, faults) for row, each in enumerate(comparisons, 1)]
     if faults:
@@ -81,7 +81,7 @@ def find(database: Database, owner_id: int, reprocess_id: int) -> Reprocess:
     with database.reader(owner_id) as connection:
         found = reprocesses.find(connection, min(reprocess_id, NUMBER_MAX))
     if found is None:
-        raise NotFound(f"there is no reprocess {reprocess_id}", code=REPROCESS_NOT_FOUND)
+        raise NotFound(f"there is no reprocess {reprocess_id}", code=Code.REPROCESS_NOT_FOUND)
     return found
 
 
@@ -90,7 +90,7 @@ def _term(row: int, asked: Comparison, faults: list[Fault]) -> Mapping[str, obje
     try:
         values = _values(asked)
     except ValueError as error:
-        faults.append(Fault(BAD_FILTER, str(error), row=row, field=asked.name))
+        faults.append(Fault(Code.CRITERIA_NOT_VALID, str(error), row=row, field=asked.name))
         values = []
     return {"name": asked.name, "operator": asked.operator, "values": values}
 

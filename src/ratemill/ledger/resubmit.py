@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from typing import cast
 
-from ratemill.errors import Conflict, invariant
+from ratemill.errors import Code, Conflict, invariant
 from ratemill.ledger.exceptions import require_import
 from ratemill.records import Route, read_element
 from ratemill.states import ImportExceptionState
 from ratemill.store import batches, import_exceptions, resubmissions, submissions
 from ratemill.store.connections import Database
 from ratemill.store.import_exceptions import ImportException
-
-NOT_NEW = 1471
 
 
 def resubmit(
@@ -32,7 +30,8 @@ def resubmit(
         raw = read_element(body, route)
         if not import_exceptions.leave_new(connection, refused.import_exception_id, ImportExceptionState.RESUBMITTED):
             raise Conflict(
-                f"import exception {import_exception_id} was resubmitted or written off before", code=NOT_NEW
+                f"import exception {import_exception_id} was resubmitted or written off before",
+                code=Code.EXCEPTION_NOT_OPEN,
             )
         resubmissions.insert(
             connection,

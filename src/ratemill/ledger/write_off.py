@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from ratemill.errors import Conflict, invariant
+from ratemill.errors import Code, Conflict, invariant
 from ratemill.ledger.exceptions import require_import, require_rating
 from ratemill.states import ImportExceptionState
 from ratemill.store import batches, import_exceptions, rating_exceptions, submissions, write_offs
 from ratemill.store.connections import Database
 from ratemill.store.import_exceptions import ImportException
 from ratemill.store.rating_exceptions import RatingException
-
-NOT_OPEN = 1472
 
 
 def write_off_import(
@@ -22,7 +20,8 @@ def write_off_import(
         submissions.lock(connection, refused.submission_id)
         if not import_exceptions.leave_new(connection, refused.import_exception_id, ImportExceptionState.WRITTEN_OFF):
             raise Conflict(
-                f"import exception {import_exception_id} was resubmitted or written off before", code=NOT_OPEN
+                f"import exception {import_exception_id} was resubmitted or written off before",
+                code=Code.EXCEPTION_NOT_OPEN,
             )
         write_offs.insert(
             connection,
@@ -43,7 +42,9 @@ def write_off_rating(
         excepted = require_rating(connection, rating_exception_id)
         submissions.lock(connection, excepted.submission_id)
         if not rating_exceptions.write_off(connection, excepted.rating_exception_id):
-            raise Conflict(f"rating exception {rating_exception_id} was rated or written off before", code=NOT_OPEN)
+            raise Conflict(
+                f"rating exception {rating_exception_id} was rated or written off before", code=Code.EXCEPTION_NOT_OPEN
+            )
         spans = batches.write_off_excepted(connection, excepted.batch_id, excepted.submission_id)
         invariant(spans == 1, f"batch {excepted.batch_id} has {spans} spans of submission {excepted.submission_id}")
         write_offs.insert(
