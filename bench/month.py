@@ -72,7 +72,7 @@ def write_set_up(folder: Path) -> Path:
         "geoTreeLocations": {"csv": "locations.csv"},
         "geoTreeLocationPatterns": {"csv": "patterns.csv"},
         "usageRateGroups": [{"name": "World", "currencyName": "USD", "start": "2000-01-01"}],
-        "usageRatePlans": [{"name": "Standard", "usageRateGroupNames": ["World"], "amountPrecision": "6"}],
+        "usageRatePlans": [{"name": "Standard", "usageRateGroupNames": ["World"], "amountPrecision": 6}],
         "usageRates": {
             "csv": "rates.csv",
             "defaults": {**rate, "usageRoundingName": "60/1", "connectionCharge": "0.05"},

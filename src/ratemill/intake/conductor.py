@@ -11,6 +11,7 @@ import polars as pl
 from ratemill import columns, reasons
 from ratemill.errors import invariant
 from ratemill.intake.faultpoints import die_at
+from ratemill.intake.holders import holders_of
 from ratemill.mediation.mediate import Limits, Mediated, mediate
 from ratemill.rating.book import PriceBook
 from ratemill.rating.rate import Rated, rate
@@ -65,7 +66,7 @@ def conduct(connection: Connection, settings: Settings, work: Work) -> None:
     die_at("after-mediate", settings)
     usage, duplicates = _without_duplicates(connection, work.feed.feed_id, mediated)
     work.stage("rating")
-    holders = price_books.holders(connection, work.feed.owner_id, usage["usage_identifier"], version=book.version)
+    holders = holders_of(connection, work.feed.owner_id, usage["usage_identifier"], version=book.version)
     rated = rate(usage, book, holders)
     die_at("after-rate", settings)
     write_ends(connection, settings, work, raw, Ends(mediated.skipped, mediated.refused, duplicates, rated))

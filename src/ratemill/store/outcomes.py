@@ -14,6 +14,16 @@ import polars as pl
 from ratemill.errors import invariant
 from ratemill.store.connections import Connection, driver
 
+# Returns the records whose key was there before. EXCEPT, because it is never planned as a loop within a loop.
+_INSERT_FRESH = """
+    with fresh as (
+        insert into duplicate_keys (feed_id, usage_on, key_hash, submission_id, row_index)
+        select %s, usage_on, key_hash, submission_id, row_index from incoming_keys order by usage_on, key_hash
+        on conflict do nothing
+        returning submission_id, row_index
+    )
+    select submission_id, row_index from incoming_keys except select submission_id, row_index from fresh
+"""
 _INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%S.%6f+00"
 
 
@@ -46,27 +56,32 @@ def insert_keys(connection: Connection, feed_id: int, keys: pl.DataFrame) -> pl.
         "(submission_id bigint, row_index integer, usage_on date, key_hash uuid) on commit delete rows",
     )
     copy(connection, "incoming_keys", keys)
-    cursor.execute(
-        """
-        with fresh as (
-            insert into duplicate_keys (feed_id, usage_on, key_hash, submission_id, row_index)
-            select %s, usage_on, key_hash, submission_id, row_index from incoming_keys order by usage_on, key_hash
-            on conflict do nothing
-            returning submission_id, row_index
+    known = cursor.execute(_INSERT_FRESH, (feed_id,)).fetchall()
+    record = {name: keys.schema[name] for name in ("submission_id", "row_index")}
+    repeated = keys.join(pl.DataFrame(known, schema=record, orient="row"), on=list(record), how="semi")
+    return _repeated_records(connection, feed_id, repeated)
+
+
+def _repeated_records(connection: Connection, feed_id: int, repeated: pl.DataFrame) -> pl.DataFrame:
+    """Return each record of ``repeated`` with the one that left its key before."""
+    if repeated.is_empty():
+        return pl.DataFrame(schema=DUPLICATES)
+    rows = (
+        driver(connection)
+        .execute(
+            """
+            select i.submission_id, i.row_index, k.submission_id, k.row_index
+            from unnest(%s::bigint[], %s::integer[], %s::date[], %s::uuid[])
+                as i (submission_id, row_index, usage_on, key_hash)
+            join duplicate_keys k on k.feed_id = %s and k.usage_on = i.usage_on and k.key_hash = i.key_hash
+            """,
+            (*(repeated[name].to_list() for name in ("submission_id", "row_index", "usage_on", "key_hash")), feed_id),
         )
-        delete from incoming_keys i using fresh f where i.submission_id = f.submission_id and i.row_index = f.row_index
-        """,
-        (feed_id,),
+        .fetchall()
     )
-    repeated = cursor.execute(
-        """
-        select i.submission_id, i.row_index, k.submission_id, k.row_index
-        from incoming_keys i
-        join duplicate_keys k on k.feed_id = %s and k.usage_on = i.usage_on and k.key_hash = i.key_hash
-        """,
-        (feed_id,),
-    ).fetchall()
-    return pl.DataFrame(repeated, schema=DUPLICATES, orient="row")
+    found = pl.DataFrame(rows, schema=DUPLICATES, orient="row")
+    invariant(found.height == repeated.height, f"{repeated.height} keys were there before, {found.height} were found")
+    return found
 
 
 DUPLICATES = pl.Schema(

@@ -1,0 +1,225 @@
+"""The HTTP client: calls of the server, tried again where that can help.
+
+A call is tried again after a lost connection, a 5xx, a 429 and a 409 that says "still being taken", and always as the
+very same request: under its Idempotency-Key the server takes it once, however often it comes.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from itertools import count
+from threading import Event
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from ratemill.client.errors import ClientError, Rejected, Unreachable
+from ratemill.errors import Fault, UsageFault
+
+Json = dict[str, Any]
+
+RESOURCES = "/ResourceServer/api/v7"
+KEY_IN_USE = 1453  # of the faults with status 409, the one that passes
+REQUEST_TIMEOUT_S = 60.0  # an answer comes after the commit, which may wait for a lock
+WAIT_S_MAX = 10.0  # how long one call may ask the server to wait
+BACKOFF_S_MIN, BACKOFF_S_MAX = 0.2, 10.0
+RETRY_S = 120.0  # how long a server that does not answer is tried; longer than its restart takes
+PAGE_SIZE = 1_000
+_USED_WRONGLY = 2
+_ENCODER = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a request of usage: its tracking id, and whether the server had taken it before."""
+
+    tracking_id: str
+    replayed: bool
+
+
+class Client:
+    """A caller of one server with one token; may be used from several threads."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        connections_max: int = 8,
+        retry_s: float = RETRY_S,
+        stopping: Event | None = None,
+        say: Callable[[str], None] = lambda _: None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """``say`` is told why a call is tried again; once ``stopping`` is set, none is."""
+        if not url.lower().startswith(("http://", "https://")):
+            raise UsageFault(
+                f"'{url}' is no address of a server: http://HOST:PORT is expected", exit_code=_USED_WRONGLY
+            )
+        self._retry_s, self._stopping, self._say = retry_s, stopping or Event(), say
+        limits = httpx.Limits(max_connections=connections_max, max_keepalive_connections=connections_max)
+        self._http = httpx.Client(
+            base_url=url.rstrip("/"),
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=REQUEST_TIMEOUT_S,
+            limits=limits,
+            transport=transport,
+        )
+
+    def __enter__(self) -> Self:
+        """Return the client itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    # usage
+
+    def feed(self, name_or_id: str) -> Json:
+        """Return a usage feed as the server describes it."""
+        return self.read(f"/DataImport/Usage/Feed/{quote(name_or_id, safe='')}")
+
+    def post_rows(self, feed: str, rows: Sequence[str], idempotency_key: str | None = None) -> Answer:
+        """Send up to 1,000 records, each a text in the format of the feed's data profile."""
+        return self.post_usage(feed, "rows", _ENCODER.encode({"data": rows}), idempotency_key)
+
+    def post_objects(self, feed: str, objects: Sequence[Json], idempotency_key: str | None = None) -> Answer:
+        """Send up to 1,000 records as JSON objects."""
+        return self.post_usage(feed, "multi", _ENCODER.encode({"data": objects}), idempotency_key)
+
+    def post_usage(self, feed: str, route: str, body: bytes, idempotency_key: str | None = None) -> Answer:
+        """Send a body of usage that is made already, by the route of rows (``rows``) or of objects (``multi``)."""
+        way = "Json/Multi/" if route == "multi" else ""
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        path = f"/DataImport/Usage/{way}{quote(feed, safe='')}"
+        response = self._call("POST", path, content=body, headers=headers)
+        replayed = response.headers.get("Idempotent-Replayed", "").lower() == "true"
+        return Answer(str(_content(response)["trackingId"]), replayed)
+
+    def status(self, tracking_id: str, *, wait_s: float = 0) -> Json:
+        """Return the history of one request; with ``wait_s``, wait so long for its records to be done."""
+        path = f"/DataImport/History/{quote(tracking_id, safe='')}"
+        deadline = monotonic() + wait_s
+        while True:
+            left = max(0.0, deadline - monotonic())
+            history = self.read(path, **({"wait": min(int(left) + 1, int(WAIT_S_MAX))} if left else {}))
+            if not left or history["dataImportHistoryStatusTypeName"] == "Done":
+                return history
+
+    def charges(self, filters: Mapping[str, str]) -> Iterator[Json]:
+        """Yield the charges that the filters let through, page by page."""
+        return self.pages("/Udr/Charge/Paged", filters)
+
+    # any object
+
+    def read(self, path: str, **parameters: object) -> Json:
+        """Return the one object that a path names."""
+        instance: Json = _content(self._call("GET", path, params=parameters))["instance"]
+        return instance
+
+    def pages(self, path: str, filters: Mapping[str, str], *, page_size: int = PAGE_SIZE) -> Iterator[Json]:
+        """Yield the items of a paged list."""
+        for number in count(1):
+            asked: Json = {**filters, "pageNumber": number, "pageSize": page_size, "excludeTotalCount": "true"}
+            items = _content(self._call("GET", path, params=asked))["pagedResults"]["items"]
+            yield from items
+            if len(items) < page_size:
+                return
+
+    def post(self, path: str, content: Json) -> Json:
+        """Post an object under the resource path; return the whole answer. Not tried again once it may have arrived."""
+        return _content(self._call("POST", path, content=_ENCODER.encode(content), once=True))
+
+    # one call
+
+    def _call(self, method: str, path: str, *, once: bool = False, **options: Any) -> httpx.Response:  # noqa: ANN401
+        """Return the answer to a call, tried again while that can help and is asked for."""
+        if "content" in options:
+            options["headers"] = {"Content-Type": "application/json", **options.get("headers", {})}
+        deadline = monotonic() + self._retry_s
+        for attempt in count():
+            trouble, asked_s = self._try(method, RESOURCES + path, options)
+            if not isinstance(trouble, ClientError):
+                return trouble
+            if asked_s is not None:  # the server is there and says when: that is no failure to reach it
+                deadline = monotonic() + asked_s + self._retry_s
+            pause = max(_backoff(attempt), asked_s or 0.0)
+            if not trouble.retry or once or monotonic() + pause > deadline:
+                raise trouble
+            self._say(f"{trouble}; trying again in {pause:.1f} s")
+            if self._stopping.wait(pause):
+                raise trouble
+        raise AssertionError  # pragma: no cover -- the count does not end
+
+    def _try(self, method: str, path: str, options: Json) -> tuple[httpx.Response | ClientError, float | None]:
+        """Return the answer or the trouble with it, and after how many seconds the server asks to be tried again."""
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            return Unreachable(f"{self._http.base_url}: {error or type(error).__name__}"), None
+        if response.is_success:
+            return response, None
+        faults = _faults(response)
+        if _passes(response.status_code, faults):
+            trouble = Unreachable(f"{response.status_code}: " + "; ".join(fault.message for fault in faults))
+            return trouble, _retry_after(response)
+        return Rejected(response.status_code, faults), None
+
+
+def _passes(status: int, faults: list[Fault]) -> bool:
+    """Return whether the same request may succeed later."""
+    if status == HTTPStatus.CONFLICT:
+        return any(fault.code == KEY_IN_USE for fault in faults)
+    return status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _backoff(attempt: int) -> float:
+    """Return the pause before another attempt: twice the one before, of which half by chance, so callers spread."""
+    whole: float = min(BACKOFF_S_MAX, BACKOFF_S_MIN * 2**attempt)
+    return whole / 2 + random.uniform(0, whole / 2)  # noqa: S311 -- no secret
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Return the seconds of ``Retry-After``, which may be a number or a date."""
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _content(response: httpx.Response) -> Json:
+    try:
+        content = msgspec.json.decode(response.content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        content = None
+    if not isinstance(content, dict):
+        fault = Fault(0, f"{response.url} answered something that is not from Ratemill")
+        raise Rejected(response.status_code, [fault])
+    return content
+
+
+def _faults(response: httpx.Response) -> list[Fault]:
+    """Return the faults of an error's envelope, or the start of what came instead."""
+    try:
+        listed = _content(response)["errors"]
+        faults = [Fault(each["code"], each["message"], each.get("row"), each.get("field")) for each in listed]
+    except (Rejected, KeyError, TypeError):
+        faults = []
+    return faults or [Fault(0, response.text[:200] or response.reason_phrase)]

@@ -1,0 +1,50 @@
+"""What can go wrong for a caller of the HTTP API, each a fact.
+
+ClientError
+├── Rejected          the server answered, and said no: its status and every fault that it named
+├── Unreachable       no answer that counts, however often it was tried; worth trying again
+├── FileUnreadable    the file cannot be sent as it is; nothing of it was sent
+├── FileChanged       the file is not the one whose import was begun
+└── ImportIsRunning   another process imports this file now
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ratemill.errors import Fault, RatemillError
+
+
+class ClientError(RatemillError):
+    """Any trouble that the client names itself."""
+
+
+class Rejected(ClientError):
+    """The server refused the request; nothing of it was kept."""
+
+    def __init__(self, status: int, faults: Sequence[Fault]) -> None:
+        self.status = status
+        self.faults = list(faults)
+        super().__init__(f"{status}: " + "; ".join(fault.message for fault in faults))
+
+
+class Unreachable(ClientError):
+    """The server did not answer, or only that it cannot now; what was sent may or may not have been taken."""
+
+    retry = True
+
+
+class FileUnreadable(ClientError):
+    """The file cannot be sent as it is; ``line`` is the first that shows it, counted from 1."""
+
+    def __init__(self, message: str, *, line: int | None = None) -> None:
+        self.line = line
+        super().__init__(message)
+
+
+class FileChanged(ClientError):
+    """The file is not the one whose import was begun."""
+
+
+class ImportIsRunning(ClientError):
+    """Another process imports this file now."""

@@ -1,0 +1,149 @@
+"""The journal of an import: a small file that says what was answered, so that an import goes on where it ended.
+
+One JSON value a line, only ever added to, each on disk before the next request counts on it. A line `import` begins an
+import of one content, `request` notes an answer, `done` ends it. A line torn by a crash is cut off.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from ratemill.client.calls import Json
+from ratemill.client.errors import ClientError, ImportIsRunning
+from ratemill.client.records import Request
+from ratemill.periods import write_instant
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A request that was answered: the digest of its body, how many records it had, its tracking id."""
+
+    sha256: str
+    records: int
+    tracking_id: str
+
+
+@dataclass(slots=True)
+class Begun:
+    """The last import that a journal knows; ``generation`` tells one on purpose again from the first."""
+
+    feed_id: int
+    form: Json
+    size: int
+    sha256: str
+    generation: str
+    answered: dict[int, Answered] = field(default_factory=dict)
+    done: bool = False
+
+
+class Journal:
+    """The journal at a path, held by one process at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the journal; raise ``ImportIsRunning`` if another process holds it."""
+        self.path = path
+        is_new = not path.exists()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a+b")
+        except OSError as error:
+            raise ClientError(
+                f"the journal {path} cannot be written ({error.strerror}): name another place with --journal"
+            ) from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            raise ImportIsRunning(f"{path} is held: another process imports this file now") from error
+        if is_new:
+            _sync_folder(path.parent)
+        self.imports = self._read()
+
+    @property
+    def last(self) -> Begun | None:
+        """The import that was begun last."""
+        return self.imports[-1] if self.imports else None
+
+    def __enter__(self) -> Self:
+        """Return the journal itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Let go of the journal."""
+        self._file.close()
+
+    def begin(self, begun: Begun) -> None:
+        """Note that an import begins."""
+        known = {"feedId": begun.feed_id, "form": begun.form, "size": begun.size, "sha256": begun.sha256}
+        self._add({"import": {**known, "generation": begun.generation, "at": write_instant(datetime.now(UTC))}})
+        self.imports.append(begun)
+
+    def answered(self, request: Request, tracking_id: str) -> None:
+        """Note the answer to a request."""
+        entry = Answered(request.sha256, request.records, tracking_id)
+        self._add(
+            {
+                "request": request.number,
+                "line": request.line,
+                "records": entry.records,
+                "sha256": entry.sha256,
+                "trackingId": entry.tracking_id,
+            },
+        )
+        if self.last:
+            self.last.answered[request.number] = entry
+
+    def finish(self, summary: Json) -> None:
+        """Note that every request was answered."""
+        self._add({"done": {**summary, "at": write_instant(datetime.now(UTC))}})
+        if self.last:
+            self.last.done = True
+
+    def _add(self, entry: Json) -> None:
+        self._file.write(msgspec.json.encode(entry) + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _read(self) -> list[Begun]:
+        self._file.seek(0)
+        imports: list[Begun] = []
+        whole = 0
+        for line in self._file:
+            if not line.endswith(b"\n"):
+                break
+            whole += len(line)
+            self._follow(imports, line)
+        self._file.truncate(whole)
+        return imports
+
+    def _follow(self, imports: list[Begun], line: bytes) -> None:
+        """Take one more line into account."""
+        try:
+            entry = msgspec.json.decode(line, type=dict[str, Any])
+            if begun := entry.get("import"):
+                known = (begun[name] for name in ("feedId", "form", "size", "sha256", "generation"))
+                imports.append(Begun(*known))
+            elif "request" in entry:
+                answered = Answered(entry["sha256"], entry["records"], entry["trackingId"])
+                imports[-1].answered[entry["request"]] = answered
+            else:
+                imports[-1].done = bool(entry["done"])
+        except (msgspec.DecodeError, UnicodeDecodeError, KeyError, IndexError) as error:
+            raise ClientError(f"{self.path} is no journal of an import, or is damaged") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the name of a new file last as its content does."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
