@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from httpx import Response
+from tests.mill import Mill, guide_row, mill
 
 from ratemill.settings import Settings
 from ratemill.store.connections import Database
-from tests.mill import Mill, guide_row, mill
 
 # One row of every end, by row: rated, refused, duplicate of row 1, rating exception, refused, skipped, rated.
 EVERY_END = (

@@ -377,8 +377,18 @@ def test_pages_cover_the_list_once_in_its_order(mine: Mill, request_id: str, pat
 @pytest.mark.parametrize("path", PAGED)
 @pytest.mark.parametrize(
     "query",
-    ["pageSize=0", "pageSize=10001", "pageNumber=0", "pageSize=x", "excludeTotalCount=1", "bogus=1", "PageSize=1"]
-    + ["pageSize=1&pageSize=2", "importBatchId=x", "importBatchId=-1"],
+    [
+        "pageSize=0",
+        "pageSize=10001",
+        "pageNumber=0",
+        "pageSize=x",
+        "excludeTotalCount=1",
+        "bogus=1",
+        "PageSize=1",
+        "pageSize=1&pageSize=2",
+        "importBatchId=x",
+        "importBatchId=-1",
+    ],
 )
 def test_a_parameter_that_is_wrong_or_unknown_is_400(mine: Mill, path: str, query: str):
     answer = get(mine, f"{path}?{query}")

@@ -55,7 +55,7 @@ def everything(mills: tuple[Mill, Mill], database: Database) -> list[Charge]:
 @pytest.mark.parametrize("service", [None, "Line"])
 @pytest.mark.parametrize("feed", [None, "second feed"])
 @pytest.mark.parametrize("span", [(None, None), ("2022-05-02", "2022-05-04"), ("2022-05-04", None)])
-def test_filters_are_joined_by_and(
+def test_filters_are_joined_by_and(  # noqa: PLR0917 -- one argument a filter
     database: Database,
     everything: list[Charge],
     monkeypatch: pytest.MonkeyPatch,
