@@ -1,7 +1,8 @@
 """Charges: read by request, batch, feed, identifier, account or date, although the table has two indexes only.
 
 What names a holder (an identifier, a service, an account) goes through the accounts, if their charges are few. All else
-goes through the spans of batches to the key of the charges; a span says within which dates its usage lies.
+goes through the spans of batches to the key of the charges; a span says within which dates its usage lies. Nothing leads
+to the charges of a usage class: a rare one alone costs a walk through the table.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ratemill.store.connections import Connection, driver
 from ratemill.store.filters import parameters, submission_of_tracking_id
 from ratemill.store.usage_records import USAGE_COLUMNS, UsageRecord
 
-# Charges of a holder that are fetched and sorted for a page; above, they are too many, and every other submission has one.
+# Charges that are fetched and sorted for a page; if there are more, nearly every submission has one.
 NARROW_ROWS_MAX = 20_000
 
 
@@ -59,11 +60,12 @@ class ChargeFilters:
     to_at: datetime | None = None
 
     @property
-    def names_holders(self) -> bool:
-        """Whether certain accounts are asked for, and neither a request nor a batch, which name fewer charges."""
+    def may_be_few(self) -> bool:
+        """Whether to look first for few charges by what they carry: no request, batch or date alone bounds the search."""
         of_request = not (self.tracking_id is None and self.batch_id is None)
         of_holder = not (self.usage_identifier is None and self.account is None and self.service is None)
-        return of_holder and not of_request
+        of_dates = not (self.from_at is None and self.to_at is None)
+        return not of_request and (of_holder or (self.usage_class is not None and not of_dates))
 
     @property
     def is_counted_by_spans(self) -> bool:
@@ -125,10 +127,8 @@ _SPAN_CONDITIONS = {
 }
 _ORDER = "c.submission_id, c.row_index, c.run, c.entry"
 
-_OF_HOLDERS = "charges c"
 _IN_SPAN = """c.submission_id = t.submission_id and c.batch_id = t.batch_id
     and c.row_index between t.first_row and t.last_row"""
-_OF_SPANS = f"batch_spans t join charges c on {_IN_SPAN}"
 
 # `shown` is the charges to show: a statement of this module, put in front.
 _SELECT = f"""
@@ -187,9 +187,10 @@ def page(connection: Connection, filters: ChargeFilters, paging: Paging) -> Page
     known = parameters(filters) | parameters(found)
     if filters.is_counted_by_spans:
         return _page_by_counts(connection, known, paging)
-    if filters.names_holders and _is_narrow(connection, known):
-        return _page(connection, _OF_HOLDERS, known, paging)
-    return _page(connection, _OF_SPANS, known, paging)
+    if filters.may_be_few:
+        return _page_by_columns(connection, known, paging)
+    rows = _rows(connection, _span_by_span(known), known, paging.offset, paging.size)
+    return Page(rows, _count(connection, _joined_to_spans(known), known) if paging.with_total else None)
 
 
 def _find_ids(connection: Connection, filters: ChargeFilters) -> _Found:
@@ -198,48 +199,56 @@ def _find_ids(connection: Connection, filters: ChargeFilters) -> _Found:
     return cursor.fetchone() or _Found(0, 0, [], [])
 
 
-def _asked(known: dict[str, Any], source: str) -> str:
-    """Return the conditions of what is asked for; spans have theirs as well."""
-    conditions = [condition for name, condition in _CONDITIONS.items() if known[name] is not None]
-    return " and ".join([*conditions, *(_spans(known) if source == _OF_SPANS else ())]) or "true"
+def _conditions(known: dict[str, Any], conditions: dict[str, str]) -> str:
+    return " and ".join(text for name, text in conditions.items() if known.get(name) is not None) or "true"
 
 
-def _spans(known: dict[str, Any]) -> list[str]:
-    return [condition for name, condition in _SPAN_CONDITIONS.items() if known.get(name) is not None]
+def _hits_by_columns(known: dict[str, Any]) -> str:
+    return f"select c.* from charges c where {_conditions(known, _CONDITIONS)}"
 
 
-def _is_narrow(connection: Connection, known: dict[str, Any]) -> bool:
-    """Whether the charges of the holders are few enough to be fetched and sorted whole."""
-    counted = driver(connection).execute(
-        f"""
-        select count(*) from (
-            select from charges c where {_asked(known, _OF_HOLDERS)} limit %(narrow_rows_max)s + 1
-        ) n
-        """,
-        known | {"narrow_rows_max": NARROW_ROWS_MAX},
-    )
-    return bool((counted.fetchone() or [0])[0] <= NARROW_ROWS_MAX)
+def _few(known: dict[str, Any]) -> str:
+    # Materialized before they are sorted, lest the planner walk the key of all charges in its order.
+    return f"with few as materialized ({_hits_by_columns(known)}) select * from few c order by {_ORDER}"
 
 
-def _page(connection: Connection, source: str, known: dict[str, Any], paging: Paging) -> Page[Charge]:
-    rows = _rows(connection, source, known, offset=paging.offset, size=paging.size)
+def _span_by_span(known: dict[str, Any]) -> str:
+    # `offset 0` keeps the planner from joining in any other way than span by span, in the order of the key.
+    return f"""
+        select c.* from batch_spans t cross join lateral (
+            select * from charges c where {_IN_SPAN} and {_conditions(known, _CONDITIONS)} offset 0
+        ) c where {_conditions(known, _SPAN_CONDITIONS)}
+        order by t.submission_id, c.row_index, c.run, c.entry
+    """
+
+
+def _joined_to_spans(known: dict[str, Any]) -> str:
+    return f"""
+        select from batch_spans t join charges c on {_IN_SPAN}
+        where {_conditions(known, _CONDITIONS)} and {_conditions(known, _SPAN_CONDITIONS)}
+    """
+
+
+def _page_by_columns(connection: Connection, known: dict[str, Any], paging: Paging) -> Page[Charge]:
+    """Return a page of what charges carry: all of it fetched and sorted, or, if that is much, span by span."""
+    hits = _hits_by_columns(known)
+    counted = _count(connection, f"{hits} limit {NARROW_ROWS_MAX + 1}", known)
+    is_narrow = counted <= NARROW_ROWS_MAX
+    rows = _rows(connection, _few(known) if is_narrow else _span_by_span(known), known, paging.offset, paging.size)
     if not paging.with_total:
         return Page(rows, None)
-    # Without the spans' conditions where holders are asked for: their index counts them sooner, however many they are.
-    counted_in = _OF_HOLDERS if known["account_ids"] and not (known["tracking_id"] or known["batch_id"]) else source
-    statement = f"select count(*) from {counted_in} where {_asked(known, counted_in)}"
-    counted = driver(connection).execute(statement, known).fetchone()
-    return Page(rows, int(counted[0]) if counted else 0)
+    return Page(rows, counted if is_narrow else _count(connection, hits, known))
 
 
-def _rows(connection: Connection, source: str, known: dict[str, Any], *, offset: int, size: int) -> list[Charge]:
-    # A narrow set is materialized before it is sorted, lest the planner walk the key of all charges to spare the sort.
-    hits = f"select c.* from {source} where {_asked(known, source)}"
-    narrow = f"with hits as materialized ({hits}), shown as (select * from hits c"
-    first = narrow if source == _OF_HOLDERS else f"with shown as ({hits}"
+def _count(connection: Connection, hits: str, known: dict[str, Any]) -> int:
+    counted = driver(connection).execute(f"select count(*) from ({hits}) c", known).fetchone()
+    return int(counted[0]) if counted else 0
+
+
+def _rows(connection: Connection, hits: str, known: dict[str, Any], offset: int, size: int) -> list[Charge]:
     cursor = driver(connection).cursor(row_factory=class_row(Charge))
     cursor.execute(
-        f"{first} order by {_ORDER} limit %(size)s offset %(offset)s) {_SELECT}",
+        f"with shown as ({hits} limit %(size)s offset %(offset)s) {_SELECT}",
         known | {"offset": offset, "size": size},
     )
     return cursor.fetchall()
@@ -252,13 +261,13 @@ def _page_by_counts(connection: Connection, known: dict[str, Any], paging: Pagin
     the spans must then count those.
     """
     if paging.offset == 0 and not paging.with_total:
-        return Page(_rows(connection, _OF_SPANS, known, offset=0, size=paging.size), None)
+        return Page(_rows(connection, _span_by_span(known), known, 0, paging.size), None)
     total, first_submission_id, before = _anchor(connection, known, paging.offset)
     total_asked = total if paging.with_total else None
     if first_submission_id is None:
         return Page([], total_asked)
     known = known | {"first_submission_id": first_submission_id}
-    return Page(_rows(connection, _OF_SPANS, known, offset=paging.offset - before, size=paging.size), total_asked)
+    return Page(_rows(connection, _span_by_span(known), known, paging.offset - before, paging.size), total_asked)
 
 
 def _anchor(connection: Connection, known: dict[str, Any], offset: int) -> tuple[int, int | None, int]:
@@ -274,9 +283,9 @@ def _anchor(connection: Connection, known: dict[str, Any], offset: int) -> tuple
                 select t.submission_id, sum(case
                     when (%(from_at)s::timestamptz is null or t.first_usage_at >= %(from_at)s)
                         and (%(to_at)s::timestamptz is null or t.last_usage_at < %(to_at)s) then t.rows_rated
-                    else (select count(*) from charges c where {_IN_SPAN} and {_asked(known, _OF_HOLDERS)})
+                    else (select count(*) from charges c where {_IN_SPAN} and {_conditions(known, _CONDITIONS)})
                 end) as charges
-                from batch_spans t where {" and ".join(_spans(known)) or "true"} group by t.submission_id
+                from batch_spans t where {_conditions(known, _SPAN_CONDITIONS)} group by t.submission_id
             ), counted as (
                 select submission_id, charges, sum(charges) over (order by submission_id) - charges as before from taken
             ), total as (select coalesce(sum(charges), 0)::bigint as charges from taken)
