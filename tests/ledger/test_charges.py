@@ -121,3 +121,12 @@ def test_the_number_of_a_charge_is_made_of_its_name_and_leads_back(name: ChargeN
     assert charge_name(charge_identity(name)) == name
     assert charge_identity(name) < 2**53
     assert record_identity(name.submission_id, name.row_index) == charge_identity(name) // 512
+
+
+def test_the_dates_of_all_that_was_imported_lie_within_those_of_its_span(mills: tuple[Mill, Mill]):
+    outside = """
+        select count(*), count(*) filter (where usage_at not between first_usage_at and last_usage_at)
+        from batch_spans join {} using (batch_id, submission_id)
+    """
+    assert mills[0].rows(outside.format("charges"))[0][1] == 0
+    assert mills[0].rows(outside.format("rating_exceptions")) == [(16, 0)]
