@@ -49,7 +49,7 @@ def everything(mills: tuple[Mill, Mill], database: Database) -> list[Charge]:
     return page.rows
 
 
-@pytest.mark.parametrize("narrow_rows_max", [20_000, 2], ids=["narrow", "wide"])
+@pytest.mark.parametrize("narrow_rows_max", [50_000, 2], ids=["narrow", "wide"])
 @pytest.mark.parametrize("usage_identifier", [None, "b-2", "nobody"])
 @pytest.mark.parametrize("account", [None, "Bolt"])
 @pytest.mark.parametrize("service", [None, "Line"])

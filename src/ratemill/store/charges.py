@@ -22,7 +22,7 @@ from ratemill.store.filters import parameters, submission_of_tracking_id
 from ratemill.store.usage_records import USAGE_COLUMNS, UsageRecord
 
 # Charges that are fetched and sorted for a page; if there are more, nearly every submission has one.
-NARROW_ROWS_MAX = 20_000
+NARROW_ROWS_MAX = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,11 +233,26 @@ def _page_by_columns(connection: Connection, known: dict[str, Any], paging: Pagi
     """Return a page of what charges carry: all of it fetched and sorted, or, if that is much, span by span."""
     hits = _hits_by_columns(known)
     counted = _count(connection, f"{hits} limit {NARROW_ROWS_MAX + 1}", known)
-    is_narrow = counted <= NARROW_ROWS_MAX
-    rows = _rows(connection, _few(known) if is_narrow else _span_by_span(known), known, paging.offset, paging.size)
-    if not paging.with_total:
-        return Page(rows, None)
-    return Page(rows, counted if is_narrow else _count(connection, hits, known))
+    if counted <= NARROW_ROWS_MAX:
+        rows = _rows(connection, _few(known), known, paging.offset, paging.size)
+        return Page(rows, counted if paging.with_total else None)
+    since = known | {"from_at": _first_usage_at(connection, known)}
+    rows = _rows(connection, _span_by_span(since), since, paging.offset, paging.size)
+    return Page(rows, _count(connection, hits, known) if paging.with_total else None)
+
+
+def _first_usage_at(connection: Connection, known: dict[str, Any]) -> datetime | None:
+    """Return the date from which to look: that asked for or, if that is later, of the first charge of the accounts."""
+    row = driver(connection).execute(
+        """
+        select greatest(%(from_at)s::timestamptz, min((
+            select c.usage_at from charges c where c.account_id = a.account_id order by c.usage_at limit 1
+        ))) from unnest(%(account_ids)s::bigint[]) as a (account_id)
+        """,
+        known,
+    )
+    first: datetime | None = (row.fetchone() or [None])[0]
+    return first
 
 
 def _count(connection: Connection, hits: str, known: dict[str, Any]) -> int:
