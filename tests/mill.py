@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,7 +77,7 @@ class Mill:
 
     def post_rows(self, *rows: str, feed: str = "guideFeed", **options: Any) -> Response:
         """Post rows of text."""
-        return self.request("POST", f"/DataImport/Usage/{feed}", json={"data": list(rows)}, **options)
+        return self.request("POST", f"/DataImport/Usage/{feed}", content=json.dumps({"data": rows}), **options)
 
     def work(self) -> None:
         """Let a worker take what waits, until nothing does."""

@@ -139,10 +139,13 @@ ACCOUNTS = _schema(
 
 def check(table: pl.DataFrame, schema: pl.Schema, *, stage: str) -> pl.DataFrame:
     """Return ``table`` with exactly the columns of ``schema`` in their order; raise ``InvariantFailure`` otherwise."""
-    missing = [name for name in schema if name not in table.columns]
+    columns = set(table.columns)
+    missing = [name for name in schema if name not in columns]
     invariant(not missing, f"{stage} left out the columns {missing}")
     ordered = table.select(schema.names())
     made = ordered.schema
+    if made == schema:
+        return ordered
     wrong = [f"{name}: {made[name]}, not {schema[name]}" for name in schema if made[name] != schema[name]]
     invariant(not wrong, f"{stage} made columns of another type: {wrong}")
     return ordered

@@ -1,4 +1,4 @@
-"""What a request body holds: its elements, as text, and nothing of their meaning.
+"""What a request body holds: its elements, as text, and nothing of their meaning; and the numbers that name a record.
 
 The face checks the shape of a body with ``read_elements`` before it accepts it; a worker and the audit read the stored bytes
 with the same function, so all three count the same records. ``row_index`` counts the elements from 1.
@@ -13,13 +13,16 @@ from typing import Any, Literal, NoReturn
 
 import msgspec
 
-from ratemill.errors import BadRequest, Fault
+from ratemill.errors import BadRequest, Fault, invariant
 
 Route = Literal["rows", "multi", "single"]
 """Which of the routes a body came by: rows of text, many JSON objects, one JSON object."""
 
 NOT_JSON, NOT_OBJECT, NO_DATA, NOT_LIST, WRONG_ELEMENT, TOO_MANY_ROWS, NOT_SINGLE = range(1401, 1408)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+# A record and a charge have no number of their own: theirs is made of their names, each part below its bound.
+_ROWS_BOUND, _RUNS_BOUND, _ENTRIES_BOUND = 1024, 8, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,38 @@ class Elements:
     texts: list[str]
     unreadable: list[int]
     are_objects: bool
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ChargeName:
+    """What names a charge for ever: its record, the run, and the entry, 0 being the first rating."""
+
+    submission_id: int
+    row_index: int
+    run: int
+    entry: int
+
+
+def record_identity(submission_id: int, row_index: int) -> int:
+    """Return the number of a record, made of its name."""
+    invariant(0 <= row_index < _ROWS_BOUND, f"row {row_index} is beyond the rows of a request")
+    return submission_id * _ROWS_BOUND + row_index
+
+
+def charge_identity(name: ChargeName) -> int:
+    """Return the number of a charge, made of its name."""
+    fits = 0 <= name.run < _RUNS_BOUND and 0 <= name.entry < _ENTRIES_BOUND
+    invariant(fits, f"run {name.run}, entry {name.entry} is beyond what a charge's number holds")
+    record = record_identity(name.submission_id, name.row_index)
+    return (record * _RUNS_BOUND + name.run) * _ENTRIES_BOUND + name.entry
+
+
+def charge_name(identity: int) -> ChargeName:
+    """Return the name of the charge with that number."""
+    rest, entry = divmod(identity, _ENTRIES_BOUND)
+    rest, run = divmod(rest, _RUNS_BOUND)
+    submission_id, row_index = divmod(rest, _ROWS_BOUND)
+    return ChargeName(submission_id, row_index, run, entry)
 
 
 class _Rows(msgspec.Struct):

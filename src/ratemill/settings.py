@@ -50,11 +50,8 @@ class Settings(BaseSettings):
     parallel_memory_mb: int = Field(
         default=32, ge=0, description="Memory set aside for parallel queries of the embedded server; files beyond it."
     )
-    checkpoint_interval_min: int = Field(
-        default=15,
-        ge=1,
-        le=1_440,
-        description="Minutes between two checkpoints of the embedded server when it is idle.",
+    checkpoint_interval_s: int = Field(
+        default=900, ge=30, le=86_400, description="Longest time between two checkpoints of the embedded server."
     )
     wal_size_max_mb: int = Field(default=4_096, ge=64, description="Write-ahead log between two checkpoints.")
 

@@ -9,45 +9,21 @@ from typing import Any
 
 import polars as pl
 
-from ratemill.columns import ACCOUNTS, IDENTIFIERS, INSTANT, SERVICES, USAGE
+from ratemill.columns import ACCOUNTS, IDENTIFIERS, SERVICES, USAGE
 from ratemill.rating.book import PriceBook, PriceTables, compile_book
 from ratemill.rating.rate import Holders, Rated, rate
+from ratemill.rating.tables import (
+    CLASSES,
+    GROUPS,
+    LOCATION_GROUP_MEMBERS,
+    LOCATIONS,
+    PATTERNS,
+    PLAN_GROUPS,
+    PLANS,
+    RATES,
+)
 
 Row = Mapping[str, Any]
-Columns = Mapping[str, Any]
-
-CLASSES = {"usage_class_id": pl.Int32, "usage_class": pl.String, "base_unit": pl.String, "rater": pl.String}
-PLANS = {"rate_plan_id": pl.Int64, "places": pl.Int16}
-PLAN_GROUPS = {"rate_plan_id": pl.Int64, "priority": pl.Int32, "rate_group_id": pl.Int64}
-GROUPS = {
-    "rate_group_id": pl.Int64,
-    "currency": pl.String,
-    "start_at": INSTANT,
-    "end_at": INSTANT,
-    "places": pl.Int16,
-    "is_pass_through": pl.Boolean,
-    "use_for_cost": pl.Boolean,
-}
-RATES = {
-    "rate_id": pl.Int64,
-    "rate_group_id": pl.Int64,
-    "usage_class_id": pl.Int32,
-    "location_id": pl.Int64,
-    "location_group_id": pl.Int64,
-    "start_at": INSTANT,
-    "end_at": INSTANT,
-    "amount": pl.String,
-    "per": pl.Int64,
-    "calculation": pl.String,
-    "rounding_minimum": pl.String,
-    "rounding_increment": pl.String,
-    "connection_charge": pl.String,
-    "minimum_charge": pl.String,
-    "maximum_charge": pl.String,
-}
-LOCATIONS = {"location_id": pl.Int64, "location": pl.String, "parent_location_id": pl.Int64}
-PATTERNS = {"pattern": pl.String, "location_id": pl.Int64}
-MEMBERS = {"location_group_id": pl.Int64, "location_id": pl.Int64}
 
 VOICE, CALLS = 1, 2  # a class rated by class, and one rated by location
 EVERYWHERE, CANADA, ALBERTA, CALGARY, FRANCE = 1, 2, 3, 4, 5
@@ -85,9 +61,9 @@ def day(number: int, month: int = 5) -> datetime:
     return datetime(2022, month, number, tzinfo=UTC)
 
 
-def frame(rows: Sequence[Row], columns: Columns, defaults: Row | None = None) -> pl.DataFrame:
+def frame(rows: Sequence[Row], columns: pl.Schema, defaults: Row | None = None) -> pl.DataFrame:
     """Return a table of ``columns``; a member that a row lacks is that of ``defaults``, else null."""
-    return pl.DataFrame([{**dict.fromkeys(columns), **(defaults or {}), **row} for row in rows], schema=dict(columns))
+    return pl.DataFrame([{**dict.fromkeys(columns), **(defaults or {}), **row} for row in rows], schema=columns)
 
 
 def tables(
@@ -130,7 +106,8 @@ def tables(
         ),
         patterns=frame([{"pattern": pattern, "location_id": location} for pattern, location in patterns], PATTERNS),
         location_group_members=frame(
-            [{"location_group_id": group, "location_id": location} for group, location in members], MEMBERS
+            [{"location_group_id": group, "location_id": location} for group, location in members],
+            LOCATION_GROUP_MEMBERS,
         ),
     )
 

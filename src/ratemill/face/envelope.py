@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -10,13 +11,15 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ratemill.errors import CallerError, Fault, TooManyRequests
+from ratemill.errors import CallerError, Fault, NotFound, TooManyRequests
+from ratemill.pages import Page, Paging, Row
 
 Json = dict[str, Any]
 
 _TYPES = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _SEND_MESSAGE = re.compile(r"/DataImport/Usage/(?!Json(/|\Z))[^/]+\Z", re.IGNORECASE)
 _UPDATE = re.compile(r"/Resubmit\Z", re.IGNORECASE)
+_DIGITS_MAX = 30  # more than any number of ours has
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -52,6 +55,19 @@ def page(items: list[Json], *, page_number: int, page_size: int, total_count: in
         "pagination": {"pageNumber": page_number, "pageSize": page_size, "excludeTotalCount": total_count is None},
         "pagedResults": {**results, "items": items},
     }
+
+
+def paged(shown: Page[Row], asked: Paging, instance: Callable[[Row], Json]) -> Json:
+    """Return the envelope of one page, each row written by ``instance``."""
+    rows = [instance(row) for row in shown.rows]
+    return page(rows, page_number=asked.number, page_size=asked.size, total_count=shown.total)
+
+
+def number_in_path(text: str) -> int:
+    """Return the number that a path names; anything else names nothing that could be found."""
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
+        raise NotFound(f"there is nothing of the number '{text}'")
+    return int(text)
 
 
 def errors(request: Request, faults: list[Fault]) -> Json:

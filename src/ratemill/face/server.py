@@ -14,12 +14,20 @@ from starlette.routing import BaseRoute, Match, Route
 
 from ratemill import logs
 from ratemill.errors import BadRequest, CallerError, Fault, RatemillError, Unavailable
-from ratemill.face import envelope, health, login, usage_import
+from ratemill.face import charges, envelope, exceptions, health, histories, login, usage_import
 from ratemill.face.paths import OnePath
 from ratemill.settings import Settings
 from ratemill.setup.database import Database
 
-ROUTERS = (health.router, login.router, usage_import.router)
+# In this order: a path that ends in a name stands before the same path with anything in that place.
+ROUTERS = (
+    health.router,
+    login.router,
+    usage_import.router,
+    exceptions.router,
+    histories.router,
+    charges.router,
+)
 
 NO_SUCH_PATH, METHOD_NOT_ALLOWED, PARAMETER, OUR_FAULT, UNAVAILABLE = 1404, 1405, 1410, 1500, 1503
 

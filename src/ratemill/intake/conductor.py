@@ -94,7 +94,8 @@ def write_ends(connection: Connection, settings: Settings, work: Work, raw: pl.D
     fed = [*owned, pl.lit(feed.feed_id, pl.Int32).alias("feed_id")]
     at = pl.lit(clock(connection), columns.INSTANT)
     charges = ends.rated.charges.with_columns(*fed, pl.lit(0, pl.Int16).alias("entry"), at.alias("rated_at"))
-    exceptions = ends.rated.exceptions.with_columns(*fed, _kind(), at.alias("last_attempt_at"))
+    first = [pl.col("reason_id").alias("first_reason_id"), at.alias("excepted_at")]
+    exceptions = ends.rated.exceptions.with_columns(*fed, _kind(), *first, at.alias("last_attempt_at"))
     outcomes.copy(connection, "duplicates", ends.duplicates.with_columns(*owned))
     outcomes.copy(connection, "skipped", ends.skipped.with_columns(*owned))
     outcomes.copy(connection, "import_exceptions", ends.refused.with_columns(*fed, at.alias("excepted_at")))

@@ -49,7 +49,7 @@ def _evaluate(tree: Tree, numbers: dict[str, pl.DataFrame], rows: int) -> _Fract
             divisor = right.top.with_columns(m=pl.when(_M != 0).then(_M))
             return _Fraction(_scaled(left.top, right.bottom), _both(left.bottom, divisor))
         case "-":
-            right = _Fraction(right.top.with_columns(m=-_M), right.bottom)
+            right = _Fraction(right.top.with_columns(m=pl.lit(0, pl.Int128) - _M), right.bottom)
     top = _plus(_scaled(left.top, right.bottom), _scaled(right.top, left.bottom))
     return _Fraction(top, _both(left.bottom, right.bottom))
 
@@ -91,21 +91,30 @@ def _rounded(fraction: _Fraction) -> pl.Series:
     bottom = fraction.bottom if fraction.bottom is not None else _constant(Decimal(1), fraction.top.height)
     pair = _paired(fraction.top, bottom).with_columns(shift=_E - pl.col("f") + QUANTITY_PLACES_MAX)
     up, down = pl.col("shift").clip(0), (-pl.col("shift")).clip(0)
-    fits = (_digits("m") + up < _DIGITS_MAX) & (_digits("n") + down < _DIGITS_MAX)
-    # A divisor with two digits more than any dividend: the quotient is nothing at that place.
-    nothing = (_M == 0) | (_digits("n") + down >= _DIGITS_MAX + 2)
-    ready = pair.select(
-        top=pl.when(fits).then(_M.abs() * _power(up)),
+    fits = (_digits("n") + pl.max_horizontal(up, down)) < _DIGITS_MAX
+    # A divisor with two digits more than the dividend: the quotient is nothing at that place.
+    nothing = (_M == 0) | (_digits("n") + down >= _digits("m") + up + 2)
+    divided = pair.select(
+        top=_M.abs(),
         bottom=pl.when(fits).then(pl.col("n").abs() * _power(down)),
+        up=up,
         negative=(_M < 0) != (pl.col("n") < 0),
         nothing=nothing & _M.is_not_null() & pl.col("n").is_not_null(),
     )
-    whole, rest = pl.col("top") // pl.col("bottom"), pl.col("top") % pl.col("bottom")
-    half_up = whole + (rest >= pl.col("bottom") - rest).cast(pl.Int128)
-    counted = ready.select("negative", count=pl.when("nothing").then(pl.lit(0, pl.Int128)).otherwise(half_up))
+    # Long division in two steps: the whole part, and then the rest moved up to the last place.
+    divided = divided.with_columns(m=pl.col("top") // pl.col("bottom"), rest=pl.col("top") % pl.col("bottom"))
+    moved = pl.col("rest") * _power(pl.col("up"))
+    half_up = moved // pl.col("bottom") + _is_half(moved % pl.col("bottom"))
+    count = pl.when(_digits("m") + pl.col("up") < _DIGITS_MAX).then(_M * _power(pl.col("up")) + half_up)
+    counted = divided.select("negative", count=pl.when("nothing").then(pl.lit(0, pl.Int128)).otherwise(count))
     text = plain_text(point_shifted(pl.col("count").cast(pl.String)))
     signed = pl.when(pl.col("negative") & (pl.col("count") != 0)).then(pl.lit("-") + text).otherwise(text)
     return counted.select(signed).to_series()
+
+
+def _is_half(rest: pl.Expr) -> pl.Expr:
+    """Return one where the rest of a division is half the divisor or more, else nothing."""
+    return (rest >= pl.col("bottom") - rest).cast(pl.Int128)
 
 
 def _from_decimals(column: pl.Series) -> pl.DataFrame:

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import polars as pl
 
-from ratemill.columns import INSTANT
-
 LOCAL = pl.Datetime("us")
 _CLOCK = "[0-2][0-9]:[0-5][0-9]"
 # The form that most senders use; what it leaves open (months, hours over 23) the engine's strict reading settles.
-_USUAL = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{_CLOCK}:[0-5][0-9](?:\.[0-9]{{1,6}})?Z?$"
+_USUAL = rf"^[12][0-9]{{3}}-[0-9]{{2}}-[0-9]{{2}}T{_CLOCK}:[0-5][0-9](?:\.[0-9]{{1,6}})?Z?$"
 # Date, hours and minutes, seconds, fraction of up to nine digits, zone.
 _OFFSET = "[Zz]|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?"
 _ISO = (
     r"^([0-9]{4}-[0-9]{2}-[0-9]{2})"
     rf"(?:[Tt ]({_CLOCK})(?::([0-5][0-9])(?:[.,]([0-9]{{1,9}}))?)?(?: ?({_OFFSET}))?)?$"
 )
+_FRACTION_AT = len("2022-05-01T01:01:00.")
+_SHORTFALL = pl.Series([10 ** (6 - digits) for digits in range(7)])  # what so many digits lack to be microseconds
 _SECONDS = "%Y-%m-%dT%H:%M:%S"
-_FIRST, _LAST = pl.datetime(1, 1, 1, time_zone="UTC"), pl.datetime(9999, 12, 31, 23, 59, 59, 999_999, time_zone="UTC")
+_YEARS = (1, 9999)
 
 
 def read_dates(texts: pl.Series, zone: str) -> pl.Series:
@@ -42,8 +42,10 @@ def read_dates(texts: pl.Series, zone: str) -> pl.Series:
 
 def _usual(zone: str) -> pl.Expr:
     text = pl.col("text")
-    micros = text.str.slice(20, 6).str.strip_chars_end("Z").str.pad_end(6, "0").cast(pl.Int64, strict=False)
-    return in_utc(_local(text.str.head(len("2022-05-01T01:01:00")), micros), zone)
+    fraction = text.str.slice(_FRACTION_AT, 6).str.strip_chars_end("Z")
+    shortfall = pl.lit(_SHORTFALL).gather(fraction.str.len_bytes())
+    micros = (fraction.cast(pl.Int64, strict=False) * shortfall).fill_null(0)
+    return in_utc(_local(text.str.head(_FRACTION_AT - 1), micros), zone)
 
 
 def _any_iso(zone: str) -> pl.Expr:
@@ -54,8 +56,8 @@ def _any_iso(zone: str) -> pl.Expr:
     offset = parts["5"].str.replace(":", "", literal=True).str.to_uppercase().replace("Z", "+0000")
     minutes = offset.str.slice(1, 2).cast(pl.Int64) * 60 + offset.str.slice(3, 2).replace("", "0").cast(pl.Int64)
     ahead = pl.when(offset.str.starts_with("-")).then(-minutes).otherwise(minutes)
-    zoned = _bounded((local - pl.duration(minutes=ahead)).dt.replace_time_zone("UTC"))
-    return pl.when(offset.is_null()).then(in_utc(local, zone)).otherwise(zoned)
+    zoned = (local - pl.duration(minutes=ahead)).dt.replace_time_zone("UTC")
+    return bounded(pl.when(offset.is_null()).then(in_utc(local, zone)).otherwise(zoned))
 
 
 def _local(seconds: pl.Expr, micros: pl.Expr) -> pl.Expr:
@@ -63,17 +65,18 @@ def _local(seconds: pl.Expr, micros: pl.Expr) -> pl.Expr:
 
 
 def in_utc(local: pl.Expr, zone: str) -> pl.Expr:
-    """Return the instants of local times in a zone; null where the year is not within 1 to 9999."""
+    """Return the instants of local times in a zone."""
     if zone == "UTC":
-        return _bounded(local.dt.replace_time_zone("UTC"))
+        return local.dt.replace_time_zone("UTC")
     day = pl.duration(days=1)
     shown = local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
     before = (local - day).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-    return _bounded(shown.fill_null(before.dt.convert_time_zone("UTC") + day))
+    return shown.fill_null(before.dt.convert_time_zone("UTC") + day)
 
 
-def _bounded(instants: pl.Expr) -> pl.Expr:
-    return pl.when(instants.is_between(_FIRST, _LAST)).then(instants).cast(INSTANT)
+def bounded(instants: pl.Expr) -> pl.Expr:
+    """Return times, null where the year is not within 1 to 9999: no other part of the product could hold them."""
+    return pl.when(instants.dt.year().is_between(*_YEARS)).then(instants)
 
 
 def write_dates(instants: pl.Expr) -> pl.Expr:

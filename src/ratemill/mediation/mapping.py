@@ -10,7 +10,7 @@ from ratemill.mediation.arithmetic import compute
 from ratemill.mediation.declared import Combine, Formula, Literal, Mapping, MapValues, Match, Origin, Profile, Source
 from ratemill.mediation.formulas import fields_of, parse_formula
 from ratemill.mediation.quantities import read_quantities
-from ratemill.mediation.working import AT, Faults, absent_if_empty, field_column, target_column
+from ratemill.mediation.working import AT, Faults, absent_if_empty, field_column, lost, target_column
 
 Lists = ByName[str, pl.DataFrame]
 Failed = dict[str, pl.Series]  # places of rows
@@ -66,9 +66,7 @@ def _looked_up(rows: pl.DataFrame, origin: MapValues, faults: Faults) -> pl.Seri
     found = texts.replace_strict(old, new, default=None, return_dtype=pl.String)
     if origin.default is not None:
         found = found.fill_null(origin.default)
-    # A text that the map makes empty is absent, and not a text that it lacks.
-    missing = found.is_null() & texts.is_not_null()
-    faults.note("value_must_be_in_map", rows, missing, field=origin.source, value=texts)
+    faults.note("value_must_be_in_map", rows, lost(texts, found), field=origin.source, value=texts)
     return pl.select(absent_if_empty(pl.lit(found))).to_series()
 
 
@@ -82,8 +80,7 @@ def _matched(rows: pl.DataFrame, origin: Match, lists: Lists, faults: Faults) ->
     pairs = entries.select(member=pl.col(origin.member).cast(pl.String), given=pl.col(given).cast(pl.String))
     single = pairs.drop_nulls().unique().unique("member", keep="none")
     found = texts.replace_strict(single["member"], single["given"], default=None, return_dtype=pl.String)
-    missing = found.is_null() & texts.is_not_null()
-    faults.note("match_not_found", rows, missing, field=origin.source, value=texts)
+    faults.note("match_not_found", rows, lost(texts, found), field=origin.source, value=texts)
     return found
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ratemill.columns import KEYS, REFUSED, SKIPPED, USAGE, check
+from ratemill.columns import REFUSED, SKIPPED, USAGE, check
 from ratemill.errors import invariant
 from ratemill.mediation.conditions import holds
 from ratemill.mediation.declared import Profile
@@ -161,15 +161,15 @@ def _ended(run: _Run, profile: Profile) -> Mediated:
     rows = run.rows
     if run.faults.height:
         rows = rows.filter(~pl.col(AT).is_in(run.faults[AT].implode()))
-    skipped = run.raw.filter(pl.col(AT).is_in(run.skipped.implode())) if run.skipped.len() else run.raw.clear()
-    refused = _refused(run.raw, run.faults)
-    ends = rows.height + skipped.height + refused.height
+    skipped = run.raw.filter(pl.col(AT).is_in(run.skipped.implode())) if run.skipped.len() else None
+    refused = _refused(run.raw, run.faults) if run.faults.height else None
+    ends = sum(part.height for part in (rows, skipped, refused) if part is not None)
     invariant(ends == run.raw.height, f"{run.raw.height} rows came to {ends} ends")
     return Mediated(
-        usage=check(rows.select(USAGE.names()), USAGE, stage="mediation"),
-        keys=check(keys_of(rows, profile), KEYS, stage="mediation"),
-        skipped=check(skipped, SKIPPED, stage="mediation"),
-        refused=check(refused, REFUSED, stage="mediation"),
+        usage=check(rows, USAGE, stage="mediation"),
+        keys=keys_of(rows, profile),
+        skipped=pl.DataFrame(schema=SKIPPED) if skipped is None else check(skipped, SKIPPED, stage="mediation"),
+        refused=pl.DataFrame(schema=REFUSED) if refused is None else check(refused, REFUSED, stage="mediation"),
     )
 
 
@@ -180,4 +180,5 @@ def _refused(raw: pl.DataFrame, faults: pl.DataFrame) -> pl.DataFrame:
         faults=pl.concat_str(pl.lit("["), each.str.join(","), pl.lit("]")),
     )
     shown = pl.col("raw").str.replace_all("\x00", _REPLACEMENT, literal=True)
-    return raw.join(rows, on=AT, how="inner", maintain_order="left").with_columns(raw=shown)
+    guilty = raw.filter(pl.col(AT).is_in(rows[AT].implode()))  # both in order of their places
+    return guilty.hstack(rows.drop(AT)).with_columns(raw=shown)

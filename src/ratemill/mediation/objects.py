@@ -7,6 +7,7 @@ with numbers left as text. This also keeps one row from ending another: rows are
 from __future__ import annotations
 
 import json
+from operator import itemgetter
 from typing import Any, NoReturn
 
 import msgspec
@@ -14,7 +15,7 @@ import polars as pl
 
 from ratemill.mediation.declared import Profile
 from ratemill.mediation.targets import COLUMN_OF
-from ratemill.mediation.working import EXTRA, UNKNOWN, Faults, absent_if_empty, field_column
+from ratemill.mediation.working import EXTRA, UNKNOWN, Faults, absent_if_empty, field_column, text_columns
 
 
 def _no_constant(text: str) -> NoReturn:
@@ -25,6 +26,8 @@ _DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_no_c
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _RAW_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NO_OBJECT = "row_must_be_a_json_object"
+_ABSENT = "\x00"  # stands for a field that an object lacks: no name has a NUL
+_SHAPES_MAX = 1_000
 _SURROGATE = "row_must_not_contain_lone_surrogates"
 
 
@@ -40,7 +43,7 @@ def read_objects(rows: pl.DataFrame, profile: Profile, faults: Faults) -> pl.Dat
         faults.note(reason, rows, (reasons == reason).fill_null(value=False))
     columns = [*(field_column(name) for name in profile.names), EXTRA, UNKNOWN]
     found = [each for each in read if not isinstance(each, str)]
-    fields = pl.DataFrame(found, schema=dict.fromkeys(columns, pl.String), orient="row")
+    fields = text_columns(found, columns)
     return rows.filter(reasons.is_null()).hstack(fields.with_columns(absent_if_empty(pl.all())))
 
 
@@ -51,6 +54,8 @@ class _ObjectReader:
         self.exact = {name: place for place, name in enumerate(profile.names)}
         self.lower = {name.lower(): place for place, name in enumerate(profile.names)}
         self.count = len(profile.names)
+        # Objects of one sender have the same names in the same order: by these, the names in the order of the fields.
+        self.shapes: dict[tuple[str, ...], tuple[str, ...] | None] = {}
         # An extension target goes before a member of the same name that is no field.
         self.taken = {each.target for each in profile.mapped() if each.target not in COLUMN_OF}
 
@@ -70,6 +75,30 @@ class _ObjectReader:
             return _NO_OBJECT
 
     def fields(self, members: dict[str, Any], text: str) -> list[str | None]:
+        """Take out the fields: at once if objects of these names bear fields alone, else name by name."""
+        shape = tuple(members)
+        if shape not in self.shapes and len(self.shapes) < _SHAPES_MAX:
+            self.shapes[shape] = self.in_order(shape)
+        names = self.shapes.get(shape)
+        if names is None:
+            return self.name_by_name(members, text)
+        members[_ABSENT] = None
+        return [
+            value if type(value) is str else _as_text(value, name, text)
+            for name, value in zip(names, itemgetter(*names)(members), strict=True)
+        ]
+
+    def in_order(self, shape: tuple[str, ...]) -> tuple[str, ...] | None:
+        """Return the names of members in the order of the fields; none if one is no field, or two are one field."""
+        names = [_ABSENT] * (self.count + 2)
+        for name in shape:
+            place = self.exact.get(name, self.lower.get(name.lower()))
+            if place is None or names[place] != _ABSENT:
+                return None
+            names[place] = name
+        return tuple(names)
+
+    def name_by_name(self, members: dict[str, Any], text: str) -> list[str | None]:
         found: list[str | None] = [None] * (self.count + 2)
         holders: list[str] = [""] * self.count
         rest: dict[str, str] = {}

@@ -13,12 +13,16 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from ratemill.columns import RAW, RECORD
 from ratemill.mediation.declared import Format, Profile
 from ratemill.mediation.objects import read_objects
-from ratemill.mediation.working import AT, EXTRA, UNKNOWN, Faults, absent_if_empty, field_column
+from ratemill.mediation.working import AT, EXTRA, UNKNOWN, Faults, absent_if_empty, field_column, text_columns
 
 _RAW = pl.col("raw")
 _NUL = "\x00"
+
+# The module's own bound on a field, for the whole process: out of the way of the product's, which is checked later.
+csv.field_size_limit(1 << 30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +56,9 @@ def _readable(raw: pl.DataFrame, faults: Faults, unreadable: pl.DataFrame | None
     bad = raw["raw"].str.contains(_NUL, literal=True)
     faults.note("row_must_not_contain_nul", raw, bad)
     if unreadable is not None and unreadable.height:
-        found = raw.select(AT, "submission_id", "row_index").join(
-            unreadable.select("submission_id", "row_index"), on=["submission_id", "row_index"], how="semi"
-        )
+        place = list(RECORD)
+        named = unreadable.select(pl.col(name).cast(RAW[name]) for name in place)
+        found = raw.select(AT, *place).join(named, on=place, how="semi")
         halves = raw[AT].is_in(found[AT].implode())
         faults.note("row_must_not_contain_lone_surrogates", raw, halves)
         bad = bad | halves
@@ -154,7 +158,7 @@ def _one_by_one(rows: pl.DataFrame, profile: Profile, faults: Faults) -> pl.Data
     faults.note("row_has_too_few_fields", rows, counts < len(names), value=counts.cast(pl.String))
     faults.note("row_has_too_many_fields", rows, counts > len(names), value=counts.cast(pl.String))
     whole = [each for each in cut if len(each) == len(names)]
-    fields = pl.DataFrame(whole, schema=dict.fromkeys(names, pl.String), orient="row")
+    fields = text_columns(whole, names)
     return rows.filter(counts == len(names)).hstack(fields).with_columns(**_no_extra())
 
 
@@ -176,8 +180,6 @@ def _read_row(text: str, profile: Profile) -> list[str] | str:
 def _reason_of(message: str) -> str:
     if "new-line" in message:
         return "row_must_be_one_line"
-    if "field larger" in message:
-        return "field_must_not_be_too_long"
     return "quote_must_be_closed" if "unexpected end" in message else "quote_must_enclose_the_field"
 
 

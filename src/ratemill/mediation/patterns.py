@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+import re
+from typing import NoReturn
+
 import polars as pl
 from polars.exceptions import PolarsError
 
 from ratemill.periods import read_zone
 
 _SAMPLE = pl.Series([""])
+
+# The letters of formats that are spelled out, and what the engine calls them.
+_LETTERS = {
+    "yyyy": "%Y",
+    "yy": "%y",
+    "MMMM": "%B",
+    "MMM": "%b",
+    "MM": "%m",
+    "M": "%m",
+    "dd": "%d",
+    "d": "%d",
+    "HH": "%H",
+    "H": "%H",
+    "hh": "%I",
+    "h": "%I",
+    "mm": "%M",
+    "m": "%M",
+    "ss": "%S",
+    "s": "%S",
+    "tt": "%p",
+    "a": "%p",
+    "zzz": "%z",
+    "XXX": "%z",
+}
+# A quoted text, a point with the letters of a fraction, a run of one letter, anything else.
+_SPELLED = re.compile(r"'([^']*)'|(\.[fS]+|([A-Za-z])\3*)|[^A-Za-z']", re.DOTALL)
 
 
 def pattern_fault(pattern: str) -> str | None:
@@ -19,14 +48,40 @@ def pattern_fault(pattern: str) -> str | None:
     return None
 
 
+def engine_format(form: str) -> str:
+    """Return a date format in the engine's letters: one without a per cent sign is spelled out, ``dd.MM.yyyy HH:mm``.
+
+    Raises ``ValueError`` for a letter that means nothing.
+    """
+    if "%" in form:
+        return form
+    return "".join(_engine_letters(found) for found in _SPELLED.finditer(form))
+
+
+def _engine_letters(found: re.Match[str]) -> str:
+    quoted, run, _ = found.groups()
+    if quoted is not None:
+        return str(quoted)
+    if run is None or run == "T":
+        return found.group()
+    if run.startswith("."):
+        return "%.f"
+    return _LETTERS[run] if run in _LETTERS else _no_letter(run)
+
+
+def _no_letter(run: str) -> NoReturn:
+    raise ValueError(f"'{run}' means nothing in a date format")
+
+
 def date_format_fault(form: str) -> str | None:
     """Return what is wrong with a date format: it must give a date, and read what it writes."""
     try:
-        written = pl.select(pl.datetime(2022, 11, 23, 15, 4, 5, time_zone="UTC").dt.to_string(form)).to_series()
-        read = written.str.to_datetime(form, strict=False, time_unit="us")
+        letters = engine_format(form)
+        written = pl.select(pl.datetime(2022, 11, 23, 15, 4, 5, time_zone="UTC").dt.to_string(letters)).to_series()
+        read = written.str.to_datetime(letters, strict=False, time_unit="us")
     except (PolarsError, ValueError):
         return f"'{form}' is no date format"
-    return None if read.null_count() == 0 else f"'{form}' is no date format"
+    return None if "%" in letters and read.null_count() == 0 else f"'{form}' is no date format"
 
 
 def zone_fault(zone: str) -> str | None:

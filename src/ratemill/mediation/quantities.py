@@ -19,20 +19,19 @@ _NUMBER = r"^([+-]?)(?:([0-9]+)\.?([0-9]*)|\.([0-9]+))(?:[eE]([+-]?[0-9]{1,4}))?
 
 @dataclass(frozen=True, slots=True)
 class Quantities:
-    """The numbers of a column, null where a text is absent or breaks a rule, and the rows that break each."""
+    """The numbers of a column, null where a text is absent or breaks a rule, and the rows that break each, if any."""
 
     value: pl.Series
-    not_number: pl.Series
-    too_many_places: pl.Series
-    too_many_digits: pl.Series
+    not_number: pl.Series | None = None
+    too_many_places: pl.Series | None = None
+    too_many_digits: pl.Series | None = None
 
 
 def read_quantities(texts: pl.Series) -> Quantities:
     """Return the exact numbers of a column of texts."""
     plain = texts.str.contains(_PLAIN)
     if plain.all():  # absent texts are null here and count for nothing
-        nothing = pl.repeat(value=False, n=len(texts), dtype=pl.Boolean, eager=True)
-        return Quantities(texts.cast(QUANTITY), nothing, nothing, nothing)
+        return Quantities(texts.cast(QUANTITY))
     frame = pl.DataFrame({"text": texts, "plain": plain}).with_row_index("row")
     usual = frame.filter(pl.col("plain") | pl.col("plain").is_null())
     others = _read_others(frame.filter(~pl.col("plain")))

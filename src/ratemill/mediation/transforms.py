@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from ratemill.mediation.conditions import holds
-from ratemill.mediation.dates import LOCAL, in_utc, write_dates
+from ratemill.mediation.dates import LOCAL, bounded, in_utc, write_dates
 from ratemill.mediation.declared import (
     Case,
     Conditional,
@@ -24,7 +24,8 @@ from ratemill.mediation.declared import (
     Transform,
     Trim,
 )
-from ratemill.mediation.working import Faults, absent_if_empty, field_column
+from ratemill.mediation.patterns import engine_format
+from ratemill.mediation.working import Faults, absent_if_empty, field_column, lost
 
 _TIME_OF_DAY = r"^\s*([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]{1,9})?)?\s*(?:([aApP])\.?[mM]\.?)?\s*$"
 _DATE, _TIME = "value_must_be_a_date", "value_must_be_a_time"
@@ -93,16 +94,17 @@ def _step(rows: pl.DataFrame, column: str, step: Transform, profile: Profile) ->
 
 
 def _read(texts: pl.Series, read: pl.Series, reason: str) -> _Text:
-    return _Text(read.fill_null(texts), {reason: read.is_null() & texts.is_not_null()})
+    unread = lost(texts, read)
+    return _Text(read, {}) if unread is None else _Text(read.fill_null(texts), {reason: unread})
 
 
 def _dates(texts: pl.Series, form: str, zone: str) -> pl.Series:
     """Read dates of a format; the engine takes second 60 for the next minute, which no date here may be."""
-    read = texts.str.to_datetime(form, time_unit="us", strict=False)
+    read = texts.str.to_datetime(engine_format(form), time_unit="us", strict=False)
     read = pl.select(pl.when(~pl.lit(texts).str.contains(":60", literal=True)).then(read)).to_series()
-    column = pl.col(read.name)
+    column = bounded(pl.col(read.name))
     instants = in_utc(column, zone) if read.dtype == LOCAL else column.dt.convert_time_zone("UTC")
-    return read.to_frame().select(write_dates(instants)).to_series()
+    return read.to_frame().select(write_dates(bounded(instants))).to_series()
 
 
 def _times(texts: pl.Series) -> pl.Series:

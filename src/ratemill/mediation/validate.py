@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 import polars as pl
 
-from ratemill.columns import QUANTITY
 from ratemill.mediation.dates import read_dates
 from ratemill.mediation.declared import Mapping, Profile
 from ratemill.mediation.mapping import Failed, sender_name
@@ -21,12 +21,10 @@ from ratemill.mediation.targets import (
     USAGE_CLASS,
     VALUE,
 )
-from ratemill.mediation.working import AT, EXTRA, UNKNOWN, Faults, field_column, target_column
+from ratemill.mediation.working import AT, EXTRA, UNKNOWN, Faults, field_column, lost, target_column
 
-_FLAG_TEXTS = {"true": True, "false": False, "1": True, "0": False}
-# The spellings that come by the million, looked up before any change of case.
-_FLAGS_AS_SENT = {"True": True, "False": False, "TRUE": True, "FALSE": False, **_FLAG_TEXTS}
-_TYPED = (DATE, VALUE, *FLAGS, USAGE_CLASS)
+# The spellings that come by the million; any other is looked at again in small letters.
+_TRUE, _FALSE = ("True", "true", "TRUE", "1"), ("False", "false", "FALSE", "0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,10 @@ class Validator:
         self.unknown_members(rows)
         mapped = {each.target: each for each in self.profile.mapped()}
         for target in REQUIRED:
-            absent = rows[target_column(target)].is_null()
+            texts = rows[target_column(target)]
+            if not texts.null_count():
+                continue
+            absent = texts.is_null()
             if target in failed:
                 absent = absent & ~rows[AT].is_in(failed[target].implode())
             self.faults.note("field_is_required", rows, absent, field=sender_name(mapped[target]))
@@ -84,8 +85,7 @@ class Validator:
     def dates(self, rows: pl.DataFrame, texts: pl.Series, mapping: Mapping) -> pl.Series:
         """Return the instants; note what is no date, and what is too old to be checked."""
         read = read_dates(texts, self.profile.time_zone)
-        broken = read.is_null() & texts.is_not_null()
-        self.faults.note("value_must_be_a_date", rows, broken, field=sender_name(mapping), value=texts)
+        self.faults.note("value_must_be_a_date", rows, lost(texts, read), field=sender_name(mapping), value=texts)
         days = self.profile.duplicate_window_days
         if days is not None:
             old = (read < rows["accepted_at"].dt.offset_by(f"-{days}d")).fill_null(value=False)
@@ -98,19 +98,20 @@ class Validator:
         self.faults.note("value_must_be_a_number", rows, read.not_number, field=name, value=texts)
         self.faults.note("quantity_has_too_many_places", rows, read.too_many_places, field=name, value=texts)
         self.faults.note("quantity_has_too_many_digits", rows, read.too_many_digits, field=name, value=texts)
-        if not self.profile.credits_allowed:
-            negative = pl.select(pl.lit(read.value) < pl.lit(0).cast(QUANTITY)).to_series().fill_null(value=False)
+        least = read.value.min()
+        if not self.profile.credits_allowed and isinstance(least, Decimal) and least < 0:
+            negative = texts.str.starts_with("-") & (read.value < Decimal(0))
             self.faults.note("quantity_must_not_be_negative", rows, negative, field=name, value=texts)
         return read.value
 
     def flags(self, rows: pl.DataFrame, texts: pl.Series, mapping: Mapping) -> pl.Series:
         """Return true and false, absent ones as false; note what is neither."""
-        read = _flags(texts, _FLAGS_AS_SENT)
-        broken = read.is_null() & texts.is_not_null()
-        if broken.any():
-            read = _flags(texts.str.to_lowercase(), _FLAG_TEXTS)
-            broken = read.is_null() & texts.is_not_null()
-        self.faults.note("value_must_be_true_or_false", rows, broken, field=sender_name(mapping), value=texts)
+        read = _flags(texts)
+        if lost(texts, read) is not None:
+            read = _flags(texts.str.to_lowercase())
+        self.faults.note(
+            "value_must_be_true_or_false", rows, lost(texts, read), field=sender_name(mapping), value=texts
+        )
         return read.fill_null(value=False)
 
     def usage_class_id(self, rows: pl.DataFrame) -> pl.Series:
@@ -120,13 +121,17 @@ class Validator:
         found = texts.replace_strict(
             classes["usage_class"], classes["usage_class_id"], default=None, return_dtype=pl.Int32
         )
-        missing = found.is_null() & texts.is_not_null()
-        self.faults.note("usage_class_not_found", rows, missing, field=sender_name(mapping), value=texts)
+        self.faults.note("usage_class_not_found", rows, lost(texts, found), field=sender_name(mapping), value=texts)
         return found.alias("usage_class_id")
 
 
-def _flags(texts: pl.Series, spelled: dict[str, bool]) -> pl.Series:
-    return texts.replace_strict(list(spelled), list(spelled.values()), default=None, return_dtype=pl.Boolean)
+def _flags(texts: pl.Series) -> pl.Series:
+    return pl.select(
+        pl.when(pl.lit(texts).is_in(_TRUE))
+        .then(pl.lit(value=True))
+        .when(pl.lit(texts).is_in(_FALSE))
+        .then(pl.lit(value=False))
+    ).to_series()
 
 
 def _extension(profile: Profile) -> pl.Expr:

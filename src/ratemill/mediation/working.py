@@ -6,6 +6,7 @@ targets are columns of text, null where absent: `f:Value` is a field, `t:value` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -39,18 +40,24 @@ class Faults:
         self,
         reason: str,
         rows: pl.DataFrame,
-        broken: pl.Series,
+        broken: pl.Series | None,
         *,
         field: str | None = None,
         value: pl.Series | pl.Expr | str | None = None,
     ) -> None:
-        """Note that the ``rows`` where ``broken`` is true break the rule; ``value`` is what they had there."""
-        if not broken.any():
+        """Note that the ``rows`` where ``broken`` is true break the rule; ``value`` is what they had there.
+
+        No ``broken`` at all says that none does.
+        """
+        if broken is None or not broken.any():
             return
-        shown = pl.lit(value, pl.String) if value is None or isinstance(value, str) else value
-        guilty = rows.select(AT, value=shown).filter(broken)
+        guilty = rows.filter(broken)
+        if isinstance(value, pl.Series):
+            shown: pl.Series | pl.Expr = value.filter(broken)
+        else:
+            shown = value if isinstance(value, pl.Expr) else pl.lit(value, pl.String)
         self.found.append(
-            guilty.select(
+            guilty.select(AT, value=shown).select(
                 pl.col(AT),
                 reason_id=pl.lit(IMPORT[reason].id, pl.Int16),
                 place=pl.lit(len(self.found), pl.Int32),
@@ -80,3 +87,16 @@ def target_column(name: str) -> str:
 def absent_if_empty(columns: pl.Expr) -> pl.Expr:
     """Return the texts with empty ones null: an empty text is an absent one."""
     return pl.when(columns != "").then(columns)
+
+
+def lost(before: pl.Series, after: pl.Series) -> pl.Series | None:
+    """Return where a step left nothing of a text; none if nowhere, which the counts of nulls tell at once."""
+    if before.null_count() == after.null_count():
+        return None
+    return after.is_null() & before.is_not_null()
+
+
+def text_columns(rows: Sequence[Sequence[str | None]], names: Sequence[str]) -> pl.DataFrame:
+    """Return a table of texts from rows that were read one by one, turned at once into columns."""
+    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
+    return pl.DataFrame([pl.Series(name, column, dtype=pl.String) for name, column in zip(names, columns, strict=True)])

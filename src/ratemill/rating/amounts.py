@@ -58,7 +58,8 @@ def _round_money(rounding: str) -> pl.Expr:
 
 def round_quotient(magnitude: pl.Expr, divisor: pl.Expr, rounding: str) -> pl.Expr:
     """Return ``magnitude`` / ``divisor`` as a whole number, rounded as ``rounding`` says."""
-    whole, rest = magnitude // divisor, magnitude % divisor
+    whole = magnitude // divisor
+    rest = magnitude - whole * divisor
     if rounding == "down":
         return whole
     if rounding == "up":

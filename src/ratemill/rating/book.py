@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from ratemill.columns import check
 from ratemill.rating.checks import (
     BY_LOCATION,
     check_owner,
@@ -23,28 +24,50 @@ from ratemill.rating.checks import (
 )
 from ratemill.rating.faults import BookFault, BookFaults
 from ratemill.rating.places import ANYWHERE, Places, compile_places
+from ratemill.rating.tables import (
+    CLASSES,
+    GROUPS,
+    LOCATION_GROUP_MEMBERS,
+    LOCATIONS,
+    PATTERNS,
+    PLAN_GROUPS,
+    PLANS,
+    RATES,
+)
 from ratemill.rating.terms import terms
 from ratemill.rating.timeline import Timeline, compile_timeline
+
+SCHEMAS = {
+    "classes": CLASSES,
+    "plans": PLANS,
+    "plan_groups": PLAN_GROUPS,
+    "groups": GROUPS,
+    "rates": RATES,
+    "locations": LOCATIONS,
+    "patterns": PATTERNS,
+    "location_group_members": LOCATION_GROUP_MEMBERS,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class PriceTables:
-    """What an owner's prices are; times are UTC and null where open, ids are Int64, numbers plain decimal texts."""
+    """What an owner's prices are; the tables have the schemas of ``ratemill.rating.tables``."""
 
     owner_places: int
     owner_rounding: str  # half_up, half_even, up, down
     owner_rate_plan_id: int | None
-    classes: pl.DataFrame  # usage_class_id Int32, usage_class, base_unit, rater (Class, GeoTree)
-    plans: pl.DataFrame  # rate_plan_id, places Int16
-    plan_groups: pl.DataFrame  # rate_plan_id, priority Int32 (1 first), rate_group_id
-    groups: pl.DataFrame  # rate_group_id, currency, start_at, end_at, places Int16, is_pass_through, use_for_cost
+    classes: pl.DataFrame
+    plans: pl.DataFrame
+    plan_groups: pl.DataFrame
+    groups: pl.DataFrame
     rates: pl.DataFrame
-    # rates: rate_id, rate_group_id, usage_class_id, location_id, location_group_id, start_at, end_at, amount,
-    # per Int64 (base units that the amount pays for), calculation (perUnit, perEvent), rounding_minimum,
-    # rounding_increment (both in base units), connection_charge, minimum_charge, maximum_charge
-    locations: pl.DataFrame  # location_id, location, parent_location_id
-    patterns: pl.DataFrame  # pattern, location_id
-    location_group_members: pl.DataFrame  # location_group_id, location_id
+    locations: pl.DataFrame
+    patterns: pl.DataFrame
+    location_group_members: pl.DataFrame
+
+    def __post_init__(self) -> None:
+        for name, schema in SCHEMAS.items():
+            check(getattr(self, name), schema, stage=f"the source of {name}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,16 +20,14 @@ from ratemill.rating.terms import (
     FIXED,
     FIXED_DIGITS_MAX,
     MONEY,
+    NUMBERS,
     PER_EVENT,
-    PLAIN,
     ROUNDINGS,
     denominator_fits,
-    digit_count,
     fixed_fits,
-    mantissa,
-    places,
     power_of_ten,
     price_fits,
+    read,
 )
 
 BY_LOCATION = "GeoTree"
@@ -61,7 +59,8 @@ def check_plan_groups(plan_groups: pl.DataFrame, groups: pl.DataFrame) -> list[B
     A pass-through price is money that the record carries, and a usage record carries none yet. To pass such a group
     over would give the record the price of the next one, so the plan is refused.
     """
-    passing = plan_groups.join(groups.filter(pl.col("is_pass_through")), on="rate_group_id", how="semi")
+    retail = groups.filter(pl.col("is_pass_through") & ~pl.col("use_for_cost").fill_null(value=False))
+    passing = plan_groups.join(retail, on="rate_group_id", how="semi")
     tied = plan_groups.filter(pl.struct("rate_plan_id", "priority").is_duplicated())
     return [
         *_plan_faults(tied, "priority", "two groups of the plan have one priority"),
@@ -78,28 +77,30 @@ def check_rates(rates: pl.DataFrame, classes: pl.DataFrame) -> list[BookFault]:
 
     A rate with a number that is none, or with too many digits, is not asked about the products of its numbers.
     """
-    malformed = _number_faults(rates)
-    wrong_ids = {fault.id for fault in malformed}
-    sound = rates.filter(~pl.col("rate_id").is_in(list(wrong_ids)))
+    numbers = read(rates)
+    malformed = _number_faults(numbers)
+    wrong = {fault.id for fault in malformed}
+    sound = numbers.filter(~pl.col("rate_id").is_in(list(wrong)))
     return [*malformed, *_part_faults(rates, classes), *_product_faults(sound)]
 
 
 def _number_faults(rates: pl.DataFrame) -> list[BookFault]:
     faults = []
-    for name in (*MONEY, *ROUNDINGS):
-        is_given = pl.col(name).is_not_null() | (name in {"amount", "connection_charge"})
-        is_number = pl.col(name).str.contains(PLAIN).fill_null(value=False)
-        faults += _rate_faults(rates, is_given & ~is_number, name, "is not a number in plain notation")
+    for name in NUMBERS:
+        is_missing = pl.col(name).is_null() & (name in {"amount", "connection_charge"})
+        is_no_number = pl.col(name).is_not_null() & pl.col(f"{name}_whole").is_null()
+        faults += _rate_faults(rates, is_missing | is_no_number, name, "is not a number in plain notation")
         if name != "amount":
-            faults += _rate_faults(rates, is_number & (mantissa(name) < 0), name, "is negative")
+            faults += _rate_faults(rates, pl.col(f"{name}_mantissa") < 0, name, "is negative")
     for name in MONEY:
         message = f"has more than {PRICE_DIGITS_MAX} digits or {PRICE_PLACES_MAX} places"
-        is_long = (digit_count(name) > PRICE_DIGITS_MAX) | (places(name) > PRICE_PLACES_MAX)
+        is_long = (pl.col(f"{name}_digits") > PRICE_DIGITS_MAX) | (pl.col(f"{name}_places") > PRICE_PLACES_MAX)
         faults += _rate_faults(rates, is_long, name, message)
     for name in ROUNDINGS:
         message = f"has more than {QUANTITY_INTEGER_DIGITS_MAX} digits before or {QUANTITY_PLACES_MAX} after the point"
-        whole_digits = digit_count(name) - places(name)
-        is_long = (whole_digits > QUANTITY_INTEGER_DIGITS_MAX) | (places(name) > QUANTITY_PLACES_MAX)
+        places = pl.col(f"{name}_places")
+        whole_digits = pl.col(f"{name}_digits") - places
+        is_long = (whole_digits > QUANTITY_INTEGER_DIGITS_MAX) | (places > QUANTITY_PLACES_MAX)
         faults += _rate_faults(rates, is_long, name, message)
     return faults
 
@@ -129,7 +130,8 @@ def _product_faults(rates: pl.DataFrame) -> list[BookFault]:
     for name in FIXED:
         faults += _rate_faults(rates, ~fixed_fits(name), name, fixed_message)
     minimum, maximum = (
-        mantissa(name) * power_of_ten(PRICE_PLACES_MAX - places(name)) for name in ("minimum_charge", "maximum_charge")
+        pl.col(f"{name}_mantissa") * power_of_ten(PRICE_PLACES_MAX - pl.col(f"{name}_places"))
+        for name in ("minimum_charge", "maximum_charge")
     )
     return [*faults, *_rate_faults(rates, minimum > maximum, "minimum_charge", "is more than the maximum charge")]
 
@@ -139,12 +141,12 @@ def check_ties(rates: pl.DataFrame, members: pl.DataFrame) -> list[BookFault]:
 
     Two location groups with a common location are one place there; a location and its group are two.
     """
-    grouped = rates.join(members.select("location_group_id", member_id="location_id"), on="location_group_id")
+    grouped = rates.join(members.unique().select("location_group_id", member_id="location_id"), on="location_group_id")
     own = rates.filter(pl.col("location_group_id").is_null()).with_columns(member_id=pl.lit(None, dtype=pl.Int64))
     place = ["rate_group_id", "usage_class_id", "location_id", "member_id"]
     columns = [*place, "rate_id", "start_at", "end_at"]
     spans = pl.concat([own.select(columns), grouped.select(columns)]).filter(_is_a_span())
-    ordered = spans.sort([*place, "start_at", "rate_id"], nulls_last=False)
+    ordered = spans.filter(pl.struct(place).is_duplicated()).sort([*place, "start_at", "rate_id"], nulls_last=False)
     # The furthest end so far; an open one is further than any.
     furthest = pl.col("end_at").cum_max().shift(1).over(place)
     is_open_before = pl.col("end_at").is_null().cum_max().shift(1, fill_value=False).over(place)

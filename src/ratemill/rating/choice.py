@@ -43,9 +43,11 @@ def choose(placed: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
 
 def _start(placed: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
     """Return the rows that have a place and a rung to start from: row, rung, rung_end, node, home, epoch."""
-    located = placed.filter(pl.col("node") != NOWHERE)
-    rows = located.join(book.climbs, on=["ladder", "usage_class_id"])
-    return rows.select("row", "rung", "rung_end", "node", home="node", epoch=book.timeline.epochs_of(rows["usage_at"]))
+    wanted = placed.select(
+        "row", "ladder", "usage_class_id", "node", home="node", epoch=book.timeline.epochs_of(placed["usage_at"])
+    )
+    located = wanted.filter(pl.col("node") != NOWHERE)
+    return located.join(book.climbs, on=["ladder", "usage_class_id"]).drop("ladder", "usage_class_id")
 
 
 def _step(missed: pl.DataFrame, book: PriceBook) -> pl.DataFrame:

@@ -23,4 +23,4 @@ class BookFaults(RatemillError):
 
     def __init__(self, faults: Sequence[BookFault]) -> None:
         self.faults = tuple(faults)
-        super().__init__("; ".join(f"{fault.table} {fault.id}: {fault.message}" for fault in faults))
+        super().__init__("; ".join(f"{fault.table} {fault.id}, {fault.field}: {fault.message}" for fault in faults))

@@ -14,23 +14,22 @@ def explain_misses(missed: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
 
     Here rows times groups are spread out: few records miss, and each must be told which rule it broke.
     """
-    in_currency = missed.select("row", "ladder", "usage_class_id", "usage_at", "node").join(book.groups, on="ladder")
-    effective = in_currency.filter(is_within("usage_at", "start_at", "end_at"))
-    of_class = effective.join(book.sheets, on=["rate_group_id", "usage_class_id"])
-    of_place = of_class.join(chains(missed["node"], book.places), on="node").join(
-        book.stretches, left_on=["sheet", "above"], right_on=["sheet", "node"], how="semi"
+    ways = chains(missed["node"], book.places).lazy()
+    wanted = missed.lazy().select("row", "ladder", "usage_class_id", "usage_at", "node")
+    effective = wanted.join(book.groups.lazy(), on="ladder").filter(is_within("usage_at", "start_at", "end_at"))
+    of_class = effective.join(book.sheets.lazy(), on=["rate_group_id", "usage_class_id"])
+    of_place = of_class.join(ways, on="node").join(
+        book.stretches.lazy(), left_on=["sheet", "above"], right_on=["sheet", "node"], how="semi"
     )
+    rows = [found.select("row").unique() for found in (effective, of_class, of_place)]
+    with_group, with_class, with_place_rate = pl.collect_all(rows)
     judged = missed.with_columns(
-        has_group=_has(in_currency),
-        has_effective_group=_has(effective),
-        has_class=_has(of_class),
-        has_place_rate=_has(of_place),
+        has_group=pl.col("ladder").is_not_null(),
+        has_effective_group=pl.col("row").is_in(with_group["row"].implode()),
+        has_class=pl.col("row").is_in(with_class["row"].implode()),
+        has_place_rate=pl.col("row").is_in(with_place_rate["row"].implode()),
     )
-    return judged.with_columns(reason_id=_reason()).select("row", "reason_id", value=_value(book))
-
-
-def _has(rows: pl.DataFrame) -> pl.Expr:
-    return pl.col("row").is_in(rows["row"].unique().implode())
+    return judged.select("row", reason_id=_reason(), value=_value(book))
 
 
 def _reason() -> pl.Expr:

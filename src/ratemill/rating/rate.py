@@ -15,7 +15,7 @@ from ratemill.errors import invariant
 from ratemill.rating.amounts import charge
 from ratemill.rating.book import PriceBook
 from ratemill.rating.choice import choose, place
-from ratemill.rating.holders import bearers_of, find_holders
+from ratemill.rating.holders import bearers_of, explain_losses, find_holders
 from ratemill.rating.misses import explain_misses
 from ratemill.reasons import RATING
 
@@ -44,31 +44,32 @@ class Rated:
 def rate(usage: pl.DataFrame, book: PriceBook, holders: Holders) -> Rated:
     """Return the charge or the exception of each row of ``usage`` (``columns.USAGE``)."""
     numbered = check(usage, USAGE, stage=STAGE).with_row_index("row")
-    found = _find(numbered, book, holders)
-    placed = _place(numbered, found, book)
+    bearers = _bearers(holders, book)
+    held = find_holders(numbered, check(holders.identifiers, IDENTIFIERS, stage=STAGE), bearers)
+    placed = _place(numbered, held, book)
     chosen = choose(placed, book)
-    missed = explain_misses(placed.join(chosen, on="row", how="anti"), book)
     priced = _price(numbered, chosen, book)
-    charges = _charges(numbered, found, placed, priced, book)
-    exceptions = _exceptions(numbered, found, missed, priced)
+    lost = explain_losses(held, numbered, bearers)
+    missed = explain_misses(placed.join(chosen, on="row", how="anti"), book)
+    charges = _charges(numbered, held, placed, priced, book)
+    exceptions = _exceptions(numbered, held, pl.concat([lost, missed, _too_large(numbered, priced)]))
     invariant(charges.height + exceptions.height == usage.height, "rating lost or doubled a record")
     return Rated(charges, exceptions)
 
 
-def _find(numbered: pl.DataFrame, book: PriceBook, holders: Holders) -> pl.DataFrame:
-    identifiers = check(holders.identifiers, IDENTIFIERS, stage=STAGE)
+def _bearers(holders: Holders, book: PriceBook) -> pl.DataFrame:
     services = check(holders.services, SERVICES, stage=STAGE)
     accounts = check(holders.accounts, ACCOUNTS, stage=STAGE)
     bearers = bearers_of(services, accounts, book.owner_rate_plan_id)
-    laddered = bearers.join(book.ladders, on=["rate_plan_id", "currency"], how="left")
-    return find_holders(numbered, identifiers, laddered)
+    return bearers.join(book.ladders, on=["rate_plan_id", "currency"], how="left")
 
 
-def _place(numbered: pl.DataFrame, found: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
+def _place(numbered: pl.DataFrame, held: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
     """Return the rows whose holder was found, with ladder, class, number and node."""
     of_usage = ("usage_class_id", "reverse_rating", "originating_identifier", "terminating_identifier")
-    held = found.select("row", "usage_at", "ladder", "currency", "reason_id").hstack(numbered.select(of_usage))
-    return place(held.filter(pl.col("reason_id").is_null()).drop("reason_id"), book)
+    of_holder = ("row", "usage_at", "ladder", "currency", "is_found")
+    both = pl.concat([held.select(of_holder), numbered.select(of_usage)], how="horizontal")
+    return place(both.filter("is_found").drop("is_found"), book)
 
 
 def _price(numbered: pl.DataFrame, chosen: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
@@ -81,10 +82,10 @@ def _price(numbered: pl.DataFrame, chosen: pl.DataFrame, book: PriceBook) -> pl.
 
 
 def _charges(
-    numbered: pl.DataFrame, found: pl.DataFrame, placed: pl.DataFrame, priced: pl.DataFrame, book: PriceBook
+    numbered: pl.DataFrame, held: pl.DataFrame, placed: pl.DataFrame, priced: pl.DataFrame, book: PriceBook
 ) -> pl.DataFrame:
     good = priced.drop_nulls("amount").sort("row")
-    holders = found.select("account_id", "service_id", "rate_plan_id", "currency")[good["row"]]
+    holders = held.select("account_id", "service_id", "rate_plan_id", "currency")[good["row"]]
     nodes = placed.select("row", "node").join(good.select("row"), on="row", how="semi", maintain_order="left")["node"]
     columns = [
         numbered[good["row"]],
@@ -98,13 +99,10 @@ def _charges(
     return check(charges, CHARGES, stage=STAGE)
 
 
-def _exceptions(
-    numbered: pl.DataFrame, found: pl.DataFrame, missed: pl.DataFrame, priced: pl.DataFrame
-) -> pl.DataFrame:
-    lost = found.filter(pl.col("reason_id").is_not_null()).select("row", "reason_id", "value")
-    broken = pl.concat([lost, missed, _too_large(numbered, priced)]).sort("row")
-    holders = found.select("account_id", "service_id", "rate_plan_id")[broken["row"]]
-    columns = [numbered[broken["row"]], holders, broken.drop("row")]
+def _exceptions(numbered: pl.DataFrame, held: pl.DataFrame, broken: pl.DataFrame) -> pl.DataFrame:
+    ordered = broken.sort("row")
+    holders = held.select("account_id", "service_id", "rate_plan_id")[ordered["row"]]
+    columns = [numbered[ordered["row"]], holders, ordered.drop("row")]
     return check(pl.concat(columns, how="horizontal"), RATING_EXCEPTIONS, stage=STAGE)
 
 

@@ -17,6 +17,7 @@ PLAIN = r"^(-?)([0-9]{1,38})(?:\.([0-9]{1,38}))?$"
 FIXED = ("connection_charge", "minimum_charge", "maximum_charge")
 ROUNDINGS = ("rounding_minimum", "rounding_increment")
 MONEY = ("amount", *FIXED)
+NUMBERS = (*MONEY, *ROUNDINGS)
 
 # Digits of a denominator and of a fixed part over it: one less than a product has, so that a sum of two still fits.
 FIXED_DIGITS_MAX = 37
@@ -25,96 +26,95 @@ _POWERS_OF_TEN = pl.Series([10**exponent for exponent in range(39)], dtype=pl.In
 
 def power_of_ten(exponent: pl.Expr) -> pl.Expr:
     """Return 10^``exponent``, exact, for 0 to 38; null beyond."""
-    known = pl.when(exponent.is_between(0, 38)).then(exponent)
-    return known.replace_strict(pl.Series(range(39)), _POWERS_OF_TEN, default=None, return_dtype=pl.Int128)
+    return pl.lit(_POWERS_OF_TEN).gather(pl.when(exponent.is_between(0, 38)).then(exponent))
 
 
-def _fraction(name: str) -> pl.Expr:
-    return pl.col(name).str.extract(PLAIN, 3).fill_null("").str.strip_chars_end("0")
+def read(rates: pl.DataFrame) -> pl.DataFrame:
+    """Return ``rates`` with what this module works with, read once from the texts.
 
-
-def _digits(name: str) -> pl.Expr:
-    """Return the digits of a number without point, sign and the zeros around it; empty for 0."""
-    return pl.concat_str(pl.col(name).str.extract(PLAIN, 2), _fraction(name)).str.strip_chars_start("0")
-
-
-def places(name: str) -> pl.Expr:
-    """Return how many decimal places the number in column ``name`` needs; 0 for an absent one."""
-    return pl.when(digit_count(name) > 0).then(_fraction(name).str.len_chars()).otherwise(0).cast(pl.Int64)
-
-
-def digit_count(name: str) -> pl.Expr:
-    """Return the significant digits of the number in column ``name``, at least to the point; 0 for 0 or absent."""
-    return _digits(name).str.len_chars().fill_null(0).cast(pl.Int64)
-
-
-def mantissa(name: str) -> pl.Expr:
-    """Return the number in column ``name`` times 10^``places``, null for an absent one."""
-    magnitude = pl.when(digit_count(name) == 0).then(pl.lit("0")).otherwise(_digits(name)).cast(pl.Int128, strict=False)
-    return (
-        pl.when(pl.col(name).is_null())
-        .then(None)
-        .when(pl.col(name).str.starts_with("-"))
-        .then(magnitude * pl.lit(-1, dtype=pl.Int128))
-        .otherwise(magnitude)
+    For each number: ``…_digits``, the significant digits, at least to the point (0 for 0 or an absent one),
+    ``…_places``, its decimal places, and ``…_mantissa``, the number times 10^places, null for an absent one or one
+    that is no number. Then ``per_unit``, the base units that the amount pays for (1 for a rate per event, which counts
+    records), ``per_digits``, its digits, and ``scale``, the power of ten of the common denominator.
+    """
+    parted = rates.with_columns(
+        *(pl.col(name).str.extract(PLAIN, 2).alias(f"{name}_whole") for name in NUMBERS),
+        *(
+            pl.col(name).str.extract(PLAIN, 3).fill_null("").str.strip_chars_end("0").alias(f"{name}_fraction")
+            for name in NUMBERS
+        ),
     )
+    written = parted.with_columns(
+        *(
+            pl.concat_str(f"{name}_whole", f"{name}_fraction").str.strip_chars_start("0").alias(f"{name}_text")
+            for name in NUMBERS
+        ),
+        per_unit=pl.when(pl.col("calculation") == PER_EVENT).then(1).otherwise(pl.col("per")),
+    )
+    counted = written.with_columns(
+        *(pl.col(f"{name}_fraction").str.len_chars().cast(pl.Int64).alias(f"{name}_places") for name in NUMBERS),
+        *(_length(f"{name}_text").alias(f"{name}_digits") for name in NUMBERS),
+        *(_mantissa(name).alias(f"{name}_mantissa") for name in NUMBERS),
+        per_digits=_length("per_unit"),
+    )
+    scale = pl.max_horizontal(QUANTITY_PLACES_MAX + pl.col("amount_places"), *(f"{name}_places" for name in FIXED))
+    return counted.with_columns(scale=scale)
 
 
-def per() -> pl.Expr:
-    """Return the base units that the amount pays for; 1 for a rate per event, which counts records."""
-    return pl.when(pl.col("calculation") == PER_EVENT).then(1).otherwise(pl.col("per"))
+def _length(name: str) -> pl.Expr:
+    return pl.col(name).cast(pl.String).str.len_chars().fill_null(0).cast(pl.Int64)
 
 
-def scale() -> pl.Expr:
-    """Return the power of ten of the common denominator: enough places for every part of the price."""
-    return pl.max_horizontal(QUANTITY_PLACES_MAX + places("amount"), *(places(name) for name in FIXED))
+def _mantissa(name: str) -> pl.Expr:
+    text = pl.col(f"{name}_text")
+    magnitude = pl.when(text == "").then(pl.lit("0")).otherwise(text).cast(pl.Int128, strict=False)
+    sign = pl.when(pl.col(name).str.starts_with("-")).then(-1).otherwise(1).cast(pl.Int128)
+    return magnitude * sign
 
 
 def price_shift() -> pl.Expr:
     """Return by how many powers of ten the price must be raised to stand over the common denominator."""
-    return scale() - QUANTITY_PLACES_MAX - places("amount")
-
-
-def per_digits() -> pl.Expr:
-    """Return how many digits ``per`` has."""
-    return per().cast(pl.String).str.len_chars().cast(pl.Int64)
+    return pl.col("scale") - QUANTITY_PLACES_MAX - pl.col("amount_places")
 
 
 def price_fits() -> pl.Expr:
     """Return whether the price times the largest quantity stays below 10^38."""
-    return digit_count("amount") + price_shift() <= PRICE_DIGITS_MAX
+    return pl.col("amount_digits") + price_shift() <= PRICE_DIGITS_MAX
 
 
 def denominator_fits() -> pl.Expr:
     """Return whether the common denominator stays below 10^37."""
-    return per_digits() + scale() <= FIXED_DIGITS_MAX
+    return pl.col("per_digits") + pl.col("scale") <= FIXED_DIGITS_MAX
 
 
 def fixed_fits(name: str) -> pl.Expr:
     """Return whether a fixed part of the price stays below 10^37 over the common denominator."""
-    return digit_count(name) + scale() - places(name) + per_digits() <= FIXED_DIGITS_MAX
+    digits = pl.col(f"{name}_digits")
+    raised = digits + pl.col("scale") - pl.col(f"{name}_places") + pl.col("per_digits")
+    return (digits == 0) | (raised <= FIXED_DIGITS_MAX)
 
 
 def _fixed(name: str) -> pl.Expr:
-    return mantissa(name) * power_of_ten(scale() - places(name)) * per().cast(pl.Int128)
+    raised = pl.col(f"{name}_mantissa") * power_of_ten(pl.col("scale") - pl.col(f"{name}_places"))
+    return raised * pl.col("per_unit").cast(pl.Int128)
 
 
 def _in_quantity_places(name: str) -> pl.Expr:
-    exact = mantissa(name) * power_of_ten(QUANTITY_PLACES_MAX - places(name))
+    exact = pl.col(f"{name}_mantissa") * power_of_ten(QUANTITY_PLACES_MAX - pl.col(f"{name}_places"))
     return exact.fill_null(pl.lit(0, dtype=pl.Int128))
 
 
 def terms(rates: pl.DataFrame) -> pl.DataFrame:
     """Return the integers of each rate, in the order of ``rates``; the rates have passed the checks."""
-    return rates.select(
+    return read(rates).select(
         "rate_id",
         "rate_group_id",
         is_event=pl.col("calculation") == PER_EVENT,
-        price=mantissa("amount") * power_of_ten(price_shift()),
-        connection=_fixed("connection_charge").fill_null(pl.lit(0, dtype=pl.Int128)),
+        price=pl.col("amount_mantissa") * power_of_ten(price_shift()),
+        connection=_fixed("connection_charge"),
         minimum=_fixed("minimum_charge"),
         maximum=_fixed("maximum_charge"),
-        denominator=per().cast(pl.Int128) * power_of_ten(scale()),
+        denominator=pl.col("per_unit").cast(pl.Int128) * power_of_ten(pl.col("scale")),
         rounding_minimum=_in_quantity_places("rounding_minimum"),
         rounding_increment=_in_quantity_places("rounding_increment"),
     )

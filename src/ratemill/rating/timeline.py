@@ -14,6 +14,8 @@ import polars as pl
 from ratemill.errors import invariant
 
 _KEY_MAX = 2**63 - 1
+# An empty stretch before every key, so that each key has one before it.
+_BEFORE_ALL = pl.DataFrame({"start": [-1], "end": [-1], "rate": [-1]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,8 @@ class Timeline:
         """Return the rate that holds on each sheet, at its node and time; null where none does."""
         keys = (sheets * self.nodes + nodes) * _epoch_count(self.epochs) + epochs
         before = self.starts.search_sorted(keys, side="right").cast(pl.Int64) - 1
-        held = pl.DataFrame({"key": keys, "before": before}).with_columns(
-            before=pl.when(pl.col("before") >= 0).then("before")
-        )
-        return held.select(
-            rate=pl.when(self.ends.gather(held["before"]) > pl.col("key")).then(self.rates.gather(held["before"]))
-        ).to_series()
+        holds = self.ends.gather(before) > keys
+        return self.rates.gather(before).set(~holds, None)
 
 
 def _epoch_count(epochs: pl.Series) -> int:
@@ -60,8 +58,10 @@ def compile_timeline(stretches: pl.DataFrame, *, sheets: int, nodes: int) -> Tim
         )
         .filter(pl.col("start") < pl.col("end"))
         .sort("start")
+        .select("start", "end", "rate")
     )
-    return Timeline(epochs=epochs, nodes=nodes, starts=packed["start"], ends=packed["end"], rates=packed["rate"])
+    whole = pl.concat([_BEFORE_ALL, packed])
+    return Timeline(epochs=epochs, nodes=nodes, starts=whole["start"], ends=whole["end"], rates=whole["rate"])
 
 
 def _epoch_number(instants: pl.Series, epochs: pl.Series, *, absent: int) -> pl.Series:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 from ratemill.money import AMOUNT_PLACES_MAX
@@ -94,7 +95,7 @@ class Rule:
     check: Callable[[Entry, World], Iterable[tuple[str, str]]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class SetupObject:
     """One kind of set-up object.
 
@@ -122,17 +123,44 @@ class SetupObject:
 
     def member(self, name: str) -> Member | None:
         """Return the member of that wire name."""
-        return next((member for member in self.members if member.name == name), None)
+        return self._by_name.get(name)
 
     def by_column(self, column: str) -> Member:
         """Return the member that a column keeps."""
-        return next(member for member in self.members if member.column == column)
+        return self._by_column[column]
 
-    @property
+    @cached_property
+    def _by_name(self) -> dict[str, Member]:
+        return {member.name: member for member in self.members}
+
+    @cached_property
+    def _by_column(self) -> dict[str, Member]:
+        return {member.column: member for member in self.members}
+
+    @cached_property
+    def key_members(self) -> tuple[Member, ...]:
+        """The members of the key."""
+        return tuple(self.by_column(column) for column in self.key)
+
+    @cached_property
+    def references(self) -> tuple[Member, ...]:
+        """The members that point to other objects."""
+        return tuple(member for member in self.members if member.is_reference)
+
+    @cached_property
+    def required(self) -> tuple[Member, ...]:
+        """The members without which no object is made; those of a document are for its own reader to ask for."""
+        return tuple(member for member in self.members if member.required and not member.inner)
+
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """The columns of its own table, without identity, owner and revision."""
         own = [m.column for m in self.members if not (m.virtual or m.link or m.inner)]
         return tuple(own + ([self.document] if self.document else []))
+
+
+# Most of many entries have nothing wrong: they share this.
+NOTHING: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True, eq=False)
@@ -148,12 +176,12 @@ class Entry:
     line: int
     file: str = ""
     given: Row = field(default_factory=dict)
-    bad: set[str] = field(default_factory=set)
-    lines: dict[str, int] = field(default_factory=dict)
-    nodes: dict[str, Node] = field(default_factory=dict)
+    bad: frozenset[str] = NOTHING
+    lines: dict[str, int] | None = None
+    nodes: dict[str, Node] | None = None
     stored: Row | None = None
     row: Row = field(default_factory=dict)
-    changes: set[str] = field(default_factory=set)
+    changes: frozenset[str] = NOTHING
     identity: int = 0
 
     def path(self, member: str = "") -> str:
@@ -164,10 +192,10 @@ class Entry:
     def line_of(self, member: str) -> int:
         """Return the line of a member, or of what is inside it, as far as it is known."""
         first = member.split(".", maxsplit=1)[0].split("[", maxsplit=1)[0]
-        node = self.nodes.get(first)
+        node = (self.nodes or {}).get(first)
         if node is not None and member != first:
             return line_within(node, member[len(first) :])
-        return self.lines.get(first, self.line)
+        return (self.lines or {}).get(first, self.line)
 
 
 def name_member(name: str = "name", column: str = "name") -> Member:

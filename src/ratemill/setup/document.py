@@ -7,6 +7,7 @@ import io
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ratemill.setup.declaration import Entry, Kind, Member, SetupObject
 from ratemill.setup.json_nodes import looks_like_json, read_json
@@ -18,6 +19,7 @@ from ratemill.setup.yaml_nodes import read_yaml
 VERSION = "1"
 DEFAULT_OWNER = "default"
 _CSV_FIELD_BYTES_MAX = 1_000_000
+_CELLS_KEPT_MAX = 10_000  # distinct cells of a column whose values are kept while a file is read
 
 
 @dataclass(slots=True)
@@ -51,6 +53,14 @@ def _read_nodes(text: str) -> Node:
             return read_yaml(text)
         except Unreadable:
             raise error from None
+
+
+@dataclass(slots=True)
+class _Column:
+    """A column of a CSV file; ``read`` are the values of its cells so far, for most columns have few."""
+
+    member: Member | None
+    read: dict[str, Any]
 
 
 def _read_name(member: Member, node: Node, other_than: Collection[str] = ()) -> str:
@@ -121,7 +131,7 @@ class _Reader:
             for name, value in node.pairs.items():
                 self._take(entry, name, value, node.lines[name])
         else:
-            entry.bad.update(each.key)
+            entry.bad = frozenset(each.key)
             self._faults.add(Code.VALUE, entry.path(), node.line, "a mapping of members is expected")
         return entry
 
@@ -131,16 +141,18 @@ class _Reader:
             message = f"there is no member '{name}' in {entry.object.list_name}"
             self._faults.add(Code.UNKNOWN, entry.path(name), line, message)
             return
+        if entry.lines is None:
+            entry.lines = {}
         entry.lines[name] = node.line
         try:
             self._put(entry, member, node)
         except Unfit as error:
-            entry.bad.add(member.column)
+            entry.bad |= {member.column}
             self._faults.add(Code.VALUE, entry.path(name), node.line, str(error))
 
     def _put(self, entry: Entry, member: Member, node: Node) -> None:
         if member.kind is Kind.STRUCTURE:
-            entry.nodes[member.name] = node
+            entry.nodes = {**(entry.nodes or {}), member.name: node}
             entry.given.setdefault(entry.object.document, {})[member.name] = plain(node)
         elif member.kind is Kind.REFERENCES:
             entry.given[member.column] = self._names(entry, member, node)
@@ -156,13 +168,13 @@ class _Reader:
             return None
         if not isinstance(node, Items):
             raise Unfit("a list of names is expected")
-        entry.nodes[member.name] = node
+        entry.nodes = {**(entry.nodes or {}), member.name: node}
         names: list[str] = []
         for index, item in enumerate(node.items):
             try:
                 names.append(_read_name(member, item, other_than=names))
             except Unfit as error:
-                entry.bad.add(member.column)
+                entry.bad |= {member.column}
                 self._faults.add(Code.VALUE, entry.path(f"{member.name}[{index}]"), item.line, str(error))
         if not node.items:
             raise Unfit("must name at least one")
@@ -215,11 +227,11 @@ class _Reader:
         header = next(reader, None)
         if header is None:
             raise Unfit("it has no header row")
-        members = [self._column(each, file, header, name) for name in header]
+        columns = [_Column(self._column(each, file, header, name), {}) for name in header]
         line = reader.line_num + 1
         for index, cells in enumerate(reader):
             if cells:
-                yield self._csv_entry(Entry(each, index, line, file), members, cells, defaults)
+                yield self._csv_entry(Entry(each, index, line, file), columns, cells, defaults)
             line = reader.line_num + 1
 
     def _column(self, each: SetupObject, file: str, header: list[str], name: str) -> Member | None:
@@ -231,25 +243,32 @@ class _Reader:
             self._faults.add(Code.TWICE, f"{file}:1.{name}", 1, f"'{name}' stands here twice")
         return member
 
-    def _csv_entry(self, entry: Entry, members: list[Member | None], cells: list[str], defaults: Entry) -> Entry:
-        if len(cells) != len(members):
-            message = f"the row has {len(cells)} cells, the header {len(members)}"
+    def _csv_entry(self, entry: Entry, columns: list[_Column], cells: list[str], defaults: Entry) -> Entry:
+        if len(cells) != len(columns):
+            message = f"the row has {len(cells)} cells, the header {len(columns)}"
             self._faults.add(Code.VALUE, entry.path(), entry.line, message)
         if defaults.given or defaults.bad:
             entry.given.update(defaults.given)
-            entry.bad.update(defaults.bad)
-        for member, cell in zip(members, cells, strict=False):
-            if member is not None and cell != "":
-                self._cell(entry, member, cell)
+            entry.bad = defaults.bad
+        for column, cell in zip(columns, cells, strict=False):
+            if cell == "" or column.member is None:
+                continue
+            if cell in column.read:
+                entry.given[column.member.column] = column.read[cell]
+                entry.bad -= {column.member.column}
+                continue
+            self._cell(entry, column.member, cell)
+            if column.member.column not in entry.bad and len(column.read) < _CELLS_KEPT_MAX:
+                column.read[cell] = entry.given[column.member.column]
         return entry
 
     def _cell(self, entry: Entry, member: Member, cell: str) -> None:
-        entry.bad.discard(member.column)
+        entry.bad -= {member.column}
         try:
             if member.kind in (Kind.STRUCTURE, Kind.REFERENCES):
                 self._put(entry, member, read_yaml(cell))
             else:
                 entry.given[member.column] = read_value(member, cell, Written.ANY)
         except (Unfit, Unreadable) as error:
-            entry.bad.add(member.column)
+            entry.bad |= {member.column}
             self._faults.add(Code.VALUE, entry.path(member.name), entry.line, str(error))

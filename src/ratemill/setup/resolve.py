@@ -34,6 +34,7 @@ class _Resolver:
         self._world = world
         self._faults = faults
         self._closed: defaultdict[str, set[int]] = defaultdict(set)
+        self._defaults: dict[str, Row] = {}
         self._wanted: defaultdict[str, set[Any]] = defaultdict(set)
 
     def run(self) -> None:
@@ -48,7 +49,7 @@ class _Resolver:
 
     def _collect_names(self) -> None:
         for each in OBJECTS:
-            references = [member for member in each.members if member.is_reference]
+            references = each.references
             for entry in self._document.entries.get(each.list_name, []):
                 for member in references:
                     self._collect(entry, member)
@@ -68,7 +69,7 @@ class _Resolver:
         else:
             self._wanted[member.target].add(value)
 
-    def _wanted_defaults(self, references: list[Member]) -> None:
+    def _wanted_defaults(self, references: tuple[Member, ...]) -> None:
         for member in references:
             if member.default is not None:
                 self._wanted[member.target].add(member.default)
@@ -76,7 +77,7 @@ class _Resolver:
     # one list
 
     def _settle(self, each: SetupObject, entries: list[Entry]) -> None:
-        members = [member for member in each.members if member.is_reference]
+        members = each.references
         own = [member for member in members if member.target == each.list_name]
         for entry in entries:
             for member in members:
@@ -99,7 +100,7 @@ class _Resolver:
         value = entry.given.get(member.column)
         if value is None or member.column in entry.bad:
             if member.column not in entry.bad and member.default is not None and member.column in entry.object.key:
-                entry.given[member.column] = self._find(entry, member, member.default)
+                entry.given[member.column] = self._default(member)
             return
         if member.kind is Kind.REFERENCES:
             found = [self._find_or_report(entry, member, name, f"[{at}]") for at, name in enumerate(value)]
@@ -110,7 +111,7 @@ class _Resolver:
     def _find_or_report(self, entry: Entry, member: Member, name: str, at: str = "") -> int | None:
         found = self._find(entry, member, name)
         if (found is None and member.column not in entry.bad) or (found is None and at):
-            entry.bad.add(member.column)
+            entry.bad |= {member.column}
             if member.within not in entry.bad:
                 path = member.name + at
                 self._faults.add(
@@ -131,17 +132,16 @@ class _Resolver:
 
     def _has_key(self, entry: Entry) -> bool:
         whole = True
-        for column in entry.object.key:
-            member = entry.object.by_column(column)
-            if column in entry.bad:
+        for member in entry.object.key_members:
+            if member.column in entry.bad:
                 whole = False
-            elif member.required and entry.given.get(column) is None:
+            elif member.required and entry.given.get(member.column) is None:
                 whole = False
                 self._require(entry, member)
         return whole
 
     def _require(self, entry: Entry, member: Member) -> None:
-        entry.bad.add(member.column)
+        entry.bad |= {member.column}
         self._faults.add(Code.REQUIRED, entry.path(member.name), entry.line_of(member.name), "is required")
 
     # stored rows
@@ -190,8 +190,8 @@ class _Resolver:
         if missing and each.owned:
             self._keep(each, self._read(each, {each.identity: missing}))
         rows = [known[identity] for identity in wanted if identity in known]
-        for member in each.members:
-            if rows and member.is_reference and not member.virtual:
+        for member in each.references:
+            if rows and not member.virtual:
                 self._close(BY_LIST[member.target], _referred(rows, member))
 
     # an entry as a whole
@@ -214,43 +214,46 @@ class _Resolver:
         return True
 
     def _complete(self, entry: Entry) -> None:
+        each = entry.object
         entry.row.pop("entry", None)
         if entry.stored is None:
             entry.row.clear()
-        for member in entry.object.members:
-            if not (member.virtual or member.inner):
-                self._lay(entry, member)
-            elif member.virtual and member.required and entry.stored is None and member.column not in entry.given:
-                self._require_once(entry, member)
-        if entry.object.document:
+            entry.row.update(self._defaults_of(each))
+            for member in each.required:
+                if entry.given.get(member.column) is None:
+                    self._require_once(entry, member)
+        given = [(column, value) for column, value in entry.given.items() if column != each.document]
+        changed = [column for column, value in given if self._lay(entry, each.by_column(column), value)]
+        if changed:
+            entry.changes = frozenset(changed)
+        if each.document:
             self._lay_document(entry)
 
-    def _lay(self, entry: Entry, member: Member) -> None:
-        column, named = member.column, member.column in entry.given
-        if entry.stored is None and not named:
-            entry.row[column] = self._default(entry, member)
-            if member.required:
-                self._require_once(entry, member)
-            return
-        if not named or column in entry.bad:
-            entry.row.setdefault(column, None)
-            return
-        value = entry.given[column]
-        if value is None:
-            value = self._default(entry, member)
-            if member.required:
-                self._require_once(entry, member)
-                return
-        self._change(entry, member, value)
+    def _defaults_of(self, each: SetupObject) -> Row:
+        if each.list_name not in self._defaults:
+            laid = [member for member in each.members if not (member.virtual or member.inner)]
+            self._defaults[each.list_name] = {member.column: self._default(member) for member in laid}
+        return self._defaults[each.list_name]
 
-    def _change(self, entry: Entry, member: Member, value: object) -> None:
-        if entry.stored is not None and entry.stored[member.column] == value:
-            return
-        entry.changes.add(member.column)
-        entry.row[member.column] = value
+    def _lay(self, entry: Entry, member: Member, value: object) -> bool:
+        """Lay a value that was named over the row; return whether it changes anything."""
+        column = member.column
+        if member.virtual or column in entry.bad:
+            return False
+        if value is None:
+            value = self._default(member)
+            if value == entry.identity:
+                value = None  # the root has no parent
+            if member.required:
+                self._require_once(entry, member)
+                return False
+        if entry.stored is not None and entry.stored[column] == value:
+            return False
+        entry.row[column] = value
         if member.frozen and entry.stored is not None:
             message = f"is fixed once the {entry.object.noun} exists"
             self._faults.add(Code.FROZEN, entry.path(member.name), entry.line_of(member.name), message)
+        return True
 
     def _lay_document(self, entry: Entry) -> None:
         column = entry.object.document
@@ -262,10 +265,9 @@ class _Resolver:
         if member.column not in entry.bad:
             self._require(entry, member)
 
-    def _default(self, entry: Entry, member: Member) -> object:
+    def _default(self, member: Member) -> object:
         if member.kind is Kind.REFERENCE and member.default is not None:
-            found = self._find(entry, member, member.default)
-            return None if found == entry.identity else found  # the root has no parent
+            return self._world.by_key[member.target].get((member.default,))
         return member.default
 
     # bare dates

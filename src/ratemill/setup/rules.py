@@ -13,6 +13,7 @@ from typing import Any
 
 from ratemill.money import (
     PRICE_DIGITS_MAX,
+    PRICE_PLACES_MAX,
     QUANTITY_INTEGER_DIGITS_MAX,
     QUANTITY_PLACES_MAX,
     places,
@@ -145,7 +146,7 @@ def products_fit(entry: Entry, world: World) -> Findings:
     unit = world.row("usageUnits", row["usage_unit_id"]) if row["calculation"] == "perUnit" else None
     per_digits = len(str(int(unit["multiplier"]))) if unit is not None and "multiplier" in unit else 1
     fixed = [(row[column], member) for column, member in _FIXED if row[column]]
-    if not fixed and per_digits == 1:
+    if not fixed and per_digits + QUANTITY_PLACES_MAX + PRICE_PLACES_MAX <= PRODUCT_DIGITS_MAX:
         return  # most rates are plain, and the digits of one price are checked where it is read
     amount = row["amount"]
     scale = max(QUANTITY_PLACES_MAX + places(amount), *(places(number) for number, _ in fixed), 0)

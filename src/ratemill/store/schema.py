@@ -394,6 +394,7 @@ Index(
     postgresql_where=text("rows_waiting > 0"),
 )
 Index("submissions_owner_id_idx", submissions.c.owner_id, submissions.c.submission_id)
+Index("submissions_feed_id_idx", submissions.c.feed_id, submissions.c.submission_id)
 Index("submissions_owner_id_accepted_at_idx", submissions.c.owner_id, submissions.c.accepted_at)
 Index(
     "submissions_idempotency_idx",
@@ -522,7 +523,13 @@ import_exceptions = Table(
     instant("excepted_at", now=True),
     UniqueConstraint("submission_id", "row_index", "revision"),
 )
-Index("import_exceptions_owner_id_idx", import_exceptions.c.owner_id, import_exceptions.c.import_exception_id)
+Index(
+    "import_exceptions_owner_id_idx",
+    import_exceptions.c.owner_id,
+    import_exceptions.c.submission_id,
+    import_exceptions.c.row_index,
+    import_exceptions.c.revision,
+)
 
 # A row that was edited and sent in again in the place of a refused one; `taken_at` is null while it waits.
 resubmissions = Table(
@@ -564,8 +571,15 @@ rating_exceptions = Table(
     Column("rate_plan_id", BigInteger),
     Column("attempts", Integer, nullable=False, server_default="1"),
     instant("last_attempt_at", now=True),
+    Column("first_reason_id", SmallInteger),
+    instant("excepted_at", now=True),
     Column("reprocess_id", BigInteger),
     UniqueConstraint("submission_id", "row_index"),
+)
+Index(
+    "rating_exceptions_usage_identifier_idx",
+    rating_exceptions.c.owner_id,
+    rating_exceptions.c.usage_identifier,
 )
 Index(
     "rating_exceptions_open_idx",

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from ratemill.errors import RatemillError, UsageFault
-from ratemill.face.cli import audit, db, importing, serve
+from ratemill.face.cli import audit, db, importing, reading, serve, setup, token
 
 NAMES = "Usage in by API, mediated and rated, every record accounted for."
 
@@ -29,6 +29,13 @@ app.command("serve")(serve.serve)
 app.command("worker")(serve.worker)
 app.command("api", hidden=True)(serve.api)
 app.command("audit")(audit.audit)
+app.command("status")(reading.status)
+app.command("exceptions")(reading.exceptions)
+app.command("charges")(reading.charges)
+app.command("trace")(reading.trace)
 app.add_typer(db.app, name="db")
+app.command("apply")(setup.apply)
+app.command("export")(setup.export)
+app.add_typer(token.app, name="token")
 app.add_typer(importing.app, name="import")
 app.command("watch")(importing.watch)

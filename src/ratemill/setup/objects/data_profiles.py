@@ -17,11 +17,11 @@ def check_profile(entry: Entry, _world: World) -> Iterator[tuple[str, str]]:
     """Let mediation read the document, and keep it as mediation writes it."""
     document = entry.row["document"] | {"name": entry.row["name"]}
     try:
-        written = write_profile(read_profile(document))
+        profile = read_profile(document)
     except ProfileFaults as error:
         yield from error.faults
         return
-    entry.row["document"] = {name: value for name, value in written.items() if name != "name"}
+    entry.row["document"] = {name: value for name, value in write_profile(profile).items() if name != "name"}
 
 
 OBJECT = SetupObject(

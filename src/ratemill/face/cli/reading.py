@@ -1,0 +1,229 @@
+"""``ratemill status``, ``exceptions``, ``charges`` and ``trace``: what happened, read from the database itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from time import monotonic, sleep
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ratemill.errors import NotFound
+from ratemill.face.cli.common import AsJson, opened_database, print_json
+from ratemill.face.envelope import Json
+from ratemill.face.instances import (
+    charge_instance,
+    history_instance,
+    import_exception_instance,
+    match_instance,
+    rating_exception_instance,
+)
+from ratemill.ledger import charges as ledger_charges
+from ratemill.ledger import exceptions as ledger_exceptions
+from ratemill.ledger import history as ledger_history
+from ratemill.ledger.audit import owner_of
+from ratemill.ledger.charges import ChargeFilters
+from ratemill.ledger.exceptions import ImportExceptionFilters, RatingExceptionFilters
+from ratemill.ledger.history import History
+from ratemill.ledger.lookup import look_up
+from ratemill.pages import PAGE_ROWS_MAX, Page, Paging
+from ratemill.setup.database import DEFAULT_OWNER, Database
+
+POLL_S = 0.2
+
+Owner = Annotated[str, typer.Option(help="Whose records.")]
+TrackingId = Annotated[UUID | None, typer.Option(help="Either tracking id of one request.")]
+PageNumber = Annotated[int, typer.Option(min=1, help="Which page.")]
+PageSize = Annotated[int, typer.Option(min=1, max=PAGE_ROWS_MAX, help="Rows of a page.")]
+
+_IMPORT_COLUMNS = {
+    "request": "dataImportHistoryId",
+    "row": "originatingFileRecordIndex",
+    "batch": "importBatchId",
+    "feed": "udrFeedName",
+    "state": "dataImportExceptionStatusTypeName",
+    "message": "message",
+}
+_RATING_COLUMNS = {
+    "id": "id",
+    "request": "dataImportHistoryId",
+    "row": "originatingFileRecordIndex",
+    "batch": "importBatchId",
+    "date": "date",
+    "identifier": "udrUsageIdentifier",
+    "attempts": "attemptCount",
+    "message": "message",
+}
+_CHARGE_COLUMNS = {
+    "request": "dataImportHistoryId",
+    "row": "originatingFileRecordIndex",
+    "batch": "importBatchId",
+    "date": "date",
+    "identifier": "udrUsageIdentifier",
+    "account": "accountName",
+    "service": "accountServiceName",
+    "class": "usageClassName",
+    "quantity": "quantity",
+    "amount": "amount",
+    "currency": "currencyName",
+}
+_RECORD_COLUMNS = {
+    "request": "dataImportHistoryId",
+    "row": "originatingFileRecordIndex",
+    "batch": "importBatchId",
+    "state": "recordStateName",
+    "record": "dataSnippet",
+    "what became of it": "end",
+}
+
+
+def status(
+    key: Annotated[str, typer.Argument(metavar="ID", help="A request: its identity or either tracking id.")],
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until none of its records waits.")] = False,
+    wait_s_max: Annotated[int, typer.Option(min=1, help="Longest wait in seconds; exit code 1 beyond it.")] = 600,
+    owner: Owner = DEFAULT_OWNER,
+    as_json: AsJson = False,
+) -> None:
+    """Say how far a request has come, with its counts."""
+    with opened_database() as database:
+        owner_id = owner_of(database, owner)
+        shown = _read_status(database, owner_id, key, wait_s=wait_s_max if wait else 0)
+    instance = history_instance(shown)
+    if as_json:
+        print_json(instance)
+    else:
+        _print_members(instance)
+    raise typer.Exit(1 if wait and shown.rows_waiting else 0)
+
+
+def exceptions(  # noqa: PLR0917 -- the options of the command
+    of_import: Annotated[bool, typer.Option("--import", help="Import exceptions, not rating exceptions.")] = False,
+    tracking_id: TrackingId = None,
+    page_number: PageNumber = 1,
+    page_size: PageSize = 1_000,
+    owner: Owner = DEFAULT_OWNER,
+    as_json: AsJson = False,
+) -> None:
+    """List the open rating exceptions, or the import exceptions."""
+    asked = Paging(page_number, page_size)
+    with opened_database() as database:
+        owner_id = owner_of(database, owner)
+        if of_import:
+            refused = ledger_exceptions.import_page(
+                database, owner_id, ImportExceptionFilters(tracking_id=tracking_id), asked
+            )
+            _print_page(refused, import_exception_instance, _IMPORT_COLUMNS, as_json=as_json)
+            return
+        filters = RatingExceptionFilters(tracking_id=tracking_id)
+        excepted = ledger_exceptions.rating_page(database, owner_id, filters, asked)
+    _print_page(excepted, rating_exception_instance, _RATING_COLUMNS, as_json=as_json)
+
+
+def charges(
+    tracking_id: TrackingId = None,
+    page_number: PageNumber = 1,
+    page_size: PageSize = 1_000,
+    owner: Owner = DEFAULT_OWNER,
+    as_json: AsJson = False,
+) -> None:
+    """List charges, by request, then row."""
+    with opened_database() as database:
+        filters = ChargeFilters(tracking_id=tracking_id)
+        shown = ledger_charges.page(database, owner_of(database, owner), filters, Paging(page_number, page_size))
+    _print_page(shown, charge_instance, _CHARGE_COLUMNS, as_json=as_json)
+
+
+def trace(
+    text: Annotated[str, typer.Argument(metavar="ID|BATCH|IDENTIFIER|ACCOUNT", help="What to look up.")],
+    records_max: Annotated[int, typer.Option(min=1, max=PAGE_ROWS_MAX, help="Records to show of each match.")] = 1_000,
+    owner: Owner = DEFAULT_OWNER,
+    as_json: AsJson = False,
+) -> None:
+    """Tell the life of every record behind a request, a batch, an identifier or an account."""
+    with opened_database() as database:
+        matches = look_up(database, owner_of(database, owner), text, records_max)
+    if not matches:
+        raise NotFound(f"no request, batch, identifier or account is named '{text}'")
+    instances = [match_instance(match) for match in matches]
+    if as_json:
+        print_json({"matches": instances})
+        return
+    for instance in instances:
+        _print_match(instance)
+
+
+def _read_status(database: Database, owner_id: int, key: str, *, wait_s: int) -> History:
+    until = monotonic() + wait_s
+    while True:
+        shown = ledger_history.find(database, owner_id, key)
+        if shown.rows_waiting == 0 or monotonic() >= until:
+            return shown
+        sleep(POLL_S)
+
+
+def _print_page(shown: Page[Any], instance: Callable[[Any], Json], columns: dict[str, str], *, as_json: bool) -> None:
+    rows = [instance(row) for row in shown.rows]
+    if as_json:
+        print_json(rows)
+    else:
+        _print_table(columns, rows)
+    if shown.total is not None and len(rows) < shown.total:
+        sys.stderr.write(f"{len(rows)} of {shown.total} shown; --page-number gives the others\n")
+
+
+def _print_table(columns: dict[str, str], rows: Iterable[Json]) -> None:
+    table = Table(*columns, box=None)
+    for row in rows:
+        table.add_row(*[_text(row[member]) for member in columns.values()])
+    _console().print(table)
+
+
+def _print_members(instance: Json) -> None:
+    table = Table(box=None, show_header=False)
+    for name, value in instance.items():
+        table.add_row(name, _text(value))
+    _console().print(table)
+
+
+def _print_match(instance: Json) -> None:
+    for what in ("dataImportHistory", "importBatch", "account"):
+        if instance[what]:
+            _console().print(what, style="bold")
+            _print_members(instance[what])
+    if instance["udrUsageIdentifier"] is not None:
+        _console().print(f"identifier {instance['udrUsageIdentifier']}", style="bold", markup=False)
+        members = ("udrIdentifierTypeName", "accountName", "accountServiceName", "start", "end")
+        _print_table({name: name for name in members}, instance["usageIdentifiers"])
+    _print_table(_RECORD_COLUMNS, [{**record, "end": _end(record)} for record in instance["records"]])
+    if instance["hasMoreRecords"]:
+        sys.stderr.write("there are further records; --records-max shows more\n")
+
+
+def _end(record: Json) -> str:
+    """Say in one line what became of a record."""
+    if record["recordStateName"] == "Duplicate":
+        of = record["duplicateOf"]
+        return f"repeats row {of['originatingFileRecordIndex']} of request {of['dataImportHistoryId']}"
+    if record["charges"]:
+        charged = [
+            f"{charge['amount']} {charge['currencyName']} to {charge['accountName']}" for charge in record["charges"]
+        ]
+        return ", ".join(charged)
+    excepted = record["udrUsageException"] or record["dataImportException"]
+    return excepted["message"] if excepted else ""
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return escape(shown)
+
+
+def _console() -> Console:
+    return Console(soft_wrap=True, highlight=False)

@@ -1,0 +1,77 @@
+"""The commands `apply` and `export`: set-up from a document, and back."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ratemill.errors import Fault, UsageFault
+from ratemill.face.cli.common import AsJson, opened_database, print_json
+from ratemill.setup.apply import CREATED, UNCHANGED, UPDATED, Applied, apply_document
+from ratemill.setup.database import DEFAULT_OWNER
+from ratemill.setup.export import export_document
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and write nothing.")]
+File = Annotated[Path, typer.Argument(help="A set-up document, YAML or JSON; - is standard input.")]
+Owner = Annotated[str, typer.Option("--owner", help="Whose set-up.")]
+
+
+def apply(file: File, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Make the set-up agree with a document: all of it or, where anything is wrong, nothing."""
+    text, folder = _read(file)
+    with opened_database() as database:
+        applied = apply_document(database, text, folder, dry_run=dry_run, created_by=_user())
+    if as_json:
+        print_json(applied.as_json())
+    else:
+        _print(applied, dry_run=dry_run)
+    if applied.errors:
+        raise typer.Exit(1)
+
+
+def export(owner: Owner = DEFAULT_OWNER) -> None:
+    """Write the set-up of an owner as a document to standard output."""
+    with opened_database() as database:
+        sys.stdout.write(export_document(database, owner))
+
+
+def _read(file: Path) -> tuple[str, Path]:
+    try:
+        if str(file) == "-":
+            return sys.stdin.buffer.read().decode(), Path.cwd()
+        return file.read_bytes().decode(), file.parent
+    except OSError as error:
+        raise UsageFault(f"'{file}' cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageFault(f"'{file}' is not UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def _print(applied: Applied, *, dry_run: bool) -> None:
+    for fault in applied.errors:
+        sys.stderr.write(f"{_placed(fault)}\n")
+    for fault in applied.warnings:
+        sys.stderr.write(f"warning: {_placed(fault)}\n")
+    if applied.errors:
+        sys.stderr.write(f"{len(applied.errors)} faults; nothing is changed\n")
+        return
+    for item in applied.items:
+        if item.action != UNCHANGED:
+            sys.stdout.write(f"{item.action} {item.list}: {item.key}\n")
+    counts = ", ".join(f"{applied.count(action)} {action}" for action in (CREATED, UPDATED, UNCHANGED))
+    sys.stdout.write(f"{'dry run: ' if dry_run else ''}{counts}\n")
+
+
+def _placed(fault: Fault) -> str:
+    place = ", ".join(part for part in (fault.path, f"line {fault.line}" if fault.line else "") if part)
+    return f"{place}: {fault.message}" if place else fault.message

@@ -1,0 +1,108 @@
+"""Import History over HTTP: feeds, requests, their records, and batches."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from ratemill.errors import BadRequest, Fault, NotFound
+from ratemill.face import envelope, paging
+from ratemill.face.auth import needs
+from ratemill.face.instances import (
+    REQUEST_STATES,
+    batch_instance,
+    feed_instance,
+    history_instance,
+    record_instance,
+)
+from ratemill.face.paging import TIMES, Parameter
+from ratemill.face.paths import RESOURCES
+from ratemill.intake.accept import FEED_NOT_FOUND
+from ratemill.ledger import history, trace
+from ratemill.ledger.history import History, HistoryFilters
+from ratemill.setup.feeds import find_feed
+from ratemill.setup.tokens import Principal
+
+router = APIRouter(prefix=RESOURCES, tags=["Reading back"])
+
+Reader = Annotated[Principal, Depends(needs("read"))]
+Follower = Annotated[Principal, Depends(needs("history"))]
+
+WAIT_S_MAX = 60  # a caller who wants to wait longer asks again
+POLL_S = 0.1  # a record takes about a second; a poll is one read by key
+
+FILTERS = {
+    "udrFeedName": Parameter("feed", paging.read_text, "The feed, in any letter case."),
+    "importBatchId": Parameter("batch_id", paging.read_number, "A batch that took records of the request."),
+    "dataImportHistoryStatusTypeName": Parameter(
+        "state", paging.one_of({name: state for state, name in REQUEST_STATES.items()}), "Accepted, Processing or Done."
+    ),
+    **TIMES,
+}
+WAIT = {"wait": Parameter("wait_s", paging.read_number, f"Seconds to wait until no record waits, up to {WAIT_S_MAX}.")}
+
+
+@router.get("/DataImport/Usage/Feed/{feed}")
+def read_feed(feed: str, request: Request, principal: Follower) -> Response:
+    """Return the feed of that number, API name or name."""
+    paging.read_query(request)
+    with request.app.state.database.face(principal.owner_id) as connection:
+        found = find_feed(connection, principal.owner_id, feed)
+    if found is None:
+        raise NotFound(f"there is no usage feed '{feed}'", code=FEED_NOT_FOUND)
+    return envelope.reply(envelope.one(feed_instance(found)))
+
+
+@router.get("/DataImport/History/Paged", openapi_extra=paging.described(FILTERS))
+def read_histories(request: Request, principal: Follower) -> Response:
+    """Return a page of requests, newest first."""
+    asked, filters = paging.read_page(request, FILTERS)
+    shown = history.page(request.app.state.database, principal.owner_id, HistoryFilters(**filters), asked)
+    return envelope.reply(envelope.paged(shown, asked, history_instance))
+
+
+@router.get("/DataImport/History/{key}", openapi_extra=paging.described(WAIT, paged=False))
+async def read_history(key: str, request: Request, principal: Follower) -> Response:
+    """Return the request of that identity or tracking id, with its counts; ``wait`` until none of its records waits."""
+    wait_s = paging.read_query(request, WAIT).get("wait_s", 0)
+    if wait_s > WAIT_S_MAX:
+        raise BadRequest(
+            faults=[Fault(paging.BAD_PARAMETER, f"wait must be at most {WAIT_S_MAX} seconds", field="wait")]
+        )
+    shown = await _wait(request, principal, key, wait_s)
+    return envelope.reply(envelope.one(history_instance(shown)))
+
+
+@router.get("/DataImport/History/{key}/Record/Paged", openapi_extra=paging.described({}))
+def read_records(key: str, request: Request, principal: Reader) -> Response:
+    """Return a page of the records of a request, by row, each with its whole life."""
+    asked, _ = paging.read_page(request, {})
+    lives = trace.page(request.app.state.database, principal.owner_id, key, asked)
+    return envelope.reply(envelope.paged(lives, asked, record_instance))
+
+
+@router.get("/DataImport/Batch/{number}")
+def read_batch(number: str, request: Request, principal: Reader) -> Response:
+    """Return the batch of that number, with its counts."""
+    paging.read_query(request)
+    shown = history.find_batch(request.app.state.database, principal.owner_id, envelope.number_in_path(number))
+    return envelope.reply(envelope.one(batch_instance(shown)))
+
+
+async def _wait(request: Request, principal: Principal, key: str, wait_s: int) -> History:
+    """Read the request until none of its records waits, the time is up or the caller is gone.
+
+    Between two reads neither a thread nor a connection is held.
+    """
+    until = monotonic() + wait_s
+    while True:
+        shown = await run_in_threadpool(history.find, request.app.state.database, principal.owner_id, key)
+        left_s = until - monotonic()
+        if shown.rows_waiting == 0 or left_s <= 0 or await request.is_disconnected():
+            return shown
+        await asyncio.sleep(min(POLL_S, left_s))

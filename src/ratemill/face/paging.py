@@ -1,0 +1,159 @@
+"""Paging and filters of a reading call: from its query and its ``Pagination`` header, with every fault at once.
+
+The query wins over the header. A parameter that the call does not know, or that comes twice, is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from starlette.requests import Request
+
+from ratemill.errors import BadRequest, Fault
+from ratemill.pages import PAGE_ROWS_MAX, Paging
+from ratemill.periods import read_instant
+
+UNKNOWN_PARAMETER, BAD_PARAMETER = 1411, 1410
+
+_NUMBER_MAX = 2**63 - 1  # what the database counts with: no row has a larger number
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a query: the member that it fills, and how its text becomes a value or a ``ValueError``."""
+
+    member: str
+    read: Callable[[str], Any]
+    about: str
+
+
+def read_text(text: str) -> str:
+    """Return the text as the database can hold it: no name has a NUL."""
+    return text.replace("\0", "\ufffd")
+
+
+def read_number(text: str) -> int:
+    """Return a whole number from 0; one that is too large for any row stays too large."""
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError("must be a whole number")
+    return min(int(text[: len(str(_NUMBER_MAX)) + 1]), _NUMBER_MAX)
+
+
+def read_boolean(text: str) -> bool:
+    """Return true or false, in any letter case."""
+    if text.lower() not in {"true", "false"}:
+        raise ValueError("must be true or false")
+    return text.lower() == "true"
+
+
+def read_time(text: str) -> datetime:
+    """Return an instant; a plus sign that was not encoded has become a space."""
+    try:
+        return read_instant(text.replace(" ", "+") if "T" in text else text)
+    except (ValueError, OverflowError):
+        raise ValueError("must be a time as ISO 8601 writes it, such as 2026-11-21T10:00:00Z") from None
+
+
+def read_tracking_id(text: str) -> UUID:
+    """Return a tracking id."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ValueError("must be a tracking id") from None
+
+
+def one_of(values: Mapping[str, int]) -> Callable[[str], int]:
+    """Return a reader of names that stand for numbers, in any letter case; another name is 0 and finds nothing."""
+    known = {name.lower(): value for name, value in values.items()}
+    return lambda text: known.get(text.lower(), 0)
+
+
+PAGING = {
+    "pageNumber": Parameter("number", read_number, "The page, from 1."),
+    "pageSize": Parameter("size", read_number, f"Rows of a page, 1 to {PAGE_ROWS_MAX}."),
+    "excludeTotalCount": Parameter("with_total", lambda text: not read_boolean(text), "Leave the total out."),
+}
+TIMES = {
+    "from": Parameter("from_at", read_time, "The first instant."),
+    "to": Parameter("to_at", read_time, "The instant after the last."),
+}
+
+
+def described(parameters: Mapping[str, Parameter], *, paged: bool = True) -> dict[str, Any]:
+    """Return what the API's description says of the parameters of a call."""
+    known = {**parameters, **(PAGING if paged else {})}
+    return {
+        "parameters": [
+            {"name": name, "in": "query", "required": False, "description": one.about, "schema": {"type": "string"}}
+            for name, one in known.items()
+        ],
+    }
+
+
+def read_page(request: Request, parameters: Mapping[str, Parameter]) -> tuple[Paging, dict[str, Any]]:
+    """Return the page and the filters that a call asks for; raise ``BadRequest``."""
+    faults: list[Fault] = []
+    paged = _read_header(request.headers.get("pagination"), faults)
+    asked = _read(request, {**parameters, **PAGING}, faults)
+    paged |= {one.member: asked.pop(one.member) for one in PAGING.values() if one.member in asked}
+    paging = Paging(**paged)
+    if paging.number < 1:
+        faults.append(Fault(BAD_PARAMETER, "pageNumber must be at least 1", field="pageNumber"))
+    if not 1 <= paging.size <= PAGE_ROWS_MAX:
+        faults.append(Fault(BAD_PARAMETER, f"pageSize must be 1 to {PAGE_ROWS_MAX}", field="pageSize"))
+    if faults:
+        raise BadRequest(faults=faults)
+    return paging, asked
+
+
+def read_query(request: Request, parameters: Mapping[str, Parameter] | None = None) -> dict[str, Any]:
+    """Return the parameters of a call without pages; raise ``BadRequest``."""
+    faults: list[Fault] = []
+    asked = _read(request, parameters or {}, faults)
+    if faults:
+        raise BadRequest(faults=faults)
+    return asked
+
+
+def _read(request: Request, parameters: Mapping[str, Parameter], faults: list[Fault]) -> dict[str, Any]:
+    asked: dict[str, Any] = {}
+    for name, text in request.query_params.multi_items():
+        if name not in parameters:
+            known = ", ".join(parameters) or "none"
+            faults.append(Fault(UNKNOWN_PARAMETER, f"'{name}' is no parameter of this call: {known}", field=name))
+            continue
+        if parameters[name].member in asked:
+            faults.append(Fault(BAD_PARAMETER, f"{name} comes more than once", field=name))
+        _read_one(asked, name, text, parameters[name], faults)
+    return asked
+
+
+def _read_one(asked: dict[str, Any], name: str, text: str, parameter: Parameter, faults: list[Fault]) -> None:
+    try:
+        asked[parameter.member] = parameter.read(text)
+    except ValueError as error:
+        faults.append(Fault(BAD_PARAMETER, f"{name} {error}, not '{text}'", field=name))
+
+
+def _read_header(text: str | None, faults: list[Fault]) -> dict[str, Any]:
+    """Return what a ``Pagination`` header says; members that are not of paging are passed over."""
+    if text is None:
+        return {}
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict):
+        faults.append(Fault(BAD_PARAMETER, "the Pagination header must be a JSON object", field="Pagination"))
+        return {}
+    asked: dict[str, Any] = {}
+    for name, parameter in PAGING.items():
+        value = header.get(name)
+        if value is not None:
+            _read_one(asked, name, value if isinstance(value, str) else json.dumps(value), parameter, faults)
+    return asked

@@ -1,0 +1,83 @@
+"""Exceptions: refused rows and usage records that could not be rated, each with a message that names its cause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ratemill.errors import NotFound
+from ratemill.ledger.reading import EXCEPTION_NOT_FOUND, NUMBER_MAX
+from ratemill.pages import Page, Paging
+from ratemill.reasons import BY_ID, RATING_KINDS
+from ratemill.store import import_exceptions, rating_exceptions
+from ratemill.store.connections import Database
+from ratemill.store.import_exceptions import ImportException, ImportExceptionFilters
+from ratemill.store.rating_exceptions import RatingException, RatingExceptionFilters
+
+__all__ = ["ImportException", "ImportExceptionFilters", "RatingException", "RatingExceptionFilters"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of rating exceptions, and how many of it are open."""
+
+    kind: int
+    name: str
+    rows_open: int
+
+
+def import_page(
+    database: Database, owner_id: int, filters: ImportExceptionFilters, paging: Paging
+) -> Page[ImportException]:
+    """Return a page of import exceptions, by request, then row."""
+    with database.reader(owner_id) as connection:
+        return import_exceptions.page(connection, filters, paging)
+
+
+def find_import(database: Database, owner_id: int, import_exception_id: int) -> ImportException:
+    """Return the import exception of that number; raise ``NotFound``."""
+    with database.reader(owner_id) as connection:
+        found = import_exceptions.find(connection, min(import_exception_id, NUMBER_MAX))
+    if found is None:
+        raise NotFound(f"there is no import exception {import_exception_id}", code=EXCEPTION_NOT_FOUND)
+    return found
+
+
+def rating_page(
+    database: Database, owner_id: int, filters: RatingExceptionFilters, paging: Paging
+) -> Page[RatingException]:
+    """Return a page of rating exceptions, by request, then row."""
+    with database.reader(owner_id) as connection:
+        return rating_exceptions.page(connection, filters, paging)
+
+
+def kinds(database: Database, owner_id: int) -> list[Kind]:
+    """Return every kind of rating exceptions in its order, with the count of open ones."""
+    with database.reader(owner_id) as connection:
+        counted = rating_exceptions.open_by_kind(connection)
+    return [Kind(kind, name, counted.get(kind, 0)) for kind, name in RATING_KINDS.items()]
+
+
+def import_message(refused: ImportException) -> str:
+    """Return the message of the first rule that a row broke, with row, field and value."""
+    return _sentence(refused.row_index, refused.reason_id, refused.field, refused.value)
+
+
+def import_messages(refused: ImportException) -> list[str]:
+    """Return the message of every rule that a row broke."""
+    faults = refused.faults or [{"reason": refused.reason_id, "field": refused.field, "value": refused.value}]
+    return [_sentence(refused.row_index, fault["reason"], fault.get("field"), fault.get("value")) for fault in faults]
+
+
+def rating_message(excepted: RatingException) -> str:
+    """Return what kept a usage record from being rated."""
+    return _fill(excepted.reason_id, None, excepted.value)
+
+
+def _sentence(row_index: int, reason_id: int, field: str | None, value: Any) -> str:  # noqa: ANN401 -- as it was written
+    place = f"Row {row_index}" if field is None else f"Row {row_index}, field {field}"
+    return f"{place}: {_fill(reason_id, field, value)}."
+
+
+def _fill(reason_id: int, field: str | None, value: object) -> str:
+    return BY_ID[reason_id].message.format(field=field or "", value="" if value is None else value)

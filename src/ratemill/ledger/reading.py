@@ -1,0 +1,48 @@
+"""What every reading verb does first: find the request that a caller names."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from ratemill.errors import NotFound
+from ratemill.store import histories
+from ratemill.store.connections import Connection, Database
+from ratemill.store.histories import History
+
+__all__ = ["Database"]
+
+NUMBER_MAX = 2**63 - 1
+REQUEST_NOT_FOUND, BATCH_NOT_FOUND, EXCEPTION_NOT_FOUND, CHARGE_NOT_FOUND = 1461, 1462, 1463, 1464
+
+
+def number_of(text: str) -> int | None:
+    """Return the number that a text of digits names; None if it is no digits or beyond what the database counts."""
+    if not (text.isascii() and text.isdigit()):
+        return None
+    number = int(text) if len(text) <= len(str(NUMBER_MAX)) else NUMBER_MAX + 1
+    return number if number <= NUMBER_MAX else None
+
+
+def tracking_id_of(text: str) -> UUID | None:
+    """Return the tracking id that a text is, if it is one."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def find_history(connection: Connection, key: str) -> History | None:
+    """Return the request whose identity or whose either tracking id is ``key``."""
+    submission_id = number_of(key)
+    if submission_id is not None:
+        return histories.find(connection, submission_id=submission_id)
+    tracking_id = tracking_id_of(key)
+    return histories.find(connection, tracking_id=tracking_id) if tracking_id else None
+
+
+def require_history(connection: Connection, key: str) -> History:
+    """Return the request of that key; raise ``NotFound`` if the owner has none."""
+    history = find_history(connection, key)
+    if history is None:
+        raise NotFound(f"there is no request '{key}'", code=REQUEST_NOT_FOUND)
+    return history

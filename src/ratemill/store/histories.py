@@ -1,0 +1,189 @@
+"""Histories: each submission with what became of its records, its counts taken from its row and spans in one statement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from ratemill.pages import Page, Paging
+from ratemill.states import RequestState
+from ratemill.store.connections import Connection, driver
+from ratemill.store.filters import feed_of_name, parameters, submission_of_batch, where
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Where records are now: received = waiting + imported + skipped + duplicate + refused, imported = the rest."""
+
+    rows_received: int
+    rows_waiting: int
+    rows_imported: int
+    rows_refused: int
+    rows_skipped: int
+    rows_duplicate: int
+    rows_rated: int
+    rows_excepted: int
+    rows_written_off: int
+
+    @property
+    def rows_rating_waiting(self) -> int:
+        """How many imported records wait for rating."""
+        return self.rows_imported - self.rows_rated - self.rows_excepted - self.rows_written_off
+
+
+@dataclass(frozen=True, slots=True)
+class History(Counts):
+    """One submission; the profile is that of its last batch, or the feed's as it is now if none was cut yet."""
+
+    submission_id: int
+    owner_id: int
+    owner: str
+    request_tracking_id: UUID
+    import_tracking_id: UUID
+    feed_id: int
+    feed: str | None
+    data_profile_id: int | None
+    data_profile: str | None
+    profile_version: int | None
+    accepted_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    attempts: int
+    batch_ids: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Counts):
+    """One batch and the submissions of which it took records."""
+
+    batch_id: int
+    feed_id: int
+    feed: str | None
+    data_profile_id: int
+    data_profile: str | None
+    profile_version: int
+    cut_at: datetime
+    submission_ids: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFilters:
+    """Which submissions; the span [from_at, to_at) bounds their acceptance."""
+
+    feed: str | None = None
+    batch_id: int | None = None
+    state: int | None = None
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+
+
+_CONDITIONS = {
+    "feed": feed_of_name("s.feed_id"),
+    "batch_id": submission_of_batch("s.submission_id"),
+    "from_at": "s.accepted_at >= %(from_at)s",
+    "to_at": "s.accepted_at < %(to_at)s",
+}
+_BEGUN = "(s.started_at is not null or s.attempts > 0)"
+_STATES: dict[int | None, str] = {
+    RequestState.ACCEPTED: f"s.rows_waiting > 0 and not {_BEGUN}",
+    RequestState.PROCESSING: f"s.rows_waiting > 0 and {_BEGUN}",
+    RequestState.DONE: "s.rows_waiting = 0",
+}
+
+_ENDS = ("imported", "refused", "skipped", "duplicate", "rated", "excepted", "written_off")
+_SUMS = ", ".join(f"coalesce(sum(t.rows_{end}), 0)::integer as rows_{end}" for end in _ENDS)
+_COUNTED = ", ".join(f"n.rows_{end}" for end in _ENDS)
+
+# `shown` is the submissions to show: a statement of this module, put in front.
+_SELECT = f"""
+    select s.submission_id, s.owner_id, o.name as owner, s.request_tracking_id, s.import_tracking_id, s.feed_id,
+        f.name as feed, p.data_profile_id, p.name as data_profile, coalesce(b.profile_version, p.version) as profile_version,
+        s.accepted_at, s.started_at, s.ended_at, s.attempts, s.row_count as rows_received, s.rows_waiting, {_COUNTED},
+        n.batch_ids
+    from shown s
+    join owners o on o.owner_id = s.owner_id
+    left join feeds f on f.feed_id = s.feed_id
+    cross join lateral (
+        select {_SUMS}, coalesce(array_agg(distinct t.batch_id), '{{}}') as batch_ids, max(t.batch_id) as last_batch_id
+        from batch_spans t where t.submission_id = s.submission_id
+    ) n
+    left join batches b on b.batch_id = n.last_batch_id
+    left join data_profiles p on p.data_profile_id = coalesce(b.data_profile_id, f.data_profile_id)
+    order by s.submission_id desc
+"""
+
+
+def find(
+    connection: Connection,
+    *,
+    submission_id: int | None = None,
+    tracking_id: UUID | None = None,
+) -> History | None:
+    """Return the submission of that number, or of either of its tracking ids."""
+    cursor = driver(connection).cursor(row_factory=class_row(History))
+    cursor.execute(
+        f"""
+        with shown as (
+            select * from submissions s where s.submission_id = %(submission_id)s
+            or s.request_tracking_id = %(tracking_id)s or s.import_tracking_id = %(tracking_id)s
+        ) {_SELECT}
+        """,
+        {"submission_id": submission_id, "tracking_id": tracking_id},
+    )
+    return cursor.fetchone()
+
+
+def of_submissions(connection: Connection, submission_ids: list[int]) -> list[History]:
+    """Return the submissions of those numbers, newest first."""
+    cursor = driver(connection).cursor(row_factory=class_row(History))
+    cursor.execute(
+        f"with shown as (select * from submissions s where s.submission_id = any(%s)) {_SELECT}",
+        (submission_ids,),
+    )
+    return cursor.fetchall()
+
+
+def page(connection: Connection, filters: HistoryFilters, paging: Paging) -> Page[History]:
+    """Return a page of the owner's submissions, newest first."""
+    asked = where(filters, _CONDITIONS | {"state": _STATES.get(filters.state, "false")})
+    known = parameters(filters) | {"offset": paging.offset, "size": paging.size}
+    cursor = driver(connection).cursor(row_factory=class_row(History))
+    cursor.execute(
+        f"""
+        with shown as (
+            select * from submissions s where {asked} order by s.submission_id desc limit %(size)s offset %(offset)s
+        ) {_SELECT}
+        """,
+        known,
+    )
+    return Page(cursor.fetchall(), _count(connection, asked, known) if paging.with_total else None)
+
+
+def find_batch(connection: Connection, batch_id: int) -> Batch | None:
+    """Return the batch of that number with its counts; none of its records waits."""
+    cursor = driver(connection).cursor(row_factory=class_row(Batch))
+    cursor.execute(
+        f"""
+        select b.batch_id, b.feed_id, f.name as feed, b.data_profile_id, p.name as data_profile, b.profile_version,
+            b.cut_at, n.*, 0 as rows_waiting
+        from batches b
+        left join feeds f on f.feed_id = b.feed_id
+        left join data_profiles p on p.data_profile_id = b.data_profile_id
+        cross join lateral (
+            select coalesce(sum(t.rows_received), 0)::integer as rows_received, {_SUMS},
+                coalesce(array_agg(distinct t.submission_id), '{{}}') as submission_ids
+            from batch_spans t where t.batch_id = b.batch_id
+        ) n
+        where b.batch_id = %s
+        """,
+        (batch_id,),
+    )
+    return cursor.fetchone()
+
+
+def _count(connection: Connection, asked: str, known: dict[str, object]) -> int:
+    counted = driver(connection).execute(f"select count(*) from submissions s where {asked}", known).fetchone()
+    return int(counted[0]) if counted else 0

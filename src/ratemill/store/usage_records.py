@@ -1,0 +1,39 @@
+"""Usage records as charges and rating exceptions carry them, with their request and the names of what they refer to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+# The row `{row}` has the columns of a usage record; `s` is its submission, `f` its feed, `u` its usage class.
+USAGE_COLUMNS = """{row}.submission_id, {row}.row_index, s.request_tracking_id, s.import_tracking_id, f.name as feed,
+    {row}.batch_id, {row}.usage_at, {row}.identifier_type, {row}.usage_identifier, {row}.originating_identifier,
+    {row}.terminating_identifier, {row}.quantity, {row}.inbound, {row}.reverse_rating, {row}.usage_class_id,
+    u.name as usage_class, {row}.usage_class_type, {row}.uniqueness_identifier, {row}.extension::text as extension"""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRecord:
+    """A mediated record; ``extension`` is the JSON text of the targets that have no column."""
+
+    submission_id: int
+    row_index: int
+    request_tracking_id: UUID
+    import_tracking_id: UUID
+    feed: str | None
+    batch_id: int
+    usage_at: datetime
+    identifier_type: str | None
+    usage_identifier: str
+    originating_identifier: str | None
+    terminating_identifier: str | None
+    quantity: Decimal
+    inbound: bool | None
+    reverse_rating: bool | None
+    usage_class_id: int
+    usage_class: str | None
+    usage_class_type: str | None
+    uniqueness_identifier: str | None
+    extension: str | None

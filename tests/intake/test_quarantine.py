@@ -1,0 +1,98 @@
+"""A record that makes a stage fail, or kills its worker, becomes an exception; every other record goes on."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import polars as pl
+import pytest
+from tests.mill import Mill, guide_row, mill
+
+from ratemill.intake import conductor
+from ratemill.mediation.mediate import mediate
+from ratemill.rating.rate import rate
+from ratemill.reasons import BY_ID
+from ratemill.settings import Settings
+from ratemill.store.connections import Database
+
+GUILTY = "guilty"
+
+
+@pytest.fixture
+def guide(new_database, settings: Settings) -> Iterator[Mill]:
+    database = Database(new_database(), settings)
+    with mill(database, settings) as made:
+        yield made
+    database.close()
+
+
+class Killed(BaseException):
+    """Stands for the death of a worker: nothing in the product catches it."""
+
+
+def failing(stage: Callable[..., Any], column: str, error: BaseException) -> Callable[..., Any]:
+    """Return ``stage``, failing on every table that holds the guilty record."""
+
+    def run(table: pl.DataFrame, *arguments: Any, **options: Any) -> Any:
+        if table[column].str.contains(GUILTY).any():
+            raise error
+        return stage(table, *arguments, **options)
+
+    return run
+
+
+def work_until_done(guide: Mill) -> None:
+    """Work as ever new workers would, each starting where the last one died."""
+    for _ in range(200):
+        try:
+            guide.work()
+        except Killed:
+            continue
+        return
+    pytest.fail("the feed did not go on")
+
+
+@pytest.mark.parametrize("error", [ValueError("too much"), Killed()], ids=["raises", "kills"])
+@pytest.mark.parametrize(("stage", "column"), [("mediate", "raw"), ("rate", "uniqueness_identifier")])
+def test_the_guilty_record_becomes_an_exception_and_the_others_are_charged(
+    guide: Mill,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+    column: str,
+    error: BaseException,
+):
+    rows = [guide_row(number) for number in range(50)]
+    rows[20] = guide_row(0, unique=GUILTY)
+    monkeypatch.setattr(conductor, stage, failing(getattr(conductor, stage), column, error))
+    guide.post_rows(*[guide_row(1_000 + number) for number in range(10)])
+    guide.post_rows(*rows)
+    guide.post_rows(*[guide_row(2_000 + number) for number in range(10)])
+    work_until_done(guide)
+    assert guide.value("select count(*) from charges") == 69
+    table = "import_exceptions" if stage == "mediate" else "rating_exceptions"
+    found = guide.rows(f"select submission_id, row_index, reason_id, value from {table}")
+    assert [(submission, row, BY_ID[reason].name) for submission, row, reason, _ in found] == [
+        (2, 21, "could_not_be_processed"),
+    ]
+    assert found[0][3] == ("ValueError('too much')" if isinstance(error, ValueError) else "the worker died")
+    guide.assert_ties()
+
+
+def test_a_failure_of_the_world_condemns_nobody(guide: Mill, monkeypatch: pytest.MonkeyPatch):
+    failures = iter([True] * 5)
+    monkeypatch.setattr(conductor, "rate", lambda *a: 1 / 0 if next(failures, False) else rate(*a))
+    guide.post_rows(*[guide_row(number) for number in range(8)])
+    guide.work()
+    assert guide.value("select count(*) from charges") == 8
+    guide.assert_ties()
+
+
+def test_two_guilty_records_are_both_found(guide: Mill, monkeypatch: pytest.MonkeyPatch):
+    rows = [guide_row(number) for number in range(30)]
+    rows[3], rows[29] = guide_row(0, unique=f"{GUILTY} 1"), guide_row(0, unique=f"{GUILTY} 2")
+    monkeypatch.setattr(conductor, "mediate", failing(mediate, "raw", ValueError("no")))
+    guide.post_rows(*rows)
+    guide.work()
+    assert guide.rows("select row_index from import_exceptions order by 1") == [(4,), (30,)]
+    assert guide.value("select count(*) from charges") == 28
+    assert guide.value("select count(*) from suspects") == 0
+    guide.assert_ties()
