@@ -57,9 +57,7 @@ def main() -> None:
     names = {line["SubAccountId"]: f"{line['SubAccountName']} {line['SubAccountId'][-12:]}" for line in lines}
     write("accounts.csv", [{"name": name} for name in names.values()])
     write("account_services.csv", [{"accountName": name} for name in names.values()])
-    write(
-        "usage_identifiers.csv", [{"udrUsageIdentifier": key, "accountName": name} for key, name in names.items()]
-    )
+    write("usage_identifiers.csv", [{"udrUsageIdentifier": key, "accountName": name} for key, name in names.items()])
 
 
 if __name__ == "__main__":
