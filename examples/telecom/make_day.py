@@ -14,6 +14,7 @@ from pathlib import Path
 
 CALLS = 20_000
 LINES, LATE_LINES = 300, 3
+REPEATED, OF_LATE_LINES, BAD = 8, 10, 7  # of a thousand rows
 SAMPLE = (
     "2022-05-01T01:01:00.01,Unknown,4038675309,4038675345,648-688-4180,94,False,False,data_class,Data_1,"
     "2022-05-01T01:01:00.01"
@@ -41,10 +42,11 @@ def make_rows() -> list[str]:
     rows = [SAMPLE]
     for number, start in enumerate(starts, 1):
         kind = rng.randrange(1_000)
-        if kind < 8 and number > 1:
+        if kind < REPEATED and number > 1:
             rows.append(rows[rng.randrange(1, number)])
         else:
-            rows.append(_call(rng, f"call-{number:05d}", start, is_late=kind < 18, is_bad=kind >= 993))
+            is_late, is_bad = kind < REPEATED + OF_LATE_LINES, kind >= 1_000 - BAD
+            rows.append(_call(rng, f"call-{number:05d}", start, is_late=is_late, is_bad=is_bad))
     return rows
 
 

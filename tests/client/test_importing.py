@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.client.pretended import Server, breaks, refuses
 
-from ratemill.client import calls, importing
+from ratemill.client import calls, files, importing
 from ratemill.client.errors import FileChanged, FileUnreadable, ImportIsRunning, Rejected, Unreachable
 from ratemill.client.importing import Outcome, Watched, import_file
 from ratemill.client.journal import Journal
@@ -168,7 +168,7 @@ def test_a_journal_of_another_server_is_not_believed(path: Path):
 
 
 def test_a_file_that_changes_while_it_is_sent_is_noticed(path: Path, monkeypatch: pytest.MonkeyPatch):
-    looked = importing.survey
+    looked = files.survey
 
     def survey_then_change(*args, **kwargs):
         found = looked(*args, **kwargs)

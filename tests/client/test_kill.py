@@ -1,4 +1,4 @@
-"""`ratemill import usage` and `ratemill watch` against a real server: killed anywhere, and begun again, each row counts once."""
+"""`import usage` and `watch` against a real server: killed anywhere and begun again, each row counts once."""
 
 from __future__ import annotations
 

@@ -44,7 +44,8 @@ def names(folder: Path) -> list[str]:
 
 
 def test_a_file_is_imported_and_moved_with_its_result(folder: Path):
-    server, said = Server(), []
+    server = Server()
+    said: list[Json] = []
     put(folder, "day.csv")
     assert watch(server, folder, said).look() == {"done": 1, "failed": 0, "left": 0}
     assert server.records == ["a", "b"]
@@ -97,7 +98,8 @@ def test_what_the_world_does_leaves_the_file_for_the_next_look(folder: Path, fai
 
 
 def test_the_same_content_under_another_name_is_not_sent_again(folder: Path):
-    server, said = Server(), []
+    server = Server()
+    said: list[Json] = []
     watching = watch(server, folder, said)
     for name in ("day.csv", "copy.csv"):
         put(folder, name)
