@@ -36,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     migrate.create_roles(started.admin_dsn(TEMPLATE), login=embedded.ROLE, database=TEMPLATE)
     migrate.connect(started.dsn(database=TEMPLATE), settings).close()
     yield started
-    embedded.stop(settings)
+    embedded.remove(settings)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.mediation.tables import CLASSES, GUIDE_ROW, ends, faults, guide, guide_row, mediated, raw, short
 
 from ratemill.columns import KEYS, RAW, REFUSED, SKIPPED, USAGE
-from ratemill.mediation.mediate import Mediated, mediate, rehearse
+from ratemill.mediation.mediate import Mediated, mediate, refuse, rehearse
 
 PLACE = ["submission_id", "row_index"]
 
@@ -74,6 +74,16 @@ def test_a_dry_run_shows_every_step():
     assert shown.parsed["value"].to_list() == [" 5 ", "q"]
     assert shown.mapped.select("row_index", "value", "zone").rows() == [(1, "5", "x5"), (2, "q", "q")]
     assert ends(shown.mediated) == {1: "usage", 2: "value_must_be_a_number", 3: "row_has_too_few_fields"}
+
+
+def test_a_caller_may_refuse_rows_itself():
+    refused = refuse(raw(["a", "b\x00"]), "could_not_be_processed", "the engine stopped")
+    assert refused.schema == REFUSED
+    assert refused.select("row_index", "reason_id", "value", "raw").rows() == [
+        (1, 1901, "the engine stopped", "a"),
+        (2, 1901, "the engine stopped", "b\ufffd"),
+    ]
+    assert refuse(raw([]), "could_not_be_processed").height == 0
 
 
 def test_the_order_of_the_raw_rows_does_not_matter():

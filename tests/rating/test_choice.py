@@ -235,3 +235,42 @@ def test_a_pattern_may_have_any_character():
 def test_a_class_that_is_not_rated_by_location_needs_no_number():
     result = rated(tables([{}]), {"terminating_identifier": "33", "usage_at": WHEN})
     assert list(result.charges["location_id"]) == [None]
+
+
+def test_the_second_group_is_searched_from_the_place_again():
+    book = by_priority(
+        {},
+        {},
+        rates=[
+            {"usage_class_id": CALLS, "location_id": FRANCE},
+            {"usage_class_id": CALLS, "rate_group_id": 2, "location_id": CALGARY},
+            {"usage_class_id": CALLS, "rate_group_id": 2, "location_id": EVERYWHERE},
+        ],
+    )
+    assert rates_of(rated(book, *calls("14038675309", "1", "33"))) == {1: 2, 2: 3, 3: 1}
+
+
+@pytest.mark.parametrize(
+    ("who", "span", "reason"),
+    [
+        ("services", {"start_at": day(2)}, 2202),
+        ("services", {"end_at": day(1)}, 2202),
+        ("accounts", {"start_at": day(2)}, 2203),
+        ("accounts", {"end_at": day(1)}, 2204),
+    ],
+)
+def test_service_and_account_must_be_active_on_the_usage_date(who: str, span: dict[str, Any], reason: int):
+    """A record at the start is within the span, one at the end is not."""
+    result = rated(
+        tables([{}]), {"usage_at": day(1)}, {"usage_at": day(2)}, {"usage_at": day(1, 1)}, held=holders(**{who: [span]})
+    )
+    late = "start_at" in span
+    assert list(result.charges["row_index"]) == ([2] if late else [3])
+    assert [(row, found) for row, found, _ in reasons(result)] == [
+        (row, reason) for row in ((1, 3) if late else (1, 2))
+    ]
+
+
+def test_the_span_of_a_parent_account_plays_no_part():
+    held = holders(accounts=[{"parent_account_id": 2}, {"account_id": 2, "end_at": day(1)}])
+    assert rated(tables([{}]), {"usage_at": day(2)}, held=held).charges.height == 1

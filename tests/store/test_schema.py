@@ -21,7 +21,12 @@ DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 def dump(server: Server, name: str) -> str:
     programs = embedded_account.programs_for(embedded_account.owner_of(server.data))
-    command = [str(programs / "pg_dump"), "--schema-only", "--exclude-table=alembic_version", server.admin_dsn(name)]
+    command = [
+        str(programs.folder / "pg_dump"),
+        "--schema-only",
+        "--exclude-table=alembic_version",
+        server.admin_dsn(name),
+    ]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return re.sub(r"\\(un)?restrict .*", "", text)
 

@@ -23,7 +23,7 @@ from ratemill.mediation.validate import Validator
 from ratemill.mediation.working import AT, FAULTS, Faults, Limits
 from ratemill.reasons import IMPORT
 
-__all__ = ["Limits", "Mediated", "Rehearsal", "mediate", "rehearse"]
+__all__ = ["Limits", "Mediated", "Rehearsal", "mediate", "refuse", "rehearse"]
 
 _LIMITS = Limits()
 _NO_LISTS: Mapping[str, pl.DataFrame] = {}
@@ -104,6 +104,17 @@ def rehearse(
     return Rehearsal(_shown(run.parsed, "f:"), _shown(run.mapped, "t:"), _ended(run, profile))
 
 
+def refuse(raw: pl.DataFrame, reason: str, value: str | None = None, *, limits: Limits = _LIMITS) -> pl.DataFrame:
+    """Return raw rows as refused ones, for a reason that a caller found: `could_not_be_processed`."""
+    faults, rows = Faults(limits), _placed(raw)
+    faults.note(reason, rows, rows[AT].is_not_null(), value=value)
+    return check(_refused(rows, faults.table()), REFUSED, stage="mediation")
+
+
+def _placed(raw: pl.DataFrame) -> pl.DataFrame:
+    return raw.sort("submission_id", "row_index").with_row_index(AT)
+
+
 def _shown(rows: pl.DataFrame, prefix: str) -> pl.DataFrame:
     texts = [name for name in rows.columns if name.startswith(prefix)]
     return rows.select("submission_id", "row_index", *texts).rename(
@@ -117,15 +128,16 @@ def _shown(rows: pl.DataFrame, prefix: str) -> pl.DataFrame:
 
 def _run(raw: pl.DataFrame, given: _Given) -> _Run:
     profile, faults = given.profile, Faults(given.limits)
-    raw = raw.sort("submission_id", "row_index").with_row_index(AT)
+    raw = _placed(raw)
     parsed = parse(raw, profile, faults, given.unreadable)
     uncut = [*faults.found]
     rows = transform(parsed.rows, profile, faults)
-    kept = rows
+    skipped = parsed.headers
     if profile.filter:
-        kept = rows.filter(holds(profile.filter, rows))
-    skipped = pl.concat([parsed.headers, rows.filter(~rows[AT].is_in(kept[AT].implode()))[AT]])
-    mapped, failed = map_targets(kept, profile, given.lists, faults)
+        passes = holds(profile.filter, rows)
+        skipped = pl.concat([skipped, rows[AT].filter(~passes)])
+        rows = rows.filter(passes)
+    mapped, failed = map_targets(rows, profile, given.lists, faults)
     typed = Validator(profile, given.usage_classes, faults).usage(mapped, failed)
     table = faults.table()
     if skipped.len():

@@ -27,6 +27,11 @@ def stop_embedded(settings: Settings) -> bool:
     return not settings.database_url and embedded.stop(settings)
 
 
+def remove_embedded(settings: Settings) -> bool:
+    """Stop the embedded server and delete its data, wherever they lie; return whether there were any."""
+    return embedded.remove(settings)
+
+
 def embedded_status(settings: Settings) -> embedded.Status:
     """Return where the embedded server is and whether it runs."""
     return embedded.status(settings)

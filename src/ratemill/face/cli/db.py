@@ -35,6 +35,14 @@ def status(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def remove(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Stop the embedded database and delete it with everything in it."""
+    if not yes:
+        typer.confirm("Delete the embedded database and everything in it?", abort=True)
+    typer.echo("deleted" if database.remove_embedded(read_settings()) else "there was none")
+
+
+@app.command()
 def upgrade(
     old_bin: Annotated[Path | None, typer.Option(help="Folder of the programs of the older PostgreSQL.")] = None,
 ) -> None:
