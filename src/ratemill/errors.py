@@ -22,7 +22,57 @@ A record that errs is none of these: it is a row among the exceptions, with a re
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import NoReturn
+
+
+class Code(IntEnum):
+    """The numbers of everything that can be wrong with a call; none ever changes its meaning or is used again."""
+
+    BAD_REQUEST = 1400
+    NOT_AUTHENTICATED = 1401
+    NOT_PERMITTED = 1403
+    NOT_FOUND = 1404
+    METHOD_NOT_ALLOWED = 1405
+    CONFLICT = 1409
+    CHANGED_SINCE_READ = 1412
+    BODY_TOO_LARGE = 1413
+    WRONG_MEDIA_TYPE = 1415
+    IDEMPOTENCY_KEY_REUSED = 1422
+    TOO_MANY_REQUESTS = 1429
+    # the shape of a body
+    BODY_NOT_JSON = 1431
+    BODY_NOT_AN_OBJECT = 1432
+    NO_RECORD = 1433
+    DATA_NOT_A_LIST = 1434
+    ELEMENT_OF_WRONG_TYPE = 1435
+    TOO_MANY_ROWS = 1436
+    MORE_THAN_ONE_RECORD = 1437
+    # parameters and headers
+    PARAMETER_NOT_VALID = 1441
+    PARAMETER_UNKNOWN = 1442
+    IDEMPOTENCY_KEY_NOT_VALID = 1443
+    # things that a call names
+    FEED_NOT_FOUND = 1451
+    FEED_DISABLED = 1452
+    IDEMPOTENCY_KEY_IN_USE = 1453
+    REQUEST_NOT_FOUND = 1461
+    BATCH_NOT_FOUND = 1462
+    EXCEPTION_NOT_FOUND = 1463
+    CHARGE_NOT_FOUND = 1464
+    # ours, and the world's
+    OUR_FAULT = 1500
+    UNAVAILABLE = 1503
+    # set-up documents
+    DOCUMENT_UNREADABLE = 1601
+    MEMBER_UNKNOWN = 1602
+    MEMBER_REQUIRED = 1603
+    VALUE_NOT_VALID = 1604
+    REFERENCE_NOT_FOUND = 1605
+    ENTRY_TWICE = 1606
+    MEMBER_FROZEN = 1607
+    RULE_BROKEN = 1608
+    WARNING = 1609
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +101,7 @@ class CallerError(RatemillError):
     """The caller erred; carries every fault that was found, at least one."""
 
     status = 400
-    code = 1000
+    code: int = Code.BAD_REQUEST
 
     def __init__(self, message: str = "", *, code: int | None = None, faults: list[Fault] | None = None) -> None:
         self.faults = faults or [Fault(code or self.code, message)]
@@ -61,61 +111,61 @@ class CallerError(RatemillError):
 class BadRequest(CallerError):
     """The request cannot be understood or breaks a limit."""
 
-    status, code = 400, 1400
+    status, code = 400, Code.BAD_REQUEST
 
 
 class NotAuthenticated(CallerError):
     """No token, or one that is wrong, revoked or expired."""
 
-    status, code = 401, 1401
+    status, code = 401, Code.NOT_AUTHENTICATED
 
 
 class NotPermitted(CallerError):
     """The token lacks the right."""
 
-    status, code = 403, 1403
+    status, code = 403, Code.NOT_PERMITTED
 
 
 class NotFound(CallerError):
     """No such thing, or one of another owner."""
 
-    status, code = 404, 1404
+    status, code = 404, Code.NOT_FOUND
 
 
 class Conflict(CallerError):
     """The state of the thing does not allow it."""
 
-    status, code = 409, 1409
+    status, code = 409, Code.CONFLICT
 
 
 class PreconditionFailed(CallerError):
     """The thing has changed since the caller read it."""
 
-    status, code = 412, 1412
+    status, code = 412, Code.CHANGED_SINCE_READ
 
 
 class BodyTooLarge(CallerError):
     """The body is over the limit."""
 
-    status, code = 413, 1413
+    status, code = 413, Code.BODY_TOO_LARGE
 
 
 class WrongMediaType(CallerError):
     """The Content-Type is not the dialect's."""
 
-    status, code = 415, 1415
+    status, code = 415, Code.WRONG_MEDIA_TYPE
 
 
 class KeyReused(CallerError):
     """The Idempotency-Key came with another request before."""
 
-    status, code = 422, 1422
+    status, code = 422, Code.IDEMPOTENCY_KEY_REUSED
 
 
 class TooManyRequests(CallerError):
     """Over the backlog bound; the caller may try again after ``retry_after_s`` seconds."""
 
-    status, code, retry = 429, 1429, True
+    status, code, retry = 429, Code.TOO_MANY_REQUESTS, True
 
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         super().__init__(message)

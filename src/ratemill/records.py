@@ -13,12 +13,11 @@ from typing import Any, Literal, NoReturn
 
 import msgspec
 
-from ratemill.errors import BadRequest, Fault, invariant
+from ratemill.errors import BadRequest, Code, Fault, invariant
 
 Route = Literal["rows", "multi", "single"]
 """Which of the routes a body came by: rows of text, many JSON objects, one JSON object."""
 
-NOT_JSON, NOT_OBJECT, NO_DATA, NOT_LIST, WRONG_ELEMENT, TOO_MANY_ROWS, NOT_SINGLE = range(1401, 1408)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 # A record and a charge have no number of their own: theirs is made of their names, each part below its bound.
@@ -101,16 +100,14 @@ def _read_rows_slowly(body: bytes) -> tuple[list[str], list[int]]:
     """Find out what is wrong; halves of surrogate pairs alone are the row's fault, not the request's."""
     document = _parse(body)
     if not isinstance(document, dict):
-        _refuse(NOT_OBJECT, "the body must be a JSON object with the member 'data'")
+        _refuse(Code.BODY_NOT_AN_OBJECT, "the body must be a JSON object with the member 'data'")
     if "data" not in document:
-        _refuse(NO_DATA, "the member 'data' is missing", field="data")
+        _refuse(Code.NO_RECORD, "the member 'data' is missing", field="data")
     data = document["data"]
     if not isinstance(data, list):
-        _refuse(NOT_LIST, "'data' must be a list of strings", field="data")
+        _refuse(Code.DATA_NOT_A_LIST, "'data' must be a list of strings", field="data")
     wrong = [
-        Fault(WRONG_ELEMENT, f"row {row} must be a string, not {_kind(element)}", row=row, field="data")
-        for row, element in enumerate(data, 1)
-        if not isinstance(element, str)
+        _wrong_element(row, "a string", element) for row, element in enumerate(data, 1) if not isinstance(element, str)
     ]
     if wrong:
         raise BadRequest(faults=wrong)
@@ -124,16 +121,15 @@ def _read_objects(body: bytes, route: Route, rows_max: int) -> Elements:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         document = _parse(body)  # names what is broken, or finds halves of surrogate pairs
         if not isinstance(document, dict):
-            _refuse(NOT_OBJECT, "the body must be a JSON object")
+            _refuse(Code.BODY_NOT_AN_OBJECT, "the body must be a JSON object")
         raw_elements = _object_elements(json.dumps(document, ensure_ascii=True).encode(), route)
     _check_count(len(raw_elements), rows_max)
     if route == "single" and len(raw_elements) > 1:
-        _refuse(
-            NOT_SINGLE, f"this route takes one record, not {len(raw_elements)}; send many to Json/Multi", field="data"
-        )
+        message = f"this route takes one record, not {len(raw_elements)}; send many to Json/Multi"
+        _refuse(Code.MORE_THAN_ONE_RECORD, message, field="data")
     texts = [raw.decode() for raw in raw_elements]
     wrong = [
-        Fault(WRONG_ELEMENT, f"row {row} must be an object, not {_kind(_ANY.decode(text))}", row=row, field="data")
+        _wrong_element(row, "an object", _ANY.decode(text))
         for row, text in enumerate(texts, 1)
         if not text.startswith("{")
     ]
@@ -148,26 +144,28 @@ def _object_elements(body: bytes, route: Route) -> list[bytes]:
     try:
         wrapped = _OBJECTS.decode(body)
     except msgspec.ValidationError:
-        _refuse(NOT_OBJECT, "the body must be a JSON object")
+        _refuse(Code.BODY_NOT_AN_OBJECT, "the body must be a JSON object")
     if wrapped.data is msgspec.UNSET:
         if route == "single" and body.strip() != b"{}" and _ANY.decode(body):
             return [body.strip()]
         _refuse(
-            NO_DATA, "the body holds no record" if route == "single" else "the member 'data' is missing", field="data"
+            Code.NO_RECORD,
+            "the body holds no record" if route == "single" else "the member 'data' is missing",
+            field="data",
         )
     data = bytes(wrapped.data).strip()
     if route == "single" and data.startswith(b"{"):
         return [data]
     if not data.startswith(b"["):
-        _refuse(NOT_LIST, "'data' must be a list of objects", field="data")
+        _refuse(Code.DATA_NOT_A_LIST, "'data' must be a list of objects", field="data")
     return [bytes(raw).strip() for raw in _RAW_LIST.decode(data)]
 
 
 def _check_count(rows: int, rows_max: int) -> None:
     if rows == 0:
-        _refuse(NO_DATA, "'data' is empty: a request carries at least one record", field="data")
+        _refuse(Code.NO_RECORD, "'data' is empty: a request carries at least one record", field="data")
     if rows > rows_max:
-        _refuse(TOO_MANY_ROWS, f"'data' has {rows} rows, at most {rows_max} fit one request", field="data")
+        _refuse(Code.TOO_MANY_ROWS, f"'data' has {rows} rows, at most {rows_max} fit one request", field="data")
 
 
 def _parse(body: bytes) -> Any:  # noqa: ANN401 -- any JSON value
@@ -175,7 +173,7 @@ def _parse(body: bytes) -> Any:  # noqa: ANN401 -- any JSON value
         return json.loads(body.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise BadRequest(f"the body is not JSON: {reason}", code=NOT_JSON) from error
+        raise BadRequest(f"the body is not JSON: {reason}", code=Code.BODY_NOT_JSON) from error
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -184,6 +182,11 @@ def _no_constant(name: str) -> NoReturn:
 
 def _refuse(code: int, message: str, *, field: str | None = None) -> NoReturn:
     raise BadRequest(faults=[Fault(code, message, field=field)])
+
+
+def _wrong_element(row: int, wanted: str, element: object) -> Fault:
+    message = f"row {row} must be {wanted}, not {_kind(element)}"
+    return Fault(Code.ELEMENT_OF_WRONG_TYPE, message, row=row, field="data")
 
 
 def _kind(element: object) -> str:

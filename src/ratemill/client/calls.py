@@ -23,12 +23,11 @@ import httpx
 import msgspec
 
 from ratemill.client.errors import ClientError, Rejected, Unreachable
-from ratemill.errors import Fault, UsageFault
+from ratemill.errors import Code, Fault, UsageFault
 
 Json = dict[str, Any]
 
 RESOURCES = "/ResourceServer/api/v7"
-KEY_IN_USE = 1453  # of the faults with status 409, the one that passes
 REQUEST_TIMEOUT_S = 60.0  # an answer comes after the commit, which may wait for a lock
 WAIT_S_MAX = 10.0  # how long one call may ask the server to wait
 BACKOFF_S_MIN, BACKOFF_S_MAX = 0.2, 10.0
@@ -194,7 +193,7 @@ class Client:
 def _passes(status: int, faults: list[Fault]) -> bool:
     """Return whether the same request may succeed later."""
     if status == HTTPStatus.CONFLICT:
-        return any(fault.code == KEY_IN_USE for fault in faults)
+        return any(fault.code == Code.IDEMPOTENCY_KEY_IN_USE for fault in faults)
     return status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 

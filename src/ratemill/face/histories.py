@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from ratemill.errors import BadRequest, Fault, NotFound
+from ratemill.errors import BadRequest, Code, Fault, NotFound
 from ratemill.face import envelope, paging
 from ratemill.face.auth import needs
 from ratemill.face.instances import (
@@ -22,7 +22,6 @@ from ratemill.face.instances import (
 )
 from ratemill.face.paging import TIMES, Parameter
 from ratemill.face.paths import RESOURCES
-from ratemill.intake.accept import FEED_NOT_FOUND
 from ratemill.ledger import history, trace
 from ratemill.ledger.history import History, HistoryFilters
 from ratemill.setup.feeds import find_feed, read_row_form
@@ -54,7 +53,7 @@ def read_feed(feed: str, request: Request, principal: Follower) -> Response:
     with request.app.state.database.face(principal.owner_id) as connection:
         found = find_feed(connection, principal.owner_id, feed)
         if found is None:
-            raise NotFound(f"there is no usage feed '{feed}'", code=FEED_NOT_FOUND)
+            raise NotFound(f"there is no usage feed '{feed}'", code=Code.FEED_NOT_FOUND)
         form = read_row_form(connection, found)
     return envelope.reply(envelope.one(feed_instance(found, form)))
 
@@ -73,7 +72,7 @@ async def read_history(key: str, request: Request, principal: Follower) -> Respo
     wait_s = paging.read_query(request, WAIT).get("wait_s", 0)
     if wait_s > WAIT_S_MAX:
         raise BadRequest(
-            faults=[Fault(paging.BAD_PARAMETER, f"wait must be at most {WAIT_S_MAX} seconds", field="wait")]
+            faults=[Fault(Code.PARAMETER_NOT_VALID, f"wait must be at most {WAIT_S_MAX} seconds", field="wait")]
         )
     shown = await _wait(request, principal, key, wait_s)
     return envelope.reply(envelope.one(history_instance(shown)))

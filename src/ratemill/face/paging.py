@@ -14,11 +14,9 @@ from uuid import UUID
 
 from starlette.requests import Request
 
-from ratemill.errors import BadRequest, Fault
+from ratemill.errors import BadRequest, Code, Fault
 from ratemill.pages import PAGE_ROWS_MAX, Paging
 from ratemill.periods import read_instant
-
-UNKNOWN_PARAMETER, BAD_PARAMETER = 1411, 1410
 
 _NUMBER_MAX = 2**63 - 1  # what the database counts with: no row has a larger number
 
@@ -103,9 +101,9 @@ def read_page(request: Request, parameters: Mapping[str, Parameter]) -> tuple[Pa
     paged |= {one.member: asked.pop(one.member) for one in PAGING.values() if one.member in asked}
     paging = Paging(**paged)
     if paging.number < 1:
-        faults.append(Fault(BAD_PARAMETER, "pageNumber must be at least 1", field="pageNumber"))
+        faults.append(Fault(Code.PARAMETER_NOT_VALID, "pageNumber must be at least 1", field="pageNumber"))
     if not 1 <= paging.size <= PAGE_ROWS_MAX:
-        faults.append(Fault(BAD_PARAMETER, f"pageSize must be 1 to {PAGE_ROWS_MAX}", field="pageSize"))
+        faults.append(Fault(Code.PARAMETER_NOT_VALID, f"pageSize must be 1 to {PAGE_ROWS_MAX}", field="pageSize"))
     if faults:
         raise BadRequest(faults=faults)
     return paging, asked
@@ -125,10 +123,10 @@ def _read(request: Request, parameters: Mapping[str, Parameter], faults: list[Fa
     for name, text in request.query_params.multi_items():
         if name not in parameters:
             known = ", ".join(parameters) or "none"
-            faults.append(Fault(UNKNOWN_PARAMETER, f"'{name}' is no parameter of this call: {known}", field=name))
+            faults.append(Fault(Code.PARAMETER_UNKNOWN, f"'{name}' is no parameter of this call: {known}", field=name))
             continue
         if parameters[name].member in asked:
-            faults.append(Fault(BAD_PARAMETER, f"{name} comes more than once", field=name))
+            faults.append(Fault(Code.PARAMETER_NOT_VALID, f"{name} comes more than once", field=name))
         _read_one(asked, name, text, parameters[name], faults)
     return asked
 
@@ -137,7 +135,7 @@ def _read_one(asked: dict[str, Any], name: str, text: str, parameter: Parameter,
     try:
         asked[parameter.member] = parameter.read(text)
     except ValueError as error:
-        faults.append(Fault(BAD_PARAMETER, f"{name} {error}, not '{text}'", field=name))
+        faults.append(Fault(Code.PARAMETER_NOT_VALID, f"{name} {error}, not '{text}'", field=name))
 
 
 def _read_header(text: str | None, faults: list[Fault]) -> dict[str, Any]:
@@ -149,7 +147,9 @@ def _read_header(text: str | None, faults: list[Fault]) -> dict[str, Any]:
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
-        faults.append(Fault(BAD_PARAMETER, "the Pagination header must be a JSON object", field="Pagination"))
+        faults.append(
+            Fault(Code.PARAMETER_NOT_VALID, "the Pagination header must be a JSON object", field="Pagination")
+        )
         return {}
     asked: dict[str, Any] = {}
     for name, parameter in PAGING.items():

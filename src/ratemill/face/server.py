@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
 from ratemill import logs
-from ratemill.errors import BadRequest, CallerError, Fault, RatemillError, Unavailable
+from ratemill.errors import BadRequest, CallerError, Code, Fault, RatemillError, Unavailable
 from ratemill.face import charges, envelope, exceptions, health, histories, login, usage_import
 from ratemill.face.paths import OnePath
 from ratemill.settings import Settings
@@ -28,8 +28,6 @@ ROUTERS = (
     histories.router,
     charges.router,
 )
-
-NO_SUCH_PATH, METHOD_NOT_ALLOWED, PARAMETER, OUR_FAULT, UNAVAILABLE = 1404, 1405, 1410, 1500, 1503
 
 log = logs.get(__name__)
 
@@ -79,7 +77,8 @@ def _caller_error(request: Request, error: Exception) -> Response:
 def _parameters(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 -- registered for this class alone
     faults = [
-        Fault(PARAMETER, f"{fault['loc'][-1]}: {fault['msg']}", field=str(fault["loc"][-1])) for fault in error.errors()
+        Fault(Code.PARAMETER_NOT_VALID, f"{fault['loc'][-1]}: {fault['msg']}", field=str(fault["loc"][-1]))
+        for fault in error.errors()
     ]
     return envelope.caller_error(request, BadRequest(faults=faults))
 
@@ -88,9 +87,9 @@ def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 -- registered for this class alone
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = ", ".join(sorted(_methods(request)))
-        fault = Fault(METHOD_NOT_ALLOWED, f"{request.method} is not allowed here; allowed: {allowed}")
+        fault = Fault(Code.METHOD_NOT_ALLOWED, f"{request.method} is not allowed here; allowed: {allowed}")
         return envelope.reply(envelope.errors(request, [fault]), error.status_code, {"Allow": allowed})
-    code = NO_SUCH_PATH if error.status_code == HTTPStatus.NOT_FOUND else 1000 + error.status_code
+    code = Code.NOT_FOUND if error.status_code == HTTPStatus.NOT_FOUND else 1000 + error.status_code
     message = "there is no such path" if error.status_code == HTTPStatus.NOT_FOUND else str(error.detail)
     return envelope.reply(envelope.errors(request, [Fault(code, message)]), error.status_code)
 
@@ -107,12 +106,12 @@ def _methods(request: Request) -> set[str]:
 
 def _unavailable(request: Request, error: Exception) -> Response:
     log.warning("unavailable", error=str(error))
-    faults = [Fault(UNAVAILABLE, f"{error}; nothing was taken, try again")]
+    faults = [Fault(Code.UNAVAILABLE, f"{error}; nothing was taken, try again")]
     return envelope.reply(envelope.errors(request, faults), 503, {"Retry-After": "5"})
 
 
 def _our_fault(request: Request, error: Exception) -> Response:
     log.error("request_failed", path=request.url.path, exc_info=error)
     kind = type(error).__name__ if isinstance(error, RatemillError) else "an error"
-    faults = [Fault(OUR_FAULT, f"{kind} of ours; nothing was taken")]
+    faults = [Fault(Code.OUR_FAULT, f"{kind} of ours; nothing was taken")]
     return envelope.reply(envelope.errors(request, faults), 500)

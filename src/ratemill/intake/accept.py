@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID, uuid4
 
-from ratemill.errors import BadRequest, Conflict, KeyReused, NotFound, TooManyRequests
+from ratemill.errors import BadRequest, Code, Conflict, KeyReused, NotFound, TooManyRequests
 from ratemill.intake.faultpoints import die_at
 from ratemill.records import Route, read_elements
 from ratemill.settings import Settings
@@ -15,7 +15,6 @@ from ratemill.store.connections import Connection, Database
 
 IDEMPOTENCY_KEY_CHARS_MAX = 255
 RETRY_AFTER_S = 5  # long enough for a worker to take some hundred thousand records
-BAD_KEY, FEED_NOT_FOUND, FEED_DISABLED, KEY_IN_USE = 1408, 1451, 1452, 1453
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +58,18 @@ def accept(database: Database, settings: Settings, request: Request) -> Accepted
 
 def _check_key(key: str | None) -> None:
     if key is not None and not 0 < len(key) <= IDEMPOTENCY_KEY_CHARS_MAX:
-        raise BadRequest(f"an Idempotency-Key has 1 to {IDEMPOTENCY_KEY_CHARS_MAX} characters", code=BAD_KEY)
+        raise BadRequest(
+            f"an Idempotency-Key has 1 to {IDEMPOTENCY_KEY_CHARS_MAX} characters",
+            code=Code.IDEMPOTENCY_KEY_NOT_VALID,
+        )
 
 
 def _feed(connection: Connection, request: Request) -> int:
     feed = feeds.find(connection, request.owner_id, request.feed)
     if feed is None:
-        raise NotFound(f"there is no usage feed '{request.feed}'", code=FEED_NOT_FOUND)
+        raise NotFound(f"there is no usage feed '{request.feed}'", code=Code.FEED_NOT_FOUND)
     if not feed.enabled:
-        raise Conflict(f"the usage feed '{feed.name}' is disabled", code=FEED_DISABLED)
+        raise Conflict(f"the usage feed '{feed.name}' is disabled", code=Code.FEED_DISABLED)
     return feed.feed_id
 
 
@@ -76,7 +78,7 @@ def _repeated(connection: Connection, settings: Settings, request: Request) -> A
     if request.idempotency_key is None:
         return None
     if not submissions.lock_key(connection, request.owner_id, request.idempotency_key):
-        raise Conflict("a request with this Idempotency-Key is still being taken", code=KEY_IN_USE)
+        raise Conflict("a request with this Idempotency-Key is still being taken", code=Code.IDEMPOTENCY_KEY_IN_USE)
     before = submissions.find_key(
         connection,
         request.owner_id,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ratemill.errors import NotFound
-from ratemill.ledger.reading import CHARGE_NOT_FOUND
+from ratemill.errors import Code, NotFound
 from ratemill.pages import Page, Paging
 from ratemill.records import ChargeName, charge_name
 from ratemill.store import charges
@@ -27,7 +26,7 @@ def find(database: Database, owner_id: int, identity: int) -> Charge:
     with database.reader(owner_id) as connection:
         charge = charges.find(connection, name)
     if charge is None:
-        raise NotFound(f"there is no charge {identity}", code=CHARGE_NOT_FOUND)
+        raise NotFound(f"there is no charge {identity}", code=Code.CHARGE_NOT_FOUND)
     return charge
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ratemill.errors import NotFound
-from ratemill.ledger.reading import EXCEPTION_NOT_FOUND, NUMBER_MAX
+from ratemill.errors import Code, NotFound
+from ratemill.ledger.reading import NUMBER_MAX
 from ratemill.pages import Page, Paging
 from ratemill.reasons import BY_ID, RATING_KINDS
 from ratemill.store import import_exceptions, rating_exceptions
@@ -39,7 +39,7 @@ def find_import(database: Database, owner_id: int, import_exception_id: int) -> 
     with database.reader(owner_id) as connection:
         found = import_exceptions.find(connection, min(import_exception_id, NUMBER_MAX))
     if found is None:
-        raise NotFound(f"there is no import exception {import_exception_id}", code=EXCEPTION_NOT_FOUND)
+        raise NotFound(f"there is no import exception {import_exception_id}", code=Code.EXCEPTION_NOT_FOUND)
     return found
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ratemill.errors import NotFound
-from ratemill.ledger.reading import BATCH_NOT_FOUND, NUMBER_MAX, require_history
+from ratemill.errors import Code, NotFound
+from ratemill.ledger.reading import NUMBER_MAX, require_history
 from ratemill.pages import Page, Paging
 from ratemill.states import RequestState
 from ratemill.store import histories
@@ -30,7 +30,7 @@ def find_batch(database: Database, owner_id: int, batch_id: int) -> Batch:
     with database.reader(owner_id) as connection:
         batch = histories.find_batch(connection, min(batch_id, NUMBER_MAX))
     if batch is None:
-        raise NotFound(f"there is no batch {batch_id}", code=BATCH_NOT_FOUND)
+        raise NotFound(f"there is no batch {batch_id}", code=Code.BATCH_NOT_FOUND)
     return batch
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from ratemill.errors import NotFound
+from ratemill.errors import Code, NotFound
 from ratemill.store import histories
 from ratemill.store.connections import Connection, Database
 from ratemill.store.histories import History
@@ -12,7 +12,6 @@ from ratemill.store.histories import History
 __all__ = ["Database"]
 
 NUMBER_MAX = 2**63 - 1
-REQUEST_NOT_FOUND, BATCH_NOT_FOUND, EXCEPTION_NOT_FOUND, CHARGE_NOT_FOUND = 1461, 1462, 1463, 1464
 
 
 def number_of(text: str) -> int | None:
@@ -44,5 +43,5 @@ def require_history(connection: Connection, key: str) -> History:
     """Return the request of that key; raise ``NotFound`` if the owner has none."""
     history = find_history(connection, key)
     if history is None:
-        raise NotFound(f"there is no request '{key}'", code=REQUEST_NOT_FOUND)
+        raise NotFound(f"there is no request '{key}'", code=Code.REQUEST_NOT_FOUND)
     return history

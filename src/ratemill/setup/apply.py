@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from ratemill import logs
-from ratemill.errors import Fault
+from ratemill.errors import Code, Fault
 from ratemill.periods import write_instant
 from ratemill.setup.declaration import Entry, Finding, SetupObject
 from ratemill.setup.document import Document, read_document
-from ratemill.setup.nodes import Code, Faults
+from ratemill.setup.nodes import Faults
 from ratemill.setup.registry import OBJECTS
 from ratemill.setup.resolve import resolve
-from ratemill.setup.rules import unchanged_built_in
 from ratemill.setup.world import World
 from ratemill.setup.write import write
 from ratemill.store import owners
@@ -149,7 +148,7 @@ def _write(document: Document, world: World, faults: Faults) -> dict[int, int]:
         try:
             write(each, changed, world, written)
         except Clash as clash:
-            faults.add(Code.RULE, each.list_name, None, _clash_words(each, clash))
+            faults.add(Code.RULE_BROKEN, each.list_name, None, _clash_words(each, clash))
             raise _Refused from clash
     return written
 
@@ -173,21 +172,25 @@ def _check(each: SetupObject, entries: list[Entry], world: World, faults: Faults
     world.unsure |= {entry.identity for entry in entries if entry.bad}
     if sound:
         for list_rule in each.list_rules:
-            _report(list_rule(sound, world), Code.RULE, faults)
+            _report(list_rule(sound, world), Code.RULE_BROKEN, faults)
         for warning in each.warnings:
             _report(warning(sound, world), Code.WARNING, warnings)
 
 
 def _check_entry(each: SetupObject, entry: Entry, world: World, faults: Faults) -> None:
+    if entry.stored is not None and entry.stored["built_in"] and entry.changes:
+        entry.bad |= entry.changes
+        message = f"'{entry.row['name']}' is built in and cannot be changed"
+        faults.add(Code.MEMBER_FROZEN, entry.path(), entry.line, message)
     if each.finish is not None and not entry.bad:
-        _report(((entry, member, message) for member, message in each.finish(entry, world)), Code.RULE, faults)
+        _report(((entry, member, message) for member, message in each.finish(entry, world)), Code.RULE_BROKEN, faults)
         if entry.stored is not None and entry.row[each.document] != entry.stored[each.document]:
             entry.changes |= {each.document}
     for rule in each.rules:
         if entry.bad.isdisjoint(rule.reads):
-            _report(((entry, member, message) for member, message in rule.check(entry, world)), Code.RULE, faults)
-    for _, message in unchanged_built_in(entry, world):
-        faults.add(Code.FROZEN, entry.path(), entry.line, message)
+            _report(
+                ((entry, member, message) for member, message in rule.check(entry, world)), Code.RULE_BROKEN, faults
+            )
 
 
 def _report(findings: Any, code: int, faults: Faults) -> None:  # noqa: ANN401 - any iterable of findings

@@ -76,7 +76,11 @@ class Member:
     @property
     def id_name(self) -> str:
         """The member that gives a reference by identity instead of name."""
-        return self.name.removesuffix("Name").removesuffix("Names") + "Id"
+        return (
+            self.name.removesuffix("Names") + "Ids"
+            if self.kind is Kind.REFERENCES
+            else self.name.removesuffix("Name") + "Id"
+        )
 
     @property
     def is_reference(self) -> bool:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ratemill.errors import Code
 from ratemill.setup.declaration import Entry, Kind, Member, SetupObject
 from ratemill.setup.json_nodes import looks_like_json, read_json
-from ratemill.setup.nodes import Code, Faults, Items, Node, Pairs, Scalar, Unreadable, Written, plain
+from ratemill.setup.nodes import Faults, Items, Node, Pairs, Scalar, Unreadable, Written, plain
 from ratemill.setup.registry import OBJECTS, WRITABLE
 from ratemill.setup.values import Unfit, read_value
 from ratemill.setup.yaml_nodes import read_yaml
@@ -35,10 +36,10 @@ def read_document(text: str, folder: Path | None, faults: Faults) -> Document:
     try:
         root = _read_nodes(text.removeprefix("\ufeff"))
     except Unreadable as error:
-        faults.add(Code.UNREADABLE, "", error.line, error.message)
+        faults.add(Code.DOCUMENT_UNREADABLE, "", error.line, error.message)
         return Document()
     if not isinstance(root, Pairs):
-        faults.add(Code.UNREADABLE, "", root.line, "a document is a mapping that begins with 'ratemill: 1'")
+        faults.add(Code.DOCUMENT_UNREADABLE, "", root.line, "a document is a mapping that begins with 'ratemill: 1'")
         return Document()
     return _Reader(folder, faults).document(root)
 
@@ -82,12 +83,12 @@ class _Reader:
         self._report_twice(root, "")
         version = root.pairs.get("ratemill")
         if not (isinstance(version, Scalar) and version.text == VERSION):
-            self._faults.add(Code.REQUIRED, "ratemill", version.line if version else 1, "must be 1")
+            self._faults.add(Code.MEMBER_REQUIRED, "ratemill", version.line if version else 1, "must be 1")
         if "owner" in root.pairs:
             document.owner = self._owner(root.pairs["owner"])
         for name in root.pairs:
             if name not in WRITABLE and name not in ("ratemill", "owner"):
-                self._faults.add(Code.UNKNOWN, name, root.lines[name], f"there is no list '{name}'")
+                self._faults.add(Code.MEMBER_UNKNOWN, name, root.lines[name], f"there is no list '{name}'")
         for each in OBJECTS:
             if each.list_name in root.pairs:
                 document.entries[each.list_name] = self._list(each, root.pairs[each.list_name])
@@ -96,7 +97,7 @@ class _Reader:
     def _report_twice(self, pairs: Pairs, path: str) -> None:
         for key, line in pairs.twice:
             at = f"{path}.{key}" if path else key
-            self._faults.add(Code.TWICE, at, line, f"'{key}' stands here twice")
+            self._faults.add(Code.ENTRY_TWICE, at, line, f"'{key}' stands here twice")
         for key, value in pairs.pairs.items():
             self._report_inner(value, f"{path}.{key}" if path else key)
 
@@ -113,7 +114,7 @@ class _Reader:
         try:
             return _read_name(member, node)
         except Unfit as error:
-            self._faults.add(Code.VALUE, "owner", node.line, str(error))
+            self._faults.add(Code.VALUE_NOT_VALID, "owner", node.line, str(error))
             return DEFAULT_OWNER
 
     def _list(self, each: SetupObject, node: Node) -> list[Entry]:
@@ -122,7 +123,7 @@ class _Reader:
         if isinstance(node, Pairs):
             return self._csv_list(each, node)
         if node.text is not None:
-            self._faults.add(Code.VALUE, each.list_name, node.line, "a list is expected, or {csv: FILE}")
+            self._faults.add(Code.VALUE_NOT_VALID, each.list_name, node.line, "a list is expected, or {csv: FILE}")
         return []
 
     def _entry(self, each: SetupObject, node: Node, index: int) -> Entry:
@@ -132,14 +133,14 @@ class _Reader:
                 self._take(entry, name, value, node.lines[name])
         else:
             entry.bad = frozenset(each.key)
-            self._faults.add(Code.VALUE, entry.path(), node.line, "a mapping of members is expected")
+            self._faults.add(Code.VALUE_NOT_VALID, entry.path(), node.line, "a mapping of members is expected")
         return entry
 
     def _take(self, entry: Entry, name: str, node: Node, line: int) -> None:
         member = entry.object.member(name)
         if member is None:
             message = f"there is no member '{name}' in {entry.object.list_name}"
-            self._faults.add(Code.UNKNOWN, entry.path(name), line, message)
+            self._faults.add(Code.MEMBER_UNKNOWN, entry.path(name), line, message)
             return
         if entry.lines is None:
             entry.lines = {}
@@ -148,12 +149,13 @@ class _Reader:
             self._put(entry, member, node)
         except Unfit as error:
             entry.bad |= {member.column}
-            self._faults.add(Code.VALUE, entry.path(name), node.line, str(error))
+            self._faults.add(Code.VALUE_NOT_VALID, entry.path(name), node.line, str(error))
 
     def _put(self, entry: Entry, member: Member, node: Node) -> None:
         if member.kind is Kind.STRUCTURE:
             entry.nodes = {**(entry.nodes or {}), member.name: node}
-            entry.given.setdefault(entry.object.document, {})[member.name] = plain(node)
+            inner = entry.given.get(entry.object.document) or {}
+            entry.given[entry.object.document] = {**inner, member.name: plain(node)}
         elif member.kind is Kind.REFERENCES:
             entry.given[member.column] = self._names(entry, member, node)
         elif not isinstance(node, Scalar):
@@ -175,7 +177,7 @@ class _Reader:
                 names.append(_read_name(member, item, other_than=names))
             except Unfit as error:
                 entry.bad |= {member.column}
-                self._faults.add(Code.VALUE, entry.path(f"{member.name}[{index}]"), item.line, str(error))
+                self._faults.add(Code.VALUE_NOT_VALID, entry.path(f"{member.name}[{index}]"), item.line, str(error))
         if not node.items:
             raise Unfit("must name at least one")
         return tuple(names)
@@ -186,19 +188,22 @@ class _Reader:
         for name in node.pairs:
             if name not in ("csv", "defaults"):
                 self._faults.add(
-                    Code.UNKNOWN, f"{each.list_name}.{name}", node.lines[name], "only csv and defaults can stand here"
+                    Code.MEMBER_UNKNOWN,
+                    f"{each.list_name}.{name}",
+                    node.lines[name],
+                    "only csv and defaults can stand here",
                 )
         defaults = self._defaults(each, node.pairs.get("defaults"))
         named = node.pairs.get("csv")
         if not isinstance(named, Scalar) or not named.text:
-            self._faults.add(Code.REQUIRED, f"{each.list_name}.csv", node.line, "is required")
+            self._faults.add(Code.MEMBER_REQUIRED, f"{each.list_name}.csv", node.line, "is required")
             return []
         try:
             return list(self._csv_entries(each, named.text, self._open(named.text), defaults))
         except (OSError, UnicodeDecodeError, csv.Error, Unfit) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             message = f"'{named.text}' cannot be read: {reason}"
-            self._faults.add(Code.UNREADABLE, f"{each.list_name}.csv", named.line, message)
+            self._faults.add(Code.DOCUMENT_UNREADABLE, f"{each.list_name}.csv", named.line, message)
             return []
 
     def _open(self, name: str) -> str:
@@ -211,7 +216,9 @@ class _Reader:
         if node is None or (isinstance(node, Scalar) and node.text is None):
             return entry
         if not isinstance(node, Pairs):
-            self._faults.add(Code.VALUE, f"{each.list_name}.defaults", node.line, "a mapping of members is expected")
+            self._faults.add(
+                Code.VALUE_NOT_VALID, f"{each.list_name}.defaults", node.line, "a mapping of members is expected"
+            )
             return entry
         before = len(self._faults.found)
         for name, value in node.pairs.items():
@@ -238,15 +245,15 @@ class _Reader:
         member = each.member(name.strip())
         if member is None:
             message = f"there is no member '{name}' in {each.list_name}"
-            self._faults.add(Code.UNKNOWN, f"{file}:1.{name}", 1, message)
+            self._faults.add(Code.MEMBER_UNKNOWN, f"{file}:1.{name}", 1, message)
         elif header.count(name) > 1:
-            self._faults.add(Code.TWICE, f"{file}:1.{name}", 1, f"'{name}' stands here twice")
+            self._faults.add(Code.ENTRY_TWICE, f"{file}:1.{name}", 1, f"'{name}' stands here twice")
         return member
 
     def _csv_entry(self, entry: Entry, columns: list[_Column], cells: list[str], defaults: Entry) -> Entry:
         if len(cells) != len(columns):
             message = f"the row has {len(cells)} cells, the header {len(columns)}"
-            self._faults.add(Code.VALUE, entry.path(), entry.line, message)
+            self._faults.add(Code.VALUE_NOT_VALID, entry.path(), entry.line, message)
         if defaults.given or defaults.bad:
             entry.given.update(defaults.given)
             entry.bad = defaults.bad
@@ -257,8 +264,9 @@ class _Reader:
                 entry.given[column.member.column] = column.read[cell]
                 entry.bad -= {column.member.column}
                 continue
+            entry.given.pop(column.member.column, None)
             self._cell(entry, column.member, cell)
-            if column.member.column not in entry.bad and len(column.read) < _CELLS_KEPT_MAX:
+            if column.member.column in entry.given and len(column.read) < _CELLS_KEPT_MAX:
                 column.read[cell] = entry.given[column.member.column]
         return entry
 
@@ -271,4 +279,4 @@ class _Reader:
                 entry.given[member.column] = read_value(member, cell, Written.ANY)
         except (Unfit, Unreadable) as error:
             entry.bad |= {member.column}
-            self._faults.add(Code.VALUE, entry.path(member.name), entry.line, str(error))
+            self._faults.add(Code.VALUE_NOT_VALID, entry.path(member.name), entry.line, str(error))

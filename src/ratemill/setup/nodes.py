@@ -64,20 +64,6 @@ class Unreadable(Exception):
         super().__init__(message)
 
 
-class Code:
-    """The numbers of the faults of a document; they never change."""
-
-    UNREADABLE = 1601
-    UNKNOWN = 1602
-    REQUIRED = 1603
-    VALUE = 1604
-    REFERENCE = 1605
-    TWICE = 1606
-    FROZEN = 1607
-    RULE = 1608
-    WARNING = 1609
-
-
 @dataclass(slots=True)
 class Faults:
     """Every fault found so far."""

@@ -12,10 +12,11 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
+from ratemill.errors import Code
 from ratemill.periods import read_instant
 from ratemill.setup.declaration import Entry, Kind, Member, SetupObject
 from ratemill.setup.document import Document
-from ratemill.setup.nodes import Code, Faults
+from ratemill.setup.nodes import Faults
 from ratemill.setup.registry import BASE_UNITS, BY_LIST, OBJECTS
 from ratemill.setup.world import Row, World
 from ratemill.store import setup_objects
@@ -115,7 +116,7 @@ class _Resolver:
             if member.within not in entry.bad:
                 path = member.name + at
                 self._faults.add(
-                    Code.REFERENCE, entry.path(path), entry.line_of(path), self._missing(entry, member, name)
+                    Code.REFERENCE_NOT_FOUND, entry.path(path), entry.line_of(path), self._missing(entry, member, name)
                 )
         return found
 
@@ -142,7 +143,7 @@ class _Resolver:
 
     def _require(self, entry: Entry, member: Member) -> None:
         entry.bad |= {member.column}
-        self._faults.add(Code.REQUIRED, entry.path(member.name), entry.line_of(member.name), "is required")
+        self._faults.add(Code.MEMBER_REQUIRED, entry.path(member.name), entry.line_of(member.name), "is required")
 
     # stored rows
 
@@ -207,7 +208,7 @@ class _Resolver:
             return True
         known = rows[identity]
         if isinstance(first := known.get("entry"), Entry):
-            self._faults.add(Code.TWICE, entry.path(), entry.line, f"is the same {each.noun} as {first.path()}")
+            self._faults.add(Code.ENTRY_TWICE, entry.path(), entry.line, f"is the same {each.noun} as {first.path()}")
             return False
         entry.identity, entry.stored = identity, known
         entry.row = rows[identity] = {**known, "entry": entry}
@@ -250,9 +251,9 @@ class _Resolver:
         if entry.stored is not None and entry.stored[column] == value:
             return False
         entry.row[column] = value
-        if member.frozen and entry.stored is not None:
+        if member.frozen and entry.stored is not None and not entry.stored["built_in"]:
             message = f"is fixed once the {entry.object.noun} exists"
-            self._faults.add(Code.FROZEN, entry.path(member.name), entry.line_of(member.name), message)
+            self._faults.add(Code.MEMBER_FROZEN, entry.path(member.name), entry.line_of(member.name), message)
         return True
 
     def _lay_document(self, entry: Entry) -> None:

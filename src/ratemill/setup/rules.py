@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from ratemill.money import (
@@ -30,12 +29,8 @@ ListRule = Callable[[list[Entry], World], Iterable[Finding]]
 
 PRODUCT_DIGITS_MAX = 37  # digits of a fixed part of a price over the common denominator of its rate
 BY_LOCATION = "GeoTree"
+MEETS = "a rate of another location group holds at the same time at a location of both"
 EARLIEST = datetime.min.replace(tzinfo=UTC)
-
-
-def positive(number: Decimal) -> str | None:
-    """Say so if a number is not above zero."""
-    return None if number > 0 else "must be more than 0"
 
 
 def start_before_end(entry: Entry, _world: World) -> Findings:
@@ -43,12 +38,6 @@ def start_before_end(entry: Entry, _world: World) -> Findings:
     start, end = entry.row["start_at"], entry.row["end_at"]
     if start is not None and end is not None and start >= end:
         yield "end", f"the end {write_instant(end)} is not after the start {write_instant(start)}"
-
-
-def unchanged_built_in(entry: Entry, _world: World) -> Findings:
-    """Keep what the product brings along as it is."""
-    if entry.stored is not None and entry.stored.get("built_in") and entry.changes:
-        yield "", f"'{entry.row['name']}' is built in and cannot be changed"
 
 
 # Base units
@@ -161,23 +150,25 @@ def products_fit(entry: Entry, world: World) -> Findings:
 
 
 def pass_through_in_no_plan(entry: Entry, world: World) -> Findings:
-    """Keep a group that passes money through out of plans: a usage record carries no money yet."""
-    if not entry.row["is_pass_through"] or "is_pass_through" not in entry.changes:
+    """Keep a group that passes money through out of plans, but for cost: a usage record carries no money yet."""
+    if not _passes_through(entry.row) or entry.stored is None or _passes_through(entry.stored):
         return
     if world.stored_rows("rate_plan_groups", ("rate_plan_id",), "rate_group_id", [entry.identity]):
-        yield (
-            "isPassThrough",
-            f"'{entry.row['name']}' stands in a rate plan, and usage records carry no money to pass through",
-        )
+        message = f"'{entry.row['name']}' stands in a rate plan, and usage records carry no money to pass through"
+        yield "isPassThrough", message
 
 
 def plan_without_pass_through(entry: Entry, world: World) -> Findings:
     """Hold a plan to the same rule."""
     for index, group_id in enumerate(entry.row["rate_group_ids"]):
         group = world.row("usageRateGroups", group_id)
-        if group is not None and group.get("is_pass_through"):
+        if group is not None and _passes_through(group):
             message = f"'{group['name']}' passes money through, and usage records carry none"
             yield f"usageRateGroupNames[{index}]", message
+
+
+def _passes_through(group: Row) -> bool:
+    return bool(group.get("is_pass_through")) and not group.get("use_for_cost")
 
 
 # Trees
@@ -275,7 +266,7 @@ def _by_sheet(rows: dict[int, Row], sheets: set[tuple[int, int]]) -> dict[tuple[
     found: defaultdict[tuple[int, int], list[Row]] = defaultdict(list)
     for identity, row in rows.items():
         sheet = (row["rate_group_id"], row["usage_class_id"])
-        if row["location_group_id"] is not None and sheet in sheets:
+        if row["location_group_id"] is not None and row.get("location_id") is None and sheet in sheets:
             found[sheet].append(row | {"identity": identity})
     return found
 
@@ -286,15 +277,11 @@ def _ties_of_sheets(found: dict[tuple[int, int], list[Row]], entries: list[Entry
         for one, other in _pairs_that_tie(rates, world):
             entry = by_identity.get(other["identity"]) or by_identity.get(one["identity"])
             if entry is not None:
-                names = [world.name("geoTreeLocationGroups", row["location_group_id"]) for row in (one, other)]
-                message = (
-                    f"the groups '{names[0]}' and '{names[1]}' have a common location, and a rate each at the same time"
-                )
-                yield entry, "geoTreeLocationGroupName", message
+                yield entry, "geoTreeLocationGroupName", MEETS
 
 
 def _pairs_that_tie(rates: list[Row], world: World) -> Iterator[tuple[Row, Row]]:
-    members = {row["location_group_id"]: set(_members(row["location_group_id"], world)) for row in rates}
+    members = _members({row["location_group_id"] for row in rates}, world)
     for index, one in enumerate(rates):
         for other in rates[index + 1 :]:
             groups = one["location_group_id"], other["location_group_id"]
@@ -302,9 +289,10 @@ def _pairs_that_tie(rates: list[Row], world: World) -> Iterator[tuple[Row, Row]]
                 yield one, other
 
 
-def _members(location_group_id: int, world: World) -> Iterable[int]:
-    row = world.row("geoTreeLocationGroups", location_group_id)
-    return row.get("location_ids") or () if row is not None else ()
+def _members(location_group_ids: set[int], world: World) -> dict[int, set[int]]:
+    known = world.rows["geoTreeLocationGroups"]
+    members = {each: set(known[each].get("location_ids") or ()) for each in location_group_ids if each in known}
+    return members | world.stored_members(location_group_ids - members.keys())
 
 
 def _meet(one: Row, other: Row) -> bool:

@@ -44,6 +44,13 @@ class World:
         """Return which of these accounts have charges, and so keep their currency."""
         return accounts.charged(self.connection, list(account_ids))
 
+    def stored_members(self, location_group_ids: set[int]) -> dict[int, set[int]]:
+        """Return the stored locations of location groups."""
+        found = setup_objects.read_links(
+            self.connection, "location_group_members", "location_group_id", "location_id", list(location_group_ids)
+        )
+        return {each: set(found.get(each, ())) for each in location_group_ids}
+
     def stored_rows(self, table: str, columns: tuple[str, ...], column: str, ids: Iterable[int]) -> list[Row]:
         """Return the stored rows of ``table`` that refer to one of ``ids`` by ``column``."""
         known = [each for each in ids if each > 0]

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ratemill.mediation.declared import Match, Profile
 from ratemill.mediation.profile import ProfileFaults, read_profile, write_profile
 from ratemill.setup.declaration import Entry, Kind, Member, SetupObject, name_member
+from ratemill.setup.objects import accounts, identifier_types, locations, services, usage_class_types, usage_classes
 from ratemill.setup.world import World
+
+# The lists that a match may look in, with the members it may compare.
+MATCHED: dict[str, set[str]] = {
+    each.OBJECT.list_name: {member.name for member in each.OBJECT.members if member.kind is Kind.TEXT}
+    for each in (accounts, identifier_types, locations, services, usage_class_types, usage_classes)
+}
 
 
 def _inner(name: str, *, required: bool = False, words: str = "") -> Member:
@@ -21,7 +29,21 @@ def check_profile(entry: Entry, _world: World) -> Iterator[tuple[str, str]]:
     except ProfileFaults as error:
         yield from error.faults
         return
+    yield from _unknown_lists(profile)
     entry.row["document"] = {name: value for name, value in write_profile(profile).items() if name != "name"}
+
+
+def _unknown_lists(profile: Profile) -> Iterator[tuple[str, str]]:
+    """Hold a match to a list of set-up and a text of its entries."""
+    for index, mapping in enumerate(profile.mappings):
+        if not isinstance(mapping.origin, Match):
+            continue
+        texts = MATCHED.get(mapping.origin.list)
+        path = f"mappings[{index}].match"
+        if texts is None:
+            yield f"{path}.list", f"there is no list '{mapping.origin.list}'"
+        elif mapping.origin.member not in texts:
+            yield f"{path}.member", f"there is no text '{mapping.origin.member}' in {mapping.origin.list}"
 
 
 OBJECT = SetupObject(

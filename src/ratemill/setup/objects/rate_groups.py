@@ -36,6 +36,6 @@ OBJECT = SetupObject(
     ),
     rules=(
         Rule(("start_at", "end_at"), start_before_end),
-        Rule(("is_pass_through",), pass_through_in_no_plan),
+        Rule(("is_pass_through", "use_for_cost"), pass_through_in_no_plan),
     ),
 )

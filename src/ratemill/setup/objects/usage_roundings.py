@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ratemill.setup.declaration import Kind, Member, Rule, SetupObject, name_member, reference
-from ratemill.setup.rules import positive, rounding_fits, same_base_unit
+from ratemill.setup.rules import rounding_fits, same_base_unit
 
 OBJECT = SetupObject(
     list_name="usageRoundings",
@@ -17,7 +17,7 @@ OBJECT = SetupObject(
         reference("usageBaseUnitName", "base_unit_id", "usageBaseUnits", required=True, frozen=True),
         reference("usageUnitName", "usage_unit_id", "usageUnits", default_words="the base unit"),
         Member("minimum", "minimum", Kind.QUANTITY, default=0, least=0),
-        Member("increment", "increment", Kind.QUANTITY, default_words="none: exact", check=positive),
+        Member("increment", "increment", Kind.QUANTITY, default_words="none: exact", least=0),
         Member("active", "active", Kind.BOOL, default=True),
         Member("sortOrder", "sort_order", Kind.INTEGER, least=1),
     ),
