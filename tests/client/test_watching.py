@@ -1,5 +1,6 @@
 """A watched folder: which files are taken, where they go, and what stays for the next look."""
 
+import gzip
 import json
 import os
 import time
@@ -97,14 +98,14 @@ def test_what_the_world_does_leaves_the_file_for_the_next_look(folder: Path, fai
     assert len(server.taken) == 2
 
 
-def test_the_same_content_under_another_name_is_not_sent_again(folder: Path):
+def test_the_same_content_under_another_name_or_packed_is_not_sent_again(folder: Path):
     server = Server()
     said: list[Json] = []
     watching = watch(server, folder, said)
-    for name in ("day.csv", "copy.csv"):
-        put(folder, name)
+    for name, content in (("day.csv", b"a\nb\n"), ("copy.csv", b"a\nb\n"), ("day.csv.gz", gzip.compress(b"a\nb\n"))):
+        put(folder, name, content)
         watching.look()
-    assert [each["alreadyImported"] for each in said] == [False, True]
+    assert [each["alreadyImported"] for each in said] == [False, True, True]
     assert len(server.taken) == 1
 
 
