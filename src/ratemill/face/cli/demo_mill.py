@@ -102,6 +102,7 @@ def running(home: Path) -> Iterator[Mill]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server is stopped in any case
     with (home.parent / "serve.log").open("wb") as log:
         command = [*_RATEMILL, "serve", "--port", str(port)]
         process = subprocess.Popen(command, env=_environment(home), stdout=log, stderr=log)  # noqa: S603 -- as above
