@@ -24,7 +24,7 @@ from ratemill.face.paging import TIMES, Parameter
 from ratemill.face.paths import RESOURCES
 from ratemill.ledger import history, trace
 from ratemill.ledger.history import History, HistoryFilters
-from ratemill.setup.feeds import find_feed
+from ratemill.setup.feeds import find_feed, read_row_form
 from ratemill.setup.tokens import Principal
 
 router = APIRouter(prefix=RESOURCES, tags=["Reading back"])
@@ -52,9 +52,10 @@ def read_feed(feed: str, request: Request, principal: Follower) -> Response:
     paging.read_query(request)
     with request.app.state.database.face(principal.owner_id) as connection:
         found = find_feed(connection, principal.owner_id, feed)
-    if found is None:
-        raise NotFound(f"there is no usage feed '{feed}'", code=Code.FEED_NOT_FOUND)
-    return envelope.reply(envelope.one(feed_instance(found)))
+        if found is None:
+            raise NotFound(f"there is no usage feed '{feed}'", code=Code.FEED_NOT_FOUND)
+        form = read_row_form(connection, found)
+    return envelope.reply(envelope.one(feed_instance(found, form)))
 
 
 @router.get("/DataImport/History/Paged", openapi_extra=paging.described(FILTERS))
