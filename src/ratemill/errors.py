@@ -48,6 +48,7 @@ class Code(IntEnum):
     ELEMENT_OF_WRONG_TYPE = 1435
     TOO_MANY_ROWS = 1436
     MORE_THAN_ONE_RECORD = 1437
+    TEXT_NOT_STORABLE = 1438
     # parameters and headers
     PARAMETER_NOT_VALID = 1441
     PARAMETER_UNKNOWN = 1442
@@ -60,6 +61,12 @@ class Code(IntEnum):
     BATCH_NOT_FOUND = 1462
     EXCEPTION_NOT_FOUND = 1463
     CHARGE_NOT_FOUND = 1464
+    REPROCESS_NOT_FOUND = 1465
+    # the state of an exception, and what mends it
+    EXCEPTION_NOT_NEW = 1471
+    EXCEPTION_NOT_OPEN = 1472
+    NOTE_NOT_VALID = 1473
+    FILTER_NOT_VALID = 1474
     # ours, and the world's
     OUR_FAULT = 1500
     UNAVAILABLE = 1503

@@ -86,6 +86,30 @@ def read_elements(body: bytes, route: Route, *, rows_max: int) -> Elements:
     return _read_objects(body, route, rows_max)
 
 
+def read_element(body: bytes, route: Route) -> str:
+    """Return the one element of ``body`` that takes the place of a row which came by ``route``.
+
+    Raises ``BadRequest`` for what is no such element, and for characters that are no text: a row that holds them would
+    be refused for certain.
+    """
+    document = _parse(body)
+    if not isinstance(document, dict):
+        _refuse(Code.BODY_NOT_AN_OBJECT, "the body must be a JSON object with the member 'data'")
+    if set(document) != {"data"}:
+        _refuse(Code.NO_RECORD, "the body has one member, 'data': the row", field="data")
+    data, wanted = document["data"], str if route == "rows" else dict
+    if not isinstance(data, wanted):
+        _refuse(Code.ELEMENT_OF_WRONG_TYPE, f"'data' must be {_kind(wanted())}, not {_kind(data)}", field="data")
+    if not _is_text(data):
+        _refuse(Code.TEXT_NOT_STORABLE, "'data' holds a NUL or half of a surrogate pair", field="data")
+    return data if isinstance(data, str) else _object_elements(body, "single")[0].decode()
+
+
+def _is_text(data: object) -> bool:
+    text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+    return "\0" not in text and not _LONE_SURROGATE.search(text)
+
+
 def _read_rows(body: bytes, rows_max: int) -> Elements:
     unreadable: list[int] = []
     try:

@@ -143,6 +143,7 @@ def import_exception_instance(refused: ImportException) -> Json:
         "created": at,
         "revisionNumber": refused.revision,
         "fileName": None,
+        **_write_off(refused),
     }
 
 
@@ -176,6 +177,7 @@ def rating_exception_instance(excepted: RatingException) -> Json:
         "accountName": excepted.account,
         "accountServiceName": excepted.service,
         "usageRatePlanName": excepted.rate_plan,
+        **_write_off(excepted),
     }
 
 
@@ -294,6 +296,14 @@ def _request(row: _OfRequest) -> Json:
         "dataImportHistoryId": row.submission_id,
         "requestTrackingId": str(row.request_tracking_id),
         "dataImportTrackingId": str(row.import_tracking_id),
+    }
+
+
+def _write_off(excepted: ImportException | RatingException) -> Json:
+    return {
+        "writtenOff": _instant(excepted.written_off_at),
+        "writtenOffByUserName": excepted.written_off_by,
+        "note": excepted.note,
     }
 
 

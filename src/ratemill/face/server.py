@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Match, Route
 
 from ratemill import logs
 from ratemill.errors import BadRequest, CallerError, Code, Fault, RatemillError, Unavailable
-from ratemill.face import charges, envelope, exceptions, health, histories, login, usage_import
+from ratemill.face import charges, envelope, exceptions, health, histories, login, mending, usage_import
 from ratemill.face.paths import OnePath
 from ratemill.settings import Settings
 from ratemill.setup.database import Database
@@ -24,6 +24,7 @@ ROUTERS = (
     health.router,
     login.router,
     usage_import.router,
+    mending.router,
     exceptions.router,
     histories.router,
     charges.router,

@@ -6,6 +6,7 @@ A record waits because nobody has taken its submission yet, or because it was ed
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import cast
 
 import polars as pl
@@ -18,42 +19,49 @@ from ratemill.store.connections import Connection
 from ratemill.store.submissions import Taken, unpack
 from ratemill.store.suspects import Suspect
 
+REVISIONS = pl.Schema({**columns.RECORD, "revision": pl.Int32})
 
-def waiting_rows(
-    connection: Connection, settings: Settings, taken: Iterable[Taken]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the waiting records of the submissions as a raw table without batches, and the unreadable ones among them.
 
-    Those that were sent in again are marked as taken.
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Waiting records: ``raw`` is as ``columns.RAW`` but for the batch.
+
+    ``unreadable`` names the rows that held half a surrogate pair, ``revisions`` those that were sent in again.
     """
-    tables, unreadable = [], []
+
+    raw: pl.DataFrame
+    unreadable: pl.DataFrame
+    revisions: pl.DataFrame
+
+
+def waiting_rows(connection: Connection, settings: Settings, taken: Iterable[Taken]) -> Waiting:
+    """Return the waiting records of the submissions; those that were sent in again are marked as taken."""
+    tables, unreadable, revisions = [], [], [pl.DataFrame(schema=REVISIONS)]
     for submission in taken:
         if submission.started_at is not None:
-            tables.append(_sent_again(connection, submission, 1, submission.row_count))
+            again = _sent_again(connection, submission, 1, submission.row_count)
+            tables.append(again.drop("revision"))
+            revisions.append(again.select(REVISIONS.names()))
             continue
         elements = _elements(submission, settings)
         tables.append(_table(submission, elements))
         unreadable += [(submission.submission_id, row) for row in elements.unreadable]
     raw = pl.concat(tables).sort("submission_id", "row_index")
-    return raw, pl.DataFrame(unreadable, schema=columns.RECORD, orient="row")
+    return Waiting(raw, pl.DataFrame(unreadable, schema=columns.RECORD, orient="row"), pl.concat(revisions))
 
 
-def suspect_rows(
-    connection: Connection,
-    settings: Settings,
-    taken: Taken,
-    suspect: Suspect,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the records of a suspect part, and the unreadable ones among them, as ``waiting_rows`` does."""
+def suspect_rows(connection: Connection, settings: Settings, taken: Taken, suspect: Suspect) -> Waiting:
+    """Return the records of a suspect part, as ``waiting_rows`` does."""
     if suspect.sent_again:
-        raw = _sent_again(connection, taken, suspect.first_row, suspect.last_row)
-        return raw, pl.DataFrame(schema=columns.RECORD)
+        again = _sent_again(connection, taken, suspect.first_row, suspect.last_row)
+        return Waiting(again.drop("revision"), pl.DataFrame(schema=columns.RECORD), again.select(REVISIONS.names()))
     elements = _elements(taken, settings)
     inside = pl.col("row_index").is_between(suspect.first_row, suspect.last_row)
     unreadable = [(taken.submission_id, row) for row in elements.unreadable]
-    return (
+    return Waiting(
         _table(taken, elements).filter(inside),
         pl.DataFrame(unreadable, schema=columns.RECORD, orient="row").filter(inside),
+        pl.DataFrame(schema=REVISIONS),
     )
 
 
@@ -75,7 +83,7 @@ def _sent_again(connection: Connection, submission: Taken, first_row: int, last_
     rows = resubmissions.take(connection, submission.submission_id, first_row, last_row)
     return pl.DataFrame(
         rows,
-        schema={"row_index": pl.Int32, "is_object": pl.Boolean, "raw": pl.String},
+        schema={"row_index": pl.Int32, "revision": pl.Int32, "is_object": pl.Boolean, "raw": pl.String},
         orient="row",
     ).select(
         pl.lit(submission.submission_id, pl.Int64).alias("submission_id"),
@@ -83,4 +91,5 @@ def _sent_again(connection: Connection, submission: Taken, first_row: int, last_
         pl.lit(submission.accepted_at, columns.INSTANT).alias("accepted_at"),
         "is_object",
         "raw",
+        "revision",
     )

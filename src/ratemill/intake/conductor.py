@@ -10,6 +10,7 @@ import polars as pl
 
 from ratemill import columns, reasons
 from ratemill.errors import invariant
+from ratemill.intake.claim import Waiting
 from ratemill.intake.faultpoints import die_at
 from ratemill.intake.holders import holders_of
 from ratemill.mediation.mediate import Limits, Mediated, mediate
@@ -36,14 +37,10 @@ _SPAN_COUNTS = {
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Waiting records of one feed, all of one owner; ``raw`` is as ``columns.RAW`` but for the batch.
-
-    ``unreadable`` names the rows that held half a surrogate pair. ``stage`` is told the stage that begins.
-    """
+    """Waiting records of one feed, all of one owner; ``stage`` is told the stage that begins."""
 
     feed: WorkerFeed
-    raw: pl.DataFrame
-    unreadable: pl.DataFrame
+    waiting: Waiting
     stage: Callable[[str], None] = lambda _: None
 
 
@@ -98,7 +95,8 @@ def write_ends(connection: Connection, settings: Settings, work: Work, raw: pl.D
     exceptions = ends.rated.exceptions.with_columns(*fed, _kind(), *first, at.alias("last_attempt_at"))
     outcomes.copy(connection, "duplicates", ends.duplicates.with_columns(*owned))
     outcomes.copy(connection, "skipped", ends.skipped.with_columns(*owned))
-    outcomes.copy(connection, "import_exceptions", ends.refused.with_columns(*fed, at.alias("excepted_at")))
+    refused = _revised(ends.refused, work.waiting.revisions)
+    outcomes.copy(connection, "import_exceptions", refused.with_columns(*fed, at.alias("excepted_at")))
     outcomes.copy(connection, "rating_exceptions", exceptions)
     outcomes.copy(connection, "charges", charges, midway=lambda: die_at("mid-copy", settings))
     spans = count_spans(raw, ends)
@@ -153,7 +151,7 @@ def _mediate(settings: Settings, work: Work, raw: pl.DataFrame, book: PriceBook)
         work.feed.profile,
         usage_classes=book.classes.select("usage_class", "usage_class_id"),
         lists=work.feed.lists,
-        unreadable=work.unreadable,
+        unreadable=work.waiting.unreadable,
         limits=Limits(field_chars_max=settings.field_chars_max),
     )
 
@@ -171,6 +169,12 @@ def _refused(raw: pl.DataFrame, error: str) -> pl.DataFrame:
         pl.lit(fault).alias("faults"),
         pl.col("raw").str.replace_all("\x00", "\ufffd", literal=True),
     )
+
+
+def _revised(refused: pl.DataFrame, revisions: pl.DataFrame) -> pl.DataFrame:
+    """Say which revision of its row each of the refused is; the row as it first came is revision 1."""
+    joined = refused.join(revisions, on=["submission_id", "row_index"], how="left", maintain_order="left")
+    return joined.with_columns(pl.col("revision").fill_null(1))
 
 
 def _excepted(usage: pl.DataFrame, error: str) -> pl.DataFrame:
@@ -192,7 +196,7 @@ def _cut(connection: Connection, work: Work, *, book_version: int) -> pl.DataFra
     """Give each record the number of the batch that takes it."""
     numbers = batches.insert(
         connection,
-        count=-(-work.raw.height // BATCH_ROWS_MAX),
+        count=-(-work.waiting.raw.height // BATCH_ROWS_MAX),
         owner_id=work.feed.owner_id,
         feed_id=work.feed.feed_id,
         data_profile_id=work.feed.data_profile_id,
@@ -200,7 +204,9 @@ def _cut(connection: Connection, work: Work, *, book_version: int) -> pl.DataFra
         book_version=book_version,
     )
     batch = pl.Series("batch_id", numbers, pl.Int64)
-    cut = work.raw.with_columns(batch.gather(pl.int_range(work.raw.height, eager=True) // BATCH_ROWS_MAX))
+    cut = work.waiting.raw.with_columns(
+        batch.gather(pl.int_range(work.waiting.raw.height, eager=True) // BATCH_ROWS_MAX)
+    )
     return columns.check(cut, columns.RAW, stage="the cut into batches")
 
 

@@ -16,6 +16,8 @@ Point = Literal[
     "mid-copy",
     "before-commit",
     "after-commit",
+    "reprocess-before-commit",
+    "reprocess-after-commit",
 ]
 
 

@@ -87,11 +87,9 @@ def _try_part(
     if not taken or not suspects.is_listed(connection, suspect):
         return
     feed = price_books.worker_feed(connection, feed_id)
-    raw, unreadable = suspect_rows(connection, settings, taken[0], suspect)
     work = Work(
         feed,
-        raw,
-        unreadable,
+        suspect_rows(connection, settings, taken[0], suspect),
         stage=lambda stage: _note(database, suspect, attempts=suspect.attempts + 1, stage=stage),
     )
     if guilty:

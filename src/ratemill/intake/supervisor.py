@@ -1,6 +1,6 @@
-"""Supervise: start the API and the workers as processes of their own, restart one that dies, and end with all of them.
+"""Supervise: start API, workers and jobs as processes of their own, restart one that dies, and end with all of them.
 
-The processes are started by command line, so this module imports neither. Each holds the reading end of a pipe from
+The processes are started by command line, so this module imports none. Each holds the reading end of a pipe from
 here: when this process dies, however it dies, they read its end and stop by themselves.
 """
 
@@ -40,13 +40,14 @@ class Child:
 
 
 def serve(settings: Settings, *, host: str, port: int) -> None:
-    """Run the API and the workers until SIGTERM or SIGINT; the last ``serve`` of a home stops its embedded database."""
+    """Run API, workers and jobs until SIGTERM or SIGINT; the last ``serve`` of a home stops its embedded database."""
     stopping = Event()
     _stop_on_signals(stopping)
     with _one_of_the_serves(settings) as home:
         databases.open_database(settings).close()
         children = [Child(["api", "--host", host, "--port", str(port)])]
         children += [Child(["worker"]) for _ in range(settings.workers)]
+        children += [Child(["jobs"])]
         log.info("serving", url=f"http://{host}:{port}", workers=settings.workers, home=str(home))
         while not stopping.is_set():
             for child in children:

@@ -94,7 +94,7 @@ class Worker:
                 return
             die_at("after-claim", self._settings)
             feed = price_books.worker_feed(connection, feed_id)
-            raw, unreadable = waiting_rows(connection, self._settings, taken)
-            conduct(connection, self._settings, Work(feed, raw, unreadable))
+            waiting = waiting_rows(connection, self._settings, taken)
+            conduct(connection, self._settings, Work(feed, waiting))
         die_at("after-commit", self._settings)
-        log.info("table_committed", feed_id=feed_id, submissions=len(taken), rows=raw.height)
+        log.info("table_committed", feed_id=feed_id, submissions=len(taken), rows=waiting.raw.height)

@@ -10,7 +10,7 @@ from ratemill.ledger.reading import NUMBER_MAX
 from ratemill.pages import Page, Paging
 from ratemill.reasons import BY_ID, RATING_KINDS
 from ratemill.store import import_exceptions, rating_exceptions
-from ratemill.store.connections import Database
+from ratemill.store.connections import Connection, Database
 from ratemill.store.import_exceptions import ImportException, ImportExceptionFilters
 from ratemill.store.rating_exceptions import RatingException, RatingExceptionFilters
 
@@ -37,9 +37,22 @@ def import_page(
 def find_import(database: Database, owner_id: int, import_exception_id: int) -> ImportException:
     """Return the import exception of that number; raise ``NotFound``."""
     with database.reader(owner_id) as connection:
-        found = import_exceptions.find(connection, min(import_exception_id, NUMBER_MAX))
+        return require_import(connection, import_exception_id)
+
+
+def require_import(connection: Connection, import_exception_id: int) -> ImportException:
+    """Return the import exception of that number; raise ``NotFound`` if the owner has none."""
+    found = import_exceptions.find(connection, min(import_exception_id, NUMBER_MAX))
     if found is None:
         raise NotFound(f"there is no import exception {import_exception_id}", code=Code.EXCEPTION_NOT_FOUND)
+    return found
+
+
+def require_rating(connection: Connection, rating_exception_id: int) -> RatingException:
+    """Return the rating exception of that number; raise ``NotFound`` if the owner has none."""
+    found = rating_exceptions.find(connection, min(rating_exception_id, NUMBER_MAX))
+    if found is None:
+        raise NotFound(f"there is no rating exception {rating_exception_id}", code=Code.EXCEPTION_NOT_FOUND)
     return found
 
 

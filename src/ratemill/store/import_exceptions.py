@@ -10,6 +10,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from ratemill.pages import Page, Paging
+from ratemill.states import ImportExceptionState
 from ratemill.store.connections import Connection, driver
 from ratemill.store.filters import feed_of_name, parameters, submission_of_batch, submission_of_tracking_id, where
 
@@ -34,6 +35,9 @@ class ImportException:
     faults: list[dict[str, Any]]
     raw: str
     excepted_at: datetime
+    written_off_at: datetime | None
+    written_off_by: str | None
+    note: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +64,15 @@ _CONDITIONS = {
 }
 
 # `shown` is the exceptions to show: a statement of this module, put in front.
-_SELECT = """
+_SELECT = f"""
     select e.import_exception_id, e.submission_id, e.row_index, e.revision, s.request_tracking_id, s.import_tracking_id,
-        e.feed_id, f.name as feed, e.batch_id, e.state, e.reason_id, e.field, e.value, e.faults, e.raw, e.excepted_at
+        e.feed_id, f.name as feed, e.batch_id, e.state, e.reason_id, e.field, e.value, e.faults, e.raw, e.excepted_at,
+        w.created_at as written_off_at, w.created_by as written_off_by, w.note
     from shown e
     join submissions s on s.submission_id = e.submission_id
     left join feeds f on f.feed_id = e.feed_id
+    left join write_offs w on w.submission_id = e.submission_id and w.row_index = e.row_index
+        and e.state = {ImportExceptionState.WRITTEN_OFF:d}
     order by e.submission_id, e.row_index, e.revision
 """
 
@@ -78,6 +85,15 @@ def find(connection: Connection, import_exception_id: int) -> ImportException | 
         (import_exception_id,),
     )
     return cursor.fetchone()
+
+
+def leave_new(connection: Connection, import_exception_id: int, state: ImportExceptionState) -> bool:
+    """Give a new exception another state; return False if it is new no longer."""
+    changed = driver(connection).execute(
+        "update import_exceptions set state = %s where import_exception_id = %s and state = %s",
+        (state, import_exception_id, ImportExceptionState.NEW),
+    )
+    return changed.rowcount == 1
 
 
 def page(connection: Connection, filters: ImportExceptionFilters, paging: Paging) -> Page[ImportException]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from datetime import datetime
 
 import polars as pl
 
 from ratemill.errors import invariant
+from ratemill.states import RatingExceptionState
 from ratemill.store.connections import Connection, driver
 
 _INSERT_FRESH = """
@@ -66,6 +68,60 @@ def insert_keys(connection: Connection, feed_id: int, keys: pl.DataFrame) -> pl.
     return pl.DataFrame(repeated, schema=DUPLICATES, orient="row")
 
 
+def rate_anew(connection: Connection, tried: pl.DataFrame, *, owner_id: int, reprocess_id: int, at: datetime) -> int:
+    """Write what came of one more attempt to rate exceptions, and the attempts; return how many exceptions that touched.
+
+    ``tried`` has the columns of ``TRIED``. Where the attempt succeeded, ``kind``, ``reason_id`` and ``value`` are null:
+    the exception is done and keeps those of its last failure.
+    """
+    cursor = driver(connection).cursor()
+    cursor.execute(
+        "create temporary table if not exists tried (rating_exception_id bigint, kind smallint, reason_id smallint,"
+        " value text, account_id bigint, service_id bigint, rate_plan_id bigint) on commit delete rows",
+    )
+    copy(connection, "tried", tried.select(TRIED.names()))
+    values = {
+        "owner_id": owner_id,
+        "reprocess_id": reprocess_id,
+        "at": at,
+        "open": RatingExceptionState.OPEN,
+        "rated": RatingExceptionState.RATED,
+    }
+    cursor.execute(
+        """
+        insert into rating_attempts (owner_id, rating_exception_id, reprocess_id, reason_id, attempted_at)
+        select %(owner_id)s, rating_exception_id, %(reprocess_id)s, reason_id, %(at)s from tried
+        order by rating_exception_id
+        """,
+        values,
+    )
+    cursor.execute(
+        """
+        update rating_exceptions e set
+            state = case when t.reason_id is null then %(rated)s else %(open)s end,
+            kind = coalesce(t.kind, e.kind),
+            reason_id = coalesce(t.reason_id, e.reason_id),
+            value = case when t.reason_id is null then e.value else t.value end,
+            account_id = t.account_id, service_id = t.service_id, rate_plan_id = t.rate_plan_id,
+            attempts = e.attempts + 1, last_attempt_at = %(at)s, reprocess_id = %(reprocess_id)s
+        from tried t where e.rating_exception_id = t.rating_exception_id and e.state = %(open)s
+        """,
+        values,
+    )
+    return cursor.rowcount
+
+
 DUPLICATES = pl.Schema(
     {"submission_id": pl.Int64, "row_index": pl.Int32, "of_submission_id": pl.Int64, "of_row_index": pl.Int32},
+)
+TRIED = pl.Schema(
+    {
+        "rating_exception_id": pl.Int64,
+        "kind": pl.Int16,
+        "reason_id": pl.Int16,
+        "value": pl.String,
+        "account_id": pl.Int64,
+        "service_id": pl.Int64,
+        "rate_plan_id": pl.Int64,
+    },
 )

@@ -33,6 +33,9 @@ class RatingException(UsageRecord):
     excepted_at: datetime
     last_attempt_at: datetime
     reprocess_id: int | None
+    written_off_at: datetime | None
+    written_off_by: str | None
+    note: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,8 @@ _CONDITIONS = {
 _SELECT = f"""
     select {USAGE_COLUMNS.format(row="e")},
         e.rating_exception_id, e.state, e.kind, e.reason_id, e.value, a.name as account, v.name as service,
-        p.name as rate_plan, e.attempts, e.first_reason_id, e.excepted_at, e.last_attempt_at, e.reprocess_id
+        p.name as rate_plan, e.attempts, e.first_reason_id, e.excepted_at, e.last_attempt_at, e.reprocess_id,
+        w.created_at as written_off_at, w.created_by as written_off_by, w.note
     from shown e
     join submissions s on s.submission_id = e.submission_id
     left join feeds f on f.feed_id = e.feed_id
@@ -83,8 +87,29 @@ _SELECT = f"""
     left join accounts a on a.account_id = e.account_id
     left join services v on v.service_id = e.service_id
     left join rate_plans p on p.rate_plan_id = e.rate_plan_id
+    left join write_offs w on w.submission_id = e.submission_id and w.row_index = e.row_index
+        and e.state = {RatingExceptionState.WRITTEN_OFF:d}
     order by e.submission_id, e.row_index
 """
+
+
+def find(connection: Connection, rating_exception_id: int) -> RatingException | None:
+    """Return the rating exception of that number."""
+    cursor = driver(connection).cursor(row_factory=class_row(RatingException))
+    cursor.execute(
+        f"with shown as (select * from rating_exceptions where rating_exception_id = %s) {_SELECT}",
+        (rating_exception_id,),
+    )
+    return cursor.fetchone()
+
+
+def write_off(connection: Connection, rating_exception_id: int) -> bool:
+    """Give up an open exception; return False if it is open no longer."""
+    changed = driver(connection).execute(
+        "update rating_exceptions set state = %s where rating_exception_id = %s and state = %s",
+        (RatingExceptionState.WRITTEN_OFF, rating_exception_id, RatingExceptionState.OPEN),
+    )
+    return changed.rowcount == 1
 
 
 def page(connection: Connection, filters: RatingExceptionFilters, paging: Paging) -> Page[RatingException]:

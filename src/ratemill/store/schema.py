@@ -592,6 +592,19 @@ Index(
     postgresql_where=text("state = 1"),
 )
 
+# Who gave up a refused row or a rating exception, when and why; its state says so too.
+write_offs = Table(
+    "write_offs",
+    metadata,
+    Column("submission_id", BigInteger, nullable=False),
+    Column("row_index", Integer, nullable=False),
+    owner(),
+    Column("note", Text),
+    instant("created_at", now=True),
+    Column("created_by", Text, nullable=False),
+    PrimaryKeyConstraint("submission_id", "row_index"),
+)
+
 # Every attempt after the first to rate an exception, success or not.
 rating_attempts = Table(
     "rating_attempts",
@@ -605,6 +618,8 @@ rating_attempts = Table(
 )
 Index("rating_attempts_rating_exception_id_idx", rating_attempts.c.rating_exception_id)
 
+# One order to rate exceptions anew. It goes through those in (last_exception_id, until_exception_id] that match its
+# criteria, a table at a time; `attempts` counts the tables begun since one was committed, `error` is that of the last.
 reprocesses = Table(
     "reprocesses",
     metadata,
@@ -617,11 +632,16 @@ reprocesses = Table(
     instant("started_at"),
     instant("ended_at"),
     Column("last_exception_id", BigInteger, nullable=False, server_default="0"),
+    Column("until_exception_id", BigInteger, nullable=False, server_default="0"),
     count("rows_matched"),
     count("rows_sent"),
     count("rows_rated"),
     count("rows_failed"),
+    Column("attempts", SmallInteger, nullable=False, server_default="0"),
+    Column("error", Text),
+    CheckConstraint("rows_sent = rows_rated + rows_failed", name="sent"),
 )
+Index("reprocesses_due_idx", reprocesses.c.scheduled_at, postgresql_where=text("ended_at is null"))
 
 # One row a run of a rated record. Entry 0 is the first rating; a re-rate adds an entry that reverses one before it
 # (`reverses_entry`) and one that takes its place.

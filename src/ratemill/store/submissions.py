@@ -261,3 +261,30 @@ def finish(connection: Connection, submission_ids: list[int], rows_done: list[in
         (submission_ids, rows_done),
     )
     return cursor.rowcount
+
+
+def lock(connection: Connection, submission_id: int) -> str:
+    """Wait until nobody else works on a submission, and hold it; return the route that it came by."""
+    row = (
+        driver(connection)
+        .execute("select route from submissions where submission_id = %s for update", (submission_id,))
+        .fetchone()
+    )
+    if row is None:
+        raise LookupError(f"there is no submission {submission_id}")
+    return str(row[0])
+
+
+def lock_all(connection: Connection, submission_ids: list[int]) -> None:
+    """Wait, in order, until nobody else works on the submissions, and hold them."""
+    driver(connection).execute(
+        "select from submissions where submission_id = any(%s) order by submission_id for update",
+        (submission_ids,),
+    )
+
+
+def wait_again(connection: Connection, submission_id: int) -> None:
+    """Count one more record of a submission as waiting: it was sent in again."""
+    driver(connection).execute(
+        "update submissions set rows_waiting = rows_waiting + 1 where submission_id = %s", (submission_id,)
+    )

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from ratemill.errors import RatemillError, UsageFault
-from ratemill.face.cli import audit, db, demo, importing, reading, serve, setup, token
+from ratemill.face.cli import audit, db, demo, importing, reading, reprocess, serve, setup, token
 
 NAMES = "Usage in by API, mediated and rated, every record accounted for."
 
@@ -27,12 +27,14 @@ class Commands(typer.Typer):
 app = Commands(help=NAMES, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("serve")(serve.serve)
 app.command("worker")(serve.worker)
+app.command("jobs")(serve.jobs)
 app.command("api", hidden=True)(serve.api)
 app.command("audit")(audit.audit)
 app.command("status")(reading.status)
 app.command("exceptions")(reading.exceptions)
 app.command("charges")(reading.charges)
 app.command("trace")(reading.trace)
+app.command("reprocess")(reprocess.reprocess)
 app.add_typer(db.app, name="db")
 app.command("apply")(setup.apply)
 app.command("export")(setup.export)

@@ -41,6 +41,21 @@ def worker(with_parent: WithParent = False) -> None:
         Worker(database, settings, stopping).run()
 
 
+def jobs(with_parent: WithParent = False) -> None:
+    """Run the jobs that are due, such as reprocesses, until SIGTERM."""
+    settings = read_settings()
+    os.environ.setdefault("POLARS_MAX_THREADS", str(settings.worker_threads))
+    from ratemill.jobs.runner import Runner  # as above; the table engine itself loads with the first job
+
+    stopping = Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    signal.signal(signal.SIGINT, lambda *_: stopping.set())
+    if with_parent:
+        supervisor.stop_with_parent(stopping)
+    with opened_database(settings) as database:
+        Runner(database, settings, stopping).run()
+
+
 def api(host: Host = "127.0.0.1", port: Port = 8080, with_parent: WithParent = False) -> None:
     """Run the API alone."""
     from ratemill.face import server  # the other commands need no web server

@@ -1,0 +1,168 @@
+"""Reprocess: rate the stored usage records of open exceptions anew, by today's set-up as of their usage date.
+
+An order is worked off a table at a time, each in one transaction: charges, exceptions, attempts, counts and how far the
+order has come. Whoever holds the order's row works on it, and the row's lock goes with its connection; so when a process
+dies, the next one goes on where the last table was committed. A table that failed is halved until the guilty record
+stands alone; that one stays open, with the error.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+import polars as pl
+
+from ratemill import columns, logs, reasons
+from ratemill.errors import Unavailable, invariant
+from ratemill.intake.faultpoints import die_at
+from ratemill.intake.holders import holders_of
+from ratemill.rating.rate import Rated, rate
+from ratemill.settings import Settings
+from ratemill.setup import book as price_books
+from ratemill.store import batches, outcomes, reprocesses, submissions
+from ratemill.store.connections import Connection, Database, clock
+from ratemill.store.reprocesses import Reprocess
+
+ROWS_MAX = 4_096  # a power of two, to be halved; larger tables are hardly faster, and hold their submissions longer
+ATTEMPTS_ALONE_MAX = 2  # a single record is tried twice, so that a power cut condemns nobody
+
+_USAGE = [(name, pl.String() if name == "quantity" else kind) for name, kind in columns.USAGE.items()]
+EXCEPTIONS = pl.Schema([("rating_exception_id", pl.Int64()), ("feed_id", pl.Int32()), *_USAGE])
+RECORD = list(columns.RECORD)
+
+_KIND_OF_REASON = {reason.id: reason.kind for reason in reasons.RATING_REASONS}
+_COULD_NOT_BE_PROCESSED = reasons.RATING["could_not_be_processed"].id
+_HALVINGS_MAX = ROWS_MAX.bit_length() - 1
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """How the next table is to be taken, by how often work began since the last one was committed."""
+
+    attempts: int
+
+    @property
+    def _halvings(self) -> int:
+        return max(0, self.attempts - 1)  # the first failure may have been the world's
+
+    @property
+    def rows_max(self) -> int:
+        """How many records to take."""
+        return max(1, ROWS_MAX >> self._halvings)
+
+    @property
+    def condemns(self) -> bool:
+        """Whether the record that stands alone failed often enough."""
+        return self._halvings >= _HALVINGS_MAX + ATTEMPTS_ALONE_MAX
+
+
+def run_table(database: Database, settings: Settings, reprocess_id: int) -> bool:
+    """Work off the next table of an order; return False if it is not due, has ended or is in somebody's hands."""
+    if not _note_attempt(database, reprocess_id):
+        return False
+    try:
+        with database.worker() as connection:
+            order = reprocesses.hold(connection, reprocess_id)
+            if order is None:
+                return False
+            ended = _work_off(connection, order, Try(order.attempts - 1))
+            die_at("reprocess-before-commit", settings)
+    except Unavailable:
+        with suppress(Unavailable), database.worker() as connection:
+            reprocesses.forget_attempt(connection, reprocess_id)
+        raise
+    except Exception as error:
+        log.exception("reprocess_table_failed", reprocess_id=reprocess_id)
+        with database.worker() as connection:
+            reprocesses.note_error(connection, reprocess_id, repr(error))
+        return True
+    die_at("reprocess-after-commit", settings)
+    if ended:
+        log.info("reprocess_ended", reprocess_id=reprocess_id)
+    return True
+
+
+def _note_attempt(database: Database, reprocess_id: int) -> bool:
+    """Write down, before the work, that it begins; an order for later is matched anew when its time has come."""
+    with database.worker() as connection:
+        order = reprocesses.hold(connection, reprocess_id)
+        if order is None:
+            return False
+        if order.started_at is None and order.scheduled_at > order.created_at:
+            reprocesses.match(connection, order)
+        reprocesses.note_attempt(connection, reprocess_id)
+    return True
+
+
+def _work_off(connection: Connection, order: Reprocess, tried: Try) -> bool:
+    """Rate the next exceptions of an order and write what came of it; return whether they were the last."""
+    chosen = reprocesses.next_exceptions(connection, order, rows_max=tried.rows_max)
+    submissions.lock_all(connection, sorted({submission_id for _, submission_id in chosen}))
+    taken = reprocesses.take(connection, order, [rating_exception_id for rating_exception_id, _ in chosen])
+    exceptions = pl.DataFrame(taken, schema=EXCEPTIONS, orient="row").with_columns(
+        pl.col("quantity").cast(columns.QUANTITY)
+    )
+    rated = _condemn(exceptions, order.error) if tried.condemns else _rate(connection, order.owner_id, exceptions)
+    if not exceptions.is_empty():
+        _write(connection, order, exceptions, rated)
+    ended = len(chosen) < tried.rows_max
+    reprocesses.advance(
+        connection,
+        order.reprocess_id,
+        last_exception_id=chosen[-1][0] if chosen else order.until_exception_id,
+        rows_rated=rated.charges.height,
+        rows_failed=rated.exceptions.height,
+        attempts=max(0, tried.attempts - 1),
+        ended=ended,
+    )
+    return ended
+
+
+def _rate(connection: Connection, owner_id: int, exceptions: pl.DataFrame) -> Rated:
+    book = price_books.price_book(connection, owner_id)
+    usage = exceptions.select(columns.USAGE.names())
+    holders = holders_of(connection, owner_id, usage["usage_identifier"], version=book.version)
+    return rate(usage, book, holders)
+
+
+def _condemn(exceptions: pl.DataFrame, error: str | None) -> Rated:
+    """Let the record that failed alone be an exception of our own failure."""
+    found = [pl.lit(None, pl.Int64).alias(name) for name in ("account_id", "service_id", "rate_plan_id")]
+    reason = pl.lit(_COULD_NOT_BE_PROCESSED, pl.Int16).alias("reason_id")
+    failed = exceptions.with_columns(reason, pl.lit(error or "the process died").alias("value"), *found)
+    nothing = pl.DataFrame(schema=columns.CHARGES)
+    return Rated(nothing, columns.check(failed, columns.RATING_EXCEPTIONS, stage="reprocess"))
+
+
+def _write(connection: Connection, order: Reprocess, exceptions: pl.DataFrame, rated: Rated) -> None:
+    """Write charges, attempts, what became of the exceptions, and the counts of their batches."""
+    at = clock(connection)
+    named = exceptions.select(*RECORD, "rating_exception_id", "feed_id")
+    charges = rated.charges.join(named, on=RECORD, maintain_order="left")
+    failed = rated.exceptions.join(named, on=RECORD, maintain_order="left")
+    done = [pl.lit(None, outcomes.TRIED[name]).alias(name) for name in ("kind", "reason_id", "value")]
+    kind = pl.col("reason_id").replace_strict(_KIND_OF_REASON, return_dtype=pl.Int16).alias("kind")
+    tried = pl.concat(
+        [table.select(outcomes.TRIED.names()) for table in (charges.with_columns(*done), failed.with_columns(kind))]
+    )
+    invariant(tried.height == exceptions.height, f"{exceptions.height} exceptions came to {tried.height} attempts")
+    touched = outcomes.rate_anew(connection, tried, owner_id=order.owner_id, reprocess_id=order.reprocess_id, at=at)
+    invariant(touched == tried.height, f"{tried.height} exceptions were tried, {touched} changed")
+    made = [
+        pl.lit(order.owner_id, pl.Int32).alias("owner_id"),
+        pl.lit(0, pl.Int16).alias("entry"),
+        pl.lit(at, columns.INSTANT).alias("rated_at"),
+    ]
+    outcomes.copy(connection, "charges", charges.drop("rating_exception_id").with_columns(*made))
+    _count(connection, rated.charges)
+
+
+def _count(connection: Connection, charges: pl.DataFrame) -> None:
+    spans = charges.group_by("batch_id", "submission_id").len().sort("batch_id", "submission_id")
+    touched = batches.rate_excepted(
+        connection, *(spans[name].to_list() for name in ("batch_id", "submission_id", "len"))
+    )
+    invariant(touched == spans.height, f"{spans.height} spans have fewer exceptions, {touched} were found")

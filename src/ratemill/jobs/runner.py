@@ -1,0 +1,48 @@
+"""The runner: looks for jobs that are due and works on each in turn, a table at a time, so that none waits for another."""
+
+from __future__ import annotations
+
+from threading import Event
+
+from ratemill import logs
+from ratemill.errors import Unavailable
+from ratemill.settings import Settings
+from ratemill.store import reprocesses
+from ratemill.store.connections import Database
+
+POLL_S = 0.2
+
+log = logs.get(__name__)
+
+
+class Runner:
+    """One runner of a database; ``run`` returns when ``stopping`` is set, after the table in hand is committed."""
+
+    def __init__(self, database: Database, settings: Settings, stopping: Event) -> None:
+        self._database = database
+        self._settings = settings
+        self._stopping = stopping
+
+    def run(self) -> None:
+        """Work until told to stop; a database that does not answer is waited for."""
+        while not self._stopping.is_set():
+            try:
+                worked = self.step()
+            except Unavailable as error:
+                log.warning("database_unavailable", error=str(error))
+                worked = False
+            if not worked:
+                self._stopping.wait(POLL_S)
+
+    def step(self) -> bool:
+        """Work off one table of each job that is due; return whether any was."""
+        with self._database.worker() as connection:
+            due = reprocesses.due(connection)
+        return any([self._run_table(reprocess_id) for reprocess_id in due if not self._stopping.is_set()])  # noqa: C419 -- each gets its turn
+
+    def _run_table(self, reprocess_id: int) -> bool:
+        from ratemill.jobs import (
+            reprocess,
+        )  # the table engine is loaded when there is work: most of the time there is none
+
+        return reprocess.run_table(self._database, self._settings, reprocess_id)

@@ -1,0 +1,301 @@
+"""Reprocesses: orders to rate exceptions anew, their progress, and the exceptions that each of them selects.
+
+An order selects open exceptions that nobody has tried to rate since it fell due. So two orders that are given at once try
+each exception once, and one that is taken up again after its worker died tries none twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import class_row
+
+from ratemill.reasons import RATING_KINDS, RATING_REASONS
+from ratemill.records import record_identity
+from ratemill.states import RatingExceptionState
+from ratemill.store.connections import Connection, driver
+
+Criteria = Mapping[str, Any]
+"""``{"all": true}``, ``{"ids": […]}`` or ``{"condition": "and"|"or", "search": [{"name", "operator", "values"}]}``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reprocess:
+    """An order to rate exceptions anew, and how far it has come."""
+
+    reprocess_id: int
+    owner_id: int
+    criteria: dict[str, Any]
+    created_by: str
+    created_at: datetime
+    scheduled_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    last_exception_id: int
+    until_exception_id: int
+    rows_matched: int
+    rows_sent: int
+    rows_rated: int
+    rows_failed: int
+    attempts: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What of an exception ``e`` may be compared: its expression, and the type in which it is."""
+
+    expression: str
+    type: str
+
+
+_REASON = """(select r.{column} from unnest(%(reason_ids)s::integer[], %(reason_names)s::text[], %(messages)s::text[])
+    as r (reason_id, name, message) where r.reason_id = e.reason_id)"""
+_OF = "(select x.{column} from {table} x where x.{key} = e.{key})"
+
+MEMBERS = {
+    "rating_exception_id": Member("e.rating_exception_id", "numeric"),
+    "record_id": Member("(e.submission_id * %(rows_bound)s + e.row_index)", "numeric"),
+    "submission_id": Member("e.submission_id", "numeric"),
+    "request_tracking_id": Member(
+        _OF.format(column="request_tracking_id", table="submissions", key="submission_id"), "uuid"
+    ),
+    "import_tracking_id": Member(
+        _OF.format(column="import_tracking_id", table="submissions", key="submission_id"), "uuid"
+    ),
+    "feed": Member(_OF.format(column="name", table="feeds", key="feed_id"), "text"),
+    "batch_id": Member("e.batch_id", "numeric"),
+    "row_index": Member("e.row_index", "numeric"),
+    "kind": Member("e.kind", "numeric"),
+    "kind_name": Member("(%(kind_names)s::text[])[e.kind]", "text"),
+    "reason_id": Member("e.reason_id", "numeric"),
+    "reason": Member(_REASON.format(column="name"), "text"),
+    "message": Member(f"replace({_REASON.format(column='message')}, '{{value}}', coalesce(e.value, ''))", "text"),
+    "attempts": Member("e.attempts", "numeric"),
+    "last_attempt_at": Member("e.last_attempt_at", "timestamptz"),
+    "reprocess_id": Member("e.reprocess_id", "numeric"),
+    "usage_at": Member("e.usage_at", "timestamptz"),
+    "identifier_type": Member("e.identifier_type", "text"),
+    "usage_identifier": Member("e.usage_identifier", "text"),
+    "originating_identifier": Member("e.originating_identifier", "text"),
+    "terminating_identifier": Member("e.terminating_identifier", "text"),
+    "quantity": Member("e.quantity", "numeric"),
+    "usage_class": Member(_OF.format(column="name", table="usage_classes", key="usage_class_id"), "text"),
+    "reverse_rating": Member("e.reverse_rating", "boolean"),
+    "account": Member(_OF.format(column="name", table="accounts", key="account_id"), "text"),
+    "service": Member(_OF.format(column="name", table="services", key="service_id"), "text"),
+    "rate_plan": Member(_OF.format(column="name", table="rate_plans", key="rate_plan_id"), "text"),
+}
+
+# What an operator does with an expression and its value, or its list of values.
+OPERATORS = {
+    "eq": "{left} = {value}",
+    "notEq": "{left} is distinct from {value}",
+    "lt": "{left} < {value}",
+    "ltEq": "{left} <= {value}",
+    "gt": "{left} > {value}",
+    "gtEq": "{left} >= {value}",
+    "contains": "position({value} in {left}) > 0",
+    "startsWith": "starts_with({left}, {value})",
+    "endsWith": "right({left}, length({value})) = {value}",
+    "in": "{left} = any({values})",
+    "notIn": "({left} = any({values})) is not true",
+    "isNull": "{left} is null",
+    "isNotNull": "{left} is not null",
+}
+
+_NAMES = {
+    "reason_ids": [reason.id for reason in RATING_REASONS],
+    "reason_names": [reason.name for reason in RATING_REASONS],
+    "messages": [reason.message for reason in RATING_REASONS],
+    "kind_names": [RATING_KINDS[kind] for kind in sorted(RATING_KINDS)],
+    "rows_bound": record_identity(1, 0),
+}
+_COLUMNS = """reprocess_id, owner_id, criteria, created_by, created_at, scheduled_at, started_at, ended_at,
+    last_exception_id, until_exception_id, rows_matched, rows_sent, rows_rated, rows_failed, attempts, error"""
+_SELECTED = f"""e.owner_id = %(owner_id)s and e.state = {RatingExceptionState.OPEN:d}
+    and e.last_attempt_at < %(scheduled_at)s"""
+
+
+def insert(
+    connection: Connection, *, owner_id: int, criteria: Criteria, scheduled_at: datetime | None, created_by: str
+) -> int:
+    """Write an order, due at once unless later is asked for, with what it matches now; return its number."""
+    row = (
+        driver(connection)
+        .execute(
+            """
+            insert into reprocesses (owner_id, criteria, created_by, created_at, scheduled_at)
+            select %(owner_id)s, %(criteria)s, %(created_by)s, c.now, greatest(c.now, %(scheduled_at)s::timestamptz)
+            from (select clock_timestamp() as now) c
+            returning reprocess_id
+            """,
+            {
+                "owner_id": owner_id,
+                "criteria": json.dumps(criteria),
+                "created_by": created_by,
+                "scheduled_at": scheduled_at,
+            },
+        )
+        .fetchone()
+    )
+    reprocess_id = int(row[0]) if row else 0
+    order = find(connection, reprocess_id)
+    if order:
+        match(connection, order)
+    return reprocess_id
+
+
+def match(connection: Connection, order: Reprocess) -> None:
+    """Count the exceptions that an order selects, and let it go no further than the last of them."""
+    condition, values = _condition(order.criteria)
+    driver(connection).execute(
+        f"""
+        update reprocesses r set rows_matched = m.rows, until_exception_id = m.last_id
+        from (select count(*) as rows, coalesce(max(e.rating_exception_id), 0) as last_id
+              from rating_exceptions e where {_SELECTED} and ({condition})) m
+        where r.reprocess_id = %(reprocess_id)s
+        """,
+        _of(order) | values,
+    )
+
+
+def find(connection: Connection, reprocess_id: int) -> Reprocess | None:
+    """Return the order of that number."""
+    cursor = driver(connection).cursor(row_factory=class_row(Reprocess))
+    cursor.execute(f"select {_COLUMNS} from reprocesses where reprocess_id = %s", (reprocess_id,))
+    return cursor.fetchone()
+
+
+def due(connection: Connection) -> list[int]:
+    """Return the orders to be worked on now, the earliest first."""
+    rows = driver(connection).execute(
+        "select reprocess_id from reprocesses where ended_at is null and scheduled_at <= clock_timestamp()"
+        " order by scheduled_at, reprocess_id"
+    )
+    return [int(row[0]) for row in rows]
+
+
+def hold(connection: Connection, reprocess_id: int) -> Reprocess | None:
+    """Lock an order that is due and has not ended; None if it is not, or somebody else holds it."""
+    cursor = driver(connection).cursor(row_factory=class_row(Reprocess))
+    cursor.execute(
+        f"""
+        select {_COLUMNS} from reprocesses
+        where reprocess_id = %s and ended_at is null and scheduled_at <= clock_timestamp()
+        for update skip locked
+        """,
+        (reprocess_id,),
+    )
+    return cursor.fetchone()
+
+
+def note_attempt(connection: Connection, reprocess_id: int) -> None:
+    """Write down that work on the next table begins."""
+    driver(connection).execute(
+        """
+        update reprocesses set attempts = attempts + 1, started_at = coalesce(started_at, clock_timestamp())
+        where reprocess_id = %s
+        """,
+        (reprocess_id,),
+    )
+
+
+def forget_attempt(connection: Connection, reprocess_id: int) -> None:
+    """Take back that work began: the world failed, not a record."""
+    driver(connection).execute(
+        "update reprocesses set attempts = greatest(0, attempts - 1) where reprocess_id = %s", (reprocess_id,)
+    )
+
+
+def note_error(connection: Connection, reprocess_id: int, error: str) -> None:
+    """Write down what went wrong with the last table."""
+    driver(connection).execute("update reprocesses set error = %s where reprocess_id = %s", (error, reprocess_id))
+
+
+def next_exceptions(connection: Connection, order: Reprocess, *, rows_max: int) -> list[tuple[int, int]]:
+    """Return the next exceptions that an order selects, each with its submission, without a lock."""
+    condition, values = _condition(order.criteria)
+    rows = driver(connection).execute(
+        f"""
+        select e.rating_exception_id, e.submission_id from rating_exceptions e
+        where {_SELECTED} and e.rating_exception_id > %(last_exception_id)s
+            and e.rating_exception_id <= %(until_exception_id)s and ({condition})
+        order by e.rating_exception_id limit %(rows_max)s
+        """,
+        _of(order) | values | {"rows_max": rows_max},
+    )
+    return rows.fetchall()
+
+
+def take(connection: Connection, order: Reprocess, rating_exception_ids: Sequence[int]) -> list[tuple[Any, ...]]:
+    """Lock those of the exceptions that the order still selects and nobody holds; return their usage records.
+
+    The columns are rating_exception_id, feed_id, and those of a usage record in their order, the quantity as text.
+    """
+    rows = driver(connection).execute(
+        f"""
+        select e.rating_exception_id, e.feed_id, e.submission_id, e.row_index, e.batch_id, e.usage_at, e.identifier_type,
+            e.usage_identifier, e.originating_identifier, e.terminating_identifier, e.quantity::text, e.inbound,
+            e.reverse_rating, e.usage_class_id, e.usage_class_type, e.uniqueness_identifier, e.extension::text
+        from rating_exceptions e
+        where e.rating_exception_id = any(%(ids)s) and {_SELECTED}
+        order by e.rating_exception_id for update skip locked
+        """,
+        _of(order) | {"ids": list(rating_exception_ids)},
+    )
+    return rows.fetchall()
+
+
+def advance(
+    connection: Connection,
+    reprocess_id: int,
+    *,
+    last_exception_id: int,
+    rows_rated: int,
+    rows_failed: int,
+    attempts: int,
+    ended: bool,
+) -> None:
+    """Write down that a table is done, and whether it was the last."""
+    driver(connection).execute(
+        """
+        update reprocesses set last_exception_id = %(last_exception_id)s, rows_sent = rows_sent + %(rows_sent)s,
+            rows_rated = rows_rated + %(rows_rated)s, rows_failed = rows_failed + %(rows_failed)s,
+            attempts = %(attempts)s, ended_at = case when %(ended)s then clock_timestamp() end
+        where reprocess_id = %(reprocess_id)s
+        """,
+        {
+            "reprocess_id": reprocess_id,
+            "last_exception_id": last_exception_id,
+            "rows_sent": rows_rated + rows_failed,
+            "rows_rated": rows_rated,
+            "rows_failed": rows_failed,
+            "attempts": attempts,
+            "ended": ended,
+        },
+    )
+
+
+def _of(order: Reprocess) -> dict[str, Any]:
+    names = ("reprocess_id", "owner_id", "scheduled_at", "last_exception_id", "until_exception_id")
+    return {name: getattr(order, name) for name in names}
+
+
+def _condition(criteria: Criteria) -> tuple[str, dict[str, Any]]:
+    """Return what an order asks for, as a condition with its parameters; names and operators were checked."""
+    if "all" in criteria:
+        return "true", {}
+    if "ids" in criteria:
+        return "e.rating_exception_id = any(%(ids)s)", {"ids": criteria["ids"]}
+    terms, values = [], dict[str, Any](_NAMES)
+    for number, each in enumerate(criteria["search"]):
+        member, name = MEMBERS[each["name"]], f"value_{number}"
+        one = {"value": f"%({name})s::{member.type}", "values": f"%({name})s::{member.type}[]"}
+        terms.append(OPERATORS[each["operator"]].format(left=member.expression, **one))
+        values[name] = each["values"] if "{values}" in OPERATORS[each["operator"]] else "".join(each["values"])
+    return f" {criteria['condition']} ".join(f"({term})" for term in terms), values
