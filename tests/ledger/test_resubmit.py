@@ -143,8 +143,8 @@ def test_an_object_is_mended_by_an_object_whose_numbers_keep_their_digits(guide:
     path = "/DataImport/History/Exception/1/Resubmit"
     assert guide.request("POST", path, json={"data": "text"}).status_code == 400
     row = '{"DateTime":"2022-05-01","UdrUsageIdentifier":"648-688-4180","Value":1.10,"UsageClassName":"data_class"}'
-    body = f'{{"data": {row}}}'
-    assert guide.request("POST", path, content=body).status_code == 200
+    text = f'{{"data": {row}}}'
+    assert guide.request("POST", path, content=text).status_code == 200
     guide.work()
     guide.assert_ties()
     assert '"Value":1.10' in guide.value("select raw from resubmissions")
