@@ -142,9 +142,9 @@ def test_an_object_is_mended_by_an_object_whose_numbers_keep_their_digits(guide:
     guide.work()
     path = "/DataImport/History/Exception/1/Resubmit"
     assert guide.request("POST", path, json={"data": "text"}).status_code == 400
-    row = '{"DateTime":"2022-05-01","UdrUsageIdentifier":"648-688-4180","Value":1.10,"UsageClassName":"data_class"}'
-    text = f'{{"data": {row}}}'
-    assert guide.request("POST", path, content=text).status_code == 200
+    edited = '{"DateTime":"2022-05-01","UdrUsageIdentifier":"648-688-4180","Value":1.10,"UsageClassName":"data_class"}'
+    content = f'{{"data": {edited}}}'
+    assert guide.request("POST", path, content=content).status_code == 200
     guide.work()
     guide.assert_ties()
     assert '"Value":1.10' in guide.value("select raw from resubmissions")
