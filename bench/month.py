@@ -89,17 +89,20 @@ def write_set_up(folder: Path) -> Path:
 def requests(count: int, *, seed: int) -> list[bytes]:
     """Return the bodies of ``count`` requests of 1,000 records each."""
     rng = random.Random(seed)
-    return [json.dumps({"data": _rows(rng, seed, number)}).encode() for number in range(count)]
+    sent: list[str] = []
+    return [json.dumps({"data": _rows(rng, sent, seed, number)}).encode() for number in range(count)]
 
 
-def _rows(rng: random.Random, seed: int, request: int) -> list[str]:
-    rows: list[str] = []
+def _rows(rng: random.Random, sent: list[str], seed: int, request: int) -> list[str]:
+    """Return the rows of one request; a duplicate repeats any row that was sent before, by this request or another."""
+    rows = sent[:0]
     for number in range(ROWS_A_REQUEST):
         kind = rng.randrange(100)
-        if kind == 0 and rows:
-            rows.append(rows[rng.randrange(len(rows))])
+        if kind == 0 and sent:
+            rows.append(sent[rng.randrange(len(sent))])
         else:
             rows.append(_row(rng, f"{seed}-{request}-{number}", bad=kind == 1, unknown=kind == 2))
+            sent.append(rows[-1])
     return rows
 
 

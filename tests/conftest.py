@@ -46,7 +46,7 @@ def new_database(server: Server) -> Callable[[], str]:
     def make() -> str:
         name = f"test_{next(_numbers)}"
         with psycopg.connect(server.admin_dsn(), autocommit=True) as connection:
-            statement = sql.SQL("create database {} template {} strategy file_copy")
+            statement = sql.SQL("create database {} template {}")
             connection.execute(statement.format(sql.Identifier(name), sql.Identifier(TEMPLATE)))
             granted = sql.SQL("grant create, connect, temporary on database {} to {}")
             connection.execute(granted.format(sql.Identifier(name), sql.Identifier("ratemill_owner")))

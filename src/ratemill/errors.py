@@ -48,7 +48,7 @@ class Code(IntEnum):
     ELEMENT_OF_WRONG_TYPE = 1435
     TOO_MANY_ROWS = 1436
     MORE_THAN_ONE_RECORD = 1437
-    ELEMENT_NOT_TEXT = 1438
+    TEXT_NOT_STORABLE = 1438
     # parameters and headers
     PARAMETER_NOT_VALID = 1441
     PARAMETER_UNKNOWN = 1442
@@ -62,10 +62,11 @@ class Code(IntEnum):
     EXCEPTION_NOT_FOUND = 1463
     CHARGE_NOT_FOUND = 1464
     REPROCESS_NOT_FOUND = 1465
-    # mending
-    EXCEPTION_NOT_OPEN = 1471
-    NOTE_NOT_VALID = 1472
-    CRITERIA_NOT_VALID = 1473
+    # the state of an exception, and what mends it
+    EXCEPTION_NOT_NEW = 1471
+    EXCEPTION_NOT_OPEN = 1472
+    NOTE_NOT_VALID = 1473
+    FILTER_NOT_VALID = 1474
     # ours, and the world's
     OUR_FAULT = 1500
     UNAVAILABLE = 1503

@@ -101,7 +101,7 @@ def read_element(body: bytes, route: Route) -> str:
     if not isinstance(data, wanted):
         _refuse(Code.ELEMENT_OF_WRONG_TYPE, f"'data' must be {_kind(wanted())}, not {_kind(data)}", field="data")
     if not _is_text(data):
-        _refuse(Code.ELEMENT_NOT_TEXT, "'data' holds a NUL or half of a surrogate pair", field="data")
+        _refuse(Code.TEXT_NOT_STORABLE, "'data' holds a NUL or half of a surrogate pair", field="data")
     return data if isinstance(data, str) else _object_elements(body, "single")[0].decode()
 
 

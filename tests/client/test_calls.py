@@ -1,10 +1,11 @@
 """Calls of the server: which are tried again, for how long, and what the caller learns of those that fail."""
 
+from collections.abc import Mapping
 from threading import Event
 
 import httpx
 import pytest
-from tests.client.pretended import Server, breaks, refusal, refuses
+from tests.client.pretended import Failure, Server, breaks, refusal, refuses
 
 from ratemill.client import calls
 from ratemill.client.errors import Rejected, Unreachable
@@ -14,6 +15,11 @@ from ratemill.errors import UsageFault
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(calls, "BACKOFF_S_MIN", 0.0)
+
+
+def answers(content: Mapping[str, object]) -> Failure:
+    """Answer with some content."""
+    return lambda _: httpx.Response(200, json=content)
 
 
 def after_taking(server: Server, failure):
@@ -59,7 +65,8 @@ def test_a_server_that_stays_away_is_given_up_after_the_time_that_was_set():
 
 
 def test_retry_after_is_honoured_beyond_the_time_that_was_set(monkeypatch: pytest.MonkeyPatch):
-    stopping, pauses = Event(), []
+    stopping = Event()
+    pauses: list[float] = []
     monkeypatch.setattr(stopping, "wait", pauses.append)
     server = Server(failures=[refuses(429, 1429, {"Retry-After": "300"})] * 3)
     server.client(retry_s=1.0, stopping=stopping).post_rows("1", ["a"], "import-1")
@@ -98,10 +105,9 @@ def test_an_answer_that_is_not_from_ratemill_is_named_as_such():
 
 def test_a_list_is_read_page_by_page_to_its_end():
     pages = [["a"] * 2, ["b"] * 2, ["c"]]
-    server = Server(
-        failures=[lambda _, page=page: httpx.Response(200, json={"pagedResults": {"items": page}}) for page in pages]
-    )
-    assert list(server.client().pages("/Udr/Charge/Paged", {"trackingId": "t"}, page_size=2)) == list("aabbc")
+    server = Server(failures=[answers({"pagedResults": {"items": page}}) for page in pages])
+    listed: list[object] = list(server.client().pages("/Udr/Charge/Paged", {"trackingId": "t"}, page_size=2))
+    assert listed == list("aabbc")
     assert [call.url.params["pageNumber"] for call in server.calls] == ["1", "2", "3"]
     assert {call.url.params["trackingId"] for call in server.calls} == {"t"}
 
@@ -109,7 +115,7 @@ def test_a_list_is_read_page_by_page_to_its_end():
 def test_a_history_is_waited_for_until_it_is_done():
     states = ["Accepted", "Processing", "Done"]
     history = [{"instance": {"dataImportHistoryStatusTypeName": state}} for state in states]
-    server = Server(failures=[lambda _, each=each: httpx.Response(200, json=each) for each in history])
+    server = Server(failures=[answers(each) for each in history])
     assert server.client().status("t", wait_s=60)["dataImportHistoryStatusTypeName"] == "Done"
     assert [call.url.params["wait"] for call in server.calls] == ["10"] * 3
 

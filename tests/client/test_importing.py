@@ -2,13 +2,14 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
 from tests.client.pretended import Server, breaks, refuses
 
-from ratemill.client import calls, importing
-from ratemill.client.errors import FileChanged, FileUnreadable, ImportIsRunning, Rejected, Unreachable
+from ratemill.client import calls, files, importing
+from ratemill.client.errors import FileChanged, FileUnreadable, ImportIsLate, ImportIsRunning, Rejected, Unreachable
 from ratemill.client.importing import Outcome, Watched, import_file
 from ratemill.client.journal import Journal
 from ratemill.client.targets import Asked, find_feed, target_of
@@ -29,12 +30,18 @@ def path(tmp_path: Path) -> Path:
 
 
 def run(
-    server: Server, path: Path, *, asked: Asked | None = None, again: bool = False, retry_s: float = 0.0
+    server: Server,
+    path: Path,
+    *,
+    asked: Asked | None = None,
+    again: bool = False,
+    late: bool = False,
+    retry_s: float = 0.0,
 ) -> Outcome:
     with server.client(retry_s=retry_s) as client, Journal(path.with_suffix(".journal")) as journal:
         target = target_of(find_feed(client, "Guide Feed"), path, asked or Asked())
         outcome = Outcome(path.name, "Guide Feed")
-        return import_file(client, target, path, journal, Watched(outcome), again=again, in_flight=2)
+        return import_file(client, target, path, journal, Watched(outcome), again=again, late=late, in_flight=2)
 
 
 def rejecting_request(number: int):
@@ -168,7 +175,7 @@ def test_a_journal_of_another_server_is_not_believed(path: Path):
 
 
 def test_a_file_that_changes_while_it_is_sent_is_noticed(path: Path, monkeypatch: pytest.MonkeyPatch):
-    looked = importing.survey
+    looked = files.survey
 
     def survey_then_change(*args, **kwargs):
         found = looked(*args, **kwargs)
@@ -204,6 +211,19 @@ def test_a_server_that_stays_away_leaves_an_import_to_go_on_with(path: Path):
         run(server, path)
     server.failures = []
     run(server, path)
+    assert server.records == ROWS
+
+
+def test_an_import_that_stopped_long_ago_goes_on_only_when_asked_to(path: Path):
+    server = Server(failures=[rejecting_request(3)] * 10)
+    with pytest.raises(Rejected):
+        run(server, path)
+    server.failures = []
+    journal = path.with_suffix(".journal")
+    journal.write_text(re.sub(r'"at":"[^"]*"', '"at":"2020-01-01T00:00:00.000Z"', journal.read_text()))
+    with pytest.raises(ImportIsLate, match="from number 3 on"):
+        run(server, path)
+    assert run(server, path, late=True).records == 4_500
     assert server.records == ROWS
 
 

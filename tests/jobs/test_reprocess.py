@@ -172,7 +172,9 @@ def test_the_other_owners_exceptions_are_left_alone_and_its_orders_invisible(gui
     unknown(other, 3)
     guide.apply(MENDED)
     other.apply(MENDED.replace("Late", "Later"))
-    _, theirs = guide.rows("select array_agg(rating_exception_id) from rating_exceptions group by owner_id order by 1")
+    _mine, theirs = guide.rows(
+        "select array_agg(rating_exception_id) from rating_exceptions group by owner_id order by 1"
+    )
     assert reprocessed(guide, ids=theirs[0]) == (0, 0, 0, 0)
     assert reprocessed(guide, all=True) == (3, 3, 3, 0)
     assert guide.rows("select owner_id, count(*) from charges group by owner_id") == [(1, 3)]

@@ -1,6 +1,5 @@
 """A refused row is edited and goes in again: at every instant each record has one end or waits, and nothing is forgotten."""
 
-import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -21,7 +20,8 @@ ratemill: 1
 dataProfiles:
   - name: objects
     format: json
-    fields: [{name: DateTime}, {name: UdrUsageIdentifier}, {name: Value}, {name: UsageClassName}]
+    fields: [{name: DateTime}, {name: UdrUsageIdentifier}, {name: Value}, {name: UsageClassName},
+             {name: UniquenessIdentifier}]
 udrFeeds: [{name: Objects, apiName: objects, dataProfileName: objects, batchWaitSeconds: 0}]
 """
 
@@ -142,11 +142,12 @@ def test_an_object_is_mended_by_an_object_whose_numbers_keep_their_digits(guide:
     guide.work()
     path = "/DataImport/History/Exception/1/Resubmit"
     assert guide.request("POST", path, json={"data": "text"}).status_code == 400
-    body = json.dumps({"data": row}).replace('"x"', "1.10")
-    assert guide.request("POST", path, content=body).status_code == 200
+    edited = '{"DateTime":"2022-05-01","UdrUsageIdentifier":"648-688-4180","Value":1.10,"UsageClassName":"data_class"}'
+    content = f'{{"data": {edited}}}'
+    assert guide.request("POST", path, content=content).status_code == 200
     guide.work()
     guide.assert_ties()
-    assert '"Value": 1.10' in guide.value("select raw from resubmissions")
+    assert '"Value":1.10' in guide.value("select raw from resubmissions")
     assert guide.value("select quantity from charges") == Decimal("1.1")
 
 

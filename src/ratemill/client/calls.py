@@ -32,6 +32,7 @@ REQUEST_TIMEOUT_S = 60.0  # an answer comes after the commit, which may wait for
 WAIT_S_MAX = 10.0  # how long one call may ask the server to wait
 BACKOFF_S_MIN, BACKOFF_S_MAX = 0.2, 10.0
 RETRY_S = 120.0  # how long a server that does not answer is tried; longer than its restart takes
+LOOK_S = 0.2  # between two looks at something that is under way
 PAGE_SIZE = 1_000
 _USED_WRONGLY = 2
 _ENCODER = msgspec.json.Encoder()
@@ -122,6 +123,16 @@ class Client:
     def charges(self, filters: Mapping[str, str]) -> Iterator[Json]:
         """Yield the charges that the filters let through, page by page."""
         return self.pages("/Udr/Charge/Paged", filters)
+
+    def reprocess(self, filter_criteria: Json, wait_s: float) -> Json:
+        """Rate the rating exceptions anew that the criteria let through; return the schedule once it is complete."""
+        answer = self.post("/UsageRatedExceptionSchedule/Reprocess", {"filterCriteria": filter_criteria})
+        number = answer["results"]["items"][0]["identity"]
+        deadline = monotonic() + wait_s
+        while True:
+            schedule = self.read(f"/UsageRatedExceptionSchedule/{number}")
+            if schedule["complete"] or monotonic() > deadline or self._stopping.wait(LOOK_S):
+                return schedule
 
     # any object
 

@@ -5,6 +5,7 @@ ClientError
 ├── Unreachable       no answer that counts, however often it was tried; worth trying again
 ├── FileUnreadable    the file cannot be sent as it is; nothing of it was sent
 ├── FileChanged       the file is not the one whose import was begun
+├── ImportIsLate      the import stopped so long ago that the server may have forgotten what was under way then
 └── ImportIsRunning   another process imports this file now
 """
 
@@ -44,6 +45,10 @@ class FileUnreadable(ClientError):
 
 class FileChanged(ClientError):
     """The file is not the one whose import was begun."""
+
+
+class ImportIsLate(ClientError):
+    """The import stopped so long ago that the server may have forgotten the keys of what was under way then."""
 
 
 class ImportIsRunning(ClientError):

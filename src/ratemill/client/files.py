@@ -142,9 +142,9 @@ def _unreadable(path: Path, line: int, what: str) -> FileUnreadable:
 
 
 def digest_of(path: Path) -> str:
-    """Return the digest of a file's bytes as they lie there."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise FileUnreadable(f"{path} cannot be read: {error.strerror or error}") from error
+    """Return the digest of what a file holds, unpacked."""
+    digest = hashlib.sha256()
+    with opened(path) as file:
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()

@@ -14,18 +14,22 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from ratemill.client.calls import Answer, Client, Json
-from ratemill.client.errors import ClientError, FileChanged, Rejected
+from ratemill.client.errors import ClientError, FileChanged, ImportIsLate, Rejected
 from ratemill.client.faultpoints import die_at
 from ratemill.client.files import BLOCK_BYTES, Survey, opened, survey
 from ratemill.client.journal import Begun, Journal
 from ratemill.client.records import Form, Request, make_requests, read_records
 from ratemill.client.targets import Target
+from ratemill.periods import write_instant
 
+KEYS_KEPT = timedelta(hours=24)  # for which any server keeps an Idempotency-Key at least
 IN_FLIGHT = 4  # requests under way at once: enough that two workers never wait for the client
 _SECOND = 2
 
@@ -85,12 +89,15 @@ def import_file(
     watched: Watched,
     *,
     again: bool = False,
+    late: bool = False,
     in_flight: int = IN_FLIGHT,
 ) -> Outcome:
     """Send what a file holds to a feed and return the outcome, which ``watched`` has also if an error is raised.
 
-    Raises ``FileUnreadable`` before anything is sent, ``FileChanged`` if the journal knows the file otherwise, and
-    ``Rejected`` or ``Unreachable`` where the server refused a request or could not be reached.
+    ``again`` begins an import anew that is done, ``late`` goes on with one however long ago it stopped.
+
+    Raises ``FileUnreadable`` before anything is sent, ``FileChanged`` if the journal knows the file otherwise,
+    ``ImportIsLate``, and ``Rejected`` or ``Unreachable`` where the server refused a request or could not be reached.
     """
     last = journal.last
     seen = survey(path, target.form, start_size=last.size if last else 0)
@@ -107,6 +114,8 @@ def import_file(
             "the server does not know the requests that the journal says it answered: it is another server, or "
             "another owner's token. Begin a new import with --again",
         )
+    elif not late:
+        _check_not_late(begun, in_flight)
     watched.outcome.already_imported = begun.done
     if begun.done:
         watched.outcome.take(begun)
@@ -139,6 +148,19 @@ def _new(target: Target, seen: Survey, last: Begun | None, *, again: bool) -> Be
             "or all that it holds now, what was imported included, with --again",
         )
     return Begun(target.feed_id, asdict(target.form), seen.size, seen.sha256, secrets.token_hex(8) if again else "")
+
+
+def _check_not_late(begun: Begun, in_flight: int) -> None:
+    """Hold an import to go on while the server is sure to know the keys of the requests that were under way."""
+    if begun.done or datetime.now(UTC) - begun.active_at < KEYS_KEPT:
+        return
+    missing = (number for number in count(1) if number not in begun.answered)
+    first = next(missing)
+    raise ImportIsLate(
+        f"the import stopped at {write_instant(begun.active_at)}, so long ago that the server may have forgotten the keys "
+        f"of the requests that were under way then, from number {first} on, about {in_flight}. If it took them and they go "
+        f"in again, their records count twice unless the feed checks for duplicates. Go on with --late"
+    )
 
 
 def _is_of_this_server(client: Client, begun: Begun) -> bool:

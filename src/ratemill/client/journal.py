@@ -19,7 +19,7 @@ import msgspec
 from ratemill.client.calls import Json
 from ratemill.client.errors import ClientError, ImportIsRunning
 from ratemill.client.records import Request
-from ratemill.periods import write_instant
+from ratemill.periods import read_instant, write_instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,17 @@ class Answered:
 
 @dataclass(slots=True)
 class Begun:
-    """The last import that a journal knows; ``generation`` tells one on purpose again from the first."""
+    """An import that a journal knows.
+
+    ``generation`` tells one on purpose again from the first; ``active_at`` is when something of it was noted last.
+    """
 
     feed_id: int
     form: Json
     size: int
     sha256: str
     generation: str
+    active_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     answered: dict[int, Answered] = field(default_factory=dict)
     done: bool = False
 
@@ -83,7 +87,7 @@ class Journal:
     def begin(self, begun: Begun) -> None:
         """Note that an import begins."""
         known = {"feedId": begun.feed_id, "form": begun.form, "size": begun.size, "sha256": begun.sha256}
-        self._add({"import": {**known, "generation": begun.generation, "at": write_instant(datetime.now(UTC))}})
+        self._add({"import": {**known, "generation": begun.generation, "at": write_instant(begun.active_at)}})
         self.imports.append(begun)
 
     def answered(self, request: Request, tracking_id: str) -> None:
@@ -96,6 +100,7 @@ class Journal:
                 "records": entry.records,
                 "sha256": entry.sha256,
                 "trackingId": entry.tracking_id,
+                "at": write_instant(datetime.now(UTC)),
             },
         )
         if self.last:
@@ -129,14 +134,15 @@ class Journal:
         try:
             entry = msgspec.json.decode(line, type=dict[str, Any])
             if begun := entry.get("import"):
-                known = (begun[name] for name in ("feedId", "form", "size", "sha256", "generation"))
-                imports.append(Begun(*known))
+                feed_id, form, size, sha256 = (begun[name] for name in ("feedId", "form", "size", "sha256"))
+                imports.append(Begun(feed_id, form, size, sha256, begun["generation"], read_instant(begun["at"])))
             elif "request" in entry:
                 answered = Answered(entry["sha256"], entry["records"], entry["trackingId"])
                 imports[-1].answered[entry["request"]] = answered
+                imports[-1].active_at = read_instant(entry["at"])
             else:
                 imports[-1].done = bool(entry["done"])
-        except (msgspec.DecodeError, UnicodeDecodeError, KeyError, IndexError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, KeyError, IndexError, ValueError) as error:
             raise ClientError(f"{self.path} is no journal of an import, or is damaged") from error
 
 

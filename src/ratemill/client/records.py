@@ -24,7 +24,8 @@ Record = tuple[str, int]
 
 REQUEST_RECORDS_MAX = 1_000
 REQUEST_TEXT_BYTES_MAX = 2_500_000  # as JSON at most six times that, which fits the 16 MiB of a body
-RECORD_BYTES_MAX = 1024 * 1024  # of a line, and of the lines that quotes hold together
+RECORD_BYTES_MAX = 1024 * 1024  # of a line
+QUOTED_CHARS_MAX = 128 * 1024  # of the lines that quotes hold together: what any csv reader takes as one field
 _BOM = b"\xef\xbb\xbf"
 _ENCODER = msgspec.json.Encoder()
 
@@ -166,8 +167,8 @@ def _feed(first: Record, taken: list[Record], given_back: deque[Record], lines: 
     each: Record | None = first
     while each is not None:
         taken.append(each)
-        size += len(each[0])
-        if size > RECORD_BYTES_MAX:
+        size += len(each[0]) + 1
+        if size > QUOTED_CHARS_MAX:
             raise _TooLong
         yield each[0] + "\n"
         each = given_back.popleft() if given_back else next(lines, None)

@@ -20,7 +20,7 @@ from typing import Literal
 import msgspec
 
 from ratemill.client.calls import Client, Json
-from ratemill.client.errors import FileChanged, FileUnreadable, Rejected
+from ratemill.client.errors import ClientError, FileChanged, FileUnreadable, ImportIsLate, Rejected
 from ratemill.client.faultpoints import die_at
 from ratemill.client.files import digest_of
 from ratemill.client.importing import Outcome, Watched, import_file
@@ -111,12 +111,15 @@ class Watch:
     def _move(self, path: Path, state: State, result: Json) -> Path:
         """Move a file with its result, never over another; the result is there before the file is."""
         folder = self.folder / state
-        folder.mkdir(exist_ok=True)
-        name = _free_name(folder, path.name)
-        written = folder / f".{name}{RESULT}"
-        written.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
-        written.replace(folder / f"{name}{RESULT}")
-        return path.rename(folder / name)
+        try:
+            folder.mkdir(exist_ok=True)
+            name = _free_name(folder, path.name)
+            written = folder / f".{name}{RESULT}"
+            written.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+            written.replace(folder / f"{name}{RESULT}")
+            return path.rename(folder / name)
+        except OSError as error:
+            raise ClientError(f"{path} cannot be moved to {folder}: {error.strerror or error}") from error
 
 
 def faults_of(error: RatemillError) -> list[Json]:
@@ -134,7 +137,7 @@ def faults_of(error: RatemillError) -> list[Json]:
 def _is_the_files_fault(error: RatemillError) -> bool:
     if isinstance(error, Rejected):
         return error.status in _THE_FILES_FAULT
-    return isinstance(error, FileUnreadable | FileChanged)
+    return isinstance(error, FileUnreadable | FileChanged | ImportIsLate)
 
 
 def _free_name(folder: Path, name: str) -> str:

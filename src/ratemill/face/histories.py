@@ -24,7 +24,7 @@ from ratemill.face.paging import TIMES, Parameter
 from ratemill.face.paths import RESOURCES
 from ratemill.ledger import history, trace
 from ratemill.ledger.history import History, HistoryFilters
-from ratemill.setup.feeds import find_feed
+from ratemill.setup.feeds import find_feed, read_row_form
 from ratemill.setup.tokens import Principal
 
 router = APIRouter(prefix=RESOURCES, tags=["Reading back"])
@@ -33,7 +33,7 @@ Reader = Annotated[Principal, Depends(needs("read"))]
 Follower = Annotated[Principal, Depends(needs("history"))]
 
 WAIT_S_MAX = 60  # a caller who wants to wait longer asks again
-POLL_S = 0.1  # a record takes about a second; a poll is one read by key
+POLL_S = 0.1  # a record takes about a second; a look is one read by key
 
 FILTERS = {
     "udrFeedName": Parameter("feed", paging.read_text, "The feed, in any letter case."),
@@ -52,9 +52,10 @@ def read_feed(feed: str, request: Request, principal: Follower) -> Response:
     paging.read_query(request)
     with request.app.state.database.face(principal.owner_id) as connection:
         found = find_feed(connection, principal.owner_id, feed)
-    if found is None:
-        raise NotFound(f"there is no usage feed '{feed}'", code=Code.FEED_NOT_FOUND)
-    return envelope.reply(envelope.one(feed_instance(found)))
+        if found is None:
+            raise NotFound(f"there is no usage feed '{feed}'", code=Code.FEED_NOT_FOUND)
+        form = read_row_form(connection, found)
+    return envelope.reply(envelope.one(feed_instance(found, form)))
 
 
 @router.get("/DataImport/History/Paged", openapi_extra=paging.described(FILTERS))
@@ -94,14 +95,14 @@ def read_batch(number: str, request: Request, principal: Reader) -> Response:
 
 
 async def _wait(request: Request, principal: Principal, key: str, wait_s: int) -> History:
-    """Read the request until none of its records waits, the time is up or the caller is gone.
+    """Read the request when none of its records waits, the time is up or the caller is gone.
 
-    Between two reads neither a thread nor a connection is held.
+    Between two looks neither a thread nor a connection is held.
     """
-    until = monotonic() + wait_s
-    while True:
-        shown = await run_in_threadpool(history.find, request.app.state.database, principal.owner_id, key)
-        left_s = until - monotonic()
-        if shown.rows_waiting == 0 or left_s <= 0 or await request.is_disconnected():
-            return shown
-        await asyncio.sleep(min(POLL_S, left_s))
+    database, until = request.app.state.database, monotonic() + wait_s
+    shown = await run_in_threadpool(history.find, database, principal.owner_id, key)
+    while shown.rows_waiting and monotonic() < until and not await request.is_disconnected():
+        await asyncio.sleep(min(POLL_S, max(0, until - monotonic())))
+        if await run_in_threadpool(history.is_done, database, principal.owner_id, shown.submission_id):
+            break
+    return await run_in_threadpool(history.find, database, principal.owner_id, key) if wait_s else shown

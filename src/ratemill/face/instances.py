@@ -18,7 +18,7 @@ from ratemill.money import plain
 from ratemill.periods import write_instant
 from ratemill.reasons import BY_ID, RATING_KINDS
 from ratemill.records import ChargeName, charge_identity, record_identity
-from ratemill.setup.feeds import Feed
+from ratemill.setup.feeds import Feed, RowForm
 from ratemill.states import ImportExceptionState, RatingExceptionState, RecordState, RequestState
 
 BATCH_TYPE = "Usage By API"
@@ -59,8 +59,8 @@ class _OfRequest(Protocol):
     def import_tracking_id(self) -> UUID: ...
 
 
-def feed_instance(feed: Feed) -> Json:
-    """Return a usage feed."""
+def feed_instance(feed: Feed, form: RowForm) -> Json:
+    """Return a usage feed, with how its rows are cut."""
     return {
         "identity": feed.feed_id,
         "name": feed.name,
@@ -69,6 +69,10 @@ def feed_instance(feed: Feed) -> Json:
         "dataProfileId": feed.data_profile_id,
         "dataProfileName": feed.data_profile_name,
         "dataProfileVersion": feed.data_profile_version,
+        "dataProfileFormat": form.format,
+        "dataProfileDelimiter": form.delimiter,
+        "dataProfileQuote": form.quote,
+        "dataProfileHeaderRow": form.header_row,
     }
 
 

@@ -178,8 +178,8 @@ def _start(asked: object) -> datetime | None:
     try:
         return read_instant(str(asked))
     except (ValueError, OverflowError):
-        raise BadRequest(f"scheduledStart is a time, not '{asked}'", code=Code.CRITERIA_NOT_VALID) from None
+        raise BadRequest(f"scheduledStart is a time, not '{asked}'", code=Code.FILTER_NOT_VALID) from None
 
 
 def _refuse(message: str) -> NoReturn:
-    raise BadRequest(message, code=Code.CRITERIA_NOT_VALID)
+    raise BadRequest(message, code=Code.FILTER_NOT_VALID)

@@ -114,7 +114,10 @@ def count_spans(raw: pl.DataFrame, ends: Ends) -> pl.DataFrame:
         "excepted": ends.rated.exceptions,
     }
     ended = pl.concat(
-        [table.select("submission_id", "row_index", pl.lit(end).alias("end")) for end, table in named.items()],
+        [
+            table.select("submission_id", "row_index", pl.lit(end).alias("end"), _usage_at(table))
+            for end, table in named.items()
+        ],
     )
     invariant(
         ended.height == raw.height
@@ -130,10 +133,16 @@ def count_spans(raw: pl.DataFrame, ends: Ends) -> pl.DataFrame:
             pl.col("row_index").max().alias("last_row"),
             pl.len().alias("rows_received"),
             *[(pl.col("end") == end).sum().alias(name) for name, end in _SPAN_COUNTS.items()],
+            pl.col("usage_at").min().alias("first_usage_at"),
+            pl.col("usage_at").max().alias("last_usage_at"),
         )
         .with_columns((pl.col("rows_rated") + pl.col("rows_excepted")).alias("rows_imported"))
         .sort("batch_id", "submission_id")
     )
+
+
+def _usage_at(table: pl.DataFrame) -> pl.Expr:
+    return pl.col("usage_at") if "usage_at" in table.columns else pl.lit(None, columns.INSTANT).alias("usage_at")
 
 
 def _mediate(settings: Settings, work: Work, raw: pl.DataFrame, book: PriceBook) -> Mediated:

@@ -84,6 +84,7 @@ class Worker:
             raise
         except Exception:
             log.exception("table_failed", feed_id=feed.feed_id, submissions=len(chosen.submission_ids))
+            return False  # pause before the next try
         return True
 
     def _work_off(self, feed_id: int, submission_ids: list[int]) -> None:

@@ -10,13 +10,19 @@ from ratemill.store import histories
 from ratemill.store.connections import Database
 from ratemill.store.histories import Batch, Counts, History, HistoryFilters
 
-__all__ = ["Batch", "Counts", "History", "HistoryFilters", "find", "find_batch", "page", "state_of"]
+__all__ = ["Batch", "Counts", "History", "HistoryFilters", "find", "find_batch", "is_done", "page", "state_of"]
 
 
 def find(database: Database, owner_id: int, key: str) -> History:
     """Return the request of that identity or tracking id; raise ``NotFound``."""
     with database.reader(owner_id) as connection:
         return require_history(connection, key)
+
+
+def is_done(database: Database, owner_id: int, submission_id: int) -> bool:
+    """Whether no record of a request waits: cheaper to ask again and again than ``find``."""
+    with database.face(owner_id) as connection:
+        return not histories.rows_waiting(connection, submission_id)
 
 
 def page(database: Database, owner_id: int, filters: HistoryFilters, paging: Paging) -> Page[History]:

@@ -21,6 +21,7 @@ from ratemill.store.reprocesses import MEMBERS, OPERATORS, Criteria, Reprocess
 
 __all__ = ["Comparison", "Criteria", "Reprocess", "all_of_them", "by_ids", "by_search", "find", "order"]
 
+
 IDS_MAX = 100_000  # ticked by hand or by a script; more are better found by a filter
 TERMS_MAX = 100
 VALUES_MAX = 10_000
@@ -48,7 +49,7 @@ def all_of_them() -> Criteria:
 def by_ids(ids: Sequence[int]) -> Criteria:
     """Mean certain exceptions; those that are not open are passed over."""
     if not 0 < len(ids) <= IDS_MAX:
-        raise BadRequest(f"1 to {IDS_MAX} ids may be named, not {len(ids)}", code=Code.CRITERIA_NOT_VALID)
+        raise BadRequest(f"1 to {IDS_MAX} ids may be named, not {len(ids)}", code=Code.FILTER_NOT_VALID)
     return {"ids": sorted({each for each in ids if 0 < each <= NUMBER_MAX})}
 
 
@@ -56,7 +57,7 @@ def by_search(comparisons: Sequence[Comparison], *, any_of: bool = False) -> Cri
     """Mean the exceptions that a filter finds; raise ``BadRequest`` with every fault of it."""
     if not 0 < len(comparisons) <= TERMS_MAX:
         raise BadRequest(
-            f"a filter has 1 to {TERMS_MAX} comparisons, not {len(comparisons)}", code=Code.CRITERIA_NOT_VALID
+            f"a filter has 1 to {TERMS_MAX} comparisons, not {len(comparisons)}", code=Code.FILTER_NOT_VALID
         )
     faults: list[Fault] = []
     search = [_term(row, each, faults) for row, each in enumerate(comparisons, 1)]
@@ -90,7 +91,7 @@ def _term(row: int, asked: Comparison, faults: list[Fault]) -> Mapping[str, obje
     try:
         values = _values(asked)
     except ValueError as error:
-        faults.append(Fault(Code.CRITERIA_NOT_VALID, str(error), row=row, field=asked.name))
+        faults.append(Fault(Code.FILTER_NOT_VALID, str(error), row=row, field=asked.name))
         values = []
     return {"name": asked.name, "operator": asked.operator, "values": values}
 

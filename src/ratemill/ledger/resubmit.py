@@ -31,7 +31,7 @@ def resubmit(
         if not import_exceptions.leave_new(connection, refused.import_exception_id, ImportExceptionState.RESUBMITTED):
             raise Conflict(
                 f"import exception {import_exception_id} was resubmitted or written off before",
-                code=Code.EXCEPTION_NOT_OPEN,
+                code=Code.EXCEPTION_NOT_NEW,
             )
         resubmissions.insert(
             connection,

@@ -66,8 +66,13 @@ class _Ends:
     rating_exception: RatingException | None
     skipped: Skipped | None
     duplicate: Duplicate | None
-    import_exception: ImportException | None
+    import_exceptions: list[ImportException]
     revisions: list[Revision]
+
+    @property
+    def import_exception(self) -> ImportException | None:
+        """The exception of the newest revision that was refused."""
+        return _last(self.import_exceptions)
 
 
 def page(database: Database, owner_id: int, key: str, paging: Paging) -> Page[RecordLife]:
@@ -124,7 +129,7 @@ def _read_ends(connection: Connection, submission_ids: list[int], row_indexes: l
             _last(excepted[name]),
             _last(skipped[name]),
             _last(duplicates[name]),
-            _last(refused[name]),
+            refused[name],
             revisions[name],
         )
         for name in zip(submission_ids, row_indexes, strict=True)
@@ -224,4 +229,4 @@ def _raw(name: RecordName, raws: dict[int, list[str]], end: _Ends) -> str | None
     submission_id, row_index = name
     if submission_id in raws:
         return raws[submission_id][row_index - 1]
-    return end.import_exception.raw if end.import_exception and end.import_exception.revision == 1 else None
+    return next((refused.raw for refused in end.import_exceptions if refused.revision == 1), None)

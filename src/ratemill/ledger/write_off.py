@@ -42,9 +42,8 @@ def write_off_rating(
         excepted = require_rating(connection, rating_exception_id)
         submissions.lock(connection, excepted.submission_id)
         if not rating_exceptions.write_off(connection, excepted.rating_exception_id):
-            raise Conflict(
-                f"rating exception {rating_exception_id} was rated or written off before", code=Code.EXCEPTION_NOT_OPEN
-            )
+            message = f"rating exception {rating_exception_id} was rated or written off before"
+            raise Conflict(message, code=Code.EXCEPTION_NOT_OPEN)
         spans = batches.write_off_excepted(connection, excepted.batch_id, excepted.submission_id)
         invariant(spans == 1, f"batch {excepted.batch_id} has {spans} spans of submission {excepted.submission_id}")
         write_offs.insert(

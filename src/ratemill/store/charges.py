@@ -1,7 +1,8 @@
 """Charges: read by request, batch, feed, identifier, account or date, although the table has two indexes only.
 
-Whatever names requests (a tracking id, a batch, a feed, nothing at all) goes through the submissions and their spans to the
-key of the charges. Whatever names a holder (an identifier, a service, an account), or a date, goes through the accounts.
+What names a holder (an identifier, a service, an account) goes through the accounts, if their charges are few. All else
+goes through the spans of batches to the key of the charges; a span says within which dates its usage lies. Nothing leads
+to the charges of a usage class: a rare one alone costs a walk through the table.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from ratemill.store.connections import Connection, driver
 from ratemill.store.filters import parameters, submission_of_tracking_id
 from ratemill.store.usage_records import USAGE_COLUMNS, UsageRecord
 
-# Charges of a holder that are fetched and sorted for a page; above, they are too many, and every other submission has one.
-NARROW_ROWS_MAX = 20_000
+# Charges that are fetched and sorted for a page; if there are more, nearly every submission has one.
+NARROW_ROWS_MAX = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +60,18 @@ class ChargeFilters:
     to_at: datetime | None = None
 
     @property
-    def names_requests(self) -> bool:
-        """Whether at most a few requests are asked for."""
-        return self.tracking_id is not None or self.batch_id is not None
+    def may_be_few(self) -> bool:
+        """Whether to look first for few charges by what they carry: no request, batch or date alone bounds the search."""
+        of_request = not (self.tracking_id is None and self.batch_id is None)
+        of_holder = not (self.usage_identifier is None and self.account is None and self.service is None)
+        of_dates = not (self.from_at is None and self.to_at is None)
+        return not of_request and (of_holder or (self.usage_class is not None and not of_dates))
 
     @property
-    def names_holders(self) -> bool:
-        """Whether certain accounts are asked for."""
-        return not (self.usage_identifier is None and self.account is None and self.service is None)
-
-    @property
-    def bounds_dates(self) -> bool:
-        """Whether the usage date is bounded."""
-        return not (self.from_at is None and self.to_at is None)
+    def is_counted_by_spans(self) -> bool:
+        """Whether only feeds and dates are asked for, whose charges the spans count."""
+        others = (self.tracking_id, self.batch_id, self.usage_identifier, self.account, self.service, self.usage_class)
+        return all(other is None for other in others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ _IDS = """
             coalesce((select usage_class_id from usage_classes where name = %(usage_class)s), 0) end as usage_class_id,
         case when %(service)s::text is not null then
             array(select service_id from services where name = %(service)s) end as service_ids,
-        case when %(wants_accounts)s then array(
+        case when num_nonnulls(%(account)s::text, %(service)s::text, %(usage_identifier)s::text) > 0 then array(
             select a.account_id from accounts a
             where (%(account)s::text is null or a.name = %(account)s)
             and (%(service)s::text is null
@@ -107,26 +107,28 @@ _IDS = """
         ) end as account_ids
 """
 
+# Of the charges themselves, and of the spans that may hold such charges.
 _CONDITIONS = {
-    "batch_id": "c.batch_id = %(batch_id)s",
-    "feed_id": "c.feed_id = %(feed_id)s",
     "usage_identifier": "c.usage_identifier = %(usage_identifier)s",
     "usage_class_id": "c.usage_class_id = %(usage_class_id)s",
     "service_ids": "c.service_id = any(%(service_ids)s)",
     "account_ids": "c.account_id = any(%(account_ids)s)",
+    "feed_id": "c.feed_id = %(feed_id)s",
     "from_at": "c.usage_at >= %(from_at)s",
     "to_at": "c.usage_at < %(to_at)s",
 }
+_SPAN_CONDITIONS = {
+    "tracking_id": submission_of_tracking_id("t.submission_id"),
+    "batch_id": "t.batch_id = %(batch_id)s",
+    "feed_id": "t.submission_id in (select s.submission_id from submissions s where s.feed_id = %(feed_id)s)",
+    "from_at": "t.last_usage_at >= %(from_at)s",
+    "to_at": "t.first_usage_at < %(to_at)s",
+    "first_submission_id": "t.submission_id >= %(first_submission_id)s",
+}
 _ORDER = "c.submission_id, c.row_index, c.run, c.entry"
 
-# The requests that are asked for, as spans of rows: a batch may take one row of each of many requests.
-_OF_REQUESTS = """
-    (select t.submission_id, min(t.first_row) as first_row, max(t.last_row) as last_row
-     from batch_spans t where {spans} group by t.submission_id) t
-    join charges c on c.submission_id = t.submission_id and c.row_index between t.first_row and t.last_row
-"""
-_OF_HOLDERS = "charges c"
-_OF_SUBMISSIONS = "submissions s join charges c on c.submission_id = s.submission_id"
+_IN_SPAN = """c.submission_id = t.submission_id and c.batch_id = t.batch_id
+    and c.row_index between t.first_row and t.last_row"""
 
 # `shown` is the charges to show: a statement of this module, put in front.
 _SELECT = f"""
@@ -183,97 +185,122 @@ def page(connection: Connection, filters: ChargeFilters, paging: Paging) -> Page
     if found.is_nothing:
         return Page([], 0 if paging.with_total else None)
     known = parameters(filters) | parameters(found)
-    asked = " and ".join(condition for name, condition in _CONDITIONS.items() if known[name] is not None) or "true"
-    if filters.names_requests:
-        return _page(connection, _of_requests(filters), asked, known, paging)
-    names_few = filters.names_holders or filters.bounds_dates
-    if names_few and _is_narrow(connection, asked, known):
-        return _page(connection, _OF_HOLDERS, asked, known, paging)
-    if names_few or filters.usage_class is not None:
-        return _page(connection, _OF_SUBMISSIONS, f"{_of_feed(known)} and {asked}", known, paging)
-    return _page_by_counts(connection, known, paging)
+    if filters.is_counted_by_spans:
+        return _page_by_counts(connection, known, paging)
+    if filters.may_be_few:
+        return _page_by_columns(connection, known, paging)
+    rows = _rows(connection, _span_by_span(known), known, paging.offset, paging.size)
+    return Page(rows, _count(connection, _joined_to_spans(known), known) if paging.with_total else None)
 
 
 def _find_ids(connection: Connection, filters: ChargeFilters) -> _Found:
-    wants_accounts = filters.names_holders or (filters.bounds_dates and not filters.names_requests)
     cursor = driver(connection).cursor(row_factory=class_row(_Found))
-    cursor.execute(_IDS, parameters(filters) | {"wants_accounts": wants_accounts})
+    cursor.execute(_IDS, parameters(filters))
     return cursor.fetchone() or _Found(0, 0, [], [])
 
 
-def _of_requests(filters: ChargeFilters) -> str:
-    spans = {
-        "t.batch_id = %(batch_id)s": filters.batch_id,
-        submission_of_tracking_id("t.submission_id"): filters.tracking_id,
-    }
-    return _OF_REQUESTS.format(spans=" and ".join(condition for condition, asked in spans.items() if asked is not None))
+def _conditions(known: dict[str, Any], conditions: dict[str, str]) -> str:
+    return " and ".join(text for name, text in conditions.items() if known.get(name) is not None) or "true"
 
 
-def _is_narrow(connection: Connection, asked: str, known: dict[str, Any]) -> bool:
-    """Whether the charges of the holders are few enough to be fetched and sorted whole."""
-    known = known | {"narrow_rows_max": NARROW_ROWS_MAX}
-    counted = driver(connection).execute(
-        f"select count(*) from (select from charges c where {asked} limit %(narrow_rows_max)s + 1) n", known
+def _hits_by_columns(known: dict[str, Any]) -> str:
+    return f"select c.* from charges c where {_conditions(known, _CONDITIONS)}"
+
+
+def _few(known: dict[str, Any]) -> str:
+    # Materialized before they are sorted, lest the planner walk the key of all charges in its order.
+    return f"with few as materialized ({_hits_by_columns(known)}) select * from few c order by {_ORDER}"
+
+
+def _span_by_span(known: dict[str, Any]) -> str:
+    # `offset 0` keeps the planner from joining in any other way than span by span, in the order of the key.
+    return f"""
+        select c.* from batch_spans t cross join lateral (
+            select * from charges c where {_IN_SPAN} and {_conditions(known, _CONDITIONS)} offset 0
+        ) c where {_conditions(known, _SPAN_CONDITIONS)}
+        order by t.submission_id, c.row_index, c.run, c.entry
+    """
+
+
+def _joined_to_spans(known: dict[str, Any]) -> str:
+    return f"""
+        select from batch_spans t join charges c on {_IN_SPAN}
+        where {_conditions(known, _CONDITIONS)} and {_conditions(known, _SPAN_CONDITIONS)}
+    """
+
+
+def _page_by_columns(connection: Connection, known: dict[str, Any], paging: Paging) -> Page[Charge]:
+    """Return a page of what charges carry: all of it fetched and sorted, or, if that is much, span by span."""
+    hits = _hits_by_columns(known)
+    counted = _count(connection, f"{hits} limit {NARROW_ROWS_MAX + 1}", known)
+    if counted <= NARROW_ROWS_MAX:
+        rows = _rows(connection, _few(known), known, paging.offset, paging.size)
+        return Page(rows, counted if paging.with_total else None)
+    since = known | {"from_at": _first_usage_at(connection, known)}
+    rows = _rows(connection, _span_by_span(since), since, paging.offset, paging.size)
+    return Page(rows, _count(connection, hits, known) if paging.with_total else None)
+
+
+def _first_usage_at(connection: Connection, known: dict[str, Any]) -> datetime | None:
+    """Return the date from which to look: that asked for or, if that is later, of the first charge of the accounts."""
+    row = driver(connection).execute(
+        """
+        select greatest(%(from_at)s::timestamptz, min((
+            select c.usage_at from charges c where c.account_id = a.account_id order by c.usage_at limit 1
+        ))) from unnest(%(account_ids)s::bigint[]) as a (account_id)
+        """,
+        known,
     )
-    return bool((counted.fetchone() or [0])[0] <= NARROW_ROWS_MAX)
+    first: datetime | None = (row.fetchone() or [None])[0]
+    return first
 
 
-def _page(connection: Connection, source: str, asked: str, known: dict[str, Any], paging: Paging) -> Page[Charge]:
-    rows = _rows(connection, source, asked, known, offset=paging.offset, size=paging.size)
-    if not paging.with_total:
-        return Page(rows, None)
-    counted = driver(connection).execute(f"select count(*) from {source} where {asked}", known).fetchone()
-    return Page(rows, int(counted[0]) if counted else 0)
+def _count(connection: Connection, hits: str, known: dict[str, Any]) -> int:
+    counted = driver(connection).execute(f"select count(*) from ({hits}) c", known).fetchone()
+    return int(counted[0]) if counted else 0
 
 
-def _rows(
-    connection: Connection, source: str, asked: str, known: dict[str, Any], *, offset: int, size: int
-) -> list[Charge]:
-    # A narrow set is materialized before it is sorted, lest the planner walk the key of all charges to spare the sort.
-    hits = f"select c.* from {source} where {asked}"
-    narrow = f"with hits as materialized ({hits}), shown as (select * from hits c"
-    first = narrow if source == _OF_HOLDERS else f"with shown as ({hits}"
+def _rows(connection: Connection, hits: str, known: dict[str, Any], offset: int, size: int) -> list[Charge]:
     cursor = driver(connection).cursor(row_factory=class_row(Charge))
     cursor.execute(
-        f"{first} order by {_ORDER} limit %(size)s offset %(offset)s) {_SELECT}",
+        f"with shown as ({hits} limit %(size)s offset %(offset)s) {_SELECT}",
         known | {"offset": offset, "size": size},
     )
     return cursor.fetchall()
 
 
 def _page_by_counts(connection: Connection, known: dict[str, Any], paging: Paging) -> Page[Charge]:
-    """Return a page of all charges, or of a feed's, however deep: the spans' counts lead to the page's first submission.
+    """Return a page of all charges, of a feed's or of a span of dates, however deep: counts lead to where it begins.
 
     A rated record has one charge today, so the spans' ``rows_rated`` count charges. Runs and re-rates will add entries;
     the spans must then count those.
     """
-    of_feed = _of_feed(known)
     if paging.offset == 0 and not paging.with_total:
-        return Page(_rows(connection, _OF_SUBMISSIONS, of_feed, known, offset=0, size=paging.size), None)
-    total, first_submission_id, before = _anchor(connection, known, paging)
+        return Page(_rows(connection, _span_by_span(known), known, 0, paging.size), None)
+    total, first_submission_id, before = _anchor(connection, known, paging.offset)
     total_asked = total if paging.with_total else None
     if first_submission_id is None:
         return Page([], total_asked)
-    asked = f"{of_feed} and s.submission_id >= %(first_submission_id)s"
     known = known | {"first_submission_id": first_submission_id}
-    rows = _rows(connection, _OF_SUBMISSIONS, asked, known, offset=paging.offset - before, size=paging.size)
-    return Page(rows, total_asked)
+    return Page(_rows(connection, _span_by_span(known), known, paging.offset - before, paging.size), total_asked)
 
 
-def _of_feed(known: dict[str, Any]) -> str:
-    return "s.feed_id = %(feed_id)s" if known["feed_id"] else "true"
+def _anchor(connection: Connection, known: dict[str, Any], offset: int) -> tuple[int, int | None, int]:
+    """Return how many charges there are, the submission in which the page begins, and how many stand before that.
 
-
-def _anchor(connection: Connection, known: dict[str, Any], paging: Paging) -> tuple[int, int | None, int]:
-    """Return how many charges there are, the submission in which the page begins, and how many stand before that."""
-    of_feed = "where t.submission_id in (select submission_id from submissions where feed_id = %(feed_id)s)"
+    A span whose dates lie inside those asked for counts whole; at the borders its charges are counted.
+    """
     row = (
         driver(connection)
         .execute(
             f"""
             with taken as (
-                select t.submission_id, sum(t.rows_rated) as charges from batch_spans t
-                {of_feed if known["feed_id"] else ""} group by t.submission_id
+                select t.submission_id, sum(case
+                    when (%(from_at)s::timestamptz is null or t.first_usage_at >= %(from_at)s)
+                        and (%(to_at)s::timestamptz is null or t.last_usage_at < %(to_at)s) then t.rows_rated
+                    else (select count(*) from charges c where {_IN_SPAN} and {_conditions(known, _CONDITIONS)})
+                end) as charges
+                from batch_spans t where {_conditions(known, _SPAN_CONDITIONS)} group by t.submission_id
             ), counted as (
                 select submission_id, charges, sum(charges) over (order by submission_id) - charges as before from taken
             ), total as (select coalesce(sum(charges), 0)::bigint as charges from taken)
@@ -282,7 +309,7 @@ def _anchor(connection: Connection, known: dict[str, Any], paging: Paging) -> tu
                 order by submission_id limit 1
             ) first on true
             """,
-            known | {"offset": paging.offset},
+            known | {"offset": offset},
         )
         .fetchone()
     )

@@ -136,14 +136,10 @@ def find(
     return cursor.fetchone()
 
 
-def of_submissions(connection: Connection, submission_ids: list[int]) -> list[History]:
-    """Return the submissions of those numbers, newest first."""
-    cursor = driver(connection).cursor(row_factory=class_row(History))
-    cursor.execute(
-        f"with shown as (select * from submissions s where s.submission_id = any(%s)) {_SELECT}",
-        (submission_ids,),
-    )
-    return cursor.fetchall()
+def rows_waiting(connection: Connection, submission_id: int) -> int:
+    """Return how many records of a submission wait."""
+    row = driver(connection).execute("select rows_waiting from submissions where submission_id = %s", (submission_id,))
+    return int((row.fetchone() or [0])[0])
 
 
 def page(connection: Connection, filters: HistoryFilters, paging: Paging) -> Page[History]:

@@ -16,15 +16,17 @@ from ratemill.errors import invariant
 from ratemill.states import RatingExceptionState
 from ratemill.store.connections import Connection, driver
 
-# Returns the records whose key was there before. EXCEPT, because it is never planned as a loop within a loop.
 _INSERT_FRESH = """
-    with fresh as (
-        insert into duplicate_keys (feed_id, usage_on, key_hash, submission_id, row_index)
-        select %s, usage_on, key_hash, submission_id, row_index from incoming_keys order by usage_on, key_hash
-        on conflict do nothing
-        returning submission_id, row_index
-    )
-    select submission_id, row_index from incoming_keys except select submission_id, row_index from fresh
+    insert into duplicate_keys (feed_id, usage_on, key_hash, submission_id, row_index)
+    select %s, usage_on, key_hash, submission_id, row_index from incoming_keys order by usage_on, key_hash
+    on conflict do nothing
+"""
+# The keys are all there now; those that are another record's were there before.
+_REPEATED = """
+    select i.submission_id, i.row_index, k.submission_id, k.row_index
+    from incoming_keys i
+    join duplicate_keys k on k.feed_id = %s and k.usage_on = i.usage_on and k.key_hash = i.key_hash
+    where (k.submission_id, k.row_index) <> (i.submission_id, i.row_index)
 """
 _INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%S.%6f+00"
 
@@ -58,10 +60,12 @@ def insert_keys(connection: Connection, feed_id: int, keys: pl.DataFrame) -> pl.
         "(submission_id bigint, row_index integer, usage_on date, key_hash uuid) on commit delete rows",
     )
     copy(connection, "incoming_keys", keys)
-    known = cursor.execute(_INSERT_FRESH, (feed_id,)).fetchall()
-    record = {name: keys.schema[name] for name in ("submission_id", "row_index")}
-    repeated = keys.join(pl.DataFrame(known, schema=record, orient="row"), on=list(record), how="semi")
-    return _repeated_records(connection, feed_id, repeated)
+    fresh = cursor.execute(_INSERT_FRESH, (feed_id,)).rowcount
+    repeated = cursor.execute(_REPEATED, (feed_id,)).fetchall() if fresh < keys.height else []
+    invariant(
+        fresh + len(repeated) == keys.height, f"{keys.height} keys became {fresh} fresh and {len(repeated)} known"
+    )
+    return pl.DataFrame(repeated, schema=DUPLICATES, orient="row")
 
 
 def rate_anew(connection: Connection, tried: pl.DataFrame, *, owner_id: int, reprocess_id: int, at: datetime) -> int:
@@ -105,28 +109,6 @@ def rate_anew(connection: Connection, tried: pl.DataFrame, *, owner_id: int, rep
         values,
     )
     return cursor.rowcount
-
-
-def _repeated_records(connection: Connection, feed_id: int, repeated: pl.DataFrame) -> pl.DataFrame:
-    """Return each record of ``repeated`` with the one that left its key before."""
-    if repeated.is_empty():
-        return pl.DataFrame(schema=DUPLICATES)
-    rows = (
-        driver(connection)
-        .execute(
-            """
-            select i.submission_id, i.row_index, k.submission_id, k.row_index
-            from unnest(%s::bigint[], %s::integer[], %s::date[], %s::uuid[])
-                as i (submission_id, row_index, usage_on, key_hash)
-            join duplicate_keys k on k.feed_id = %s and k.usage_on = i.usage_on and k.key_hash = i.key_hash
-            """,
-            (*(repeated[name].to_list() for name in ("submission_id", "row_index", "usage_on", "key_hash")), feed_id),
-        )
-        .fetchall()
-    )
-    found = pl.DataFrame(rows, schema=DUPLICATES, orient="row")
-    invariant(found.height == repeated.height, f"{repeated.height} keys were there before, {found.height} were found")
-    return found
 
 
 DUPLICATES = pl.Schema(

@@ -443,7 +443,8 @@ batches = Table(
 Index("batches_owner_id_idx", batches.c.owner_id, batches.c.batch_id)
 
 # What one batch took of one submission, and where those records are now. A record that is resubmitted leaves its span
-# and joins that of the batch which takes it next, so the counts of batches and submissions tie at any instant.
+# and joins that of the batch which takes it next, so the counts of batches and submissions tie at any instant. The usage
+# dates of all that was imported lie within [first_usage_at, last_usage_at]: a search by date passes over the other spans.
 batch_spans = Table(
     "batch_spans",
     metadata,
@@ -460,6 +461,8 @@ batch_spans = Table(
     count("rows_rated"),
     count("rows_excepted"),
     count("rows_written_off"),
+    instant("first_usage_at"),
+    instant("last_usage_at"),
     PrimaryKeyConstraint("batch_id", "submission_id", "first_row"),
     CheckConstraint(
         "rows_received = rows_skipped + rows_duplicate + rows_refused + rows_imported",

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from ratemill.errors import RatemillError, UsageFault
-from ratemill.face.cli import audit, db, importing, reading, reprocess, serve, setup, token
+from ratemill.face.cli import audit, db, demo, importing, reading, reprocess, serve, setup, token
 
 NAMES = "Usage in by API, mediated and rated, every record accounted for."
 
@@ -41,3 +41,4 @@ app.command("export")(setup.export)
 app.add_typer(token.app, name="token")
 app.add_typer(importing.app, name="import")
 app.command("watch")(importing.watch)
+app.command("demo")(demo.demo)

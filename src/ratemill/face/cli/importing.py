@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from ratemill.client.calls import RETRY_S, Client, Json
+from ratemill.client.errors import ClientError
 from ratemill.client.files import STDIN, digest_of, spooled
 from ratemill.client.importing import IN_FLIGHT, Outcome, Watched, import_file
 from ratemill.client.journal import Journal
@@ -58,6 +60,7 @@ def import_usage(
     quote: Quote = None,
     skip_header: SkipHeader = False,
     again: Annotated[bool, typer.Option("--again", help="Import anew what was imported to its end.")] = False,
+    late: Annotated[bool, typer.Option("--late", help="Go on with an import that stopped over a day ago.")] = False,
     journal: Annotated[
         Path | None,
         typer.Option(help="Where to note what was answered; else FILE.ratemill-import.", show_default=False),
@@ -72,7 +75,7 @@ def import_usage(
     outcome = Outcome(str(file), feed)
     trouble: RatemillError | None = None
     with (
-        _client(settings, url, token, retry_s=retry_seconds, in_flight=in_flight, stopping=Event()) as client,
+        _client(settings, url, token, retry_s=retry_seconds, in_flight=in_flight, stopping=_stopping()) as client,
         _readable(file) as path,
     ):
         try:
@@ -82,9 +85,11 @@ def import_usage(
             place = journal or _journal_of(file, path, settings, found.feed_id)
             with Journal(place) as held, _progress() as bar:
                 watched = Watched(outcome, bar.sized, bar.moved, settings.die_at)
-                import_file(client, target, path, held, watched, again=again, in_flight=in_flight)
+                import_file(client, target, path, held, watched, again=again, late=late, in_flight=in_flight)
         except UsageFault:
             raise
+        except KeyboardInterrupt:
+            trouble = ClientError("stopped; the same command goes on where it ended")
         except RatemillError as error:
             trouble = error
     _print(outcome, trouble, as_json=as_json)
@@ -137,6 +142,19 @@ def watch(
     if as_json:
         print_json(dict(counts.items()) | {"files": results})
     raise typer.Exit(1 if counts["failed"] or counts["left"] else 0)
+
+
+def _stopping() -> Event:
+    """Return what SIGTERM and Ctrl-C set: no call is tried again after it, and the answers under way are noted."""
+    stopping = Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopping.set()
+        raise KeyboardInterrupt
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, stop)
+    return stopping
 
 
 def _asked(shape: str | None, delimiter: str | None, quote: str | None, *, skip_header: bool) -> Asked:

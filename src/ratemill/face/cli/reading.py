@@ -11,7 +11,7 @@ from uuid import UUID
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from ratemill.errors import NotFound
 from ratemill.face.cli.common import AsJson, opened_database, print_json
@@ -35,6 +35,7 @@ from ratemill.pages import PAGE_ROWS_MAX, Page, Paging
 from ratemill.setup.database import DEFAULT_OWNER, Database
 
 POLL_S = 0.2
+PIPE_COLUMNS = 1_000  # wider than any row of a table
 
 Owner = Annotated[str, typer.Option(help="Whose records.")]
 TrackingId = Annotated[UUID | None, typer.Option(help="Either tracking id of one request.")]
@@ -177,14 +178,14 @@ def _print_page(shown: Page[Any], instance: Callable[[Any], Json], columns: dict
 
 
 def _print_table(columns: dict[str, str], rows: Iterable[Json]) -> None:
-    table = Table(*columns, box=None)
+    table = Table(*[Column(name, overflow="fold") for name in columns], box=None)
     for row in rows:
         table.add_row(*[_text(row[member]) for member in columns.values()])
     _console().print(table)
 
 
 def _print_members(instance: Json) -> None:
-    table = Table(box=None, show_header=False)
+    table = Table("name", Column("value", overflow="fold"), box=None, show_header=False)
     for name, value in instance.items():
         table.add_row(name, _text(value))
     _console().print(table)
@@ -226,4 +227,5 @@ def _text(value: object) -> str:
 
 
 def _console() -> Console:
-    return Console(soft_wrap=True, highlight=False)
+    """Return where tables are printed: as wide as the terminal, or as they need where no terminal reads them."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)

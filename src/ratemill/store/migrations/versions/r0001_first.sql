@@ -194,6 +194,8 @@ CREATE TABLE batch_spans (
 	rows_rated INTEGER DEFAULT '0' NOT NULL,
 	rows_excepted INTEGER DEFAULT '0' NOT NULL,
 	rows_written_off INTEGER DEFAULT '0' NOT NULL,
+	first_usage_at TIMESTAMP WITH TIME ZONE,
+	last_usage_at TIMESTAMP WITH TIME ZONE,
 	CONSTRAINT batch_spans_pkey PRIMARY KEY (batch_id, submission_id, first_row),
 	CONSTRAINT batch_spans_received_check CHECK (rows_received = rows_skipped + rows_duplicate + rows_refused + rows_imported),
 	CONSTRAINT batch_spans_imported_check CHECK (rows_imported = rows_rated + rows_excepted + rows_written_off),

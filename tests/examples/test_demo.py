@@ -1,0 +1,40 @@
+"""`ratemill demo` as a user runs it: it holds, it is short, and it removes nothing that it did not make."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.processes import environment
+
+SECONDS_MAX = 120
+
+
+def run(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ratemill", "demo", "--home", str(folder)]
+    return subprocess.run(
+        command, env=environment(), capture_output=True, text=True, timeout=4 * SECONDS_MAX, check=False
+    )
+
+
+@pytest.mark.slow
+def test_the_demo_holds_twice_in_a_row(tmp_path: Path):
+    folder = tmp_path / "demo"
+    for _ in range(2):
+        done = run(folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+        lines = done.stdout.splitlines()
+        assert lines[-1] == "The counts tie: 20501 of 20501 records accounted for"
+        assert "on 480 of 499 priced lines: AWS 470, Oracle 4, Microsoft 6" in done.stdout
+        assert "94 x 0.0123 = 1.1562 USD" in done.stdout
+        assert "sent 213, rated 213, failed 0" in done.stdout
+        assert len(lines) < 60
+        assert not done.stderr
+
+
+def test_a_folder_that_no_demo_made_is_left_alone(tmp_path: Path):
+    (tmp_path / "mine.txt").touch()
+    done = run(tmp_path)
+    assert done.returncode == 1
+    assert "no demo made it" in done.stderr
+    assert (tmp_path / "mine.txt").exists()
