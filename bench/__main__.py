@@ -63,7 +63,7 @@ def main() -> int:
     bodies = {feed: month.requests(arguments.requests, seed=seed) for seed, feed in enumerate(month.FEEDS, 1)}
     single = month.requests(ROUNDS // month.ROWS_A_REQUEST + 1, seed=99)
     figures: dict[str, float] = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="ratemill-bench-") as folder:
         set_up = month.write_set_up(Path(folder))
         with running(set_up) as product:
             _assert_durable(product)

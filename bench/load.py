@@ -9,7 +9,7 @@ from threading import Event, Thread
 from time import perf_counter
 
 from bench.month import ROWS_A_REQUEST
-from bench.product import Product
+from bench.product import Product, pss_mb
 
 CLIENTS = 16
 
@@ -90,8 +90,8 @@ class _memory_watched:  # noqa: N801 -- reads as the block that it opens
     """Keep the highest memory of the product while the block runs."""
 
     def __init__(self, product: Product, run: Run) -> None:
-        self._product, self._run, self._over = product, run, Event()
-        self._pids = product.processes()
+        self._run, self._over = run, Event()
+        self._roots = product.roots()
         self._thread = Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> None:
@@ -103,4 +103,4 @@ class _memory_watched:  # noqa: N801 -- reads as the block that it opens
 
     def _watch(self) -> None:
         while not self._over.wait(2.0):
-            self._run.pss_mb = max(self._run.pss_mb, self._product.pss_mb())
+            self._run.pss_mb = max(self._run.pss_mb, pss_mb(self._roots))

@@ -53,14 +53,10 @@ class Product:
             raise RuntimeError(f"ratemill {' '.join(arguments)}: {done.stdout[-2_000:]}{done.stderr[-2_000:]}")
         return done.stdout
 
-    def processes(self) -> list[int]:
-        """Return the processes of the product, the database's included."""
+    def roots(self) -> list[int]:
+        """Return the supervisor and the database server, whose children are all other processes of the product."""
         status = json.loads(self.command("db", "status", "--json"))
-        return _tree(self.pid) + _tree(int(status["pid"]))
-
-    def pss_mb(self) -> float:
-        """Return the memory of all processes, each page counted once."""
-        return sum(_pss_kb(pid) for pid in self.processes()) / 1024
+        return [self.pid, int(status["pid"])]
 
 
 @contextmanager
@@ -122,6 +118,11 @@ def _is_healthy(product: Product) -> bool:
         return False
     finally:
         connection.close()
+
+
+def pss_mb(roots: list[int]) -> float:
+    """Return the memory of some processes and all their children, each page counted once."""
+    return sum(_pss_kb(pid) for root in roots for pid in _tree(root)) / 1024
 
 
 def _tree(root: int) -> list[int]:

@@ -19,13 +19,13 @@ from ratemill.rating.rate import Rated, rate
 from ratemill.settings import Settings
 from ratemill.setup import book as price_books
 from ratemill.setup.book import WorkerFeed
-from ratemill.store import batches, outcomes, submissions
+from ratemill.store import batches, duplicate_keys, outcomes, submissions
 from ratemill.store.connections import Connection, clock
 
 BATCH_ROWS_MAX = 1_000
 
 _KIND_OF_REASON = {reason.id: reason.kind for reason in reasons.RATING_REASONS}
-_DUPLICATES = pl.Schema([*outcomes.DUPLICATES.items(), ("batch_id", pl.Int64())])
+_DUPLICATES = pl.Schema([*duplicate_keys.DUPLICATES.items(), ("batch_id", pl.Int64())])
 _SPAN_COUNTS = {
     "rows_skipped": "skipped",
     "rows_duplicate": "duplicate",
@@ -219,9 +219,9 @@ def _without_duplicates(connection: Connection, feed_id: int, mediated: Mediated
     within = (
         mediated.keys.join(first.select(*key, of_submission_id="submission_id", of_row_index="row_index"), on=key)
         .filter(pl.struct(record) != pl.struct(submission_id="of_submission_id", row_index="of_row_index"))
-        .select(outcomes.DUPLICATES.names())
+        .select(duplicate_keys.DUPLICATES.names())
     )
-    before = outcomes.insert_keys(connection, feed_id, first)
+    before = duplicate_keys.insert(connection, feed_id, first)
     duplicates = pl.concat([before, _renamed(within, before)]).join(
         mediated.usage.select(*record, "batch_id"), on=record
     )

@@ -16,18 +16,6 @@ from ratemill.errors import invariant
 from ratemill.states import RatingExceptionState
 from ratemill.store.connections import Connection, driver
 
-_INSERT_FRESH = """
-    insert into duplicate_keys (feed_id, usage_on, key_hash, submission_id, row_index)
-    select %s, usage_on, key_hash, submission_id, row_index from incoming_keys order by usage_on, key_hash
-    on conflict do nothing
-"""
-# The keys are all there now; those that are another record's were there before.
-_REPEATED = """
-    select i.submission_id, i.row_index, k.submission_id, k.row_index
-    from incoming_keys i
-    join duplicate_keys k on k.feed_id = %s and k.usage_on = i.usage_on and k.key_hash = i.key_hash
-    where (k.submission_id, k.row_index) <> (i.submission_id, i.row_index)
-"""
 _INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%S.%6f+00"
 
 
@@ -46,26 +34,6 @@ def copy(connection: Connection, table: str, rows: pl.DataFrame, *, midway: Call
             midway()
         sink.write(data[half:])
     invariant(cursor.rowcount == rows.height, f"{cursor.rowcount} of {rows.height} rows reached {table}")
-
-
-def insert_keys(connection: Connection, feed_id: int, keys: pl.DataFrame) -> pl.DataFrame:
-    """Insert the duplicate keys that are new and return the others, each with the record that it repeats.
-
-    ``keys`` has the columns of ``columns.KEYS``, each key once. Returns ``submission_id, row_index, of_submission_id,
-    of_row_index``. The keys go in sorted, so that two workers with the same keys wait for each other and never deadlock.
-    """
-    cursor = driver(connection).cursor()
-    cursor.execute(
-        "create temporary table if not exists incoming_keys "
-        "(submission_id bigint, row_index integer, usage_on date, key_hash uuid) on commit delete rows",
-    )
-    copy(connection, "incoming_keys", keys)
-    fresh = cursor.execute(_INSERT_FRESH, (feed_id,)).rowcount
-    repeated = cursor.execute(_REPEATED, (feed_id,)).fetchall() if fresh < keys.height else []
-    invariant(
-        fresh + len(repeated) == keys.height, f"{keys.height} keys became {fresh} fresh and {len(repeated)} known"
-    )
-    return pl.DataFrame(repeated, schema=DUPLICATES, orient="row")
 
 
 def rate_anew(connection: Connection, tried: pl.DataFrame, *, owner_id: int, reprocess_id: int, at: datetime) -> int:
@@ -111,9 +79,6 @@ def rate_anew(connection: Connection, tried: pl.DataFrame, *, owner_id: int, rep
     return cursor.rowcount
 
 
-DUPLICATES = pl.Schema(
-    {"submission_id": pl.Int64, "row_index": pl.Int32, "of_submission_id": pl.Int64, "of_row_index": pl.Int32},
-)
 TRIED = pl.Schema(
     {
         "rating_exception_id": pl.Int64,
