@@ -20,6 +20,7 @@ from ratemill.settings import Settings
 from ratemill.store import embedded
 
 ROUNDS = 60  # single records for the latency on an idle system
+WARM_UP_REQUESTS = 60  # both workers have read the price book and most identifiers then
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def _assert_durable(product: Product) -> None:
 
 
 def _warm_up(product: Product) -> None:
-    load.send(product, "checked", month.requests(4, seed=77))
+    load.send(product, "checked", month.requests(WARM_UP_REQUESTS, seed=77))
 
 
 def _latency_p99(product: Product, bodies: list[bytes]) -> float:

@@ -12,6 +12,7 @@ from bench.month import ROWS_A_REQUEST
 from bench.product import Product, pss_mb
 
 CLIENTS = 16
+MEMORY_EVERY_S = 5.0  # to look costs some milliseconds a process
 
 
 @dataclass(slots=True)
@@ -102,5 +103,5 @@ class _memory_watched:  # noqa: N801 -- reads as the block that it opens
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._over.wait(2.0):
+        while not self._over.wait(MEMORY_EVERY_S):
             self._run.pss_mb = max(self._run.pss_mb, pss_mb(self._roots))
