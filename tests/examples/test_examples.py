@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.mill import Mill, mill
+from tests.mill import GUIDE_ROW, Mill, mill
 
 from ratemill.client.records import Form, make_requests, read_records
 from ratemill.records import read_elements
@@ -122,6 +122,15 @@ def test_two_lines_alike_in_all_that_is_priced_are_both_charged(guide: Mill):
     assert guide.value("select count(*) from duplicates") == 0
     send(guide, "cloudBill", BILL.read_bytes())
     assert guide.value("select count(*) from duplicates") == 500
+
+
+def test_the_smallest_set_up_charges_the_sample_record_and_the_day_adds_to_it(guide: Mill):
+    apply(guide, "telecom/guide.yaml")
+    assert guide.post_rows(GUIDE_ROW).status_code == 200
+    guide.work()
+    assert guide.rows("select amount from charges") == [(Decimal("1.1562"),)]
+    apply(guide, "telecom/telecom.yaml")
+    apply(guide, "telecom/guide.yaml")
 
 
 def test_the_day_is_charged_by_the_longest_prefix_and_a_place_without_price_by_its_parent(guide: Mill):

@@ -342,7 +342,7 @@ def test_a_number_that_nothing_has_is_404(mine: Mill, path: str, number: str):
 def test_a_feed_is_found_by_number_api_name_or_name(mine: Mill, others: Mill):
     feed = instance(mine, "/DataImport/Usage/Feed/guideFeed")
     names = ["identity", "name", "apiName", "enabled", "dataProfileId", "dataProfileName", "dataProfileVersion"]
-    assert list(feed) == names
+    assert list(feed)[: len(names)] == names
     assert (feed["name"], feed["apiName"], feed["enabled"], feed["dataProfileName"]) == (
         "Guide Feed",
         "guideFeed",

@@ -130,31 +130,33 @@ def _show_mended(shown: Shown, mill: Mill) -> None:
         f"ratemill reprocess --filter reasonName={MENDED}",
     )
     before = _exceptions(mill)
-    waiting = [each for each in before if each["reasonName"] == MENDED]
-    one = waiting[0]
-    shown.facts(f"before: {_by_reason(before)}", f"  such as exception {one['id']}: {one['message']}")
     mill.apply(document)
-    schedule = mill.client.reprocess(
-        {"search": [{"name": "reasonName", "operator": "eq", "value": MENDED}]}, _REPROCESS_S_MAX
-    )
+    criteria = {"search": [{"name": "reasonName", "operator": "eq", "value": MENDED}]}
+    schedule = mill.client.reprocess(criteria, _REPROCESS_S_MAX)
     after = _exceptions(mill)
+    left = {each["id"] for each in after}
+    sent = [each for each in before if each["reasonName"] == MENDED]
+    mended = [each for each in sent if each["id"] not in left]
     shown.facts(
+        f"before: {_by_reason(before)}",
         f"reprocessed: sent {schedule['sentCount']}, rated {schedule['ratedCount']}, failed {schedule['failedCount']}",
         f"after:  {_by_reason(after)}",
     )
-    hold(schedule["ratedCount"] == len(waiting), f"{schedule['ratedCount']} of {len(waiting)} exceptions were rated")
-    hold(len(after) == len(before) - len(waiting), f"{len(after)} exceptions are left of {len(before)}")
-    _show_rated(shown, mill, one)
+    hold(schedule["sentCount"] == len(sent), f"{schedule['sentCount']} of {len(sent)} exceptions were sent")
+    hold(schedule["ratedCount"] == len(mended), f"{schedule['ratedCount']} rated, {len(mended)} exceptions gone")
+    hold(all(each["reasonName"] != MENDED for each in after), f"an exception of {MENDED} is left")
+    _show_rated(shown, mill, mended[0])
 
 
 def _show_rated(shown: Shown, mill: Mill, exception: Json) -> None:
-    """Show the charge that an exception became."""
+    """Show an exception, and the charge that it became."""
     request, row = exception["requestTrackingId"], exception["originatingFileRecordIndex"]
     found = [each for each in mill.client.charges({"trackingId": request}) if each["originatingFileRecordIndex"] == row]
     hold(len(found) == 1, f"request {request}, row {row} has {len(found)} charges")
     charge = found[0]
     shown.facts(
-        f"  the same record: {plain(parse_decimal(charge['value']))} s to {charge['geoTreeLocationName']}, "
+        f"such as exception {exception['id']}, before: {exception['message']}",
+        f"  after: {plain(parse_decimal(charge['value']))} s to {charge['geoTreeLocationName']}, "
         f"{charge['amount']} {charge['currencyName']} for {charge['accountName']}",
     )
 
