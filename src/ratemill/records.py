@@ -19,6 +19,11 @@ Route = Literal["rows", "multi", "single"]
 """Which of the routes a body came by: rows of text, many JSON objects, one JSON object."""
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+# An escape in a JSON text: a surrogate pair, half of one, or any other.
+_ESCAPE = re.compile(
+    rb"\\u[dD][89aAbB]..\\u[dD][c-fC-F]..|(?P<half>\\u[dD][89a-fA-F]..)|\\.",
+    re.DOTALL,
+)
 
 # A record and a charge have no number of their own: theirs is made of their names, each part below its bound.
 _ROWS_BOUND, _RUNS_BOUND, _ENTRIES_BOUND = 1024, 8, 64
@@ -76,7 +81,7 @@ class _Objects(msgspec.Struct):
 _ROWS = msgspec.json.Decoder(_Rows)
 _OBJECTS = msgspec.json.Decoder(_Objects)
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
-_ANY = msgspec.json.Decoder()
+_ANY = msgspec.json.Decoder(float_hook=str)  # no number is too large for its digits
 
 
 def read_elements(body: bytes, route: Route, *, rows_max: int) -> Elements:
@@ -102,7 +107,15 @@ def read_element(body: bytes, route: Route) -> str:
         _refuse(Code.ELEMENT_OF_WRONG_TYPE, f"'data' must be {_kind(wanted())}, not {_kind(data)}", field="data")
     if not _is_text(data):
         _refuse(Code.TEXT_NOT_STORABLE, "'data' holds a NUL or half of a surrogate pair", field="data")
-    return data if isinstance(data, str) else _object_elements(body, "single")[0].decode()
+    return data if isinstance(data, str) else _object_text(body)
+
+
+def _object_text(body: bytes) -> str:
+    """Return the JSON text of the one object of ``body``, as it was sent."""
+    try:
+        return _object_elements(body, "single")[0].decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"the body is not JSON: {error}", code=Code.BODY_NOT_JSON) from error
 
 
 def _is_text(data: object) -> bool:
@@ -140,13 +153,11 @@ def _read_rows_slowly(body: bytes) -> tuple[list[str], list[int]]:
 
 
 def _read_objects(body: bytes, route: Route, rows_max: int) -> Elements:
+    unreadable: list[int] = []
     try:
         raw_elements = _object_elements(body, route)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        document = _parse(body)  # names what is broken, or finds halves of surrogate pairs
-        if not isinstance(document, dict):
-            _refuse(Code.BODY_NOT_AN_OBJECT, "the body must be a JSON object")
-        raw_elements = _object_elements(json.dumps(document, ensure_ascii=True).encode(), route)
+        raw_elements, unreadable = _object_elements_slowly(body, route)
     _check_count(len(raw_elements), rows_max)
     if route == "single" and len(raw_elements) > 1:
         message = f"this route takes one record, not {len(raw_elements)}; send many to Json/Multi"
@@ -159,7 +170,25 @@ def _read_objects(body: bytes, route: Route, rows_max: int) -> Elements:
     ]
     if wrong:
         raise BadRequest(faults=wrong)
-    return Elements(texts, [], are_objects=True)
+    return Elements(texts, unreadable, are_objects=True)
+
+
+def _object_elements_slowly(body: bytes, route: Route) -> tuple[list[bytes], list[int]]:
+    """Find out what is wrong; halves of surrogate pairs alone are the row's fault, not the request's."""
+    document = _parse(body)
+    if not isinstance(document, dict):
+        _refuse(Code.BODY_NOT_AN_OBJECT, "the body must be a JSON object")
+    try:
+        raw_elements = _object_elements(_ESCAPE.sub(_whole, body), route)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadRequest(f"the body is not JSON: {error}", code=Code.BODY_NOT_JSON) from error
+    data = document.get("data")
+    rows = data if isinstance(data, list) else [document]
+    return raw_elements, [row for row, element in enumerate(rows, 1) if not _is_text(element)]
+
+
+def _whole(escape: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if escape["half"] else escape[0]
 
 
 def _object_elements(body: bytes, route: Route) -> list[bytes]:

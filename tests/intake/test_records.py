@@ -81,3 +81,24 @@ def test_one_record_may_be_bare_or_wrapped(body: bytes):
 )
 def test_json_routes_refuse_what_holds_no_objects(body: bytes, route: Route, expected: list[tuple[int, int | None]]):
     assert faults_of(body, route) == expected
+
+
+def test_half_a_surrogate_pair_in_an_object_is_the_fault_of_its_row_alone():
+    body = (
+        b'{"data":[{"a":"b\\ud800","n":1.10},{"a":"\\ud83d\\ude00"},'
+        b'{"a":"\\\\ud800"},{"\\udc00":[{"b":"\\ud800\\ud800"}]}]}'
+    )
+    elements = read_elements(body, "multi", rows_max=4)
+    assert elements.unreadable == [1, 4]
+    assert elements.texts == [
+        r'{"a":"b\ufffd","n":1.10}',
+        r'{"a":"\ud83d\ude00"}',
+        r'{"a":"\\ud800"}',
+        r'{"\ufffd":[{"b":"\ufffd\ufffd"}]}',
+    ]
+    assert read_elements(rb'{"a":"\ud800"}', "single", rows_max=1).unreadable == [1]
+    assert read_elements(rb'{"data":{"a":"\ud800"}}', "single", rows_max=1).unreadable == [1]
+
+
+def test_a_number_of_any_size_is_taken_by_its_digits():
+    assert read_elements(b'{"data":[{"Value":1e400}]}', "multi", rows_max=1).texts == ['{"Value":1e400}']

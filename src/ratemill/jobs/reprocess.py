@@ -61,7 +61,8 @@ class Try:
 
 def run_table(database: Database, settings: Settings, reprocess_id: int) -> bool:
     """Work off the next table of an order; return False if it is not due, has ended or is in somebody's hands."""
-    if not _note_attempt(database, reprocess_id):
+    tried_before = _note_attempt(database, reprocess_id)
+    if tried_before is None:
         return False
     try:
         with database.worker() as connection:
@@ -75,7 +76,8 @@ def run_table(database: Database, settings: Settings, reprocess_id: int) -> bool
             reprocesses.forget_attempt(connection, reprocess_id)
         raise
     except Exception as error:
-        log.exception("reprocess_table_failed", reprocess_id=reprocess_id)
+        first = tried_before == 0  # the trace is told once, not for every half
+        log.warning("reprocess_table_failed", reprocess_id=reprocess_id, error=repr(error), exc_info=first)
         with database.worker() as connection:
             reprocesses.note_error(connection, reprocess_id, repr(error))
         return True
@@ -85,16 +87,19 @@ def run_table(database: Database, settings: Settings, reprocess_id: int) -> bool
     return True
 
 
-def _note_attempt(database: Database, reprocess_id: int) -> bool:
-    """Write down, before the work, that it begins; an order for later is matched anew when its time has come."""
+def _note_attempt(database: Database, reprocess_id: int) -> int | None:
+    """Write down, before the work, that it begins; return how often it began before, None if it cannot begin.
+
+    An order for later is matched anew when its time has come.
+    """
     with database.worker() as connection:
         order = reprocesses.hold(connection, reprocess_id)
         if order is None:
-            return False
+            return None
         if order.started_at is None and order.scheduled_at > order.created_at:
             reprocesses.match(connection, order)
         reprocesses.note_attempt(connection, reprocess_id)
-    return True
+    return order.attempts
 
 
 def _work_off(connection: Connection, order: Reprocess, tried: Try) -> bool:

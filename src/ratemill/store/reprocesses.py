@@ -266,7 +266,7 @@ def advance(
         """
         update reprocesses set last_exception_id = %(last_exception_id)s, rows_sent = rows_sent + %(rows_sent)s,
             rows_rated = rows_rated + %(rows_rated)s, rows_failed = rows_failed + %(rows_failed)s,
-            attempts = %(attempts)s, ended_at = case when %(ended)s then clock_timestamp() end
+            attempts = %(attempts)s, error = null, ended_at = case when %(ended)s then clock_timestamp() end
         where reprocess_id = %(reprocess_id)s
         """,
         {
