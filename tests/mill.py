@@ -13,9 +13,11 @@ from fastapi.testclient import TestClient
 from httpx import Response
 
 from ratemill.face.server import create_app
+from ratemill.intake import holders
 from ratemill.intake.worker import Worker
 from ratemill.ledger.audit import audit
 from ratemill.settings import Settings
+from ratemill.setup import book
 from ratemill.setup.apply import apply_document
 from ratemill.setup.tokens import create_token
 from ratemill.store.connections import Database, driver
@@ -108,6 +110,8 @@ class Mill:
 @contextmanager
 def mill(database: Database, settings: Settings, owner: str = "default", document: str = GUIDE) -> Iterator[Mill]:
     """Yield a mill on a database, set up from a document."""
+    for kept in (book._books, book._profiles, holders._known):
+        kept.clear()  # a process keeps these by number and version, for it knows one database only
     with TestClient(create_app(database, settings), raise_server_exceptions=False) as client:
         made = Mill(database, settings, owner, client)
         made.apply(document)

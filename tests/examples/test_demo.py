@@ -1,12 +1,19 @@
 """`ratemill demo` as a user runs it: it holds, it is short, and it removes nothing that it did not make."""
 
+import csv
 import subprocess
 import sys
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from tests.processes import environment
 
+from ratemill.face.cli.demo_bill import _compared, _Line, _rounded
+from ratemill.face.cli.demo_shown import DemoFailed
+
+BILL = Path(__file__).parents[2] / "examples" / "focus" / "focus_usage_500.csv"
 SECONDS_MAX = 120
 
 
@@ -38,3 +45,14 @@ def test_a_folder_that_no_demo_made_is_left_alone(tmp_path: Path):
     assert done.returncode == 1
     assert "no demo made it" in done.stderr
     assert (tmp_path / "mine.txt").exists()
+
+
+def test_an_amount_that_differs_is_named_by_its_row():
+    with BILL.open(newline="") as file:
+        bills = list(csv.DictReader(file))
+    priced = [(row, bill) for row, bill in enumerate(bills, 2) if bill["ListUnitPrice"] != "NULL"]
+    lines = [_Line(row, bill, _rounded(_Line(row, bill, None).product)) for row, bill in priced]
+    assert [len(each) for each in _compared(lines)] == [480, 19, 0]
+    wrong = replace(lines[5], amount=_rounded(lines[5].product) + Decimal("1e-10"))
+    with pytest.raises(DemoFailed, match=r"^row 7: "):
+        _compared([*lines[:5], wrong, *lines[6:]])

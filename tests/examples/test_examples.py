@@ -14,7 +14,6 @@ from tests.mill import GUIDE_ROW, Mill, mill
 from ratemill.client.records import Form, make_requests, read_records
 from ratemill.records import read_elements
 from ratemill.settings import Settings
-from ratemill.setup import book
 from ratemill.store.connections import Database
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -22,8 +21,7 @@ BILL = EXAMPLES / "focus" / "focus_usage_500.csv"
 
 
 @pytest.fixture
-def guide(new_database, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mill]:
-    monkeypatch.setattr(book, "_books", {})  # kept by owner and version, of one database only
+def guide(new_database, settings: Settings) -> Iterator[Mill]:
     database = Database(new_database(), settings)
     with mill(database, settings) as made:
         yield made
