@@ -12,6 +12,7 @@ from bench.month import ROWS_A_REQUEST
 from bench.product import Product, pss_mb
 
 CLIENTS = 16
+REQUESTS_AT_WORK_MAX = 120  # three tables of 40,000 records
 MEMORY_EVERY_S = 5.0  # to look costs some milliseconds a process
 
 
@@ -45,7 +46,8 @@ def send(product: Product, feed: str, bodies: list[bytes]) -> Run:
         start = perf_counter()
         with ThreadPoolExecutor(CLIENTS) as clients:
             sent = list(clients.map(lambda _: _client(product, feed, waiting, run), range(CLIENTS)))
-        wait_for_charges(product, [tracking_id for ids in sent for tracking_id in ids])
+        answers = sorted(answer for answers in sent for answer in answers)
+        wait_for_charges(product, [tracking_id for _, tracking_id in answers])
         run.seconds = perf_counter() - start
     return run
 
@@ -64,9 +66,12 @@ def latency_seconds(product: Product, feed: str, bodies: list[bytes]) -> list[fl
 
 
 def wait_for_charges(product: Product, tracking_ids: list[str]) -> None:
-    """Wait until none of the requests waits; read a charge of each."""
+    """Wait until none of the requests waits, given in the order in which they were accepted; read the last one's charge.
+
+    Workers take requests in order, at most a table each at a time: only the last ones need to be asked for.
+    """
     connection = product.connect()
-    for tracking_id in tracking_ids:
+    for tracking_id in tracking_ids[-REQUESTS_AT_WORK_MAX:]:
         while product.get(connection, f"/DataImport/History/{tracking_id}?wait=10")["instance"]["importWaitingCount"]:
             pass
     page = product.get(connection, f"/Udr/Charge/Paged?trackingId={tracking_ids[-1]}&pageSize=1")
@@ -74,16 +79,17 @@ def wait_for_charges(product: Product, tracking_ids: list[str]) -> None:
         raise RuntimeError("the last request left no charge")
 
 
-def _client(product: Product, feed: str, waiting: SimpleQueue[bytes], run: Run) -> list[str]:
+def _client(product: Product, feed: str, waiting: SimpleQueue[bytes], run: Run) -> list[tuple[float, str]]:
     connection = product.connect()
-    tracking_ids = []
+    answers = []
     while True:
         try:
             body = waiting.get_nowait()
         except Empty:
-            return tracking_ids
+            return answers
         start = perf_counter()
-        tracking_ids.append(product.post(connection, feed, body)["trackingId"])
+        tracking_id = product.post(connection, feed, body)["trackingId"]
+        answers.append((perf_counter(), tracking_id))
         run.accept_seconds.append(perf_counter() - start)
 
 

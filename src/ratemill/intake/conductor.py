@@ -11,6 +11,7 @@ import polars as pl
 from ratemill import columns, reasons
 from ratemill.errors import invariant
 from ratemill.intake.claim import Waiting
+from ratemill.intake.duplicates import RECORD, SortedOut, leave_keys, sort_out
 from ratemill.intake.faultpoints import die_at
 from ratemill.intake.holders import holders_of
 from ratemill.mediation.mediate import Limits, Mediated, mediate
@@ -25,7 +26,6 @@ from ratemill.store.connections import Connection, clock
 BATCH_ROWS_MAX = 1_000
 
 _KIND_OF_REASON = {reason.id: reason.kind for reason in reasons.RATING_REASONS}
-_DUPLICATES = pl.Schema([*duplicate_keys.DUPLICATES.items(), ("batch_id", pl.Int64())])
 _SPAN_COUNTS = {
     "rows_skipped": "skipped",
     "rows_duplicate": "duplicate",
@@ -50,7 +50,7 @@ class Ends:
 
     skipped: pl.DataFrame
     refused: pl.DataFrame
-    duplicates: pl.DataFrame
+    found: SortedOut
     rated: Rated
 
 
@@ -61,12 +61,13 @@ def conduct(connection: Connection, settings: Settings, work: Work) -> None:
     work.stage("mediation")
     mediated = _mediate(settings, work, raw, book)
     die_at("after-mediate", settings)
-    usage, duplicates = _without_duplicates(connection, work.feed.feed_id, mediated)
+    found = sort_out(connection, work.feed.feed_id, mediated)
+    usage = mediated.usage.join(found.duplicates, on=RECORD, how="anti", maintain_order="left")
     work.stage("rating")
     holders = holders_of(connection, work.feed.owner_id, usage["usage_identifier"], version=book.version)
     rated = rate(usage, book, holders)
     die_at("after-rate", settings)
-    write_ends(connection, settings, work, raw, Ends(mediated.skipped, mediated.refused, duplicates, rated))
+    write_ends(connection, settings, work, raw, Ends(mediated.skipped, mediated.refused, found, rated))
     die_at("before-commit", settings)
 
 
@@ -74,14 +75,15 @@ def condemn(connection: Connection, settings: Settings, work: Work, *, stage: st
     """Make exceptions of the records of ``work``, on which ``stage`` failed again and again."""
     book = price_books.price_book(connection, work.feed.owner_id)
     raw = _cut(connection, work, book_version=book.version)
-    nothing = Ends(_empty(columns.SKIPPED), _empty(columns.REFUSED), _empty(_DUPLICATES), _nothing_rated())
+    nothing = Ends(_empty(columns.SKIPPED), _empty(columns.REFUSED), _nothing_found(), _nothing_rated())
     if stage == "mediation":
         write_ends(connection, settings, work, raw, replace(nothing, refused=_refused(raw, error)))
         return
     mediated = _mediate(settings, work, raw, book)
-    usage, duplicates = _without_duplicates(connection, work.feed.feed_id, mediated)
+    found = sort_out(connection, work.feed.feed_id, mediated)
+    usage = mediated.usage.join(found.duplicates, on=RECORD, how="anti", maintain_order="left")
     excepted = replace(nothing.rated, exceptions=_excepted(usage, error))
-    write_ends(connection, settings, work, raw, Ends(mediated.skipped, mediated.refused, duplicates, excepted))
+    write_ends(connection, settings, work, raw, Ends(mediated.skipped, mediated.refused, found, excepted))
 
 
 def write_ends(connection: Connection, settings: Settings, work: Work, raw: pl.DataFrame, ends: Ends) -> None:
@@ -93,22 +95,38 @@ def write_ends(connection: Connection, settings: Settings, work: Work, raw: pl.D
     charges = ends.rated.charges.with_columns(*fed, pl.lit(0, pl.Int16).alias("entry"), at.alias("rated_at"))
     first = [pl.col("reason_id").alias("first_reason_id"), at.alias("excepted_at")]
     exceptions = ends.rated.exceptions.with_columns(*fed, _kind(), *first, at.alias("last_attempt_at"))
-    outcomes.copy(connection, "duplicates", ends.duplicates.with_columns(*owned))
     outcomes.copy(connection, "skipped", ends.skipped.with_columns(*owned))
     refused = _revised(ends.refused, work.waiting.revisions)
     outcomes.copy(connection, "import_exceptions", refused.with_columns(*fed, at.alias("excepted_at")))
     outcomes.copy(connection, "rating_exceptions", exceptions)
     outcomes.copy(connection, "charges", charges, midway=lambda: die_at("mid-copy", settings))
+    ends = _leave_keys(connection, feed.feed_id, ends)
+    batch = raw.select(*RECORD, "batch_id")
+    outcomes.copy(connection, "duplicates", ends.found.duplicates.join(batch, on=RECORD).with_columns(*owned))
     spans = count_spans(raw, ends)
     outcomes.copy(connection, "batch_spans", spans.with_columns(*owned))
     _finish(connection, raw)
+
+
+def _leave_keys(connection: Connection, feed_id: int, ends: Ends) -> Ends:
+    """Load the duplicate keys, and take back the ends of records that another worker imported meanwhile."""
+    found, late = leave_keys(connection, feed_id, ends.found)
+    if late.is_empty():
+        return replace(ends, found=found)
+    taken = outcomes.take_back(connection, late)
+    invariant(taken == late.height, f"{taken} ends were taken back of {late.height} records")
+    rated = Rated(
+        ends.rated.charges.join(late, on=RECORD, how="anti"),
+        ends.rated.exceptions.join(late, on=RECORD, how="anti"),
+    )
+    return replace(ends, found=found, rated=rated)
 
 
 def count_spans(raw: pl.DataFrame, ends: Ends) -> pl.DataFrame:
     """Return what each batch took of each submission, with the count of each end; every record must have exactly one."""
     named = {
         "skipped": ends.skipped,
-        "duplicate": ends.duplicates,
+        "duplicate": ends.found.duplicates,
         "refused": ends.refused,
         "rated": ends.rated.charges.filter(pl.col("run") == 1),
         "excepted": ends.rated.exceptions,
@@ -184,6 +202,10 @@ def _excepted(usage: pl.DataFrame, error: str) -> pl.DataFrame:
     return columns.check(excepted, columns.RATING_EXCEPTIONS, stage="quarantine")
 
 
+def _nothing_found() -> SortedOut:
+    return SortedOut(_empty(duplicate_keys.DUPLICATES), _empty(columns.KEYS))
+
+
 def _nothing_rated() -> Rated:
     return Rated(_empty(columns.CHARGES), _empty(columns.RATING_EXCEPTIONS))
 
@@ -208,40 +230,6 @@ def _cut(connection: Connection, work: Work, *, book_version: int) -> pl.DataFra
         batch.gather(pl.int_range(work.waiting.raw.height, eager=True) // BATCH_ROWS_MAX)
     )
     return columns.check(cut, columns.RAW, stage="the cut into batches")
-
-
-def _without_duplicates(connection: Connection, feed_id: int, mediated: Mediated) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the usage records that are no duplicates, and the duplicates; of equal records the first stays."""
-    if mediated.keys.is_empty():
-        return mediated.usage, _empty(_DUPLICATES)
-    record, key = ["submission_id", "row_index"], ["usage_on", "key_hash"]
-    first = mediated.keys.unique(key, keep="first", maintain_order=True)
-    within = (
-        mediated.keys.join(first.select(*key, of_submission_id="submission_id", of_row_index="row_index"), on=key)
-        .filter(pl.struct(record) != pl.struct(submission_id="of_submission_id", row_index="of_row_index"))
-        .select(duplicate_keys.DUPLICATES.names())
-    )
-    before = duplicate_keys.insert(connection, feed_id, first)
-    duplicates = pl.concat([before, _renamed(within, before)]).join(
-        mediated.usage.select(*record, "batch_id"), on=record
-    )
-    return mediated.usage.join(duplicates, on=record, how="anti", maintain_order="left"), duplicates
-
-
-def _renamed(within: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
-    """Let the duplicates of a record that is a duplicate itself name what that one repeats."""
-    first = before.select(
-        of_submission_id="submission_id",
-        of_row_index="row_index",
-        first_submission_id="of_submission_id",
-        first_row_index="of_row_index",
-    )
-    return within.join(first, on=["of_submission_id", "of_row_index"], how="left").select(
-        "submission_id",
-        "row_index",
-        pl.coalesce("first_submission_id", "of_submission_id").alias("of_submission_id"),
-        pl.coalesce("first_row_index", "of_row_index").alias("of_row_index"),
-    )
 
 
 def _kind() -> pl.Expr:

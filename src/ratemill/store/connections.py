@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from ratemill.errors import Unavailable
 from ratemill.settings import Settings
@@ -22,6 +24,7 @@ from ratemill.store.policies import FACE_ROLE, OWNER_ROLE, WORKER_ROLE
 __all__ = ["Connection", "Database"]
 
 _MS_PER_S = 1000
+PAUSE_S = 2.0  # a connection that rested for longer is asked whether it lives before it is used
 
 
 class Database:
@@ -82,14 +85,15 @@ class Database:
 
     def _engine(self, role: str) -> Engine:
         if role not in self._engines:
-            self._engines[role] = create_engine(
+            self._engines[role] = engine = create_engine(
                 "postgresql+psycopg://",
                 creator=lambda: self._connect(role),
                 isolation_level="READ COMMITTED",
                 pool_size=self._connections_max,
                 max_overflow=0,
-                pool_pre_ping=True,
             )
+            event.listen(engine, "checkin", _note_use)
+            event.listen(engine, "checkout", _ping_after_a_pause)
         return self._engines[role]
 
     def _connect(self, role: str) -> psycopg.Connection[Any]:
@@ -106,6 +110,21 @@ class Database:
             options=" ".join(f"-c {name}={value}" for name, value in options.items()),
             application_name=f"ratemill {role}",
         )
+
+
+def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info["used_at"] = monotonic()
+
+
+def _ping_after_a_pause(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:  # noqa: ANN401
+    """Let the pool replace a connection that died while nobody used it; one in steady use is not asked each time."""
+    if monotonic() - record.info.get("used_at", monotonic()) < PAUSE_S:
+        return
+    try:
+        connection.execute("select 1")
+        connection.rollback()
+    except psycopg.OperationalError as error:
+        raise DisconnectionError from error
 
 
 def driver(connection: Connection) -> psycopg.Connection[Any]:

@@ -1,9 +1,8 @@
 """Duplicate keys: one of every imported record of a feed that checks duplicates, found and left in the order of the index.
 
 Keys go in sorted, so that two workers with the same keys wait for each other and never deadlock. Looking first and then
-loading by COPY costs a quarter less than an insert that lets conflicts pass; only where another worker inserts one of the
-same keys at that moment is the insert needed. Every look-up is one step down the index for each key, whatever the planner
-thinks of tables that it has no statistics of: that is what LATERAL with a limit is for.
+loading by COPY costs a quarter less than an insert that lets conflicts pass. A look-up is one step down the index for each
+key, whatever the planner thinks of tables that it has no statistics of: that is what LATERAL with a limit is for.
 """
 
 from __future__ import annotations
@@ -28,28 +27,25 @@ _FIND = """
         where k.feed_id = %s and k.usage_on = i.usage_on and k.key_hash = i.key_hash limit 1
     ) k
 """
-_INSERT_FRESH = """
-    insert into duplicate_keys (feed_id, usage_on, key_hash, submission_id, row_index)
-    select %s, usage_on, key_hash, submission_id, row_index from incoming_keys order by usage_on, key_hash
-    on conflict do nothing
-"""
 
 
-def insert(connection: Connection, feed_id: int, keys: pl.DataFrame) -> pl.DataFrame:
-    """Insert the keys that are new and return the others, each with the record that it repeats (``DUPLICATES``).
+def load(connection: Connection, feed_id: int, keys: pl.DataFrame) -> pl.DataFrame:
+    """Insert keys, each once, that were not there a moment ago; return those that another worker has left meanwhile.
 
-    ``keys`` has the columns of ``columns.KEYS``, each key once.
+    Waits for workers that are inserting one of them at this moment.
     """
-    ordered = keys.sort("usage_on", "key_hash")
-    repeated = _find(connection, feed_id, ordered)
-    fresh = ordered.join(repeated, on=_RECORD, how="anti", maintain_order="left")
-    if not _load(connection, feed_id, fresh):
-        repeated = pl.concat([repeated, _insert_what_is_new(connection, feed_id, fresh)])
-    return repeated
+    late = pl.DataFrame(schema=DUPLICATES)
+    fresh = keys.sort("usage_on", "key_hash")
+    while not _load(connection, feed_id, fresh):
+        found = find(connection, feed_id, fresh)
+        invariant(not found.is_empty(), "a duplicate key was refused that nobody has")
+        late = pl.concat([late, found])
+        fresh = fresh.join(found, on=_RECORD, how="anti", maintain_order="left")
+    return late
 
 
-def _find(connection: Connection, feed_id: int, keys: pl.DataFrame) -> pl.DataFrame:
-    """Return those of the keys that are there, each with the record that left it, unless that is the record itself."""
+def find(connection: Connection, feed_id: int, keys: pl.DataFrame) -> pl.DataFrame:
+    """Return those of the keys (``columns.KEYS``) that are there, each with the record that left it (``DUPLICATES``)."""
     days, hashes = (_array(keys[name].cast(pl.String)) for name in ("usage_on", "key_hash"))
     found = pl.DataFrame(
         driver(connection).execute(_FIND, (days, hashes, feed_id)).fetchall(),
@@ -57,8 +53,7 @@ def _find(connection: Connection, feed_id: int, keys: pl.DataFrame) -> pl.DataFr
         orient="row",
     )
     records = keys.select(_RECORD).with_columns(position=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
-    itself = (pl.col("submission_id") == pl.col("of_submission_id")) & (pl.col("row_index") == pl.col("of_row_index"))
-    return records.join(found, on="position").filter(~itself).select(DUPLICATES.names())
+    return records.join(found, on="position").select(DUPLICATES.names())
 
 
 def _array(texts: pl.Series) -> str:
@@ -73,19 +68,3 @@ def _load(connection: Connection, feed_id: int, fresh: pl.DataFrame) -> bool:
     except errors.UniqueViolation:
         return False
     return True
-
-
-def _insert_what_is_new(connection: Connection, feed_id: int, keys: pl.DataFrame) -> pl.DataFrame:
-    cursor = driver(connection).cursor()
-    cursor.execute(
-        "create temporary table if not exists incoming_keys "
-        "(submission_id bigint, row_index integer, usage_on date, key_hash uuid) on commit delete rows",
-    )
-    copy(connection, "incoming_keys", keys)
-    inserted = cursor.execute(_INSERT_FRESH, (feed_id,)).rowcount
-    repeated = _find(connection, feed_id, keys)
-    invariant(
-        inserted + repeated.height == keys.height,
-        f"{keys.height} keys became {inserted} fresh and {repeated.height} known",
-    )
-    return repeated

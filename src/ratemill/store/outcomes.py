@@ -1,7 +1,7 @@
 """The ends of records: charges, rating exceptions, refused, duplicates and skipped, written by COPY in one transaction.
 
 Every table comes in with its columns named as in the schema. The order of the writes is the order of the locks: the caller
-holds the submissions, then come duplicate keys, then the rest.
+holds the submissions; duplicate keys come last (``intake/duplicates.py``).
 """
 
 from __future__ import annotations
@@ -34,6 +34,22 @@ def copy(connection: Connection, table: str, rows: pl.DataFrame, *, midway: Call
             midway()
         sink.write(data[half:])
     invariant(cursor.rowcount == rows.height, f"{cursor.rowcount} of {rows.height} rows reached {table}")
+
+
+def take_back(connection: Connection, records: pl.DataFrame) -> int:
+    """Delete the charges and rating exceptions of records that this transaction wrote; return how many there were."""
+    taken = 0
+    for table in ("charges", "rating_exceptions"):
+        taken += (
+            driver(connection)
+            .execute(
+                f"delete from {table} t using unnest(%s::bigint[], %s::integer[]) r (submission_id, row_index)"
+                " where t.submission_id = r.submission_id and t.row_index = r.row_index",
+                (records["submission_id"].to_list(), records["row_index"].to_list()),
+            )
+            .rowcount
+        )
+    return taken
 
 
 def rate_anew(connection: Connection, tried: pl.DataFrame, *, owner_id: int, reprocess_id: int, at: datetime) -> int:

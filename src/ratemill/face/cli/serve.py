@@ -16,7 +16,7 @@ Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65_535)]
 WithParent = Annotated[bool, typer.Option("--with-parent", hidden=True)]
 
-WORKER_NICE = 5  # whoever sends usage is answered first; what was accepted can wait a moment
+WORKER_NICE = 10  # whoever sends usage is answered first; what was accepted can wait a moment
 API_THREADS = 16  # requests that hold a database connection at once
 
 
