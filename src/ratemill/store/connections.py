@@ -40,8 +40,9 @@ class Database:
     def face(self, owner_id: int | None) -> Iterator[Connection]:
         """Yield a connection in a transaction that sees the rows of one owner only; without one, none."""
         with self._begin(FACE_ROLE) as connection:
-            cursor = driver(connection)
-            cursor.execute("select set_config('ratemill.owner_id', %s, true)", (str(owner_id or ""),))
+            if owner_id is not None:
+                setting = "select set_config('ratemill.owner_id', %s, true)"
+                driver(connection).execute(setting, (str(owner_id),))
             yield connection
 
     @contextmanager
