@@ -50,8 +50,7 @@ def accept(database: Database, settings: Settings, request: Request) -> Accepted
         if repeated:
             return repeated
         elements = read_elements(request.body, request.route, rows_max=settings.request_rows_max)
-        _check_backlog(connection, settings)
-        accepted = _insert(connection, request, feed_id, len(elements.texts))
+        accepted = _insert(connection, settings, request, feed_id, len(elements.texts))
         die_at("after-accept-before-commit", settings)
     return accepted
 
@@ -98,16 +97,7 @@ def _repeated(connection: Connection, settings: Settings, request: Request) -> A
     )
 
 
-def _check_backlog(connection: Connection, settings: Settings) -> None:
-    waiting = submissions.rows_waiting(connection)
-    if waiting >= settings.backlog_rows_max:
-        raise TooManyRequests(
-            f"{waiting} records wait, the bound is {settings.backlog_rows_max}; nothing of this request was taken",
-            retry_after_s=RETRY_AFTER_S,
-        )
-
-
-def _insert(connection: Connection, request: Request, feed_id: int, row_count: int) -> Accepted:
+def _insert(connection: Connection, settings: Settings, request: Request, feed_id: int, row_count: int) -> Accepted:
     request_tracking_id, import_tracking_id = uuid4(), uuid4()
     submission_id = submissions.insert(
         connection,
@@ -122,7 +112,13 @@ def _insert(connection: Connection, request: Request, feed_id: int, row_count: i
         idempotency_key=request.idempotency_key,
         idempotency_sha256=_request_sha256(request) if request.idempotency_key else None,
         created_by=request.created_by,
+        backlog_rows_max=settings.backlog_rows_max,
     )
+    if submission_id is None:
+        raise TooManyRequests(
+            f"{settings.backlog_rows_max} records or more wait; nothing of this request was taken",
+            retry_after_s=RETRY_AFTER_S,
+        )
     return Accepted(submission_id, feed_id, request_tracking_id, import_tracking_id)
 
 

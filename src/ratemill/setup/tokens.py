@@ -70,7 +70,7 @@ def authenticate(database: Database, secret: str) -> Principal | None:
     """Return who bears the secret, or None if it is unknown, revoked or expired."""
     if not secret:
         return None
-    with database.face(None) as connection:
+    with database.stranger() as connection:
         found = tokens.authenticate(connection, digest(secret))
     return Principal(*found) if found else None
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine.interfaces import IsolationLevel
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -34,7 +35,7 @@ class Database:
         self.dsn = dsn
         self._settings = settings
         self._connections_max = connections_max
-        self._engines: dict[str, Engine] = {}
+        self._engines: dict[tuple[str, str], Engine] = {}
 
     @contextmanager
     def face(self, owner_id: int | None) -> Iterator[Connection]:
@@ -52,6 +53,12 @@ class Database:
             cursor = driver(connection)
             cursor.execute("set transaction isolation level repeatable read, read only")
             cursor.execute("select set_config('ratemill.owner_id', %s, true)", (str(owner_id),))
+            yield connection
+
+    @contextmanager
+    def stranger(self) -> Iterator[Connection]:
+        """Yield a connection for one statement of a caller who is nobody yet: no transaction, no owner, no row visible."""
+        with self._begin(FACE_ROLE, "AUTOCOMMIT") as connection:
             yield connection
 
     @contextmanager
@@ -73,9 +80,9 @@ class Database:
         self._engines.clear()
 
     @contextmanager
-    def _begin(self, role: str) -> Iterator[Connection]:
+    def _begin(self, role: str, isolation_level: IsolationLevel = "READ COMMITTED") -> Iterator[Connection]:
         try:
-            with self._engine(role).begin() as connection:
+            with self._engine(role, isolation_level).begin() as connection:
                 yield connection
         except DBAPIError as error:
             if error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError):
@@ -84,18 +91,19 @@ class Database:
         except psycopg.OperationalError as error:
             raise Unavailable(f"the database does not answer: {error}") from error
 
-    def _engine(self, role: str) -> Engine:
-        if role not in self._engines:
-            self._engines[role] = engine = create_engine(
+    def _engine(self, role: str, isolation_level: IsolationLevel) -> Engine:
+        key = role, isolation_level
+        if key not in self._engines:
+            self._engines[key] = engine = create_engine(
                 "postgresql+psycopg://",
                 creator=lambda: self._connect(role),
-                isolation_level="READ COMMITTED",
+                isolation_level=isolation_level,
                 pool_size=self._connections_max,
                 max_overflow=0,
             )
             event.listen(engine, "checkin", _note_use)
             event.listen(engine, "checkout", _ping_after_a_pause)
-        return self._engines[role]
+        return self._engines[key]
 
     def _connect(self, role: str) -> psycopg.Connection[Any]:
         settings = self._settings

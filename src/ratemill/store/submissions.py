@@ -52,12 +52,6 @@ class Taken:
     body: bytes
 
 
-def rows_waiting(connection: Connection) -> int:
-    """Return how many records waited in the whole system when a worker last counted."""
-    row = driver(connection).execute("select rows_waiting from backlog").fetchone()
-    return int(row[0]) if row else 0
-
-
 def insert(
     connection: Connection,
     *,
@@ -72,8 +66,9 @@ def insert(
     idempotency_key: str | None,
     idempotency_sha256: bytes | None,
     created_by: str,
-) -> int:
-    """Write one submission with its raw body; return its number."""
+    backlog_rows_max: int,
+) -> int | None:
+    """Write one submission with its raw body; return its number, or None if as many records wait as may."""
     packed = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(body)
     row = (
         driver(connection)
@@ -82,9 +77,10 @@ def insert(
             with accepted as (
                 insert into submissions (owner_id, feed_id, request_tracking_id, import_tracking_id, route, row_count,
                     rows_waiting, body_bytes, body_sha256, idempotency_key, idempotency_sha256, created_by)
-                values (%(owner_id)s, %(feed_id)s, %(request_tracking_id)s, %(import_tracking_id)s, %(route)s,
+                select %(owner_id)s, %(feed_id)s, %(request_tracking_id)s, %(import_tracking_id)s, %(route)s,
                     %(row_count)s, %(row_count)s, %(body_bytes)s, %(body_sha256)s, %(idempotency_key)s,
-                    %(idempotency_sha256)s, %(created_by)s)
+                    %(idempotency_sha256)s, %(created_by)s
+                from backlog where rows_waiting < %(backlog_rows_max)s
                 returning submission_id
             )
             insert into submission_bodies (submission_id, owner_id, body)
@@ -104,11 +100,12 @@ def insert(
                 "idempotency_sha256": idempotency_sha256,
                 "created_by": created_by,
                 "body": packed,
+                "backlog_rows_max": backlog_rows_max,
             },
         )
         .fetchone()
     )
-    return int(row[0]) if row else 0
+    return int(row[0]) if row else None
 
 
 def lock_key(connection: Connection, owner_id: int, key: str) -> bool:
