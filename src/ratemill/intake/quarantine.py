@@ -7,6 +7,8 @@ a rating exception if rating did. All other records go on.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from ratemill import logs
 from ratemill.errors import Unavailable
 from ratemill.intake.claim import suspect_rows
@@ -38,6 +40,9 @@ def work_off(database: Database, settings: Settings, feed_id: int, submission_id
         with database.worker() as connection:
             _try_part(database, settings, connection, feed_id, suspect, guilty=guilty)
     except Unavailable:
+        if not guilty:
+            with suppress(Unavailable):
+                _note(database, suspect, attempts=suspect.attempts)  # the world failed: that was no attempt
         raise
     except Exception as error:  # noqa: BLE001 -- whatever a record does is what is being looked for
         log.warning("suspect_failed", submission_id=submission_id, first_row=suspect.first_row, error=repr(error))
