@@ -101,6 +101,23 @@ def test_two_guilty_records_are_both_found(guide: Mill, monkeypatch: pytest.Monk
     guide.assert_ties()
 
 
+@pytest.mark.parametrize(("stage", "column"), [("mediate", "raw"), ("rate", "uniqueness_identifier")])
+def test_a_request_that_the_profile_takes_whole_is_not_taken_apart(
+    guide: Mill, monkeypatch: pytest.MonkeyPatch, stage: str, column: str
+):
+    guide.apply("ratemill: 1\ndataProfiles: [{name: guide_csv, envelope: request}]")
+    guide.post_rows(*[guide_row(number) for number in range(6)], guide_row(0, unique=GUILTY))
+    guide.post_rows(*[guide_row(1_000 + number) for number in range(3)])
+    monkeypatch.setattr(conductor, stage, failing(getattr(conductor, stage), column, ValueError("no")))
+    guide.work()
+    table = "import_exceptions" if stage == "mediate" else "rating_exceptions"
+    found = guide.rows(f"select submission_id, row_index, reason_id from {table} order by 1, 2")
+    assert [(submission, row) for submission, row, _ in found] == [(1, row) for row in range(1, 8)]
+    assert {BY_ID[reason].name for _, _, reason in found} == {"could_not_be_processed"}
+    assert guide.value("select count(*) from charges where submission_id = 2") == 3
+    guide.assert_ties()
+
+
 def unavailable(*_: object) -> None:
     """Fail as a database does that is away, full or waits too long for a lock."""
     raise Unavailable("no space left on device")

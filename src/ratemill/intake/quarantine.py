@@ -2,7 +2,8 @@
 
 A part is tried in a transaction of its own, and that it is tried, and how far it came, is written before in another. A part
 that failed is halved; a record that failed alone twice becomes an exception: an import exception if mediation failed on it,
-a rating exception if rating did. All other records go on.
+a rating exception if rating did. All other records go on. Where the profile takes a request whole, it stays whole: it is
+not halved, and its records become exceptions together.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ratemill.store.connections import Connection, Database
 from ratemill.store.submissions import Taken
 from ratemill.store.suspects import Suspect
 
-ATTEMPTS_ALONE_MAX = 2  # a single record is tried twice, so that a power cut condemns nobody
+ATTEMPTS_ALONE_MAX = 2  # what cannot be halved is tried twice, so that a power cut condemns nobody
 
 log = logs.get(__name__)
 
@@ -30,7 +31,7 @@ def work_off(database: Database, settings: Settings, feed_id: int, submission_id
     suspect = _next_part(database, submission_id)
     if suspect is None:
         return
-    if suspect.attempts > 0 and not suspect.is_alone:
+    if suspect.attempts > 0 and not suspect.is_alone and not _is_taken_whole(database, feed_id):
         _halve(database, suspect)
         return
     guilty = suspect.attempts >= ATTEMPTS_ALONE_MAX
@@ -58,6 +59,11 @@ def _next_part(database: Database, submission_id: int) -> Suspect | None:
         if not waiting[0].has_suspects:
             _suspect_all(connection, waiting[0])
         return suspects.first(connection, submission_id)
+
+
+def _is_taken_whole(database: Database, feed_id: int) -> bool:
+    with database.worker() as connection:
+        return price_books.worker_feed(connection, feed_id).profile.request_envelope
 
 
 def _suspect_all(connection: Connection, taken: Taken) -> None:
