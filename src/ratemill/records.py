@@ -19,6 +19,11 @@ Route = Literal["rows", "multi", "single"]
 """Which of the routes a body came by: rows of text, many JSON objects, one JSON object."""
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+# Every escape in a JSON text: a whole surrogate pair, half of one, or any other.
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
+    re.DOTALL,
+)
 
 # A record and a charge have no number of their own: theirs is made of their names, each part below its bound.
 _ROWS_BOUND, _RUNS_BOUND, _ENTRIES_BOUND = 1024, 8, 64
@@ -76,6 +81,7 @@ class _Objects(msgspec.Struct):
 _ROWS = msgspec.json.Decoder(_Rows)
 _OBJECTS = msgspec.json.Decoder(_Objects)
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ANY = msgspec.json.Decoder()
 
 
@@ -140,37 +146,44 @@ def _read_rows_slowly(body: bytes) -> tuple[list[str], list[int]]:
 
 
 def _read_objects(body: bytes, route: Route, rows_max: int) -> Elements:
+    unreadable: list[int] = []
     try:
-        raw_elements = _object_elements(body, route)
+        _ANY.decode(body)  # the raw elements are skipped over, not checked
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        document = _parse(body)  # names what is broken, or finds halves of surrogate pairs
-        if not isinstance(document, dict):
-            _refuse(Code.BODY_NOT_AN_OBJECT, "the body must be a JSON object")
-        raw_elements = _object_elements(json.dumps(document, ensure_ascii=True).encode(), route)
+        document = _parse(body)  # names what is broken: a number too large for a float is not, nor half a pair
+        unreadable = _rows_with_halves(document)
+        body = _ESCAPE.sub(lambda found: b"\\ufffd" if found["half"] else found[0], body)
+    raw_elements = _object_elements(body, route)
     _check_count(len(raw_elements), rows_max)
     if route == "single" and len(raw_elements) > 1:
         message = f"this route takes one record, not {len(raw_elements)}; send many to Json/Multi"
         _refuse(Code.MORE_THAN_ONE_RECORD, message, field="data")
     texts = [raw.decode() for raw in raw_elements]
     wrong = [
-        _wrong_element(row, "an object", _ANY.decode(text))
+        _wrong_element(row, "an object", _parse(text.encode()))
         for row, text in enumerate(texts, 1)
         if not text.startswith("{")
     ]
     if wrong:
         raise BadRequest(faults=wrong)
-    return Elements(texts, [], are_objects=True)
+    return Elements(texts, unreadable, are_objects=True)
+
+
+def _rows_with_halves(document: object) -> list[int]:
+    """Return the row indexes of the objects that hold half of a surrogate pair."""
+    data = document.get("data", document) if isinstance(document, dict) else document
+    elements = data if isinstance(data, list) else [data]
+    return [row for row, each in enumerate(elements, 1) if _LONE_SURROGATE.search(json.dumps(each, ensure_ascii=False))]
 
 
 def _object_elements(body: bytes, route: Route) -> list[bytes]:
-    """Return the JSON text of each element, as it was sent."""
-    _ANY.decode(body)  # the raw members below are skipped over, not checked
+    """Return the JSON text of each element of a body that is JSON, as it was sent."""
     try:
         wrapped = _OBJECTS.decode(body)
     except msgspec.ValidationError:
         _refuse(Code.BODY_NOT_AN_OBJECT, "the body must be a JSON object")
     if wrapped.data is msgspec.UNSET:
-        if route == "single" and body.strip() != b"{}" and _ANY.decode(body):
+        if route == "single" and _MEMBERS.decode(body):
             return [body.strip()]
         _refuse(
             Code.NO_RECORD,
@@ -193,11 +206,16 @@ def _check_count(rows: int, rows_max: int) -> None:
 
 
 def _parse(body: bytes) -> Any:  # noqa: ANN401 -- any JSON value
+    """Return what a body holds, every number in it as 0: they are kept as the text they came in."""
     try:
-        return json.loads(body.decode(), parse_constant=_no_constant)
+        return json.loads(body.decode(), parse_constant=_no_constant, parse_float=_any_number, parse_int=_any_number)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise BadRequest(f"the body is not JSON: {reason}", code=Code.BODY_NOT_JSON) from error
+
+
+def _any_number(_text: str) -> int:
+    return 0
 
 
 def _no_constant(name: str) -> NoReturn:
