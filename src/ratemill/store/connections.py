@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from ratemill.errors import Unavailable
 from ratemill.settings import Settings
@@ -77,6 +78,8 @@ class Database:
             if error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError):
                 raise Unavailable(f"the database does not answer: {error.orig}") from error
             raise
+        except NoConnectionFree as error:
+            raise Unavailable("every connection to the database is in use") from error
         except psycopg.OperationalError as error:
             raise Unavailable(f"the database does not answer: {error}") from error
 
@@ -88,6 +91,7 @@ class Database:
                 isolation_level="READ COMMITTED",
                 pool_size=self._connections_max,
                 max_overflow=0,
+                pool_timeout=self._settings.lock_timeout_s,
                 pool_pre_ping=True,
             )
         return self._engines[role]
