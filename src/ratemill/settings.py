@@ -7,6 +7,7 @@ environment itself.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -41,7 +42,7 @@ class Settings(BaseSettings):
     idempotency_keep_h: int = Field(default=48, ge=24, description="Hours for which an Idempotency-Key is kept.")
     session_token_s: int = Field(default=1_800, ge=60, description="Seconds for which a token from a login is valid.")
 
-    lock_timeout_s: int = Field(default=30, ge=1, description="Longest wait for a lock.")
+    lock_timeout_s: int = Field(default=30, ge=1, description="Longest wait for a lock or a free connection.")
     statement_timeout_s: int = Field(default=120, ge=1, description="Longest statement of a worker or a command.")
     idle_in_transaction_timeout_s: int = Field(default=120, ge=1, description="Longest pause inside a transaction.")
     database_connections_max: int = Field(default=40, ge=5, description="Connections of the embedded server.")
@@ -55,5 +56,7 @@ class Settings(BaseSettings):
     wal_size_max_mb: int = Field(default=4_096, ge=64, description="Write-ahead log between two checkpoints.")
 
     log_json: bool = Field(default=False, description="Logs as JSON lines.")
-    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="DEBUG, INFO, WARNING or ERROR."
+    )
     die_at: str = Field(default="", description="For tests: the named point at which the process kills itself.")

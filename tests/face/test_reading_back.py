@@ -66,7 +66,7 @@ def printed(cases: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def printed_id(mine: Mill, others: Mill, printed: Path) -> str:
-    """The tracking id of the request that the contract's examples are of."""
+    """The tracking id of the request that the golden case is of."""
     rows = json.loads((printed / "rows.json").read_text())["data"]
     post(others, *rows)
     return post(mine, *rows)

@@ -1,5 +1,6 @@
 """From a posted row to its end: charges, exceptions, refused, duplicates, each between two good rows."""
 
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -151,3 +152,17 @@ def test_two_owners_with_the_same_names_do_not_meet(guide: Mill):
     mine, theirs = sent(guide, row), sent(other, row)
     assert guide.value("select amount from charges where submission_id = %s", mine) == Decimal("1.1562")
     assert guide.value("select amount from charges where submission_id = %s", theirs) == Decimal(47)
+
+
+def test_half_a_surrogate_pair_in_an_object_is_the_fault_of_its_row_alone(guide: Mill):
+    names = ["DateTime", "UdrUsageIdentifier", "Value", "UsageClassName", "UniquenessIdentifier"]
+    known = dict(zip(names, ["2022-05-01T01:01:00", "648-688-4180", "94", "data_class", "half"], strict=True))
+    rows = [json.dumps({**known, "UniquenessIdentifier": unique}) for unique in ("o1", "o2\ud800", "o3")]
+    answer = guide.request("POST", "/DataImport/Usage/Json/Multi/guideFeed", content=f'{{"data":[{",".join(rows)}]}}')
+    assert answer.status_code == 200, answer.text
+    guide.work()
+    guide.assert_ties()
+    submission_id = guide.value("select max(submission_id) from submissions")
+    found = guide.rows("select row_index, reason_id from import_exceptions where submission_id = %s", submission_id)
+    assert [(row, BY_ID[reason].name) for row, reason in found] == [(2, "row_must_not_contain_lone_surrogates")]
+    assert charged(guide, submission_id) == [1, 3]

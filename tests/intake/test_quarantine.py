@@ -1,13 +1,16 @@
 """A record that makes a stage fail, or kills its worker, becomes an exception; every other record goes on."""
 
 from collections.abc import Callable, Iterator
+from threading import Event
 from typing import Any
 
 import polars as pl
 import pytest
 from tests.mill import Mill, guide_row, mill
 
+from ratemill.errors import Unavailable
 from ratemill.intake import conductor
+from ratemill.intake.worker import Worker
 from ratemill.mediation.mediate import mediate
 from ratemill.rating.rate import rate
 from ratemill.reasons import BY_ID
@@ -96,3 +99,82 @@ def test_two_guilty_records_are_both_found(guide: Mill, monkeypatch: pytest.Monk
     assert guide.value("select count(*) from charges") == 28
     assert guide.value("select count(*) from suspects") == 0
     guide.assert_ties()
+
+
+@pytest.mark.parametrize(("stage", "column"), [("mediate", "raw"), ("rate", "uniqueness_identifier")])
+def test_a_request_that_the_profile_takes_whole_is_not_taken_apart(
+    guide: Mill, monkeypatch: pytest.MonkeyPatch, stage: str, column: str
+):
+    guide.apply("ratemill: 1\ndataProfiles: [{name: guide_csv, envelope: request}]")
+    guide.post_rows(*[guide_row(number) for number in range(6)], guide_row(0, unique=GUILTY))
+    guide.post_rows(*[guide_row(1_000 + number) for number in range(3)])
+    monkeypatch.setattr(conductor, stage, failing(getattr(conductor, stage), column, ValueError("no")))
+    guide.work()
+    table = "import_exceptions" if stage == "mediate" else "rating_exceptions"
+    found = guide.rows(f"select submission_id, row_index, reason_id from {table} order by 1, 2")
+    assert [(submission, row) for submission, row, _ in found] == [(1, row) for row in range(1, 8)]
+    assert {BY_ID[reason].name for _, _, reason in found} == {"could_not_be_processed"}
+    assert guide.value("select count(*) from charges where submission_id = 2") == 3
+    guide.assert_ties()
+
+
+def unavailable(*_: object) -> None:
+    """Fail as a database does that is away, full or waits too long for a lock."""
+    raise Unavailable("no space left on device")
+
+
+def test_a_database_that_does_not_answer_condemns_nobody_however_often(guide: Mill, monkeypatch: pytest.MonkeyPatch):
+    guide.post_rows(guide_row(1))
+    worker = Worker(guide.database, guide.settings, Event())
+    with monkeypatch.context() as away:
+        away.setattr(conductor, "rate", unavailable)
+        for _ in range(10):
+            assert not worker.step()
+        assert guide.rows("select attempts from submissions") == [(0,)]
+        assert guide.value("select count(*) from suspects") == 0
+    guide.work()
+    assert guide.value("select count(*) from charges") == 1
+
+
+def test_a_record_that_stands_alone_is_not_condemned_because_the_database_does_not_answer(
+    guide: Mill, monkeypatch: pytest.MonkeyPatch
+):
+    failures = iter([True] * 3)
+    guide.post_rows(guide_row(1))
+    worker = Worker(guide.database, guide.settings, Event())
+    with monkeypatch.context() as failing_first:
+        failing_first.setattr(conductor, "rate", lambda *a: 1 / 0 if next(failures, False) else unavailable(*a))
+        for _ in range(13):
+            worker.step()
+    assert guide.rows("select first_row, last_row, attempts from suspects") == [(1, 1, 1)]
+    guide.work()
+    assert guide.value("select count(*) from charges") == 1
+    guide.assert_ties()
+
+
+def test_a_table_leaves_alone_what_another_worker_has_begun_to_take_apart(guide: Mill):
+    guide.post_rows(*[guide_row(number) for number in range(4)])
+    guide.change("insert into suspects (submission_id, first_row, last_row) values (1, 1, 4)")
+    worker = Worker(guide.database, guide.settings, Event())
+    worker.step()
+    assert guide.value("select rows_waiting from submissions") == 4
+    guide.work()
+    assert guide.value("select count(*) from charges") == 4
+    assert guide.value("select count(*) from suspects") == 0
+    guide.assert_ties()
+
+
+def test_a_feed_that_is_put_off_does_not_hold_up_the_others(guide: Mill, monkeypatch: pytest.MonkeyPatch):
+    guide.apply("ratemill: 1\nudrFeeds: [{name: Second, dataProfileName: guide_csv, batchWaitSeconds: 0}]")
+    guide.post_rows(guide_row(1))
+    guide.post_rows(guide_row(2), feed="Second")
+    first = guide.value("select min(feed_id) from submissions")
+    worker = Worker(guide.database, guide.settings, Event())
+    work_off = Worker._work_off
+
+    def blocked(self: Worker, feed_id: int, submission_ids: list[int]) -> None:
+        unavailable() if feed_id == first else work_off(self, feed_id, submission_ids)
+
+    monkeypatch.setattr(Worker, "_work_off", blocked)
+    assert worker.step()
+    assert guide.rows("select feed_id <> %s from charges", first) == [(True,)]

@@ -3,7 +3,7 @@
 import pytest
 
 from ratemill.errors import BadRequest
-from ratemill.records import Route, read_elements
+from ratemill.records import Route, read_element, read_elements
 
 
 def faults_of(body: bytes, route: Route = "rows", rows_max: int = 1_000) -> list[tuple[int, int | None]]:
@@ -53,6 +53,33 @@ def test_half_a_surrogate_pair_is_the_fault_of_its_row_alone():
     elements = read_elements(b'{"data":["a","b\\ud800","c\\ud83d\\ude00"]}', "rows", rows_max=3)
     assert elements.unreadable == [2]
     assert elements.texts == ["a", "b\ufffd", "c😀"]
+
+
+@pytest.mark.parametrize(
+    ("body", "route", "texts", "unreadable"),
+    [
+        (
+            rb'{"data":[{"v":0.12345678901234567890},{"v":"\ud800"},{"v":"\ud83d\ude00"},{"\\ud800\udc00":"\\"}]}',
+            "multi",
+            ['{"v":0.12345678901234567890}', r'{"v":"\ufffd"}', r'{"v":"\ud83d\ude00"}', r'{"\\ud800\ufffd":"\\"}'],
+            [2, 4],
+        ),
+        (rb'{"v":"\ud800"}', "single", [r'{"v":"\ufffd"}'], [1]),
+        (rb'{"data":{"v":"\udc00\ud800"}}', "single", [r'{"v":"\ufffd\ufffd"}'], [1]),
+        (b'{"data":[{"v":1e400},{"v":1}]}', "multi", ['{"v":1e400}', '{"v":1}'], []),
+        (b'{"v":1e400}', "single", ['{"v":1e400}'], []),
+    ],
+)
+def test_what_the_quick_parser_does_not_take_leaves_the_other_rows_as_they_came(
+    body: bytes, route: Route, texts: list[str], unreadable: list[int]
+):
+    elements = read_elements(body, route, rows_max=4)
+    assert (elements.texts, elements.unreadable) == (texts, unreadable)
+
+
+@pytest.mark.parametrize("body", [b'{"data":{"v":1e400}}', b'{"data":{"v":0.12345678901234567890}}'])
+def test_a_mended_object_keeps_the_digits_of_its_numbers(body: bytes):
+    assert read_element(body, "multi") == body.decode()[len('{"data":') : -1]
 
 
 def test_objects_keep_the_digits_of_their_numbers():

@@ -138,8 +138,9 @@ def test_wrong_usage_ends_with_2(arguments: list[str], tmp_path: Path):
     assert done.returncode == 2
 
 
-def test_a_setting_that_is_no_setting_is_named(tmp_path: Path):
+@pytest.mark.parametrize(("name", "value"), [("workers", "none"), ("log_level", "LOUD")])
+def test_a_setting_that_is_no_setting_is_named(name: str, value: str):
     command = [sys.executable, "-m", "ratemill", "audit"]
-    done = subprocess.run(command, env=environment(workers="none"), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment(**{name: value}), capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "RATEMILL_WORKERS" in done.stderr
+    assert f"RATEMILL_{name.upper()}" in done.stderr

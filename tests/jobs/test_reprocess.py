@@ -12,6 +12,7 @@ from httpx import Response
 from tests.mill import GUIDE, Mill, guide_row, mill
 from tests.processes import started, wait_until, was_killed
 
+from ratemill.errors import Unavailable
 from ratemill.jobs import reprocess
 from ratemill.jobs.runner import Runner
 from ratemill.rating.rate import rate
@@ -428,6 +429,24 @@ def test_a_record_on_which_rating_fails_stays_open_with_the_error_and_the_others
     assert ("too much" if how == "raises" else "died") in found[0]["message"]
     monkeypatch.undo()
     assert reprocessed(guide, all=True) == (2, 2, 2, 0)
+
+
+def test_an_order_that_is_put_off_does_not_hold_up_the_others(guide: Mill, monkeypatch: pytest.MonkeyPatch):
+    unknown(guide, 2)
+    guide.apply(MENDED)
+    first, second = ordered(guide, all=True), ordered(guide, ids=[1, 2])
+    work_off = reprocess._work_off
+
+    def timed_out(connection: Any, order: Any, tried: Any) -> bool:
+        if order.reprocess_id == first:
+            raise Unavailable("canceling statement due to statement timeout")
+        return work_off(connection, order, tried)
+
+    monkeypatch.setattr(reprocess, "_work_off", timed_out)
+    run(guide)
+    assert schedule(guide, first)["complete"] is None
+    assert guide.value("select attempts from reprocesses where reprocess_id = %s", first) == 0
+    assert counts(guide, second) == (2, 2, 2, 0)
 
 
 def test_a_method_that_is_not_there_is_405(guide: Mill):

@@ -1,4 +1,4 @@
-"""The declaration agrees with the contract, the schema and the reference page."""
+"""The declaration agrees with the schema and the reference page."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LISTS = {
 }
 
 
-def test_the_lists_are_those_of_the_contract():
+def test_the_lists_are_named_as_on_the_wire():
     assert {each.list_name: (each.path, each.dto_type_key) for each in OBJECTS} == LISTS
 
 

@@ -93,18 +93,14 @@ class Client:
         """Return a usage feed as the server describes it."""
         return self.read(f"/DataImport/Usage/Feed/{quote(name_or_id, safe='')}")
 
-    def post_rows(self, feed: str, rows: Sequence[str], idempotency_key: str | None = None) -> Answer:
+    def post_rows(self, feed: str, rows: Sequence[str], idempotency_key: str) -> Answer:
         """Send up to 1,000 records, each a text in the format of the feed's data profile."""
         return self.post_usage(feed, "rows", _ENCODER.encode({"data": rows}), idempotency_key)
 
-    def post_objects(self, feed: str, objects: Sequence[Json], idempotency_key: str | None = None) -> Answer:
-        """Send up to 1,000 records as JSON objects."""
-        return self.post_usage(feed, "multi", _ENCODER.encode({"data": objects}), idempotency_key)
-
-    def post_usage(self, feed: str, route: str, body: bytes, idempotency_key: str | None = None) -> Answer:
+    def post_usage(self, feed: str, route: str, body: bytes, idempotency_key: str) -> Answer:
         """Send a body of usage that is made already, by the route of rows (``rows``) or of objects (``multi``)."""
         way = "Json/Multi/" if route == "multi" else ""
-        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        headers = {"Idempotency-Key": idempotency_key}
         path = f"/DataImport/Usage/{way}{quote(feed, safe='')}"
         response = self._call("POST", path, content=body, headers=headers)
         replayed = response.headers.get("Idempotent-Replayed", "").lower() == "true"

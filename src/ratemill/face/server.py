@@ -124,12 +124,12 @@ def _methods(request: Request) -> set[str]:
 
 def _unavailable(request: Request, error: Exception) -> Response:
     log.warning("unavailable", error=str(error))
-    faults = [Fault(Code.UNAVAILABLE, f"{error}; nothing was taken, try again")]
+    faults = [Fault(Code.UNAVAILABLE, f"{error}; try again, under the same Idempotency-Key if it has one")]
     return envelope.reply(envelope.errors(request, faults), 503, {"Retry-After": "5"})
 
 
 def _our_fault(request: Request, error: Exception) -> Response:
     log.error("request_failed", path=request.url.path, exc_info=error)
     kind = type(error).__name__ if isinstance(error, RatemillError) else "an error"
-    faults = [Fault(Code.OUR_FAULT, f"{kind} of ours; nothing was taken")]
+    faults = [Fault(Code.OUR_FAULT, f"{kind} of ours")]
     return envelope.reply(envelope.errors(request, faults), 500)

@@ -2,10 +2,13 @@
 
 A part is tried in a transaction of its own, and that it is tried, and how far it came, is written before in another. A part
 that failed is halved; a record that failed alone twice becomes an exception: an import exception if mediation failed on it,
-a rating exception if rating did. All other records go on.
+a rating exception if rating did. All other records go on. Where the profile takes a request whole, it stays whole: it is
+not halved, and its records become exceptions together.
 """
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 from ratemill import logs
 from ratemill.errors import Unavailable
@@ -18,7 +21,7 @@ from ratemill.store.connections import Connection, Database
 from ratemill.store.submissions import Taken
 from ratemill.store.suspects import Suspect
 
-ATTEMPTS_ALONE_MAX = 2  # a single record is tried twice, so that a power cut condemns nobody
+ATTEMPTS_ALONE_MAX = 2  # what cannot be halved is tried twice, so that a power cut condemns nobody
 
 log = logs.get(__name__)
 
@@ -28,7 +31,7 @@ def work_off(database: Database, settings: Settings, feed_id: int, submission_id
     suspect = _next_part(database, submission_id)
     if suspect is None:
         return
-    if suspect.attempts > 0 and not suspect.is_alone:
+    if suspect.attempts > 0 and not suspect.is_alone and not _is_taken_whole(database, feed_id):
         _halve(database, suspect)
         return
     guilty = suspect.attempts >= ATTEMPTS_ALONE_MAX
@@ -38,6 +41,9 @@ def work_off(database: Database, settings: Settings, feed_id: int, submission_id
         with database.worker() as connection:
             _try_part(database, settings, connection, feed_id, suspect, guilty=guilty)
     except Unavailable:
+        if not guilty:
+            with suppress(Unavailable):
+                _note(database, suspect, attempts=suspect.attempts)  # the world failed: that was no attempt
         raise
     except Exception as error:  # noqa: BLE001 -- whatever a record does is what is being looked for
         log.warning("suspect_failed", submission_id=submission_id, first_row=suspect.first_row, error=repr(error))
@@ -53,6 +59,11 @@ def _next_part(database: Database, submission_id: int) -> Suspect | None:
         if not waiting[0].has_suspects:
             _suspect_all(connection, waiting[0])
         return suspects.first(connection, submission_id)
+
+
+def _is_taken_whole(database: Database, feed_id: int) -> bool:
+    with database.worker() as connection:
+        return price_books.worker_feed(connection, feed_id).profile.request_envelope
 
 
 def _suspect_all(connection: Connection, taken: Taken) -> None:

@@ -1,13 +1,15 @@
 """A worker: looks for waiting submissions, takes them in tables through the stages, and survives what a record does to it.
 
-The attempt is written before the work, in a transaction of its own. Submissions that failed or killed a worker twice are
-taken alone and halved until the guilty record is found (``quarantine.py``).
+The attempt is written before the work, in a transaction of its own, and taken back where the world failed and not a
+record. Submissions that failed or killed a worker twice are taken alone and halved until the guilty record is found
+(``quarantine.py``).
 """
 
 from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from threading import Event
 from time import monotonic
 from uuid import uuid4
@@ -80,16 +82,25 @@ class Worker:
                 quarantine.work_off(self._database, self._settings, feed.feed_id, chosen.submission_ids[0])
             else:
                 self._work_off(feed.feed_id, chosen.submission_ids)
-        except Unavailable:
-            raise
+        except Unavailable as error:
+            log.warning("table_put_off", feed_id=feed.feed_id, error=str(error))
+            self._forget_attempt(chosen.submission_ids)
+            return False  # the other feeds get their turn
         except Exception:
             log.exception("table_failed", feed_id=feed.feed_id, submissions=len(chosen.submission_ids))
             return False  # pause before the next try
         return True
 
+    def _forget_attempt(self, submission_ids: list[int]) -> None:
+        with suppress(Unavailable), self._database.worker() as connection:
+            submissions.forget_attempt(connection, submission_ids)
+
     def _work_off(self, feed_id: int, submission_ids: list[int]) -> None:
         with self._database.worker() as connection:
-            taken = submissions.take(connection, submission_ids)
+            held = submissions.take(connection, submission_ids)
+            taken = [
+                each for each in held if not each.has_suspects
+            ]  # another worker has begun to take the others apart
             if not taken:
                 return
             die_at("after-claim", self._settings)

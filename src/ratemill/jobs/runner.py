@@ -41,8 +41,11 @@ class Runner:
         return any([self._run_table(reprocess_id) for reprocess_id in due if not self._stopping.is_set()])  # noqa: C419 -- each gets its turn
 
     def _run_table(self, reprocess_id: int) -> bool:
-        from ratemill.jobs import (
-            reprocess,
-        )  # the table engine is loaded when there is work: most of the time there is none
+        # The table engine is loaded when there is work: most of the time there is none.
+        from ratemill.jobs import reprocess
 
-        return reprocess.run_table(self._database, self._settings, reprocess_id)
+        try:
+            return reprocess.run_table(self._database, self._settings, reprocess_id)
+        except Unavailable as error:
+            log.warning("reprocess_put_off", reprocess_id=reprocess_id, error=str(error))
+            return False  # the other orders get their turn

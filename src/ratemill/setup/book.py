@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
 from ratemill import columns
-from ratemill.columns import INSTANT
 from ratemill.errors import Unavailable, fail
 from ratemill.mediation.declared import Match, Profile
 from ratemill.mediation.profile import read_profile
-from ratemill.rating.book import PriceBook, PriceTables, compile_book
+from ratemill.rating.book import SCHEMAS, PriceBook, PriceTables, compile_book
 from ratemill.rating.rate import Holders
 from ratemill.setup.registry import WRITABLE
 from ratemill.store import feeds, identifiers, owners, setup_objects
@@ -25,46 +23,6 @@ from ratemill.store import price_book as prices
 from ratemill.store.connections import Connection
 
 READS_MAX = 20  # how often the tables are read again because set-up changed meanwhile
-
-_SCHEMAS: dict[str, dict[str, Any]] = {
-    "classes": {
-        "usage_class_id": pl.Int32,
-        "usage_class": pl.String,
-        "base_unit": pl.String,
-        "rater": pl.String,
-    },
-    "plans": {"rate_plan_id": pl.Int64, "places": pl.Int16},
-    "plan_groups": {"rate_plan_id": pl.Int64, "priority": pl.Int32, "rate_group_id": pl.Int64},
-    "groups": {
-        "rate_group_id": pl.Int64,
-        "currency": pl.String,
-        "start_at": INSTANT,
-        "end_at": INSTANT,
-        "places": pl.Int16,
-        "is_pass_through": pl.Boolean,
-        "use_for_cost": pl.Boolean,
-    },
-    "rates": {
-        "rate_id": pl.Int64,
-        "rate_group_id": pl.Int64,
-        "usage_class_id": pl.Int32,
-        "location_id": pl.Int64,
-        "location_group_id": pl.Int64,
-        "start_at": INSTANT,
-        "end_at": INSTANT,
-        "amount": pl.String,
-        "per": pl.Int64,
-        "calculation": pl.String,
-        "rounding_minimum": pl.String,
-        "rounding_increment": pl.String,
-        "connection_charge": pl.String,
-        "minimum_charge": pl.String,
-        "maximum_charge": pl.String,
-    },
-    "locations": {"location_id": pl.Int64, "location": pl.String, "parent_location_id": pl.Int64},
-    "patterns": {"pattern": pl.String, "location_id": pl.Int64},
-    "location_group_members": {"location_group_id": pl.Int64, "location_id": pl.Int64},
-}
 
 
 class BookChanged(Unavailable):
@@ -112,7 +70,7 @@ def read_tables(connection: Connection, owner_id: int) -> PriceTables:
     owner = owners.read(connection, owner_id)
     frames = {
         name: pl.DataFrame(prices.read_table(connection, name, owner_id), schema=schema, orient="row")
-        for name, schema in _SCHEMAS.items()
+        for name, schema in SCHEMAS.items()
     }
     return PriceTables(
         owner_places=owner.amount_places,

@@ -226,9 +226,6 @@ def unique_without_case(column: str, member: str) -> ListRule:
     return check
 
 
-Span = tuple[datetime | None, datetime | None, int, "Entry | None"]
-
-
 def no_tie(entries: list[Entry], world: World) -> Iterator[Finding]:
     """Hold the rates of one group, class and place to one at any instant."""
     columns = ("rate_group_id", "usage_class_id", "location_id", "location_group_id")

@@ -16,6 +16,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import IsolationLevel
 from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from ratemill.errors import Unavailable
@@ -88,6 +89,8 @@ class Database:
             if error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError):
                 raise Unavailable(f"the database does not answer: {error.orig}") from error
             raise
+        except NoConnectionFree as error:
+            raise Unavailable("every connection to the database is in use") from error
         except psycopg.OperationalError as error:
             raise Unavailable(f"the database does not answer: {error}") from error
 
@@ -100,6 +103,7 @@ class Database:
                 isolation_level=isolation_level,
                 pool_size=self._connections_max,
                 max_overflow=0,
+                pool_timeout=self._settings.lock_timeout_s,
             )
             event.listen(engine, "checkin", _note_use)
             event.listen(engine, "checkout", _ping_after_a_pause)

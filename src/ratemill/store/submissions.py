@@ -13,6 +13,7 @@ from psycopg.rows import class_row
 from ratemill.store.connections import Connection, driver
 
 _CANDIDATES_MAX = 5_000  # row locks that one claim may take
+_ATTEMPTS_COUNTED = 1_000  # more are not told apart, and would outgrow their column
 _ZSTD_LEVEL = 1  # a row of text shrinks to about a fifth at 500 MB/s; higher levels cost more than the disk they save
 
 
@@ -202,10 +203,17 @@ def note_attempt(connection: Connection, feed: DueFeed, *, rows_max: int, attemp
     )
     chosen = _fill(candidates, rows_max=rows_max, attempts_max=attempts_max)
     driver(connection).execute(
-        "update submissions set attempts = attempts + 1 where submission_id = any(%s)",
-        (chosen.submission_ids,),
+        "update submissions set attempts = least(attempts, %s) + 1 where submission_id = any(%s)",
+        (_ATTEMPTS_COUNTED, chosen.submission_ids),
     )
     return chosen
+
+
+def forget_attempt(connection: Connection, submission_ids: list[int]) -> None:
+    """Take back that work on submissions began: the world failed, not a record."""
+    driver(connection).execute(
+        "update submissions set attempts = greatest(0, attempts - 1) where submission_id = any(%s)", (submission_ids,)
+    )
 
 
 def _fill(candidates: list[tuple[Any, ...]], *, rows_max: int, attempts_max: int) -> Chosen:
@@ -224,21 +232,26 @@ def _fill(candidates: list[tuple[Any, ...]], *, rows_max: int, attempts_max: int
 
 
 def take(connection: Connection, submission_ids: list[int]) -> list[Taken]:
-    """Lock those of the submissions that still wait and nobody else holds, and return them with their bodies, in order."""
+    """Lock those of the submissions that still wait and nobody else holds, and return them with their bodies, in order.
+
+    They are read in a second statement, so that all is seen which whoever held them before has committed.
+    """
+    held = driver(connection).execute(
+        """
+        select submission_id from submissions where submission_id = any(%s) and rows_waiting > 0
+        order by submission_id for update skip locked
+        """,
+        (submission_ids,),
+    )
     cursor = driver(connection).cursor(row_factory=class_row(Taken), binary=True)
     cursor.execute(
         """
-        with held as materialized (
-            select submission_id, owner_id, route, row_count, rows_waiting, accepted_at, started_at, attempts,
-                exists (select from suspects p where p.submission_id = s.submission_id) as has_suspects
-            from submissions s
-            where submission_id = any(%s) and rows_waiting > 0
-            order by submission_id
-            for update skip locked
-        )
-        select held.*, b.body from held join submission_bodies b using (submission_id) order by submission_id
+        select s.submission_id, s.owner_id, s.route, s.row_count, s.rows_waiting, s.accepted_at, s.started_at, s.attempts,
+            exists (select from suspects p where p.submission_id = s.submission_id) as has_suspects, b.body
+        from submissions s join submission_bodies b using (submission_id)
+        where s.submission_id = any(%s) order by s.submission_id
         """,
-        (submission_ids,),
+        ([row[0] for row in held],),
     )
     return cursor.fetchall()
 

@@ -1,4 +1,4 @@
-"""``ratemill serve``, ``ratemill worker`` and the API process that ``serve`` starts."""
+"""``ratemill serve``, and the processes that it starts: the API, ``ratemill worker`` and ``ratemill jobs``."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65_535)
 WithParent = Annotated[bool, typer.Option("--with-parent", hidden=True)]
 
 WORKER_NICE = 10  # whoever sends usage is answered first; what was accepted can wait a moment
-API_THREADS = 16  # requests that hold a database connection at once
+API_CONNECTIONS_MAX = 16  # requests that hold a database connection at once; the others wait for one
 
 
 def serve(host: Host = "127.0.0.1", port: Port = 8080) -> None:
-    """Run the API and the workers, and the embedded database if no other is named, until SIGTERM or Ctrl-C."""
+    """Run the API, workers and jobs, and the embedded database if no other is named, until SIGTERM or Ctrl-C."""
     supervisor.serve(read_settings(), host=host, port=port)
 
 
@@ -65,7 +65,7 @@ def api(host: Host = "127.0.0.1", port: Port = 8080, with_parent: WithParent = F
         orphaned = Event()
         supervisor.stop_with_parent(orphaned)
         Thread(target=_end_when, args=(orphaned,), daemon=True).start()
-    with opened_database(settings, connections_max=API_THREADS) as database:
+    with opened_database(settings, connections_max=API_CONNECTIONS_MAX) as database:
         server.run(database, settings, host=host, port=port)
 
 
