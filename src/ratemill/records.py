@@ -19,11 +19,6 @@ Route = Literal["rows", "multi", "single"]
 """Which of the routes a body came by: rows of text, many JSON objects, one JSON object."""
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-# An escape in a JSON text: a surrogate pair, half of one, or any other.
-_ESCAPE = re.compile(
-    rb"\\u[dD][89aAbB]..\\u[dD][c-fC-F]..|(?P<half>\\u[dD][89a-fA-F]..)|\\.",
-    re.DOTALL,
-)
 
 # A record and a charge have no number of their own: theirs is made of their names, each part below its bound.
 _ROWS_BOUND, _RUNS_BOUND, _ENTRIES_BOUND = 1024, 8, 64
@@ -81,14 +76,21 @@ class _Objects(msgspec.Struct):
 _ROWS = msgspec.json.Decoder(_Rows)
 _OBJECTS = msgspec.json.Decoder(_Objects)
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
-_ANY = msgspec.json.Decoder(float_hook=str)  # no number is too large for its digits
+_ANY = msgspec.json.Decoder()
+
+NESTING_MAX = 100
+"""Levels of objects and lists in a body: far below what any reader's stack holds, so that whoever reads it can."""
+
+_BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]|[\]}]', re.DOTALL)  # and whole strings, which hide some
+_WHITE_SPACE = re.compile(r"[ \t\n\r]*")
 
 
 def read_elements(body: bytes, route: Route, *, rows_max: int) -> Elements:
     """Return the elements of ``body``; raise ``BadRequest`` with every fault of its shape."""
-    if route == "rows":
-        return _read_rows(body, rows_max)
-    return _read_objects(body, route, rows_max)
+    elements = _read_rows(body, rows_max) if route == "rows" else _read_objects(body, route, rows_max)
+    if body.count(b"[") + body.count(b"{") > len(elements.texts) + 2:  # most bodies: the object, the list, its objects
+        _check_nesting(body)
+    return elements
 
 
 def read_element(body: bytes, route: Route) -> str:
@@ -103,19 +105,12 @@ def read_element(body: bytes, route: Route) -> str:
     if set(document) != {"data"}:
         _refuse(Code.NO_RECORD, "the body has one member, 'data': the row", field="data")
     data, wanted = document["data"], str if route == "rows" else dict
+    _check_nesting(body)
     if not isinstance(data, wanted):
         _refuse(Code.ELEMENT_OF_WRONG_TYPE, f"'data' must be {_kind(wanted())}, not {_kind(data)}", field="data")
     if not _is_text(data):
         _refuse(Code.TEXT_NOT_STORABLE, "'data' holds a NUL or half of a surrogate pair", field="data")
-    return data if isinstance(data, str) else _object_text(body)
-
-
-def _object_text(body: bytes) -> str:
-    """Return the JSON text of the one object of ``body``, as it was sent."""
-    try:
-        return _object_elements(body, "single")[0].decode()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"the body is not JSON: {error}", code=Code.BODY_NOT_JSON) from error
+    return data if isinstance(data, str) else _object_elements(body, "single")[0]
 
 
 def _is_text(data: object) -> bool:
@@ -153,65 +148,109 @@ def _read_rows_slowly(body: bytes) -> tuple[list[str], list[int]]:
 
 
 def _read_objects(body: bytes, route: Route, rows_max: int) -> Elements:
-    unreadable: list[int] = []
-    try:
-        raw_elements = _object_elements(body, route)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raw_elements, unreadable = _object_elements_slowly(body, route)
-    _check_count(len(raw_elements), rows_max)
-    if route == "single" and len(raw_elements) > 1:
-        message = f"this route takes one record, not {len(raw_elements)}; send many to Json/Multi"
+    texts = _object_elements(body, route)
+    _check_count(len(texts), rows_max)
+    if route == "single" and len(texts) > 1:
+        message = f"this route takes one record, not {len(texts)}; send many to Json/Multi"
         _refuse(Code.MORE_THAN_ONE_RECORD, message, field="data")
-    texts = [raw.decode() for raw in raw_elements]
     wrong = [
-        _wrong_element(row, "an object", _ANY.decode(text))
-        for row, text in enumerate(texts, 1)
-        if not text.startswith("{")
+        _wrong_element(row, "an object", _parse(text)) for row, text in enumerate(texts, 1) if not text.startswith("{")
     ]
     if wrong:
         raise BadRequest(faults=wrong)
-    return Elements(texts, unreadable, are_objects=True)
+    return Elements(texts, [], are_objects=True)
 
 
-def _object_elements_slowly(body: bytes, route: Route) -> tuple[list[bytes], list[int]]:
-    """Find out what is wrong; halves of surrogate pairs alone are the row's fault, not the request's."""
-    document = _parse(body)
-    if not isinstance(document, dict):
-        _refuse(Code.BODY_NOT_AN_OBJECT, "the body must be a JSON object")
-    try:
-        raw_elements = _object_elements(_ESCAPE.sub(_whole, body), route)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise BadRequest(f"the body is not JSON: {error}", code=Code.BODY_NOT_JSON) from error
-    data = document.get("data")
-    rows = data if isinstance(data, list) else [document]
-    return raw_elements, [row for row, element in enumerate(rows, 1) if not _is_text(element)]
-
-
-def _whole(escape: re.Match[bytes]) -> bytes:
-    return rb"\ufffd" if escape["half"] else escape[0]
-
-
-def _object_elements(body: bytes, route: Route) -> list[bytes]:
+def _object_elements(body: bytes, route: Route) -> list[str]:
     """Return the JSON text of each element, as it was sent."""
-    _ANY.decode(body)  # the raw members below are skipped over, not checked
+    try:
+        _ANY.decode(body)  # the raw members below are skipped over, not checked
+        return _wrapped_elements(body, route)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _object_elements_slowly(body, route)
+
+
+def _wrapped_elements(body: bytes, route: Route) -> list[str]:
     try:
         wrapped = _OBJECTS.decode(body)
     except msgspec.ValidationError:
         _refuse(Code.BODY_NOT_AN_OBJECT, "the body must be a JSON object")
     if wrapped.data is msgspec.UNSET:
-        if route == "single" and body.strip() != b"{}" and _ANY.decode(body):
-            return [body.strip()]
-        _refuse(
-            Code.NO_RECORD,
-            "the body holds no record" if route == "single" else "the member 'data' is missing",
-            field="data",
-        )
+        return _bare_element(body.decode(), route, empty=not _ANY.decode(body))
     data = bytes(wrapped.data).strip()
-    if route == "single" and data.startswith(b"{"):
-        return [data]
     if not data.startswith(b"["):
+        return _only_element(data.decode(), route)
+    return [bytes(raw).strip().decode() for raw in _RAW_LIST.decode(data)]
+
+
+def _object_elements_slowly(body: bytes, route: Route) -> list[str]:
+    """Find out what is wrong; half a surrogate pair or a number beyond any float is the row's fault alone."""
+    document = _parse(body)
+    if not isinstance(document, dict):
+        _refuse(Code.BODY_NOT_AN_OBJECT, "the body must be a JSON object")
+    text = body.decode().strip()
+    members = dict(_parts(text))
+    if "data" not in members:
+        return _bare_element(text, route, empty=not members)
+    data = members["data"]
+    if not data.startswith("["):
+        return _only_element(data, route)
+    return [part for _, part in _parts(data)]
+
+
+def _bare_element(text: str, route: Route, *, empty: bool) -> list[str]:
+    """Return the body itself as the one record, where the route takes that."""
+    if route != "single":
+        _refuse(Code.NO_RECORD, "the member 'data' is missing", field="data")
+    if empty:
+        _refuse(Code.NO_RECORD, "the body holds no record", field="data")
+    return [text.strip()]
+
+
+def _only_element(data: str, route: Route) -> list[str]:
+    """Return ``data``, which is no list, as the one record, where the route takes that."""
+    if route != "single" or not data.startswith("{"):
         _refuse(Code.DATA_NOT_A_LIST, "'data' must be a list of objects", field="data")
-    return [bytes(raw).strip() for raw in _RAW_LIST.decode(data)]
+    if not data[1:-1].strip():
+        _refuse(Code.NO_RECORD, "'data' is empty: a request carries at least one record", field="data")
+    return [data]
+
+
+def _parts(text: str) -> list[tuple[str, str]]:
+    """Return the JSON text of each member of an object, with its name, or of each element of a list.
+
+    ``text`` is known to be JSON. Nothing is made of the values, so that each part stays as it was sent.
+    """
+    parts = []
+    at = _skip_space(text, 1)
+    while text[at] not in "}]":
+        name = ""
+        if text[0] == "{":
+            name, at = _DECODER.raw_decode(text, at)
+            at = _skip_space(text, _skip_space(text, at) + len(":"))
+        _, end = _DECODER.raw_decode(text, at)
+        parts.append((name, text[at:end]))
+        at = _skip_space(text, end)
+        if text[at] == ",":
+            at = _skip_space(text, at + len(","))
+    return parts
+
+
+def _skip_space(text: str, at: int) -> int:
+    match = _WHITE_SPACE.match(text, at)
+    return match.end() if match else at
+
+
+def _check_nesting(body: bytes) -> None:
+    levels = 0
+    for match in _BRACKETS.finditer(body):
+        bracket = match[0]
+        if bracket in {b"[", b"{"}:
+            levels += 1
+        elif bracket in {b"]", b"}"}:
+            levels -= 1
+        if levels > NESTING_MAX:
+            _refuse(Code.BODY_NOT_JSON, f"the body is nested too deeply: over {NESTING_MAX} levels")
 
 
 def _check_count(rows: int, rows_max: int) -> None:
@@ -221,16 +260,25 @@ def _check_count(rows: int, rows_max: int) -> None:
         _refuse(Code.TOO_MANY_ROWS, f"'data' has {rows} rows, at most {rows_max} fit one request", field="data")
 
 
-def _parse(body: bytes) -> Any:  # noqa: ANN401 -- any JSON value
+def _parse(text: bytes | str) -> Any:  # noqa: ANN401 -- any JSON value
+    """Return what ``text`` holds, every number as 0; raise ``BadRequest`` if it is not JSON."""
     try:
-        return json.loads(body.decode(), parse_constant=_no_constant)
+        return _DECODER.decode(text if isinstance(text, str) else text.decode())
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise BadRequest(f"the body is not JSON: {reason}", code=Code.BODY_NOT_JSON) from error
 
 
+def _some_number(_digits: str) -> int:
+    """Stand for any number: no float holds them all, and none is needed here."""
+    return 0
+
+
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON value")
+
+
+_DECODER = json.JSONDecoder(parse_float=_some_number, parse_int=_some_number, parse_constant=_no_constant)
 
 
 def _refuse(code: int, message: str, *, field: str | None = None) -> NoReturn:

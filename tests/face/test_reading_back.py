@@ -416,6 +416,7 @@ def test_the_query_wins_over_the_pagination_header(mine: Mill, request_id: str):
     assert by_both["pagination"] == {"pageNumber": 1, "pageSize": 3, "excludeTotalCount": False}
     assert get(mine, path, headers={"Pagination": "pageNumber=2"}).status_code == 400
     assert get(mine, path, headers={"Pagination": '{"pageSize": 1.5}'}).status_code == 400
+    assert get(mine, path, headers={"Pagination": '{"pageSize": "\\ud800"}'}).status_code == 400
 
 
 def test_what_a_role_may_not_read_is_403(mine: Mill, database: Database, request_id: str):

@@ -195,6 +195,7 @@ def test_an_unknown_version_or_path_is_404_in_the_envelope(guide: Mill, path: st
     answer = guide.request("POST", path, json={"data": [GUIDE_ROW]})
     assert answer.status_code == 404
     assert set(answer.json()) == {"trackingId", "type", "errors"}
+    assert answer.json()["type"] == ("sendMessage" if path.endswith("Usage/guideFeed") else "create")
 
 
 def test_another_method_is_405_and_names_those_allowed(guide: Mill):

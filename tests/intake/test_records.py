@@ -1,9 +1,11 @@
 """What a request body holds, and every fault of its shape."""
 
+import json
+
 import pytest
 
 from ratemill.errors import BadRequest
-from ratemill.records import Route, read_element, read_elements
+from ratemill.records import NESTING_MAX, Route, read_element, read_elements
 
 
 def faults_of(body: bytes, route: Route = "rows", rows_max: int = 1_000) -> list[tuple[int, int | None]]:
@@ -56,25 +58,21 @@ def test_half_a_surrogate_pair_is_the_fault_of_its_row_alone():
 
 
 @pytest.mark.parametrize(
-    ("body", "route", "texts", "unreadable"),
+    ("body", "route", "texts"),
     [
         (
             rb'{"data":[{"v":0.12345678901234567890},{"v":"\ud800"},{"v":"\ud83d\ude00"},{"\\ud800\udc00":"\\"}]}',
             "multi",
-            ['{"v":0.12345678901234567890}', r'{"v":"\ufffd"}', r'{"v":"\ud83d\ude00"}', r'{"\\ud800\ufffd":"\\"}'],
-            [2, 4],
+            ['{"v":0.12345678901234567890}', r'{"v":"\ud800"}', r'{"v":"\ud83d\ude00"}', r'{"\\ud800\udc00":"\\"}'],
         ),
-        (rb'{"v":"\ud800"}', "single", [r'{"v":"\ufffd"}'], [1]),
-        (rb'{"data":{"v":"\udc00\ud800"}}', "single", [r'{"v":"\ufffd\ufffd"}'], [1]),
-        (b'{"data":[{"v":1e400},{"v":1}]}', "multi", ['{"v":1e400}', '{"v":1}'], []),
-        (b'{"v":1e400}', "single", ['{"v":1e400}'], []),
+        (rb'{"v":"\ud800"}', "single", [r'{"v":"\ud800"}']),
+        (rb'{"data":{"v":"\udc00\ud800"}}', "single", [r'{"v":"\udc00\ud800"}']),
+        (b'{"data":[{"v":1e400},{"v":1}]}', "multi", ['{"v":1e400}', '{"v":1}']),
+        (b'{"v":1e400}', "single", ['{"v":1e400}']),
     ],
 )
-def test_what_the_quick_parser_does_not_take_leaves_the_other_rows_as_they_came(
-    body: bytes, route: Route, texts: list[str], unreadable: list[int]
-):
-    elements = read_elements(body, route, rows_max=4)
-    assert (elements.texts, elements.unreadable) == (texts, unreadable)
+def test_what_the_quick_parser_does_not_take_stays_as_it_came(body: bytes, route: Route, texts: list[str]):
+    assert read_elements(body, route, rows_max=4).texts == texts
 
 
 @pytest.mark.parametrize("body", [b'{"data":{"v":1e400}}', b'{"data":{"v":0.12345678901234567890}}'])
@@ -99,6 +97,8 @@ def test_one_record_may_be_bare_or_wrapped(body: bytes):
         (b"{}", "single", [(1433, None)]),
         (b"{}", "multi", [(1433, None)]),
         (b'{"data":[]}', "single", [(1433, None)]),
+        (b'{"data":{}}', "single", [(1433, None)]),
+        (b'{"data":{ },"x":1e400}', "single", [(1433, None)]),
         (b'{"data":[{},{}]}', "single", [(1437, None)]),
         (b'{"data":{"Value":1}}', "multi", [(1434, None)]),
         (b'{"data":[{"a":1},"b",3]}', "multi", [(1435, 2), (1435, 3)]),
@@ -110,22 +110,47 @@ def test_json_routes_refuse_what_holds_no_objects(body: bytes, route: Route, exp
     assert faults_of(body, route) == expected
 
 
-def test_half_a_surrogate_pair_in_an_object_is_the_fault_of_its_row_alone():
-    body = (
-        b'{"data":[{"a":"b\\ud800","n":1.10},{"a":"\\ud83d\\ude00"},'
-        b'{"a":"\\\\ud800"},{"\\udc00":[{"b":"\\ud800\\ud800"}]}]}'
-    )
-    elements = read_elements(body, "multi", rows_max=4)
-    assert elements.unreadable == [1, 4]
-    assert elements.texts == [
-        r'{"a":"b\ufffd","n":1.10}',
-        r'{"a":"\ud83d\ude00"}',
-        r'{"a":"\\ud800"}',
-        r'{"\ufffd":[{"b":"\ufffd\ufffd"}]}',
-    ]
-    assert read_elements(rb'{"a":"\ud800"}', "single", rows_max=1).unreadable == [1]
-    assert read_elements(rb'{"data":{"a":"\ud800"}}', "single", rows_max=1).unreadable == [1]
+@pytest.mark.parametrize("odd", ['"\\ud800"', "1e400", "9" * 5_000, '{"\\udfff":[1.10]}'])
+def test_what_no_text_or_number_can_be_is_the_fault_of_its_object_alone(odd: str):
+    texts = [f'{{"Value":{odd}}}', '{"Value" : 0.12345678901234567890123, "b":[ "]}", {"a" : 1.10} ]}', '{"a":"\\"}]"}']
+    body = f' {{ "x" : {odd} ,"data": [ {texts[0]},{texts[1]} , {texts[2]} ] }} '.encode()
+    assert read_elements(body, "multi", rows_max=3).texts == texts
+    assert read_elements(texts[0].encode(), "single", rows_max=3).texts == texts[:1]
+    assert read_elements(f'{{"data": {texts[0]} }}'.encode(), "single", rows_max=3).texts == texts[:1]
+    assert read_elements(f'{{"x":{odd},"data":["a"]}}'.encode(), "rows", rows_max=3).texts == ["a"]
 
 
-def test_a_number_of_any_size_is_taken_by_its_digits():
-    assert read_elements(b'{"data":[{"Value":1e400}]}', "multi", rows_max=1).texts == ['{"Value":1e400}']
+@pytest.mark.parametrize("odd", ["1", "1e400"])
+@pytest.mark.parametrize("route", ["rows", "multi", "single"])
+def test_a_body_is_nested_no_deeper_than_every_reader_can_follow(route: Route, odd: str):
+    def body(levels: int) -> bytes:
+        nested = "[" * levels + odd + "]" * levels
+        return f'{{"x":{nested},"data":["a"]}}'.encode() if route == "rows" else f'{{"x":{nested}}}'.encode()
+
+    def wrapped(levels: int) -> bytes:
+        return body(levels) if route != "multi" else b'{"data":[' + body(levels - 2) + b"]}"
+
+    assert read_elements(wrapped(NESTING_MAX - 1), route, rows_max=1)
+    for levels in (NESTING_MAX, 980, 100_000):
+        assert faults_of(wrapped(levels), route) == [(1431, None)]
+
+
+def test_brackets_inside_texts_are_no_levels():
+    texts = ["[{" * 500, '"[' * 500, "\\"]
+    assert read_elements(json.dumps({"data": texts}).encode(), "rows", rows_max=3).texts == texts
+
+
+@pytest.mark.parametrize(
+    ("body", "route", "expected"),
+    [
+        (b'{"x":1e400}', "multi", [(1433, None)]),
+        (b'{"x":1e400,"data":5}', "multi", [(1434, None)]),
+        (b'{"x":1e400,"data":[{},{}]}', "single", [(1437, None)]),
+        (b'{"data":[{},1e400,"\\ud800",["\\ud800"]]}', "multi", [(1435, 2), (1435, 3), (1435, 4)]),
+        (b'{"data":[1e400]}', "rows", [(1435, 1)]),
+        (b"[1e400]", "multi", [(1432, None)]),
+        (b'{"x":1e400,"data":[{}],}', "multi", [(1431, None)]),
+    ],
+)
+def test_odd_values_hide_no_fault_of_the_shape(body: bytes, route: Route, expected: list[tuple[int, int | None]]):
+    assert faults_of(body, route) == expected

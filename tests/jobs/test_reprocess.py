@@ -228,6 +228,13 @@ BAD_BODIES = [
     '{"all":true,"scheduledStart":"soon"}',
     '{"all":true,"scheduledStart":5}',
     '{"all":true,"sheduledStart":"2099-01-01"}',
+    '{"filterCriteria":{"condition":["or"],"search":[{"name":"id","operator":"eq","value":1}]}}',
+    '{"filterCriteria":{"search":[{"name":"\\ud800","operator":"eq","value":1}]}}',
+    '{"filterCriteria":{"search":[{"name":"id","operator":"\\ud800","value":1}]}}',
+    '{"filterCriteria":{"search":[{"name":"date","operator":"gt","value":"\\ud800"}]}}',
+    '{"all":true,"scheduledStart":"\\ud800"}',
+    '{"\\ud800":1}',
+    '{"ids":' + "[" * 100_000,
 ]
 
 
@@ -239,7 +246,16 @@ def test_what_does_not_say_which_is_400_and_orders_nothing(guide: Mill, body: st
     assert guide.value("select count(*) from reprocesses") == 0
 
 
+def test_a_fault_of_a_filter_names_the_member_as_it_was_sent(guide: Mill):
+    body = by("date", "gt", "soon")
+    body["filterCriteria"]["search"] += by("udrUsageIdentifier", "lessThan", "a")["filterCriteria"]["search"]
+    errors = guide.request("POST", ORDER, json=body).json()["errors"]
+    assert [(error["row"], error["field"]) for error in errors] == [(1, "date"), (2, "udrUsageIdentifier")]
+
+
 FOUND = [
+    (by("complete", "eq", value=False), {1, 2, 3, 4}),
+    (by("complete", "eq", value=True), set()),
     (by("id", "eq", 2), {2}),
     (by("ID", "in", [1, "2"]), {1, 2}),
     (by("id", "notIn", ["1", "2"]), {3, 4}),

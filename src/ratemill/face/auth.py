@@ -12,6 +12,7 @@ from ratemill.errors import NotAuthenticated, NotPermitted
 from ratemill.setup.tokens import Principal, Right, authenticate
 
 _BEARER = "bearer "
+_SESSION_HEADER = "x-alliantsession"  # of the batch dialect below /api/, whose clients send what its login gave
 
 
 def needs(right: Right) -> Callable[[Request], Coroutine[Any, Any, Principal]]:
@@ -33,4 +34,6 @@ def secret_of(request: Request) -> str:
     authorization = request.headers.get("authorization", "")
     if authorization.lower().startswith(_BEARER):
         return authorization[len(_BEARER) :].strip()
+    if request.url.path.lower().startswith("/api/"):
+        return request.headers.get(_SESSION_HEADER, "")
     return ""

@@ -17,7 +17,7 @@ from ratemill.pages import Page, Paging, Row
 Json = dict[str, Any]
 
 _TYPES = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-_SEND_MESSAGE = re.compile(r"/DataImport/Usage/(?!Json(/|\Z))[^/]+\Z", re.IGNORECASE)
+_SEND_MESSAGE = re.compile(r"/DataImport/Usage/[^/]+\Z", re.IGNORECASE)
 _UPDATE = re.compile(r"/(Resubmit|WriteOff)\Z", re.IGNORECASE)
 _DIGITS_MAX = 30  # more than any number of ours has
 _ENCODER = msgspec.json.Encoder()
@@ -85,7 +85,7 @@ def caller_error(request: Request, error: CallerError) -> Response:
 
 def kind_of(request: Request) -> str:
     """Return the ``type`` that the call has, or would have had."""
-    path = request.url.path
+    path = request.scope.get("asked_path", request.url.path).rstrip("/")
     if request.method == "POST":
         if "/internal/" not in path.lower() and _SEND_MESSAGE.search(path):
             return "sendMessage"
@@ -95,9 +95,14 @@ def kind_of(request: Request) -> str:
 
 
 def _fault(fault: Fault) -> Json:
-    known: Json = {"code": fault.code, "message": fault.message}
+    known: Json = {"code": fault.code, "message": _writable(fault.message)}
     if fault.row is not None:
         known["row"] = fault.row
     if fault.field is not None:
-        known["field"] = fault.field
+        known["field"] = _writable(fault.field)
     return known
+
+
+def _writable(text: str) -> str:
+    """Return a text that may repeat what was sent, with a question mark for half a surrogate pair."""
+    return text.encode(errors="replace").decode()

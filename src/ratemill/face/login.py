@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -17,29 +18,45 @@ from ratemill.setup.tokens import Session, open_session
 
 router = APIRouter(tags=["Login"])
 
-Field = Annotated[str, Form()]
-Parameter = Annotated[str, Query()]
+
+class Given(BaseModel):
+    """Who logs in: name and secret, under the names that the dialects use."""
+
+    username: str = ""
+    userId: str = ""  # noqa: N815 -- as it is written on the wire
+    client_id: str = ""
+    password: str = ""
+    client_secret: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return the token's name; a client_id beside a username names the program."""
+        return self.username or self.userId or self.client_id
+
+    @property
+    def secret(self) -> str:
+        """Return the token's secret."""
+        return self.password or self.client_secret
+
+
+class GivenWithGrant(Given):
+    """A form of OAuth."""
+
+    grant_type: str = ""
 
 
 @router.post("/AuthorizationServer/api/v7/Access/Login")
-async def login_with_form(  # noqa: PLR0917 -- the fields of the form
-    request: Request,
-    grant_type: Field = "",
-    username: Field = "",
-    password: Field = "",
-    client_id: Field = "",
-    client_secret: Field = "",
-) -> Response:
+async def login_with_form(request: Request, given: Annotated[GivenWithGrant, Form()]) -> Response:
     """Answer a form of username and password, or client_id and client_secret, with a bearer token."""
-    if grant_type not in {"password", "client_credentials"}:
+    if given.grant_type not in {"", "password", "client_credentials"}:
         raise BadRequest("grant_type must be 'password'")
-    session = await _session(request, username or client_id, password or client_secret)
+    session = await _session(request, given.name, given.secret)
     issued = datetime.now(UTC)
     return reply(
         {
             **_bearer(session),
             "refresh_token": session.secret,
-            "audience": client_id or username,
+            "audience": given.client_id or given.name,
             ".issued": _http_date(issued),
             ".expires": _http_date(issued + timedelta(seconds=session.expires_in_s)),
             "actingOwnerId": session.principal.owner_id,
@@ -48,16 +65,11 @@ async def login_with_form(  # noqa: PLR0917 -- the fields of the form
 
 
 @router.post("/oauth/access_token")
-async def login_with_client_credentials(
-    request: Request,
-    grant_type: Field = "",
-    client_id: Field = "",
-    client_secret: Field = "",
-) -> Response:
+async def login_with_client_credentials(request: Request, given: Annotated[GivenWithGrant, Form()]) -> Response:
     """Answer OAuth client credentials with a bearer token."""
-    if grant_type != "client_credentials":
+    if given.grant_type != "client_credentials":
         raise BadRequest("grant_type must be 'client_credentials'")
-    session = await _session(request, client_id, client_secret)
+    session = await _session(request, given.name, given.secret)
     return reply(
         {
             **_bearer(session),
@@ -68,9 +80,9 @@ async def login_with_client_credentials(
 
 
 @router.post("/api/security/login")
-async def login_with_query_or_basic(request: Request, userId: Parameter = "", password: Parameter = "") -> Response:  # noqa: N803
+async def login_with_query_or_basic(request: Request, given: Annotated[Given, Query()]) -> Response:
     """Answer userId and password, in the query or by HTTP Basic, with a session."""
-    name, secret = (userId, password) if userId or password else _basic(request)
+    name, secret = (given.name, given.secret) if given.name or given.secret else _basic(request)
     session = await _session(request, name, secret)
     expires = datetime.now(UTC) + timedelta(seconds=session.expires_in_s)
     text = expires.strftime("%Y-%m-%dT%H:%M:%S")

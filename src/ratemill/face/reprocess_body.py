@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -31,6 +31,7 @@ MEMBERS = {
     "message": "message",
     "attemptCount": "attempts",
     "lastRatingAttempt": "last_attempt_at",
+    "complete": "complete",
     "udrUsageExceptionScheduleId": "reprocess_id",
     "date": "usage_at",
     "udrIdentifierTypeName": "identifier_type",
@@ -78,6 +79,15 @@ def comparison(name: str, operator: str, value: object) -> Comparison:
     return Comparison(MEMBERS[member], operator, _value(value))
 
 
+def by_search(comparisons: list[Comparison], *, any_of: bool = False) -> Criteria:
+    """Mean the exceptions that a filter finds; what is wrong with it is said in the members of the wire."""
+    try:
+        return reprocess.by_search(comparisons, any_of=any_of)
+    except BadRequest as error:
+        faults = [replace(fault, field=_WIRE.get(fault.field or "", fault.field)) for fault in error.faults]
+        raise BadRequest(faults=faults) from error
+
+
 def reprocess_instance(shown: Reprocess) -> Json:
     """Return one reprocess."""
     return {
@@ -116,7 +126,8 @@ def _object(body: bytes) -> Json:
     try:
         asked = json.loads(body, parse_float=str, parse_int=str)
     except (ValueError, RecursionError) as error:
-        raise BadRequest(f"the body is not JSON: {error}", code=Code.BODY_NOT_JSON) from error
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise BadRequest(f"the body is not JSON: {reason}", code=Code.BODY_NOT_JSON) from error
     if not isinstance(asked, dict):
         raise BadRequest("the body must be a JSON object", code=Code.BODY_NOT_AN_OBJECT)
     return asked
@@ -126,11 +137,11 @@ def _filter(asked: object) -> Criteria:
     if not isinstance(asked, dict) or not set(asked) <= {"condition", "search"}:
         _refuse("filterCriteria is an object with 'search' and, if it is to be 'or', 'condition'")
     condition, search = asked.get("condition") or "and", asked.get("search")
-    if condition not in {"and", "or"}:
+    if condition not in ("and", "or"):
         _refuse(f"condition is 'and' or 'or', not {json.dumps(condition)}")
     if not isinstance(search, list) or not search:
         _refuse('search is a list of at least one comparison; to reprocess everything, say "all": true')
-    return reprocess.by_search([_comparison(each) for each in search], any_of=condition == "or")
+    return by_search([_comparison(each) for each in search], any_of=condition == "or")
 
 
 def _comparison(asked: object) -> Comparison:

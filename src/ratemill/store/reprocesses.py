@@ -77,6 +77,7 @@ MEMBERS = {
     "message": Member(f"replace({_REASON.format(column='message')}, '{{value}}', coalesce(e.value, ''))", "text"),
     "attempts": Member("e.attempts", "numeric"),
     "last_attempt_at": Member("e.last_attempt_at", "timestamptz"),
+    "complete": Member(f"(e.state <> {RatingExceptionState.OPEN:d})", "boolean"),
     "reprocess_id": Member("e.reprocess_id", "numeric"),
     "usage_at": Member("e.usage_at", "timestamptz"),
     "identifier_type": Member("e.identifier_type", "text"),

@@ -12,7 +12,7 @@ import typer
 
 from ratemill.errors import UsageFault
 from ratemill.face.cli.common import USED_WRONGLY, AsJson, opened_database, print_json, read_settings
-from ratemill.face.reprocess_body import comparison, reprocess_instance
+from ratemill.face.reprocess_body import by_search, comparison, reprocess_instance
 from ratemill.ledger import reprocess as ledger_reprocess
 from ratemill.ledger.audit import owner_of
 from ratemill.ledger.reprocess import Criteria, Reprocess
@@ -63,7 +63,7 @@ def _criteria(filters: list[str], ids: list[int]) -> Criteria:
     if wrong:
         raise UsageFault(f"--filter is NAME=VALUE, not '{wrong[0]}'", exit_code=USED_WRONGLY)
     named = [each.partition("=") for each in filters]
-    return ledger_reprocess.by_search([comparison(name, "eq", value) for name, _, value in named])
+    return by_search([comparison(name, "eq", value) for name, _, value in named])
 
 
 def _work_until_ended(database: Database, settings: Settings, order: Reprocess) -> Reprocess:
