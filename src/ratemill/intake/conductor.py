@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -14,11 +13,10 @@ from ratemill.intake.claim import Waiting
 from ratemill.intake.duplicates import RECORD, SortedOut, leave_keys, sort_out
 from ratemill.intake.faultpoints import die_at
 from ratemill.intake.holders import holders_of
-from ratemill.mediation.mediate import Limits, Mediated, mediate
+from ratemill.mediation.mediate import Limits, Mediated, mediate, refuse
 from ratemill.rating.book import PriceBook
 from ratemill.rating.rate import Rated, rate
 from ratemill.settings import Settings
-from ratemill.setup import book as price_books
 from ratemill.setup.book import WorkerFeed
 from ratemill.store import batches, duplicate_keys, outcomes, submissions
 from ratemill.store.connections import Connection, clock
@@ -37,9 +35,13 @@ _SPAN_COUNTS = {
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Waiting records of one feed, all of one owner; ``stage`` is told the stage that begins."""
+    """Waiting records of one feed, all of one owner; ``stage`` is told the stage that begins.
+
+    Feed and price book are of one version of the set-up.
+    """
 
     feed: WorkerFeed
+    book: PriceBook
     waiting: Waiting
     stage: Callable[[str], None] = lambda _: None
 
@@ -56,7 +58,7 @@ class Ends:
 
 def conduct(connection: Connection, settings: Settings, work: Work) -> None:
     """Work off every record of ``work`` on one connection, whose transaction holds the submissions; the caller commits."""
-    book = price_books.price_book(connection, work.feed.owner_id)
+    book = work.book
     raw = _cut(connection, work, book_version=book.version)
     work.stage("mediation")
     mediated = _mediate(settings, work, raw, book)
@@ -73,11 +75,13 @@ def conduct(connection: Connection, settings: Settings, work: Work) -> None:
 
 def condemn(connection: Connection, settings: Settings, work: Work, *, stage: str, error: str) -> None:
     """Make exceptions of the records of ``work``, on which ``stage`` failed again and again."""
-    book = price_books.price_book(connection, work.feed.owner_id)
+    book = work.book
     raw = _cut(connection, work, book_version=book.version)
     nothing = Ends(_empty(columns.SKIPPED), _empty(columns.REFUSED), _nothing_found(), _nothing_rated())
     if stage == "mediation":
-        write_ends(connection, settings, work, raw, replace(nothing, refused=_refused(raw, error)))
+        write_ends(
+            connection, settings, work, raw, replace(nothing, refused=refuse(raw, "could_not_be_processed", error))
+        )
         return
     mediated = _mediate(settings, work, raw, book)
     found = sort_out(connection, work.feed.feed_id, mediated)
@@ -171,21 +175,6 @@ def _mediate(settings: Settings, work: Work, raw: pl.DataFrame, book: PriceBook)
         lists=work.feed.lists,
         unreadable=work.waiting.unreadable,
         limits=Limits(field_chars_max=settings.field_chars_max),
-    )
-
-
-def _refused(raw: pl.DataFrame, error: str) -> pl.DataFrame:
-    reason_id = reasons.IMPORT["could_not_be_processed"].id
-    fault = json.dumps([{"reason": reason_id, "field": None, "value": error}])
-    return raw.select(
-        "submission_id",
-        "row_index",
-        "batch_id",
-        pl.lit(reason_id, pl.Int16).alias("reason_id"),
-        pl.lit(None, pl.String).alias("field"),
-        pl.lit(error).alias("value"),
-        pl.lit(fault).alias("faults"),
-        pl.col("raw").str.replace_all("\x00", "\ufffd", literal=True),
     )
 
 

@@ -26,14 +26,14 @@ ATTEMPTS_ALONE_MAX = 2  # what cannot be halved is tried twice, so that a power 
 log = logs.get(__name__)
 
 
-def work_off(database: Database, settings: Settings, feed_id: int, submission_id: int) -> None:
-    """Try the next part of a submission: commit it, halve it, or condemn its only record."""
+def work_off(database: Database, settings: Settings, feed_id: int, submission_id: int) -> bool:
+    """Try the next part of a submission: commit it, halve it, or condemn its only record; return whether it got on."""
     suspect = _next_part(database, submission_id)
     if suspect is None:
-        return
+        return False
     if suspect.attempts > 0 and not suspect.is_alone and not _is_taken_whole(database, feed_id):
         _halve(database, suspect)
-        return
+        return True
     guilty = suspect.attempts >= ATTEMPTS_ALONE_MAX
     if not guilty:
         _note(database, suspect, attempts=suspect.attempts + 1)
@@ -48,6 +48,8 @@ def work_off(database: Database, settings: Settings, feed_id: int, submission_id
     except Exception as error:  # noqa: BLE001 -- whatever a record does is what is being looked for
         log.warning("suspect_failed", submission_id=submission_id, first_row=suspect.first_row, error=repr(error))
         _note(database, suspect, attempts=suspect.attempts + 1, error=repr(error))
+        return False
+    return True
 
 
 def _next_part(database: Database, submission_id: int) -> Suspect | None:
@@ -97,9 +99,10 @@ def _try_part(
     taken = submissions.take(connection, [suspect.submission_id])
     if not taken or not suspects.is_listed(connection, suspect):
         return
-    feed = price_books.worker_feed(connection, feed_id)
+    feed, book = price_books.in_force(connection, feed_id)
     work = Work(
         feed,
+        book,
         suspect_rows(connection, settings, taken[0], suspect),
         stage=lambda stage: _note(database, suspect, attempts=suspect.attempts + 1, stage=stage),
     )

@@ -79,9 +79,8 @@ class Worker:
             return False
         try:
             if chosen.is_suspect:
-                quarantine.work_off(self._database, self._settings, feed.feed_id, chosen.submission_ids[0])
-            else:
-                self._work_off(feed.feed_id, chosen.submission_ids)
+                return quarantine.work_off(self._database, self._settings, feed.feed_id, chosen.submission_ids[0])
+            self._work_off(feed.feed_id, chosen.submission_ids)
         except Unavailable as error:
             log.warning("table_put_off", feed_id=feed.feed_id, error=str(error))
             self._forget_attempt(chosen.submission_ids)
@@ -98,14 +97,12 @@ class Worker:
     def _work_off(self, feed_id: int, submission_ids: list[int]) -> None:
         with self._database.worker() as connection:
             held = submissions.take(connection, submission_ids)
-            taken = [
-                each for each in held if not each.has_suspects
-            ]  # another worker has begun to take the others apart
+            taken = [each for each in held if not each.has_suspects]  # another worker takes the others apart
             if not taken:
                 return
             die_at("after-claim", self._settings)
-            feed = price_books.worker_feed(connection, feed_id)
+            feed, book = price_books.in_force(connection, feed_id)
             waiting = waiting_rows(connection, self._settings, taken)
-            conduct(connection, self._settings, Work(feed, waiting))
+            conduct(connection, self._settings, Work(feed, book, waiting))
         die_at("after-commit", self._settings)
         log.info("table_committed", feed_id=feed_id, submissions=len(taken), rows=waiting.raw.height)

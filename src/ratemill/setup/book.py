@@ -56,6 +56,17 @@ def price_book(connection: Connection, owner_id: int) -> PriceBook:
     return held
 
 
+def in_force(connection: Connection, feed_id: int) -> tuple[WorkerFeed, PriceBook]:
+    """Return a feed with its profile, and its owner's price book, both of one version of the set-up."""
+    owner_id = worker_feed(connection, feed_id).owner_id
+    for _ in range(READS_MAX):
+        version = owners.version(connection, owner_id)
+        feed, book = worker_feed(connection, feed_id), price_book(connection, owner_id)
+        if book.version == version:
+            return feed, book
+    raise BookChanged("the set-up changes faster than it can be read")
+
+
 def _read_book(connection: Connection, owner_id: int, version: int) -> PriceBook:
     for _ in range(READS_MAX):
         tables = read_tables(connection, owner_id)
