@@ -14,6 +14,7 @@ from ratemill.ledger.audit import Audit
 
 Owner = Annotated[str | None, typer.Option(help="Audit the records of this owner alone.")]
 
+TABLE_WIDTH = 130  # of all counts of a day side by side; a narrower terminal breaks the lines
 _DAY = ["feed", "day", "received", "waiting", "imported", "skipped", "duplicate", "refused"]
 _DAY += ["rated", "rating_exceptions", "written_off"]
 
@@ -30,7 +31,7 @@ def audit(owner: Owner = None, as_json: AsJson = False) -> None:
 
 
 def _print(found: Audit) -> None:
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, width=TABLE_WIDTH)
     table = Table(*[name.replace("_", " ") for name in _DAY], box=None)
     for day in found.days:
         table.add_row(*[str(day[name]) for name in _DAY])
