@@ -7,7 +7,6 @@ RatemillError
 │   ├── NotPermitted          403
 │   ├── NotFound              404
 │   ├── Conflict              409
-│   ├── PreconditionFailed    412
 │   ├── BodyTooLarge          413
 │   ├── WrongMediaType        415
 │   ├── KeyReused             422
@@ -35,7 +34,6 @@ class Code(IntEnum):
     NOT_FOUND = 1404
     METHOD_NOT_ALLOWED = 1405
     CONFLICT = 1409
-    CHANGED_SINCE_READ = 1412
     BODY_TOO_LARGE = 1413
     WRONG_MEDIA_TYPE = 1415
     IDEMPOTENCY_KEY_REUSED = 1422
@@ -143,12 +141,6 @@ class Conflict(CallerError):
     """The state of the thing does not allow it."""
 
     status, code = 409, Code.CONFLICT
-
-
-class PreconditionFailed(CallerError):
-    """The thing has changed since the caller read it."""
-
-    status, code = 412, Code.CHANGED_SINCE_READ
 
 
 class BodyTooLarge(CallerError):

@@ -42,7 +42,7 @@ class Child:
 def serve(settings: Settings, *, host: str, port: int) -> None:
     """Run API, workers and jobs until SIGTERM or SIGINT; the last ``serve`` of a home stops its embedded database."""
     stopping = Event()
-    _stop_on_signals(stopping)
+    stop_on_signals(stopping)
     with _one_of_the_serves(settings) as home:
         databases.open_database(settings).close()
         children = [Child(["api", "--host", host, "--port", str(port)])]
@@ -67,7 +67,9 @@ def stop_with_parent(stopping: Event) -> None:
     Thread(target=wait, daemon=True).start()
 
 
-def _stop_on_signals(stopping: Event) -> None:
+def stop_on_signals(stopping: Event) -> None:
+    """Set ``stopping`` on SIGTERM and on Ctrl-C."""
+
     def stop(_signal: int, _frame: FrameType | None) -> None:
         stopping.set()
 

@@ -74,15 +74,6 @@ class Member:
     chars_max: int = TEXT_CHARS_MAX
 
     @property
-    def id_name(self) -> str:
-        """The member that gives a reference by identity instead of name."""
-        return (
-            self.name.removesuffix("Names") + "Ids"
-            if self.kind is Kind.REFERENCES
-            else self.name.removesuffix("Name") + "Id"
-        )
-
-    @property
     def is_reference(self) -> bool:
         """Whether it points to another object or to several."""
         return self.kind in (Kind.REFERENCE, Kind.REFERENCES)

@@ -438,7 +438,6 @@ batches = Table(
     Column("profile_version", Integer, nullable=False),
     Column("book_version", BigInteger, nullable=False),
     instant("cut_at", now=True),
-    instant("ended_at"),
 )
 Index("batches_owner_id_idx", batches.c.owner_id, batches.c.batch_id)
 

@@ -32,11 +32,7 @@ def worker(with_parent: WithParent = False) -> None:
     os.environ.setdefault("POLARS_MAX_THREADS", str(settings.worker_threads))
     from ratemill.intake.worker import Worker  # after the threads are set: the table engine reads them when it loads
 
-    stopping = Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    signal.signal(signal.SIGINT, lambda *_: stopping.set())
-    if with_parent:
-        supervisor.stop_with_parent(stopping)
+    stopping = _stopping(with_parent=with_parent)
     with opened_database(settings) as database:
         Worker(database, settings, stopping).run()
 
@@ -47,11 +43,7 @@ def jobs(with_parent: WithParent = False) -> None:
     os.environ.setdefault("POLARS_MAX_THREADS", str(settings.worker_threads))
     from ratemill.jobs.runner import Runner  # as above; the table engine itself loads with the first job
 
-    stopping = Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    signal.signal(signal.SIGINT, lambda *_: stopping.set())
-    if with_parent:
-        supervisor.stop_with_parent(stopping)
+    stopping = _stopping(with_parent=with_parent)
     with opened_database(settings) as database:
         Runner(database, settings, stopping).run()
 
@@ -67,6 +59,15 @@ def api(host: Host = "127.0.0.1", port: Port = 8080, with_parent: WithParent = F
         Thread(target=_end_when, args=(orphaned,), daemon=True).start()
     with opened_database(settings, connections_max=API_CONNECTIONS_MAX) as database:
         server.run(database, settings, host=host, port=port)
+
+
+def _stopping(*, with_parent: bool) -> Event:
+    """Return what is set when this process is to end: by a signal or, if it has a parent, with that."""
+    stopping = Event()
+    supervisor.stop_on_signals(stopping)
+    if with_parent:
+        supervisor.stop_with_parent(stopping)
+    return stopping
 
 
 def _end_when(orphaned: Event) -> None:

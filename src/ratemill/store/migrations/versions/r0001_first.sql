@@ -212,7 +212,6 @@ CREATE TABLE batches (
 	profile_version INTEGER NOT NULL,
 	book_version BIGINT NOT NULL,
 	cut_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
-	ended_at TIMESTAMP WITH TIME ZONE,
 	CONSTRAINT batches_pkey PRIMARY KEY (batch_id),
 	CONSTRAINT batches_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id)
 );
