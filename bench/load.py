@@ -30,10 +30,11 @@ class Run:
         """From the first byte sent to the last charge read."""
         return self.records / self.seconds
 
-    def accept_ms(self, share: float) -> float:
-        """Return the time of an accept at this share of all, in milliseconds."""
-        ordered = sorted(self.accept_seconds)
-        return 1_000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+def at_share(figures: list[float], share: float) -> float:
+    """Return the figure below which that share of all lies: 0.99 gives the 99th percentile."""
+    ordered = sorted(figures)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def send(product: Product, feed: str, bodies: list[bytes]) -> Run:

@@ -8,8 +8,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from ratemill.errors import NotAuthenticated, NotPermitted
-from ratemill.setup.tokens import Principal, Right, authenticate
+from ratemill.setup.tokens import Principal, Right, admit, authenticate
 
 _BEARER = "bearer "
 _SESSION_HEADER = "x-alliantsession"  # of the batch dialect below /api/, whose clients send what its login gave
@@ -20,11 +19,7 @@ def needs(right: Right) -> Callable[[Request], Coroutine[Any, Any, Principal]]:
 
     async def principal(request: Request) -> Principal:
         who = await run_in_threadpool(authenticate, request.app.state.database, secret_of(request))
-        if who is None:
-            raise NotAuthenticated("a valid token is required: Authorization: Bearer SECRET")
-        if right not in who.rights:
-            raise NotPermitted(f"the token '{who.name}' ({who.role}) may not do this: it needs the right '{right}'")
-        return who
+        return admit(who, right)
 
     return principal
 

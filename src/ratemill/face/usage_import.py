@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from ratemill.face.auth import needs
+from ratemill.face.auth import secret_of
 from ratemill.face.bodies import read_json_body
 from ratemill.face.envelope import Json, reply, write
 from ratemill.face.paths import RESOURCES
 from ratemill.intake import accept
 from ratemill.intake.accept import Accepted
 from ratemill.records import Route
-from ratemill.setup.tokens import Principal
 
 router = APIRouter(prefix=RESOURCES, tags=["Usage import"])
-
-Importer = Annotated[Principal, Depends(needs("import"))]
 
 _BODIES: dict[str, Any] = {
     "rows": {
@@ -41,45 +38,44 @@ def _body(route: Route) -> dict[str, Any]:
 
 
 @router.post("/DataImport/Usage/Json/Multi/{feed}", openapi_extra=_body("multi"))
-async def import_objects(feed: str, request: Request, principal: Importer) -> Response:
+async def import_objects(feed: str, request: Request) -> Response:
     """Take up to 1,000 usage records as JSON objects."""
-    return await _import(request, principal, feed, "multi", _created)
+    return await _import(request, feed, "multi", _created)
 
 
 @router.post("/DataImport/Usage/Json/{feed}", openapi_extra=_body("single"))
-async def import_object(feed: str, request: Request, principal: Importer) -> Response:
+async def import_object(feed: str, request: Request) -> Response:
     """Take one usage record as a JSON object."""
-    return await _import(request, principal, feed, "single", _created)
+    return await _import(request, feed, "single", _created)
 
 
 @router.post("/DataImport/Usage/{feed}", openapi_extra=_body("rows"))
-async def import_rows(feed: str, request: Request, principal: Importer) -> Response:
+async def import_rows(feed: str, request: Request) -> Response:
     """Take up to 1,000 usage records, each as one string in the format of the feed's data profile."""
-    return await _import(request, principal, feed, "rows", _message_sent)
+    return await _import(request, feed, "rows", _message_sent)
 
 
 @router.post("/internal/DataImport/Usage/Json/Multi/{feed}", openapi_extra=_body("multi"))
-async def import_objects_internal(feed: str, request: Request, principal: Importer) -> Response:
+async def import_objects_internal(feed: str, request: Request) -> Response:
     """Take up to 1,000 usage records as JSON objects."""
-    return await _import(request, principal, feed, "multi", _tracked)
+    return await _import(request, feed, "multi", _tracked)
 
 
 @router.post("/internal/DataImport/Usage/Json/{feed}", openapi_extra=_body("single"))
-async def import_object_internal(feed: str, request: Request, principal: Importer) -> Response:
+async def import_object_internal(feed: str, request: Request) -> Response:
     """Take one usage record as a JSON object."""
-    return await _import(request, principal, feed, "single", _tracked)
+    return await _import(request, feed, "single", _tracked)
 
 
 @router.post("/internal/DataImport/Usage/{feed}", openapi_extra=_body("rows"))
-async def import_rows_internal(feed: str, request: Request, principal: Importer) -> Response:
+async def import_rows_internal(feed: str, request: Request) -> Response:
     """Take up to 1,000 usage records, each as one string in the format of the feed's data profile."""
-    return await _import(request, principal, feed, "rows", _tracked)
+    return await _import(request, feed, "rows", _tracked)
 
 
-async def _import(request: Request, principal: Principal, feed: str, route: Route, answer: Any) -> Response:  # noqa: ANN401
+async def _import(request: Request, feed: str, route: Route, answer: Any) -> Response:  # noqa: ANN401
     asked = accept.Request(
-        owner_id=principal.owner_id,
-        created_by=principal.name,
+        secret=secret_of(request),
         feed=feed,
         route=route,
         body=await read_json_body(request),

@@ -10,6 +10,8 @@ from ratemill.errors import BadRequest, Code, Conflict, KeyReused, NotFound, Too
 from ratemill.intake.faultpoints import die_at
 from ratemill.records import Route, read_elements
 from ratemill.settings import Settings
+from ratemill.setup import tokens
+from ratemill.setup.tokens import Principal
 from ratemill.store import feeds, submissions
 from ratemill.store.connections import Connection, Database
 
@@ -21,8 +23,7 @@ RETRY_AFTER_S = 5  # long enough for a worker to take some hundred thousand reco
 class Request:
     """One import request as the face read it; ``fingerprint`` names method and path for the Idempotency-Key."""
 
-    owner_id: int
-    created_by: str
+    secret: str
     feed: str
     route: Route
     body: bytes
@@ -42,15 +43,15 @@ class Accepted:
 
 
 def accept(database: Database, settings: Settings, request: Request) -> Accepted:
-    """Check the request's shape, write it and commit; raise a ``CallerError`` that leaves nothing behind."""
-    _check_key(request.idempotency_key)
-    with database.face(request.owner_id) as connection:
-        feed_id = _feed(connection, request)
-        repeated = _repeated(connection, settings, request)
+    """Check who calls and the request's shape, write it and commit; raise a ``CallerError`` that leaves nothing behind."""
+    with tokens.entered(database, request.secret, "import") as (connection, principal):
+        _check_key(request.idempotency_key)
+        feed_id = _feed(connection, principal, request)
+        repeated = _repeated(connection, settings, principal, request)
         if repeated:
             return repeated
         elements = read_elements(request.body, request.route, rows_max=settings.request_rows_max)
-        accepted = _insert(connection, settings, request, feed_id, len(elements.texts))
+        accepted = _insert(connection, settings, principal, request, feed_id=feed_id, row_count=len(elements.texts))
         die_at("after-accept-before-commit", settings)
     return accepted
 
@@ -63,8 +64,8 @@ def _check_key(key: str | None) -> None:
         )
 
 
-def _feed(connection: Connection, request: Request) -> int:
-    feed = feeds.find(connection, request.owner_id, request.feed)
+def _feed(connection: Connection, principal: Principal, request: Request) -> int:
+    feed = feeds.find(connection, principal.owner_id, request.feed)
     if feed is None:
         raise NotFound(f"there is no usage feed '{request.feed}'", code=Code.FEED_NOT_FOUND)
     if not feed.enabled:
@@ -72,15 +73,15 @@ def _feed(connection: Connection, request: Request) -> int:
     return feed.feed_id
 
 
-def _repeated(connection: Connection, settings: Settings, request: Request) -> Accepted | None:
+def _repeated(connection: Connection, settings: Settings, principal: Principal, request: Request) -> Accepted | None:
     """Return the first answer to a request that comes again under its key; hold the key if it is new."""
     if request.idempotency_key is None:
         return None
-    if not submissions.lock_key(connection, request.owner_id, request.idempotency_key):
+    if not submissions.lock_key(connection, principal.owner_id, request.idempotency_key):
         raise Conflict("a request with this Idempotency-Key is still being taken", code=Code.IDEMPOTENCY_KEY_IN_USE)
     before = submissions.find_key(
         connection,
-        request.owner_id,
+        principal.owner_id,
         request.idempotency_key,
         keep_h=settings.idempotency_keep_h,
     )
@@ -97,11 +98,13 @@ def _repeated(connection: Connection, settings: Settings, request: Request) -> A
     )
 
 
-def _insert(connection: Connection, settings: Settings, request: Request, feed_id: int, row_count: int) -> Accepted:
+def _insert(
+    connection: Connection, settings: Settings, principal: Principal, request: Request, *, feed_id: int, row_count: int
+) -> Accepted:
     request_tracking_id, import_tracking_id = uuid4(), uuid4()
     submission_id = submissions.insert(
         connection,
-        owner_id=request.owner_id,
+        owner_id=principal.owner_id,
         feed_id=feed_id,
         request_tracking_id=request_tracking_id,
         import_tracking_id=import_tracking_id,
@@ -111,7 +114,7 @@ def _insert(connection: Connection, settings: Settings, request: Request, feed_i
         body_sha256=sha256(request.body).digest(),
         idempotency_key=request.idempotency_key,
         idempotency_sha256=_request_sha256(request) if request.idempotency_key else None,
-        created_by=request.created_by,
+        created_by=principal.name,
         backlog_rows_max=settings.backlog_rows_max,
     )
     if submission_id is None:

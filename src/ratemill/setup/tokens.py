@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from ratemill.errors import BadRequest
+from ratemill.errors import BadRequest, NotAuthenticated, NotPermitted
 from ratemill.store import owners, tokens
-from ratemill.store.connections import Database
+from ratemill.store.connections import Connection, Database
 
 Right = Literal["read", "history", "import", "correct", "setup", "admin"]
 Role = Literal["read", "import", "correct", "setup", "admin"]
@@ -73,6 +75,27 @@ def authenticate(database: Database, secret: str) -> Principal | None:
     with database.stranger() as connection:
         found = tokens.authenticate(connection, digest(secret))
     return Principal(*found) if found else None
+
+
+@contextmanager
+def entered(database: Database, secret: str, right: Right) -> Iterator[tuple[Connection, Principal]]:
+    """Yield a transaction that sees the rows of the owner of whoever bears the secret, and who that is.
+
+    Raises ``NotAuthenticated`` and ``NotPermitted`` as ``admit`` does.
+    """
+    with database.face(None) as connection:
+        found = tokens.enter(connection, digest(secret)) if secret else None
+        yield connection, admit(Principal(*found) if found else None, right)
+
+
+def admit(principal: Principal | None, right: Right) -> Principal:
+    """Return who calls; raise ``NotAuthenticated`` if that is nobody, ``NotPermitted`` if they lack the right."""
+    if principal is None:
+        raise NotAuthenticated("a valid token is required: Authorization: Bearer SECRET")
+    if right not in principal.rights:
+        message = f"the token '{principal.name}' ({principal.role}) may not do this: it needs the right '{right}'"
+        raise NotPermitted(message)
+    return principal
 
 
 def open_session(database: Database, name: str, secret: str, expires_in_s: int) -> Session | None:

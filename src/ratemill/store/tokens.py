@@ -14,6 +14,15 @@ def authenticate(connection: Connection, digest: bytes) -> tuple[int, int, str, 
     return (found[0], found[1], found[2], found[3]) if found else None
 
 
+def enter(connection: Connection, digest: bytes) -> tuple[int, int, str, str] | None:
+    """Like ``authenticate``; from here on the transaction also sees the rows of the token's owner."""
+    statement = """
+        select token_id, owner_id, name, role, set_config('ratemill.owner_id', owner_id::text, true)
+        from authenticate(%s)"""
+    found: tuple[Any, ...] | None = driver(connection).execute(statement, (digest,)).fetchone()
+    return (found[0], found[1], found[2], found[3]) if found else None
+
+
 def insert(
     connection: Connection, *, owner_id: int, name: str, role: str, digest: bytes, expires_in_s: int | None
 ) -> datetime | None:
