@@ -88,3 +88,14 @@ RATING_REASONS: tuple[Reason, ...] = (
 BY_ID: dict[int, Reason] = {reason.id: reason for reason in IMPORT_REASONS + RATING_REASONS}
 IMPORT: dict[str, Reason] = {reason.name: reason for reason in IMPORT_REASONS}
 RATING: dict[str, Reason] = {reason.name: reason for reason in RATING_REASONS}
+
+
+def message_of(reason_id: int, field: str | None, value: object) -> str:
+    """Return the message of a broken rule, with field and value filled in."""
+    return BY_ID[reason_id].message.format(field=field or "", value="" if value is None else value)
+
+
+def row_message(row_index: int, reason_id: int, field: str | None, value: object) -> str:
+    """Return the message of a rule that a row broke, as a sentence that names row, field and value."""
+    place = f"Row {row_index}" if field is None else f"Row {row_index}, field {field}"
+    return f"{place}: {message_of(reason_id, field, value)}."

@@ -273,6 +273,16 @@ def test_the_kinds_stand_in_their_order_with_the_count_of_open_ones(mine: Mill, 
     assert before[0] == len(items(mine, RATING_EXCEPTIONS, pageSize=1000))
 
 
+def test_the_kinds_come_in_pages_too(mine: Mill, request_id: str):
+    kinds = get(mine, KINDS).json()["items"]
+    assert items(mine, f"{KINDS}Paged") == kinds
+    page = get(mine, f"{KINDS}Paged", params={"pageNumber": 2, "pageSize": 3}).json()
+    assert page["pagination"] == {"pageNumber": 2, "pageSize": 3, "excludeTotalCount": False}
+    assert page["pagedResults"] == {"totalCount": 7, "items": kinds[3:6]}
+    by_header = {"Pagination": '{"pageNumber": 3, "pageSize": 3, "excludeTotalCount": true}'}
+    assert get(mine, f"{KINDS}Paged", headers=by_header).json()["pagedResults"] == {"items": kinds[6:]}
+
+
 def test_charges_by_their_filters(mine: Mill, request_id: str):
     history = instance(mine, f"{HISTORY}/{request_id}")
     path = f"{CHARGES}/Paged"
@@ -357,7 +367,7 @@ def test_a_feed_is_found_by_number_api_name_or_name(mine: Mill, others: Mill):
     assert get(mine, "/DataImport/Usage/Feed/nix").status_code == 404
 
 
-PAGED = [f"{HISTORY}/Paged", f"{IMPORT_EXCEPTIONS}/Paged", RATING_EXCEPTIONS, f"{CHARGES}/Paged"]
+PAGED = [f"{HISTORY}/Paged", f"{IMPORT_EXCEPTIONS}/Paged", RATING_EXCEPTIONS, f"{KINDS}Paged", f"{CHARGES}/Paged"]
 
 
 @pytest.mark.parametrize("path", [*PAGED, RECORDS])

@@ -83,6 +83,14 @@ def read_rating_exceptions(request: Request, principal: Reader) -> Response:
     return envelope.reply(envelope.paged(shown, asked, rating_exception_instance))
 
 
+@router.get("/Udr/Usage/ExceptionType/Paged", openapi_extra=paging.described({}))
+def read_kinds_page(request: Request, principal: Reader) -> Response:
+    """Return a page of the kinds of rating exceptions, in their order, each with the count of open ones."""
+    asked, _ = paging.read_page(request, {})
+    shown = exceptions.kinds_page(request.app.state.database, principal.owner_id, asked)
+    return envelope.reply(envelope.paged(shown, asked, kind_instance))
+
+
 @router.get("/Udr/Usage/ExceptionType")
 def read_kinds(request: Request, principal: Reader) -> Response:
     """Return every kind of rating exceptions, with the count of open ones."""

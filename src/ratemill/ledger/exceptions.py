@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from ratemill.errors import Code, NotFound
 from ratemill.ledger.reading import NUMBER_MAX
 from ratemill.pages import Page, Paging
-from ratemill.reasons import BY_ID, RATING_KINDS
+from ratemill.reasons import RATING_KINDS, message_of, row_message
 from ratemill.store import import_exceptions, rating_exceptions
 from ratemill.store.connections import Connection, Database
 from ratemill.store.import_exceptions import ImportException, ImportExceptionFilters
@@ -71,26 +70,24 @@ def kinds(database: Database, owner_id: int) -> list[Kind]:
     return [Kind(kind, name, counted.get(kind, 0)) for kind, name in RATING_KINDS.items()]
 
 
+def kinds_page(database: Database, owner_id: int, paging: Paging) -> Page[Kind]:
+    """Return a page of the kinds of rating exceptions, in their order."""
+    every = kinds(database, owner_id)
+    shown = every[paging.offset : paging.offset + paging.size]
+    return Page(shown, len(every) if paging.with_total else None)
+
+
 def import_message(refused: ImportException) -> str:
     """Return the message of the first rule that a row broke, with row, field and value."""
-    return _sentence(refused.row_index, refused.reason_id, refused.field, refused.value)
+    return row_message(refused.row_index, refused.reason_id, refused.field, refused.value)
 
 
 def import_messages(refused: ImportException) -> list[str]:
     """Return the message of every rule that a row broke."""
     faults = refused.faults or [{"reason": refused.reason_id, "field": refused.field, "value": refused.value}]
-    return [_sentence(refused.row_index, fault["reason"], fault.get("field"), fault.get("value")) for fault in faults]
+    return [row_message(refused.row_index, fault["reason"], fault.get("field"), fault.get("value")) for fault in faults]
 
 
 def rating_message(excepted: RatingException) -> str:
     """Return what kept a usage record from being rated."""
-    return _fill(excepted.reason_id, None, excepted.value)
-
-
-def _sentence(row_index: int, reason_id: int, field: str | None, value: Any) -> str:  # noqa: ANN401 -- as it was written
-    place = f"Row {row_index}" if field is None else f"Row {row_index}, field {field}"
-    return f"{place}: {_fill(reason_id, field, value)}."
-
-
-def _fill(reason_id: int, field: str | None, value: object) -> str:
-    return BY_ID[reason_id].message.format(field=field or "", value="" if value is None else value)
+    return message_of(excepted.reason_id, None, excepted.value)
