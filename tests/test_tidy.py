@@ -16,6 +16,12 @@ def test_the_api_process_loads_no_table_engine():
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
+def test_a_command_loads_no_table_engine_before_it_needs_one():
+    """The API process is a command too, and a worker sets the engine's threads before it loads."""
+    program = "import sys, ratemill.face.cli.app; sys.exit('polars' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
 def test_the_newest_migration_is_the_one_that_a_start_looks_for():
     folder = SOURCE / "store" / "migrations" / "versions"
     found = [re.findall(r'^revision = "(\d+)"', path.read_text(), re.MULTILINE)[0] for path in folder.glob("r*.py")]

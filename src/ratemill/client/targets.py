@@ -52,24 +52,25 @@ def find_feed(client: Client, name_or_id: str) -> Feed:
 
 def target_of(feed: Feed, path: Path, asked: Asked) -> Target:
     """Return where a file goes; raise ``UsageFault`` if nobody says in which form it is."""
-    return Target(feed.feed_id, feed.name, _form(feed, path, asked))
+    return Target(feed.feed_id, feed.name, form_of(feed.name, feed.profile, path, asked))
 
 
-def _form(feed: Feed, path: Path, asked: Asked) -> Form:
-    of_profile = _SHAPES.get(str(feed.profile.get("format")).lower())
+def form_of(feed: str, profile: Json, path: Path, asked: Asked) -> Form:
+    """Return in which form a file is for a data profile, whose members are named as in a set-up document."""
+    of_profile = _SHAPES.get(str(profile.get("format")).lower())
     shape = _SHAPES[asked.shape] if asked.shape else _shape_by_name(path) or of_profile
     if shape is None:
         raise UsageFault(
-            f"the server does not say which format the feed '{feed.name}' takes: name it with --format",
+            f"the server does not say which format the feed '{feed}' takes: name it with --format",
             exit_code=_USED_WRONGLY,
         )
     if of_profile == "jsonl" and shape != "jsonl":
-        raise UsageFault(f"the feed '{feed.name}' takes JSON objects, one a line, not {shape}")
+        raise UsageFault(f"the feed '{feed}' takes JSON objects, one a line, not {shape}")
     route: Route = "multi" if shape == "jsonl" and of_profile != "jsonl" else "rows"
     if shape != "csv":
         return Form(shape, route, skip_header=asked.skip_header)
-    delimiter = asked.delimiter or feed.profile.get("delimiter") or ","
-    quote = asked.quote if asked.quote is not None else feed.profile.get("quote", '"')
+    delimiter = asked.delimiter or profile.get("delimiter") or ","
+    quote = asked.quote if asked.quote is not None else profile.get("quote", '"')
     return Form(shape, route, delimiter, quote, asked.skip_header)
 
 

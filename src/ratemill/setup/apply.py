@@ -64,8 +64,8 @@ class Applied:
                 {"list": each.list, "key": each.key, "action": each.action, "identity": each.identity}
                 for each in self.items
             ],
-            "errors": [_fault_as_json(each) for each in self.errors],
-            "warnings": [_fault_as_json(each) for each in self.warnings],
+            "errors": [fault_as_json(each) for each in self.errors],
+            "warnings": [fault_as_json(each) for each in self.warnings],
         }
 
 
@@ -87,9 +87,28 @@ def apply_document(
             _apply(document, World(connection, owner_id), faults, applied, dry_run=dry_run)
     except _Refused:
         applied.items.clear()
-    applied.errors = sorted(faults.found, key=lambda fault: (fault.line or 0, fault.path or ""))
+    applied.errors = in_order(faults)
     _log_outcome(applied, created_by=created_by, dry_run=dry_run)
     return applied
+
+
+def check_document(document: Document, world: World, faults: Faults) -> list[Fault]:
+    """Lay a document over the stored set-up and hold it to every rule; return what is likely a mistake."""
+    resolve(document, world, faults)
+    warnings = Faults([])
+    for each in OBJECTS:
+        _check(each, _settled(document, each), world, faults, warnings)
+    return warnings.found
+
+
+def in_order(faults: Faults) -> list[Fault]:
+    """Return the faults of a document as they are told: by line, then path."""
+    return sorted(faults.found, key=lambda fault: (fault.line or 0, fault.path or ""))
+
+
+def fault_as_json(fault: Fault) -> dict[str, Any]:
+    """Return the members of a fault that ``--json`` prints."""
+    return {"path": fault.path, "line": fault.line, "message": fault.message}
 
 
 @contextmanager
@@ -121,11 +140,7 @@ def _owner(connection: Connection, name: str, *, dry_run: bool) -> int | None:
 
 
 def _apply(document: Document, world: World, faults: Faults, applied: Applied, *, dry_run: bool) -> None:
-    resolve(document, world, faults)
-    warnings = Faults([])
-    for each in OBJECTS:
-        _check(each, _settled(document, each), world, faults, warnings)
-    applied.warnings = warnings.found
+    applied.warnings = check_document(document, world, faults)
     if faults.found:
         raise _Refused
     written: dict[int, int] = {}
@@ -223,10 +238,6 @@ def key_words(entry: Entry, world: World) -> str:
 
 def _written(value: object) -> str:
     return write_instant(value) if isinstance(value, datetime) else str(value)
-
-
-def _fault_as_json(fault: Fault) -> dict[str, Any]:
-    return {"path": fault.path, "line": fault.line, "message": fault.message}
 
 
 def _log_outcome(applied: Applied, *, created_by: str, dry_run: bool) -> None:

@@ -13,12 +13,12 @@ import polars as pl
 
 from ratemill import columns
 from ratemill.errors import Unavailable, fail
-from ratemill.mediation.declared import Match, Profile
+from ratemill.mediation.declared import Profile
 from ratemill.mediation.profile import read_profile
 from ratemill.rating.book import SCHEMAS, PriceBook, PriceTables, compile_book
 from ratemill.rating.rate import Holders
-from ratemill.setup.registry import WRITABLE
-from ratemill.store import feeds, identifiers, owners, setup_objects
+from ratemill.setup.mediation_setup import match_lists, reader_of
+from ratemill.store import feeds, identifiers, owners
 from ratemill.store import price_book as prices
 from ratemill.store.connections import Connection
 
@@ -125,22 +125,5 @@ def worker_feed(connection: Connection, feed_id: int) -> WorkerFeed:
         data_profile_id=feed.data_profile_id,
         profile_version=held[0],
         profile=held[1],
-        lists=_lists(connection, feed.owner_id, held[1]),
+        lists=match_lists(held[1], reader_of(connection, feed.owner_id)),
     )
-
-
-def _lists(connection: Connection, owner_id: int, profile: Profile) -> dict[str, pl.DataFrame]:
-    """Return the lists that the profile's matches look in: the name of each entry, and the members they compare."""
-    asked: dict[str, set[str]] = {}
-    for mapping in profile.mappings:
-        if isinstance(mapping.origin, Match):
-            asked.setdefault(mapping.origin.list, {"name"}).add(mapping.origin.member)
-    return {name: _list(connection, owner_id, name, sorted(members)) for name, members in asked.items()}
-
-
-def _list(connection: Connection, owner_id: int, name: str, members: list[str]) -> pl.DataFrame:
-    each = WRITABLE[name]
-    by_member = {member.name: member.column for member in each.members if member.name in members}
-    rows = setup_objects.read_rows(connection, each.table, by_member.values(), owner_id)
-    cells = [tuple(row[column] for column in by_member.values()) for row in rows]
-    return pl.DataFrame(cells, schema=dict.fromkeys(by_member, pl.String), orient="row")

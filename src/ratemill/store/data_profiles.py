@@ -3,8 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.rows import class_row
 
 from ratemill.store.connections import Connection, driver
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileVersion:
+    """A data profile in one version; ``document`` is without its name."""
+
+    data_profile_id: int
+    name: str
+    version: int
+    document: dict[str, Any]
+
+
+def find(connection: Connection, owner_id: int, name: str) -> ProfileVersion | None:
+    """Return the owner's data profile of that name, in the version in force."""
+    statement = "select data_profile_id, name, version, document from data_profiles where owner_id = %s and name = %s"
+    with driver(connection).cursor(row_factory=class_row(ProfileVersion)) as cursor:
+        return cursor.execute(statement, (owner_id, name.replace("\0", "\ufffd"))).fetchone()
+
+
+def of_batches(connection: Connection, batch_ids: list[int]) -> dict[int, ProfileVersion]:
+    """Return the data profile of each batch, in the version that it was mediated with."""
+    rows = driver(connection).execute(
+        """
+        select b.batch_id, v.data_profile_id, p.name, v.version, v.document
+        from batches b
+        join data_profile_versions v on v.data_profile_id = b.data_profile_id and v.version = b.profile_version
+        join data_profiles p on p.data_profile_id = v.data_profile_id
+        where b.batch_id = any(%s)
+        """,
+        (batch_ids,),
+    )
+    return {int(batch_id): ProfileVersion(*version) for batch_id, *version in rows}
 
 
 def keep_versions(connection: Connection, *, new: Sequence[int], changed: Sequence[int]) -> None:

@@ -76,7 +76,7 @@ def import_usage(
     trouble: RatemillError | None = None
     with (
         _client(settings, url, token, retry_s=retry_seconds, in_flight=in_flight, stopping=_stopping()) as client,
-        _readable(file) as path,
+        readable(file) as path,
     ):
         try:
             found = find_feed(client, feed)
@@ -179,7 +179,7 @@ def _client(
 
 
 @contextmanager
-def _readable(file: Path) -> Iterator[Path]:
+def readable(file: Path) -> Iterator[Path]:
     """Yield a file that can be read twice: the one named, or what standard input gave."""
     if str(file) == STDIN:
         with spooled(sys.stdin.buffer) as path:

@@ -22,7 +22,7 @@ Owner = Annotated[str, typer.Option("--owner", help="Whose set-up.")]
 
 def apply(file: File, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Make the set-up agree with a document: all of it or, where anything is wrong, nothing."""
-    text, folder = _read(file)
+    text, folder = read_text(file)
     with opened_database() as database:
         applied = apply_document(database, text, folder, dry_run=dry_run, created_by=_user())
     if as_json:
@@ -39,7 +39,8 @@ def export(owner: Owner = DEFAULT_OWNER) -> None:
         sys.stdout.write(export_document(database, owner))
 
 
-def _read(file: Path) -> tuple[str, Path]:
+def read_text(file: Path) -> tuple[str, Path]:
+    """Return the text of a document, and the folder that its CSV files are looked for from."""
     try:
         if str(file) == "-":
             return sys.stdin.buffer.read().decode(), Path.cwd()
@@ -59,9 +60,9 @@ def _user() -> str:
 
 def _print(applied: Applied, *, dry_run: bool) -> None:
     for fault in applied.errors:
-        sys.stderr.write(f"{_placed(fault)}\n")
+        sys.stderr.write(f"{placed(fault)}\n")
     for fault in applied.warnings:
-        sys.stderr.write(f"warning: {_placed(fault)}\n")
+        sys.stderr.write(f"warning: {placed(fault)}\n")
     if applied.errors:
         sys.stderr.write(f"{len(applied.errors)} faults; nothing is changed\n")
         return
@@ -72,6 +73,7 @@ def _print(applied: Applied, *, dry_run: bool) -> None:
     sys.stdout.write(f"{'dry run: ' if dry_run else ''}{counts}\n")
 
 
-def _placed(fault: Fault) -> str:
+def placed(fault: Fault) -> str:
+    """Return a fault of a document with its place, in one line."""
     place = ", ".join(part for part in (fault.path, f"line {fault.line}" if fault.line else "") if part)
     return f"{place}: {fault.message}" if place else fault.message

@@ -1,0 +1,189 @@
+"""What ``ratemill rehearse`` does and shows; apart from the command, because it loads the table engine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ratemill.client.files import BLOCK_BYTES, STDIN, opened, survey
+from ratemill.client.records import read_records
+from ratemill.client.targets import Asked, form_of
+from ratemill.errors import UsageFault
+from ratemill.face.cli.common import print_json
+from ratemill.face.cli.importing import readable
+from ratemill.face.cli.setup import placed, read_text
+from ratemill.face.envelope import Json
+from ratemill.money import plain
+from ratemill.periods import write_instant
+from ratemill.reasons import BY_ID
+from ratemill.settings import Settings
+from ratemill.setup.apply import fault_as_json
+from ratemill.setup.database import Database
+from ratemill.setup.rehearsal import (
+    DocumentFaulty,
+    Outcome,
+    Prepared,
+    RehearsedRow,
+    RowFault,
+    prepare_document,
+    prepare_stored,
+    rehearse,
+)
+
+OUTCOMES = {
+    Outcome.MEDIATED: "Mediated",
+    Outcome.SKIPPED: "Skipped",
+    Outcome.DUPLICATE: "Duplicate",
+    Outcome.REFUSED: "ImportException",
+}
+_SAID = {
+    Outcome.MEDIATED: "a usage record",
+    Outcome.SKIPPED: "skipped",
+    Outcome.DUPLICATE: "a duplicate",
+    Outcome.REFUSED: "refused",
+}
+_COUNTED = {
+    Outcome.MEDIATED: "usage records",
+    Outcome.SKIPPED: "skipped",
+    Outcome.DUPLICATE: "duplicates",
+    Outcome.REFUSED: "refused",
+}
+_STEP_CHARS = len("validated")
+
+
+def prepare(database: Database, profile: str, document: Path | None, owner: str, *, as_json: bool) -> Prepared:
+    """Return the profile as it is stored or as a document makes it; a document with faults ends the command."""
+    if document is None:
+        return prepare_stored(database, owner, profile)
+    text, folder = read_text(document)
+    try:
+        return prepare_document(database, text, folder, profile)
+    except DocumentFaulty as error:
+        if as_json:
+            print_json({"errors": [fault_as_json(each) for each in error.faults]})
+        for fault in error.faults:
+            sys.stderr.write(f"{placed(fault)}\n")
+        sys.stderr.write(f"{len(error.faults)} faults; nothing is rehearsed\n")
+        raise typer.Exit(1) from error
+
+
+def rehearse_file(prepared: Prepared, file: Path, settings: Settings) -> list[RehearsedRow]:
+    """Return the rows of a file on their way; as many as one request may have, the others are passed over."""
+    profile = prepared.setup.profile
+    members = {"format": str(profile.format), "delimiter": profile.delimiter, "quote": profile.quote}
+    with readable(file) as path:
+        form = form_of(profile.name, members, path if str(file) == STDIN else file, Asked())
+        survey(path, form)
+        with opened(path) as stream:
+            records = read_records(iter(lambda: stream.read(BLOCK_BYTES), b""), form)
+            texts = [text for text, _ in islice(records, settings.request_rows_max)]
+            has_more = next(records, None) is not None
+    if not texts:
+        raise UsageFault(f"'{file}' holds no rows")
+    if has_more:
+        sys.stderr.write(f"there are further rows; the first {len(texts)} are shown\n")
+    return rehearse(prepared, texts, are_objects=form.route == "multi", field_chars_max=settings.field_chars_max)
+
+
+def instance(prepared: Prepared, rows: Iterable[RehearsedRow]) -> Json:
+    """Return a rehearsal in the members of the wire."""
+    return {
+        "dataProfileName": prepared.setup.profile.name,
+        "dataProfileVersion": prepared.setup.profile_version,
+        "rows": [_row_instance(row) for row in rows],
+    }
+
+
+def show(prepared: Prepared, rows: list[RehearsedRow]) -> None:
+    """Print a rehearsal for people: each row step by step, then the counts."""
+    version = prepared.setup.profile_version
+    state = "as the document has it" if version is None else f"version {version}"
+    sys.stdout.write(f"data profile {prepared.setup.profile.name}, {state}\n")
+    for row in rows:
+        sys.stdout.write("\n" + "\n".join(_lines(row)) + "\n")
+    counts = Counter(row.outcome for row in rows)
+    said = " + ".join(f"{name} {counts[outcome]}" for outcome, name in _COUNTED.items())
+    sys.stdout.write(f"\nrows {len(rows)} = {said}\n")
+
+
+def _row_instance(row: RehearsedRow) -> Json:
+    return {
+        "originatingFileRecordIndex": row.row_index,
+        "dataSnippet": _storable(row.raw),
+        "parsed": row.parsed,
+        "mapped": row.mapped,
+        "outcome": OUTCOMES[row.outcome],
+        "udrMediated": _usage_instance(row.usage) if row.usage else None,
+        "duplicateOf": {"originatingFileRecordIndex": row.duplicate_of} if row.duplicate_of else None,
+        "faults": [_fault_instance(fault) for fault in row.faults],
+    }
+
+
+def _fault_instance(fault: RowFault) -> Json:
+    return {
+        "dataImportExceptionErrorTypeId": fault.reason_id,
+        "dataImportExceptionErrorTypeName": BY_ID[fault.reason_id].name,
+        "fieldName": fault.field,
+        "fieldValue": fault.value,
+        "message": fault.message,
+    }
+
+
+def _usage_instance(usage: Mapping[str, Any]) -> Json:
+    extension = usage["extension"]
+    return {
+        "date": write_instant(usage["usage_at"]),
+        "udrIdentifierTypeName": usage["identifier_type"],
+        "udrUsageIdentifier": usage["usage_identifier"],
+        "originatingIdentifier": usage["originating_identifier"],
+        "terminatingIdentifier": usage["terminating_identifier"],
+        "value": plain(usage["quantity"]),
+        "inbound": usage["inbound"],
+        "reverseRating": usage["reverse_rating"],
+        "usageClassName": usage["usage_class"],
+        "usageClassTypeName": usage["usage_class_type"],
+        "uniquenessIdentifier": usage["uniqueness_identifier"],
+        "extension": None if extension is None else json.loads(extension, parse_float=str),
+    }
+
+
+def _lines(row: RehearsedRow) -> Iterator[str]:
+    repeats = f" of row {row.duplicate_of}" if row.duplicate_of else ""
+    yield f"row {row.row_index}: {_SAID[row.outcome]}{repeats}"
+    yield f"  {'as sent':{_STEP_CHARS}}  {_printable(row.raw)}"
+    yield from _step("parsed", row.parsed)
+    yield from _step("mapped", row.mapped)
+    if row.usage:
+        yield from _step("validated", _usage_instance(row.usage))
+    for fault in row.faults:
+        yield f"  {BY_ID[fault.reason_id].name}: {_printable(fault.message)}"
+
+
+def _step(step: str, values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a step made, a line each; what is absent is left out."""
+    filled = {name: value for name, value in values.items() if value is not None}
+    width = max(map(len, filled), default=0)
+    for name, value in filled.items():
+        yield f"  {step:{_STEP_CHARS}}  {name:{width}}  {_printable(_written(value))}"
+        step = ""
+
+
+def _written(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _storable(text: str) -> str:
+    """Return a row as reading back shows it."""
+    return text.replace("\0", "\ufffd")
+
+
+def _printable(text: str) -> str:
+    """Return a text that keeps to its line: what cannot be printed is spelled out."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,0 +1,65 @@
+"""What mediation needs of the set-up: a data profile in one version, the usage classes, the lists of its matches.
+
+Whoever reads these holds tables; API processes do not import this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from ratemill.mediation.declared import Match, Profile
+from ratemill.setup.declaration import SetupObject
+from ratemill.setup.registry import WRITABLE
+from ratemill.store import setup_objects
+from ratemill.store.connections import Connection
+
+USAGE_CLASSES = pl.Schema({"usage_class": pl.String, "usage_class_id": pl.Int32})
+
+Read = Callable[[SetupObject, Collection[str]], Iterable[Mapping[str, Any]]]
+"""Returns all objects of a list, with at least the columns that are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediationSetup:
+    """What ``mediate`` takes beside the rows; ``profile_version`` is None for a profile that is not applied yet."""
+
+    profile: Profile
+    profile_version: int | None
+    usage_classes: pl.DataFrame
+    lists: Mapping[str, pl.DataFrame]
+
+
+def mediation_setup(profile: Profile, profile_version: int | None, read: Read) -> MediationSetup:
+    """Return what mediation by a profile needs, of the set-up that ``read`` gives."""
+    return MediationSetup(profile, profile_version, _usage_classes(read), match_lists(profile, read))
+
+
+def match_lists(profile: Profile, read: Read) -> dict[str, pl.DataFrame]:
+    """Return the lists that the profile's matches look in: the name of each entry, and the members they compare."""
+    asked: dict[str, set[str]] = {}
+    for mapping in profile.mappings:
+        if isinstance(mapping.origin, Match):
+            asked.setdefault(mapping.origin.list, {"name"}).add(mapping.origin.member)
+    return {name: _list(WRITABLE[name], members, read) for name, members in asked.items()}
+
+
+def reader_of(connection: Connection, owner_id: int) -> Read:
+    """Return what reads the stored set-up of an owner."""
+    return lambda each, columns: setup_objects.read_rows(connection, each.table, columns, owner_id)
+
+
+def _usage_classes(read: Read) -> pl.DataFrame:
+    rows = read(WRITABLE["usageClasses"], ("name", "usage_class_id"))
+    cells = [(row["name"], row["usage_class_id"]) for row in rows]
+    return pl.DataFrame(cells, schema=USAGE_CLASSES, orient="row")
+
+
+def _list(each: SetupObject, members: set[str], read: Read) -> pl.DataFrame:
+    by_member = {member.name: member.column for member in each.members if member.name in members}
+    rows = read(each, by_member.values())
+    cells = [tuple(row[column] for column in by_member.values()) for row in rows]
+    return pl.DataFrame(cells, schema=dict.fromkeys(by_member, pl.String), orient="row")
