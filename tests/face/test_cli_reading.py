@@ -48,6 +48,15 @@ def as_json(result: Result) -> Any:
     return json.loads(result.stdout)
 
 
+def traced(run: Run, text: object) -> list[dict[str, Any]]:
+    """Return the matches of a trace, without what the trace alone has of a record."""
+    matches: list[dict[str, Any]] = as_json(run("trace", text, "--json"))["matches"]
+    for match in matches:
+        for record in match["records"]:
+            del record["remade"]
+    return matches
+
+
 def test_status_is_the_instance_of_http(run: Run, mine: Mill, request_id: str):
     history = instance(mine, f"/DataImport/History/{request_id}")
     assert as_json(run("status", request_id, "--json")) == history
@@ -87,19 +96,48 @@ def test_a_trace_leads_from_request_batch_identifier_and_account_to_the_records(
     history = instance(mine, f"/DataImport/History/{request_id}")
     lives = items(mine, f"/DataImport/History/{request_id}/Record/Paged")
     assert [life["recordStateName"] for life in lives] == STATES
-    by_request = as_json(run("trace", request_id, "--json"))["matches"]
+    by_request = traced(run, request_id)
     assert [(match["dataImportHistory"], match["records"]) for match in by_request] == [(history, lives)]
     batch_id = history["importBatchIds"][0]
-    (by_batch,) = [match for match in as_json(run("trace", batch_id, "--json"))["matches"] if match["importBatch"]]
+    (by_batch,) = [match for match in traced(run, batch_id) if match["importBatch"]]
     assert by_batch["records"] == lives
-    (by_identifier,) = as_json(run("trace", "648-688-4180", "--json"))["matches"]
+    (by_identifier,) = traced(run, "648-688-4180")
     assert by_identifier["usageIdentifiers"][0]["accountServiceName"] == "Line"
     assert [life for life in by_identifier["records"] if life in lives] == [lives[0], lives[6]]
-    (by_nobody,) = as_json(run("trace", "nobody-1", "--json"))["matches"]
+    (by_nobody,) = traced(run, "nobody-1")
     assert (by_nobody["usageIdentifiers"], by_nobody["records"]) == ([], [lives[3]])
-    (by_account,) = as_json(run("trace", "Acme", "--json"))["matches"]
+    (by_account,) = traced(run, "Acme")
     assert by_account["account"]["accountServiceNames"] == ["Line"]
     assert [life for life in by_account["records"] if life in lives] == [lives[0], lives[6]]
+
+
+def test_a_trace_says_whether_each_record_is_remade_equal(run: Run, mine: Mill, request_id: str):
+    (match,) = as_json(run("trace", request_id, "--json"))["matches"]
+    remade = [record["remade"] for record in match["records"]]
+    assert [each["equal"] for each in remade] == [True, None, None, True, None, None, True]
+    assert remade[0] == {"equal": True, "differences": [], "message": None}
+    assert remade[2] == {"equal": None, "differences": [], "message": "the record is a duplicate"}
+    table = run("trace", request_id).stdout
+    assert "remade equal" in table
+    assert "nothing to remake: the row was refused" in table
+
+
+def test_a_trace_shows_what_is_not_stored_as_it_is_remade(run: Run, mine: Mill, request_id: str):
+    sent_id = post(mine, guide_row(60, value="60.5"))
+    where = "where uniqueness_identifier = 'u60'"
+    mine.change(f"update charges set quantity = 61, usage_at = usage_at + interval '1 microsecond' {where}")
+    (match,) = as_json(run("trace", sent_id, "--json"))["matches"]
+    assert match["records"][0]["remade"] == {
+        "equal": False,
+        "differences": [
+            {"fieldName": "date", "stored": "2022-05-01T01:01:00.010001+00:00", "remade": "2022-05-01T01:01:00.010Z"},
+            {"fieldName": "value", "stored": "61", "remade": "60.5"},
+        ],
+        "message": None,
+    }
+    assert "no: date: stored" in run("trace", sent_id).stdout
+    assert "value: stored 61, remade 60.5" in run("trace", sent_id).stdout
+    mine.change(f"update charges set quantity = 60.5, usage_at = usage_at - interval '1 microsecond' {where}")
 
 
 def test_a_trace_says_when_there_is_more(run: Run, request_id: str):

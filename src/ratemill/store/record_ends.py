@@ -60,6 +60,27 @@ class Body:
     body: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How a submission came, and when."""
+
+    route: str
+    accepted_at: datetime
+
+    @property
+    def are_objects(self) -> bool:
+        """Whether its rows came as JSON objects."""
+        return self.route != "rows"
+
+
+def arrivals(connection: Connection, submission_ids: list[int]) -> dict[int, Arrival]:
+    """Return how each of the submissions came."""
+    rows = driver(connection).execute(
+        "select submission_id, route, accepted_at from submissions where submission_id = any(%s)", (submission_ids,)
+    )
+    return {int(submission_id): Arrival(*arrival) for submission_id, *arrival in rows}
+
+
 def skipped(connection: Connection, submission_ids: list[int], row_indexes: list[int]) -> list[Skipped]:
     """Return those of the records that were skipped."""
     cursor = driver(connection).cursor(row_factory=class_row(Skipped))

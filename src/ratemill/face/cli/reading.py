@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from ratemill.errors import NotFound
-from ratemill.face.cli.common import AsJson, opened_database, print_json
+from ratemill.face.cli.common import AsJson, opened_database, print_json, read_settings
 from ratemill.face.envelope import Json
 from ratemill.face.instances import (
     charge_instance,
@@ -80,6 +80,7 @@ _RECORD_COLUMNS = {
     "state": "recordStateName",
     "record": "dataSnippet",
     "what became of it": "end",
+    "remade equal": "remadeText",
 }
 
 
@@ -145,16 +146,26 @@ def trace(
     owner: Owner = DEFAULT_OWNER,
     as_json: AsJson = False,
 ) -> None:
-    """Tell the life of every record behind a request, a batch, an identifier or an account."""
-    with opened_database() as database:
-        matches = look_up(database, owner_of(database, owner), text, records_max)
+    """Tell the life of every record behind a request, a batch, an identifier or an account; make its usage again."""
+    from ratemill.face.cli import remade  # the table engine loads with this, and other commands need none
+
+    settings = read_settings()
+    with opened_database(settings) as database:
+        owner_id = owner_of(database, owner)
+        matches = look_up(database, owner_id, text, records_max)
+        instances = [match_instance(match) for match in matches]
+        for match, instance in zip(matches, instances, strict=True):
+            made = remade.remade_records(database, owner_id, match, settings)
+            for record, each in zip(instance["records"], made, strict=True):
+                record["remade"] = each
     if not matches:
         raise NotFound(f"no request, batch, identifier or account is named '{text}'")
-    instances = [match_instance(match) for match in matches]
     if as_json:
         print_json({"matches": instances})
         return
     for instance in instances:
+        for record in instance["records"]:
+            record["remadeText"] = remade.remade_text(record["remade"])
         _print_match(instance)
 
 
