@@ -52,7 +52,8 @@ class Member:
 
     ``target`` is the list that a reference points to, ``within`` the column of the same entry that the target's key begins
     with (a service belongs to an account). A ``virtual`` member helps to find something and has no column of its own. An
-    ``inner`` member is kept inside the object's document column. A ``frozen`` one cannot change after creation.
+    ``inner`` member is kept inside the object's document column. A ``frozen`` one cannot change after creation. A ``parent``
+    is the object that this one is a part of.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Member:
     within: str = ""
     link: Link | None = None
     frozen: bool = False
+    parent: bool = False
     virtual: bool = False
     inner: bool = False
     least: Decimal | int | None = None
@@ -77,6 +79,14 @@ class Member:
     def is_reference(self) -> bool:
         """Whether it points to another object or to several."""
         return self.kind in (Kind.REFERENCE, Kind.REFERENCES)
+
+    @property
+    def id_name(self) -> str:
+        """Return the member that may stand instead over HTTP: ``usageClassId`` for ``usageClassName``, ``…Ids`` for names."""
+        if not self.is_reference:
+            return ""
+        stem, ending = (self.name[:-5], "Ids") if self.name.endswith("Names") else (self.name[:-4], "Id")
+        return stem + ending
 
 
 Finding = tuple["Entry", str, str]  # the entry at fault, the member (or "" for the whole), the message

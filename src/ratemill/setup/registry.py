@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ratemill.setup.declaration import SetupObject
+from collections.abc import Iterator
+
+from ratemill.setup.declaration import Member, SetupObject
 from ratemill.setup.objects import (
     accounts,
     base_units,
@@ -44,3 +46,16 @@ OBJECTS: tuple[SetupObject, ...] = (
 )
 BY_LIST: dict[str, SetupObject] = {each.list_name: each for each in (BASE_UNITS, *OBJECTS)}
 WRITABLE: dict[str, SetupObject] = {each.list_name: each for each in OBJECTS}
+
+
+def referring(each: SetupObject) -> Iterator[tuple[SetupObject, Member]]:
+    """Yield every kind of object that may point to ``each``, with the member by which it does."""
+    for other in OBJECTS:
+        for member in other.references:
+            if member.target == each.list_name and not member.virtual:
+                yield other, member
+
+
+def children(each: SetupObject) -> Iterator[tuple[SetupObject, Member]]:
+    """Yield the kinds of object that are parts of ``each``, with the member that says of which."""
+    return ((other, member) for other, member in referring(each) if member.parent)

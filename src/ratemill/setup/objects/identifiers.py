@@ -15,7 +15,9 @@ OBJECT = SetupObject(
     members=(
         name_member("udrUsageIdentifier", "usage_identifier"),
         reference("accountName", "account_id", "accounts", required=True, virtual=True),
-        reference("accountServiceName", "service_id", "accountServices", required=True, within="account_id"),
+        reference(
+            "accountServiceName", "service_id", "accountServices", required=True, parent=True, within="account_id"
+        ),
         reference("udrIdentifierTypeName", "identifier_type_id", "udrIdentifierTypes", default="Unknown"),
         *span(),
     ),

@@ -13,6 +13,6 @@ OBJECT = SetupObject(
     identity="location_pattern_id",
     members=(
         name_member(),
-        reference("geoTreeLocationName", "location_id", "geoTreeLocations", required=True),
+        reference("geoTreeLocationName", "location_id", "geoTreeLocations", required=True, parent=True),
     ),
 )

@@ -23,7 +23,7 @@ OBJECT = SetupObject(
     table="rates",
     identity="rate_id",
     members=(
-        reference("usageRateGroupName", "rate_group_id", "usageRateGroups", required=True),
+        reference("usageRateGroupName", "rate_group_id", "usageRateGroups", required=True, parent=True),
         reference("usageClassName", "usage_class_id", "usageClasses", required=True),
         Member("amount", "amount", Kind.PRICE, required=True),
         reference("usageUnitName", "usage_unit_id", "usageUnits", default_words="the base unit of the class"),

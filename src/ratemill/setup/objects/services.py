@@ -13,7 +13,7 @@ OBJECT = SetupObject(
     table="services",
     identity="service_id",
     members=(
-        reference("accountName", "account_id", "accounts", required=True),
+        reference("accountName", "account_id", "accounts", required=True, parent=True),
         name_member(),
         reference("usageRatePlanName", "rate_plan_id", "usageRatePlans"),
         *span(),
