@@ -82,7 +82,7 @@ class Member:
 
     @property
     def id_name(self) -> str:
-        """Return the member that may stand instead over HTTP: ``usageClassId`` for ``usageClassName``, ``…Ids`` for names."""
+        """Return the member that may stand instead over HTTP: ``usageClassId`` for ``usageClassName``."""
         if not self.is_reference:
             return ""
         stem, ending = (self.name[:-5], "Ids") if self.name.endswith("Names") else (self.name[:-4], "Id")
