@@ -13,4 +13,5 @@ OBJECT = SetupObject(
     identity="base_unit_id",
     members=(name_member(), Member("description", "description")),
     owned=False,
+    read_only=True,
 )
