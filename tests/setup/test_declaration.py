@@ -26,6 +26,8 @@ LISTS = {
     "geoTreeLocations": ("GeoTree/Location/", "geoTreeLocation"),
     "geoTreeLocationPatterns": ("GeoTree/Location/Pattern/", "geoTreeLocationPattern"),
     "geoTreeLocationGroups": ("GeoTree/Location/Group/", "geoTreeLocationGroup"),
+    "usageBucketBases": ("Usage/Bucket/Base/", "usageBucketBase"),
+    "usageBucketBaseDetails": ("Usage/Bucket/BaseDetail/", "usageBucketBaseDetail"),
     "dataProfiles": ("DataProfile/", "dataProfile"),
     "udrFeeds": ("Udr/Feed/", "udrFeed"),
     "usageRateGroups": ("Usage/Rate/Group/", "usageRateGroup"),

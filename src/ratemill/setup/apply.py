@@ -199,8 +199,8 @@ def _check_entry(each: SetupObject, entry: Entry, world: World, faults: Faults) 
         faults.add(Code.MEMBER_FROZEN, entry.path(), entry.line, message)
     if each.finish is not None and not entry.bad:
         _report(((entry, member, message) for member, message in each.finish(entry, world)), Code.RULE_BROKEN, faults)
-        if entry.stored is not None and entry.row[each.document] != entry.stored[each.document]:
-            entry.changes |= {each.document}
+        if entry.stored is not None:
+            entry.changes |= {column for column in each.columns if entry.row[column] != entry.stored[column]}
     for rule in each.rules:
         if entry.bad.isdisjoint(rule.reads):
             _report(

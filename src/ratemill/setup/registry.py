@@ -8,6 +8,8 @@ from ratemill.setup.declaration import Member, SetupObject
 from ratemill.setup.objects import (
     accounts,
     base_units,
+    bucket_base_details,
+    bucket_bases,
     data_profiles,
     feeds,
     identifier_types,
@@ -35,6 +37,8 @@ OBJECTS: tuple[SetupObject, ...] = (
     locations.OBJECT,
     location_patterns.OBJECT,
     location_groups.OBJECT,
+    bucket_bases.OBJECT,
+    bucket_base_details.OBJECT,
     data_profiles.OBJECT,
     feeds.OBJECT,
     rate_groups.OBJECT,

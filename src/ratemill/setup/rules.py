@@ -88,25 +88,25 @@ def rounding_fits(entry: Entry, world: World) -> Findings:
 
 
 def rater_with_rates(entry: Entry, world: World) -> Findings:
-    """Keep a class that has rates at locations rated by location."""
+    """Keep a class that has rates, or rows of bucket bases, at locations rated by location."""
     if entry.stored is None or "rater" not in entry.changes or entry.row["rater"] == BY_LOCATION:
         return
-    rates = world.stored_rows("rates", ("location_id", "location_group_id"), "usage_class_id", [entry.identity])
-    if any(rate["location_id"] or rate["location_group_id"] for rate in rates):
-        yield (
-            "usageRaterTypeName",
-            f"'{entry.row['name']}' has rates at locations, so that its rater stays {BY_LOCATION}",
-        )
+    for table, noun in (("rates", "rates"), ("bucket_base_details", "rows of bucket bases")):
+        placed = world.stored_rows(table, ("location_id", "location_group_id"), "usage_class_id", [entry.identity])
+        if any(row["location_id"] or row["location_group_id"] for row in placed):
+            name = entry.row["name"]
+            yield "usageRaterTypeName", f"'{name}' has {noun} at locations, so that its rater stays {BY_LOCATION}"
+            return
 
 
 def one_place(entry: Entry, _world: World) -> Findings:
-    """Hold a rate to a location or a location group, or neither."""
+    """Hold a rate, or a row of a bucket base, to a location or a location group, or neither."""
     if entry.row["location_id"] is not None and entry.row["location_group_id"] is not None:
-        yield "geoTreeLocationGroupName", "a rate has a location or a location group, not both"
+        yield "geoTreeLocationGroupName", f"a {entry.object.noun} has a location or a location group, not both"
 
 
 def location_as_class_says(entry: Entry, world: World) -> Findings:
-    """Hold rates at locations to classes that are rated by location."""
+    """Hold rates, and rows of bucket bases, at locations to classes that are rated by location."""
     usage_class = world.row("usageClasses", entry.row["usage_class_id"])
     if usage_class is None or usage_class.get("rater") != "Class":
         return

@@ -142,6 +142,9 @@ base_units = Table(
     Column("base_unit_id", BigInteger, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("description", Text, nullable=False),
+    Column("sort_order", Integer, nullable=False),
+    Column("visible", Boolean, nullable=False, server_default="true"),
+    Column("is_base_bucket_eligible", Boolean, nullable=False, server_default="true"),
 )
 
 identifier_types = setup_table("identifier_types", "identifier_type_id", name())
@@ -212,6 +215,36 @@ location_group_members = Table(
     Column("location_id", BigInteger, ForeignKey("locations.location_id"), nullable=False),
     PrimaryKeyConstraint("location_group_id", "position"),
     UniqueConstraint("location_group_id", "location_id"),
+)
+
+bucket_bases = setup_table(
+    "bucket_bases",
+    "bucket_base_id",
+    name(),
+    instant("start_at"),
+    instant("end_at"),
+    Column("retired", Boolean, nullable=False, server_default="false"),
+    reference("base_unit_id", "base_units.base_unit_id", required=True),
+)
+
+bucket_base_details = setup_table(
+    "bucket_base_details",
+    "bucket_base_detail_id",
+    reference("bucket_base_id", "bucket_bases.bucket_base_id", required=True),
+    reference("usage_class_id", "usage_classes.usage_class_id", required=True),
+    reference("location_id", "locations.location_id"),
+    Column("exclude", Boolean, nullable=False, server_default="false"),
+    reference("location_group_id", "location_groups.location_group_id"),
+    unique=(),
+)
+Index(
+    "bucket_base_details_key_idx",
+    bucket_base_details.c.bucket_base_id,
+    bucket_base_details.c.usage_class_id,
+    bucket_base_details.c.location_id,
+    bucket_base_details.c.location_group_id,
+    unique=True,
+    postgresql_nulls_not_distinct=True,
 )
 
 data_profiles = setup_table(
