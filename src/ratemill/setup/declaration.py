@@ -106,7 +106,8 @@ class SetupObject:
 
     ``key`` are the columns that tell two of them apart; ``lookup`` those by which stored ones are read for a document (a
     rule may need neighbours of the key; none means all). ``list_rules`` look at all entries of the list together,
-    ``warnings`` at what is allowed and likely a mistake.
+    ``warnings`` at what is allowed and likely a mistake. A ``read_only`` one is made by the product alone. The details of
+    one with ``detail_first`` are those of its first child, the others beside it.
     """
 
     list_name: str
@@ -125,6 +126,8 @@ class SetupObject:
     document: str = ""
     finish: Callable[[Entry, World], Iterable[tuple[str, str]]] | None = None
     owned: bool = True
+    read_only: bool = False
+    detail_first: bool = False
 
     def member(self, name: str) -> Member | None:
         """Return the member of that wire name."""
@@ -146,6 +149,13 @@ class SetupObject:
     def key_members(self) -> tuple[Member, ...]:
         """The members of the key."""
         return tuple(self.by_column(column) for column in self.key)
+
+    @cached_property
+    def name_column(self) -> str | None:
+        """The column that another object's ``…Name`` shows; None if only an identity tells them apart."""
+        if "name" in self._by_column:
+            return "name"
+        return next((each.column for each in self.key_members if each.kind is Kind.TEXT), None)
 
     @cached_property
     def references(self) -> tuple[Member, ...]:

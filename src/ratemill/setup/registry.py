@@ -49,6 +49,7 @@ OBJECTS: tuple[SetupObject, ...] = (
     identifiers.OBJECT,
 )
 BY_LIST: dict[str, SetupObject] = {each.list_name: each for each in (BASE_UNITS, *OBJECTS)}
+BY_PATH: dict[str, SetupObject] = {each.path.strip("/").lower(): each for each in BY_LIST.values()}
 WRITABLE: dict[str, SetupObject] = {each.list_name: each for each in OBJECTS}
 
 

@@ -20,4 +20,5 @@ OBJECT = SetupObject(
         Member("usageBaseUnitId", "base_unit_id", Kind.INTEGER),
     ),
     owned=False,
+    read_only=True,
 )
