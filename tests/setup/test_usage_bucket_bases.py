@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.setup.rows import rows_of
 
+from ratemill.periods import write_instant
 from ratemill.setup.apply import apply_document
 from ratemill.setup.export import export_document
 from ratemill.store.connections import Database, clock
@@ -43,8 +44,8 @@ def base(database: Database, members: str):
         return connection.exec_driver_sql(statement, (applied.items[0].identity,)).one()
 
 
-def written(end) -> str | None:
-    return end and end.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def written(end) -> str:
+    return write_instant(end) if end else "open"
 
 
 def test_a_base_that_retires_ends_now_by_the_clock_of_the_database(database: Database):

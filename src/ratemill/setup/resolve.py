@@ -21,8 +21,6 @@ from ratemill.setup.registry import BASE_UNITS, BY_LIST, OBJECTS
 from ratemill.setup.world import Row, World
 from ratemill.store import setup_objects
 
-_NOUNS = {"timePeriods": "time period"}  # lists that may be referred to before they exist
-
 
 def resolve(document: Document, world: World, faults: Faults) -> None:
     """Fill in stored row, identity, whole row and changes of each entry; entries without a key keep identity 0."""
@@ -72,7 +70,7 @@ class _Resolver:
 
     def _wanted_defaults(self, references: tuple[Member, ...]) -> None:
         for member in references:
-            if member.default is not None:
+            if member.kind is Kind.REFERENCE and member.default is not None:
                 self._wanted[member.target].add(member.default)
 
     # one list
@@ -125,7 +123,7 @@ class _Resolver:
         return self._world.by_key[member.target].get(key)
 
     def _missing(self, entry: Entry, member: Member, name: str) -> str:
-        noun = BY_LIST[member.target].noun if member.target in BY_LIST else _NOUNS[member.target]
+        noun = BY_LIST[member.target].noun
         if member.within:
             outer = self._world.name(entry.object.by_column(member.within).target, entry.given.get(member.within))
             return f"the account '{outer}' has no {noun} '{name}'" if outer else f"there is no {noun} '{name}'"

@@ -20,4 +20,5 @@ OBJECT = SetupObject(
     ),
     rules=(Rule(("base_unit_id",), base_unit_in_use),),
     finish=mark_retired,
+    detail_first=True,
 )
