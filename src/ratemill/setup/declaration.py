@@ -89,6 +89,10 @@ class Member:
         return stem + ending
 
 
+class Identity(int):
+    """What was written in a reference's ``…Id`` member, and not yet looked up; a name is a text."""
+
+
 Finding = tuple["Entry", str, str]  # the entry at fault, the member (or "" for the whole), the message
 
 
@@ -185,7 +189,9 @@ class Entry:
     """One object as a document names it.
 
     ``given`` are the values by column, of what was named; ``bad`` the columns of what could not be read or found; ``row``
-    is the whole object as it will be, ``stored`` as it was (None: it will be made). ``file`` and ``index`` place it.
+    is the whole object as it will be, ``stored`` as it was (None: it will be made). ``file`` and ``index`` place it, or
+    ``place`` does. An ``addressed`` one is the stored object of that identity, whatever its key; a ``fresh`` one must not
+    be there yet.
     """
 
     object: SetupObject
@@ -200,10 +206,19 @@ class Entry:
     row: Row = field(default_factory=dict)
     changes: frozenset[str] = NOTHING
     identity: int = 0
+    addressed: int = 0
+    fresh: bool = False
+    place: str = ""
+
+    def current(self, column: str) -> Any:  # noqa: ANN401 - the member makes the type
+        """Return what a column will hold as far as it is known: what was named, else what is stored."""
+        if column in self.given:
+            return self.given[column]
+        return None if self.stored is None else self.stored.get(column)
 
     def path(self, member: str = "") -> str:
         """Return where a member of this entry stands: ``usageRates[0].amount``, ``rates.csv:17.amount``."""
-        place = f"{self.file}:{self.line}" if self.file else f"{self.object.list_name}[{self.index}]"
+        place = self.place or (f"{self.file}:{self.line}" if self.file else f"{self.object.list_name}[{self.index}]")
         return f"{place}.{member}" if member else place
 
     def line_of(self, member: str) -> int:

@@ -380,13 +380,13 @@ def account_zone(entry: Entry, world: World) -> str:
         return str(entry.given["time_zone"])
     if "time_zone" in entry.given:
         return "UTC"
-    stored = world.row("accounts", world.by_key["accounts"].get((entry.given.get("name"),)))
+    stored = entry.stored or world.row("accounts", world.by_key["accounts"].get((entry.given.get("name"),)))
     return stored["time_zone"] if stored is not None and "time_zone" in stored else "UTC"
 
 
 def zone_of_named_account(entry: Entry, world: World) -> str:
     """Return the time zone of the account that the entry belongs to."""
-    account = world.row("accounts", entry.given.get("account_id"))
+    account = world.row("accounts", entry.current("account_id"))
     return account.get("time_zone") or "UTC" if account is not None else "UTC"
 
 
