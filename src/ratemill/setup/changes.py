@@ -63,9 +63,7 @@ class Log:
         rows = [self._row(Change(each, identity, shown, None)) for identity, shown in before.items()]
         setup_changes.insert(self._connection, rows)
 
-    def _rows(
-        self, each: SetupObject, identities: Sequence[int], before: dict[int, Shown]
-    ) -> list[tuple[Any, ...]]:
+    def _rows(self, each: SetupObject, identities: Sequence[int], before: dict[int, Shown]) -> list[tuple[Any, ...]]:
         found: list[tuple[Any, ...]] = []
         for part in _parts(identities):
             after = self.seen(each, part)

@@ -89,9 +89,7 @@ def _is_secured(connection: Connection, table: str) -> bool:
     return bool(found and found[0])
 
 
-def _insert_in_parts(
-    connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
-) -> None:
+def _insert_in_parts(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     names = [sql.SQL("v.{}{}").format(sql.Identifier(name), _cast(table, name)) for name in columns]
     statement = sql.SQL("insert into {} ({}) select {} from {}").format(
         sql.Identifier(table), _list(None, columns), sql.SQL(", ").join(names), _unnest(table, columns, prefix="")
@@ -143,6 +141,12 @@ def delete_rows(connection: Connection, table: str, column: str, ids: Sequence[i
     statement = sql.SQL("delete from {} where {} = any(%s)")
     with _guarded():
         driver(connection).execute(statement.format(sql.Identifier(table), sql.Identifier(column)), (list(ids),))
+
+
+def lock_rows(connection: Connection, table: str, identity: str, ids: Sequence[int]) -> None:
+    """Hold rows until the end of the transaction; waits for whoever refers to one by a row not yet committed."""
+    statement = sql.SQL("select from {0} where {1} = any(%s) order by {1} for update")
+    driver(connection).execute(statement.format(sql.Identifier(table), sql.Identifier(identity)), (list(ids),))
 
 
 def referring_ids(
