@@ -80,7 +80,7 @@ class _Resolver:
         if outer is None and entry.addressed:
             stored = self._stored_outer(entry, member)
             return None if stored is None else Identity(stored)
-        return outer  # type: ignore[no-any-return]
+        return outer
 
     def _stored_outer(self, entry: Entry, member: Member) -> int | None:
         """Return the account of the service that a stored identifier has."""
@@ -140,9 +140,9 @@ class _Resolver:
 
     def _name_outer(self, entry: Entry, member: Member) -> None:
         """Let a service be named without its account where that is to stay."""
-        if member.column in entry.given and member.within not in entry.given and entry.stored is not None:
-            if not isinstance(entry.given[member.column], Identity):
-                entry.given[member.within] = Identity(entry.stored[member.within])
+        named = entry.given.get(member.column)
+        if isinstance(named, str) and member.within not in entry.given and entry.stored is not None:
+            entry.given[member.within] = Identity(entry.stored[member.within])
 
     def _resolve(self, entry: Entry, member: Member) -> None:
         value = entry.given.get(member.column)

@@ -796,6 +796,16 @@ charges = Table(
 )
 Index("charges_account_id_usage_at_idx", charges.c.account_id, charges.c.usage_at)
 
+# The set-up objects that have a charge, by the charge's column that names them; written with the first charge.
+charged_objects = Table(
+    "charged_objects",
+    metadata,
+    owner(),
+    Column("charge_column", Text, nullable=False),
+    Column("object_id", BigInteger, nullable=False),
+    PrimaryKeyConstraint("charge_column", "object_id"),
+)
+
 # The backlog as a worker last counted it, read by every accept.
 backlog = Table(
     "backlog",
