@@ -17,7 +17,8 @@ from typing import Any
 from ratemill import logs
 from ratemill.errors import Code, Fault
 from ratemill.periods import write_instant
-from ratemill.setup.declaration import Entry, Finding, SetupObject
+from ratemill.setup.changes import Author, Log
+from ratemill.setup.declaration import NOTHING, Entry, Finding, SetupObject
 from ratemill.setup.document import Document, read_document
 from ratemill.setup.nodes import Faults
 from ratemill.setup.registry import OBJECTS
@@ -84,7 +85,8 @@ def apply_document(
     try:
         with _transaction(database, dry_run=dry_run) as connection:
             owner_id = _owner(connection, document.owner, dry_run=dry_run)
-            _apply(document, World(connection, owner_id), faults, applied, dry_run=dry_run)
+            author = Author(created_by, "document")
+            _apply(document, World(connection, owner_id), faults, applied, author=None if dry_run else author)
     except _Refused:
         applied.items.clear()
     applied.errors = in_order(faults)
@@ -97,7 +99,7 @@ def check_document(document: Document, world: World, faults: Faults) -> list[Fau
     resolve(document, world, faults)
     warnings = Faults([])
     for each in OBJECTS:
-        _check(each, _settled(document, each), world, faults, warnings)
+        _check(each, settled(document, each), world, faults, warnings)
     return warnings.found
 
 
@@ -139,32 +141,49 @@ def _owner(connection: Connection, name: str, *, dry_run: bool) -> int | None:
     return owner_id
 
 
-def _apply(document: Document, world: World, faults: Faults, applied: Applied, *, dry_run: bool) -> None:
+def _apply(document: Document, world: World, faults: Faults, applied: Applied, *, author: Author | None) -> None:
+    """Hold a document to the rules, then write it by its author; without one, write nothing."""
     applied.warnings = check_document(document, world, faults)
     if faults.found:
         raise _Refused
     written: dict[int, int] = {}
-    if not dry_run:
-        written = _write(document, world, faults)
-        if any(_action(entry) != UNCHANGED for each in OBJECTS for entry in _settled(document, each)):
+    if author is not None:
+        written = write_document(document, world, faults, author)
+        if faults.found:
+            raise _Refused
+        if changes_anything(document):
             applied.version = owners.raise_version(world.connection, _known(world.owner_id))
     for each in OBJECTS:
-        applied.items += [_item(entry, world, written) for entry in _settled(document, each)]
+        applied.items += [_item(entry, world, written) for entry in settled(document, each)]
 
 
 def _known(owner_id: int | None) -> int:
     return owner_id or 0
 
 
-def _write(document: Document, world: World, faults: Faults) -> dict[int, int]:
+def changes_anything(document: Document) -> bool:
+    """Whether a document that was checked says anything new."""
+    return any(action_of(entry) != UNCHANGED for each in OBJECTS for entry in settled(document, each))
+
+
+def write_document(document: Document, world: World, faults: Faults, author: Author) -> dict[int, int]:
+    """Write a document that is without fault, and the log of it; return the identities of what it made.
+
+    What meets another row in spite of all rules is added to ``faults``, and the transaction must not be committed.
+    """
     written: dict[int, int] = {}
+    log = Log(world.connection, _known(world.owner_id), author)
     for each in OBJECTS:
-        changed = [entry for entry in _settled(document, each) if _action(entry) != UNCHANGED]
+        changed = [entry for entry in settled(document, each) if action_of(entry) != UNCHANGED]
+        if not changed:
+            continue
+        before = log.seen(each, [entry.identity for entry in changed if entry.stored is not None])
         try:
             write(each, changed, world, written)
         except Clash as clash:
             faults.add(Code.RULE_BROKEN, each.list_name, None, _clash_words(each, clash))
-            raise _Refused from clash
+            return written
+        log.note(each, [written.get(entry.identity, entry.identity) for entry in changed], before)
     return written
 
 
@@ -174,7 +193,8 @@ def _clash_words(each: SetupObject, clash: Clash) -> str:
     return f"another {each.noun} has the same key: {clash.detail}"
 
 
-def _settled(document: Document, each: SetupObject) -> list[Entry]:
+def settled(document: Document, each: SetupObject) -> list[Entry]:
+    """Return the entries of one list whose key is known."""
     return [entry for entry in document.entries.get(each.list_name, ()) if entry.identity]
 
 
@@ -198,9 +218,11 @@ def _check_entry(each: SetupObject, entry: Entry, world: World, faults: Faults) 
         message = f"'{entry.row['name']}' is built in and cannot be changed"
         faults.add(Code.MEMBER_FROZEN, entry.path(), entry.line, message)
     if each.finish is not None and not entry.bad:
-        _report(((entry, member, message) for member, message in each.finish(entry, world)), Code.RULE_BROKEN, faults)
-        if entry.stored is not None and entry.row[each.document] != entry.stored[each.document]:
-            entry.changes |= {each.document}
+        found = [(entry, member, message) for member, message in each.finish(entry, world)]
+        _report(found, Code.RULE_BROKEN, faults)
+        entry.bad |= {each.document} if found else NOTHING
+        if entry.stored is not None:
+            entry.changes |= {column for column in each.columns if entry.row[column] != entry.stored[column]}
     for rule in each.rules:
         if entry.bad.isdisjoint(rule.reads):
             _report(
@@ -215,7 +237,8 @@ def _report(findings: Any, code: int, faults: Faults) -> None:  # noqa: ANN401 -
         faults.add(code, entry.path(member), entry.line_of(member) if member else entry.line, message)
 
 
-def _action(entry: Entry) -> str:
+def action_of(entry: Entry) -> str:
+    """Return what becomes of an entry that was checked."""
     if entry.stored is None:
         return CREATED
     return UPDATED if entry.changes else UNCHANGED
@@ -223,7 +246,7 @@ def _action(entry: Entry) -> str:
 
 def _item(entry: Entry, world: World, written: dict[int, int]) -> Item:
     identity = written.get(entry.identity, entry.identity)
-    return Item(entry.object.list_name, key_words(entry, world), _action(entry), identity if identity > 0 else None)
+    return Item(entry.object.list_name, key_words(entry, world), action_of(entry), identity if identity > 0 else None)
 
 
 def key_words(entry: Entry, world: World) -> str:

@@ -89,6 +89,10 @@ class Member:
         return stem + ending
 
 
+class Identity(int):
+    """What was written in a reference's ``…Id`` member, and not yet looked up; a name is a text."""
+
+
 Finding = tuple["Entry", str, str]  # the entry at fault, the member (or "" for the whole), the message
 
 
@@ -107,7 +111,8 @@ class SetupObject:
     ``key`` are the columns that tell two of them apart; ``lookup`` those by which stored ones are read for a document (a
     rule may need neighbours of the key; none means all). ``list_rules`` look at all entries of the list together,
     ``warnings`` at what is allowed and likely a mistake. A ``read_only`` one is made by the product alone. The details of
-    one with ``detail_first`` are those of its first child, the others beside it.
+    one with ``detail_first`` are those of its first child, the others beside it. ``finish`` may alter the row of
+    an entry whose members could all be read, before the rules. Each document of a ``versioned`` one is kept.
     """
 
     list_name: str
@@ -128,6 +133,7 @@ class SetupObject:
     owned: bool = True
     read_only: bool = False
     detail_first: bool = False
+    versioned: bool = False
 
     def member(self, name: str) -> Member | None:
         """Return the member of that wire name."""
@@ -183,7 +189,9 @@ class Entry:
     """One object as a document names it.
 
     ``given`` are the values by column, of what was named; ``bad`` the columns of what could not be read or found; ``row``
-    is the whole object as it will be, ``stored`` as it was (None: it will be made). ``file`` and ``index`` place it.
+    is the whole object as it will be, ``stored`` as it was (None: it will be made). ``file`` and ``index`` place it, or
+    ``place`` does. An ``addressed`` one is the stored object of that identity, whatever its key; a ``fresh`` one must not
+    be there yet.
     """
 
     object: SetupObject
@@ -198,10 +206,19 @@ class Entry:
     row: Row = field(default_factory=dict)
     changes: frozenset[str] = NOTHING
     identity: int = 0
+    addressed: int = 0
+    fresh: bool = False
+    place: str = ""
+
+    def current(self, column: str) -> Any:  # noqa: ANN401 - the member makes the type
+        """Return what a column will hold as far as it is known: what was named, else what is stored."""
+        if column in self.given:
+            return self.given[column]
+        return None if self.stored is None else self.stored.get(column)
 
     def path(self, member: str = "") -> str:
         """Return where a member of this entry stands: ``usageRates[0].amount``, ``rates.csv:17.amount``."""
-        place = f"{self.file}:{self.line}" if self.file else f"{self.object.list_name}[{self.index}]"
+        place = self.place or (f"{self.file}:{self.line}" if self.file else f"{self.object.list_name}[{self.index}]")
         return f"{place}.{member}" if member else place
 
     def line_of(self, member: str) -> int:
