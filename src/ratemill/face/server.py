@@ -26,6 +26,7 @@ from ratemill.face import (
     histories,
     login,
     mending,
+    profile_versions,
     setup_reading,
     setup_writing,
     usage_import,
@@ -43,6 +44,7 @@ ROUTERS = (
     exceptions.router,
     histories.router,
     charges.router,
+    profile_versions.router,
     setup_reading.router,
     setup_writing.router,
 )

@@ -11,6 +11,7 @@ from ratemill.store import setup_searches
 from ratemill.store.connections import Connection
 
 PARTS_OF_ONE_MAX = 1_000  # parts shown of one object, beside their total
+_OF_THE_WHOLE = frozenset({"ownerId", "ownerName"})  # members that the object has said already
 PARTS_OF_EACH_MAX = 100  # parts shown of each object of a page
 
 
@@ -20,13 +21,14 @@ def details(
     """Return the details of each object by identity: ``{list: {totalCount, items}}``.
 
     With ``detail_first`` they are the members of the first part, with ``totalCount`` and ``items`` beside them, and
-    empty without parts.
+    empty without parts; a part does not name the owner again.
     """
     found: dict[int, Json] = {one.identity: {} for one in shown}
     for list_name, lists in _lists(connection, owner_id, each, shown, parts_max).items():
         for identity, (total, items) in lists.items():
             if each.detail_first:
-                found[identity] = {**items[0], "totalCount": total, "items": items} if items else {}
+                rows = [{name: row[name] for name in row if name not in _OF_THE_WHOLE} for row in items]
+                found[identity] = {**rows[0], "totalCount": total, "items": rows} if rows else {}
             else:
                 found[identity][list_name] = {"totalCount": total, "items": items}
     return found
