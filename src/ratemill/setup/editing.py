@@ -70,7 +70,7 @@ class Edit:
         if len(faults.found) > before:
             return {}
         written = write_document(document, world, faults, self.author)
-        if changes_anything(document):
+        if len(faults.found) == before and changes_anything(document):
             owners.raise_version(self.connection, self.owner_id)
         return written
 
