@@ -33,7 +33,7 @@ def test_every_member_of_every_list_is_read_kept_and_exported(database: Database
     for each in OBJECTS:
         assert f"\n{each.list_name}:\n" in exported
         for member in each.members:
-            if member.name != "timePeriodName":  # there are no time periods to name
+            if member.name != "timePeriodName":  # no group can have one yet
                 assert f"{member.name}:" in exported.split(f"\n{each.list_name}:\n")[1], (each.list_name, member.name)
 
 
@@ -228,7 +228,7 @@ def test_two_documents_at_once_wait_for_each_other(database: Database):
 
 def test_the_last_guard_against_overlapping_identifiers_says_the_same(database: Database, monkeypatch):
     apply(database, FULL)
-    monkeypatch.setattr("ratemill.setup.rules._overlapping", lambda *_: iter(()))
+    monkeypatch.setattr("ratemill.setup.rules.overlapping", lambda *_: iter(()))
     text = """ratemill: 1
 owner: full
 usageIdentifiers:

@@ -18,7 +18,7 @@ from ratemill import logs
 from ratemill.errors import Code, Fault
 from ratemill.periods import write_instant
 from ratemill.setup.changes import Author, Log
-from ratemill.setup.declaration import Entry, Finding, SetupObject
+from ratemill.setup.declaration import NOTHING, Entry, Finding, SetupObject
 from ratemill.setup.document import Document, read_document
 from ratemill.setup.nodes import Faults
 from ratemill.setup.registry import OBJECTS
@@ -218,9 +218,11 @@ def _check_entry(each: SetupObject, entry: Entry, world: World, faults: Faults) 
         message = f"'{entry.row['name']}' is built in and cannot be changed"
         faults.add(Code.MEMBER_FROZEN, entry.path(), entry.line, message)
     if each.finish is not None and not entry.bad:
-        _report(((entry, member, message) for member, message in each.finish(entry, world)), Code.RULE_BROKEN, faults)
-        if entry.stored is not None and entry.row[each.document] != entry.stored[each.document]:
-            entry.changes |= {each.document}
+        found = [(entry, member, message) for member, message in each.finish(entry, world)]
+        _report(found, Code.RULE_BROKEN, faults)
+        entry.bad |= {each.document} if found else NOTHING
+        if entry.stored is not None:
+            entry.changes |= {column for column in each.columns if entry.row[column] != entry.stored[column]}
     for rule in each.rules:
         if entry.bad.isdisjoint(rule.reads):
             _report(

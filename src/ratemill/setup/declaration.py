@@ -111,7 +111,8 @@ class SetupObject:
     ``key`` are the columns that tell two of them apart; ``lookup`` those by which stored ones are read for a document (a
     rule may need neighbours of the key; none means all). ``list_rules`` look at all entries of the list together,
     ``warnings`` at what is allowed and likely a mistake. A ``read_only`` one is made by the product alone. The details of
-    one with ``detail_first`` are those of its first child, the others beside it.
+    one with ``detail_first`` are those of its first child, the others beside it. ``finish`` may alter the row of
+    an entry whose members could all be read, before the rules. Each document of a ``versioned`` one is kept.
     """
 
     list_name: str
@@ -132,6 +133,7 @@ class SetupObject:
     owned: bool = True
     read_only: bool = False
     detail_first: bool = False
+    versioned: bool = False
 
     def member(self, name: str) -> Member | None:
         """Return the member of that wire name."""

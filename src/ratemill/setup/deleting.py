@@ -132,7 +132,7 @@ def _delete_rows(connection: Connection, each: SetupObject, ids: list[int]) -> N
     for member in each.members:
         if member.link is not None:
             setup_objects.delete_rows(connection, member.link.table, member.link.parent, ids)
-    if each.document:
+    if each.versioned:
         setup_objects.delete_rows(connection, f"{each.table.removesuffix('s')}_versions", each.identity, ids)
     setup_objects.delete_rows(connection, each.table, each.identity, ids)
 

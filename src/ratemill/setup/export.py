@@ -92,7 +92,7 @@ def _value(member: Member, value: Any, world: World) -> Any:  # noqa: ANN401 - t
     if member.kind is Kind.REFERENCE:
         return world.name(member.target, value)
     if member.kind is Kind.REFERENCES:
-        return [world.name(member.target, each) for each in value]
+        return [world.name(member.target, each) for each in value] or None
     if isinstance(value, Decimal):
         return money.plain(value)
     return _instant(value) if isinstance(value, datetime) else value

@@ -21,8 +21,6 @@ from ratemill.setup.registry import BASE_UNITS, BY_LIST, OBJECTS
 from ratemill.setup.world import Row, World
 from ratemill.store import setup_objects
 
-_NOUNS = {"timePeriods": "time period"}  # lists that may be referred to before they exist
-
 
 def resolve(document: Document, world: World, faults: Faults) -> None:
     """Fill in stored row, identity, whole row and changes of each entry; entries without a key keep identity 0."""
@@ -96,7 +94,7 @@ class _Resolver:
 
     def _wanted_defaults(self, references: tuple[Member, ...]) -> None:
         for member in references:
-            if member.default is not None:
+            if member.kind is Kind.REFERENCE and member.default is not None:
                 self._wanted[member.target].add(member.default)
 
     # one list
@@ -182,7 +180,7 @@ class _Resolver:
         if found is None and isinstance(name, Identity):
             entry.bad |= {member.column}
             path = member.id_name + at
-            message = f"'{path}' ({int(name)}) does not exist: there is no {self._noun(member)} of this identity"
+            message = f"'{path}' ({int(name)}) does not exist: there is no {BY_LIST[member.target].noun} of this identity"
             self._faults.add(Code.REFERENCE_NOT_FOUND, entry.path(path), entry.line_of(member.name), message)
         elif (found is None and member.column not in entry.bad) or (found is None and at):
             entry.bad |= {member.column}
@@ -200,14 +198,11 @@ class _Resolver:
         return self._world.by_key[member.target].get(key)
 
     def _missing(self, entry: Entry, member: Member, name: str) -> str:
-        noun = self._noun(member)
+        noun = BY_LIST[member.target].noun
         if member.within:
             outer = self._world.name(entry.object.by_column(member.within).target, entry.given.get(member.within))
             return f"the account '{outer}' has no {noun} '{name}'" if outer else f"there is no {noun} '{name}'"
         return f"there is no {noun} '{name}'"
-
-    def _noun(self, member: Member) -> str:
-        return BY_LIST[member.target].noun if member.target in BY_LIST else _NOUNS[member.target]
 
     def _has_key(self, entry: Entry) -> bool:
         whole = True

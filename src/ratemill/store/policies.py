@@ -96,8 +96,10 @@ grant execute on function create_owner(text) to {WORKER_ROLE};
 """
 
 BUILT_IN_ROWS = """
-insert into base_units (base_unit_id, name, description) values
-    (1, 'Time', 'Durations, in seconds'), (2, 'Data', 'Volumes, in bytes'), (3, 'Count', 'Numbers of things');
+insert into base_units (base_unit_id, name, description, sort_order) values
+    (1, 'Time', 'Durations, in seconds', 1),
+    (2, 'Data', 'Volumes, in bytes', 2),
+    (3, 'Count', 'Numbers of things', 3);
 insert into backlog (rows_waiting) values (0);
 """
 
