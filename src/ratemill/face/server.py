@@ -18,7 +18,18 @@ from starlette.routing import BaseRoute, Match, Route
 
 from ratemill import logs
 from ratemill.errors import BadRequest, CallerError, Code, Fault, RatemillError, Unavailable
-from ratemill.face import charges, envelope, exceptions, health, histories, login, mending, setup_writing, usage_import
+from ratemill.face import (
+    charges,
+    envelope,
+    exceptions,
+    health,
+    histories,
+    login,
+    mending,
+    setup_reading,
+    setup_writing,
+    usage_import,
+)
 from ratemill.face.paths import OnePath
 from ratemill.settings import Settings
 from ratemill.setup.database import Database
@@ -32,6 +43,7 @@ ROUTERS = (
     exceptions.router,
     histories.router,
     charges.router,
+    setup_reading.router,
     setup_writing.router,
 )
 
