@@ -168,14 +168,15 @@ _IF_MATCH = {
 def _add_routes(each: SetupObject) -> None:
     path, key = f"/{each.path.rstrip('/')}", each.dto_type_key
     one = f"{path}/{IDENTITY}"
-    router.add_api_route(
-        path,
-        _creating(each),
-        methods=["POST"],
-        name=f"{key}.create",
-        description=f"Create a {each.noun}.",
-        openapi_extra=_OBJECT,
-    )
+    if not each.singular:
+        router.add_api_route(
+            path,
+            _creating(each),
+            methods=["POST"],
+            name=f"{key}.create",
+            description=f"Create a {each.noun}.",
+            openapi_extra=_OBJECT,
+        )
     for method, endpoint, about, extra in (
         ("PUT", _updating(each), f"Change the members of a {each.noun} that the body names.", _OBJECT | _IF_MATCH),
         (
@@ -186,6 +187,8 @@ def _add_routes(each: SetupObject) -> None:
         ),
         ("DELETE", _deleting(each), f"Delete a {each.noun} with its parts, unless it is in use.", _IF_MATCH),
     ):
+        if each.singular and method == "DELETE":
+            continue
         router.add_api_route(
             one,
             endpoint,

@@ -87,6 +87,8 @@ owners = Table(
     Column("amount_places", SmallInteger, nullable=False, server_default="11"),
     Column("rounding", Text, nullable=False, server_default="half_up"),
     Column("rate_plan_id", BigInteger),
+    Column("revision", Integer, nullable=False, server_default="1"),
+    Column("built_in", Boolean, nullable=False, server_default="false"),
 )
 
 tokens = Table(
