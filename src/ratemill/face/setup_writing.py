@@ -16,7 +16,7 @@ from ratemill.face.auth import needs
 from ratemill.face.bodies import read_json_body
 from ratemill.face.envelope import Json
 from ratemill.face.paging import TIMES, Parameter
-from ratemill.face.paths import RESOURCES
+from ratemill.face.paths import IDENTITY, RESOURCES
 from ratemill.periods import write_instant
 from ratemill.setup import changes, deleting, editing, patching
 from ratemill.setup.changes import Author, ChangeFilters, SetupChange
@@ -94,28 +94,28 @@ def _creating(each: SetupObject) -> Endpoint:
 
 
 def _updating(each: SetupObject) -> Endpoint:
-    async def update(number: str, request: Request, principal: Setter) -> Response:
-        return await _change("update", editing.update, each, number, request, principal)
+    async def update(request: Request, principal: Setter) -> Response:
+        return await _change("update", editing.update, each, request, principal)
 
     return update
 
 
 def _patching(each: SetupObject) -> Endpoint:
-    async def patch(number: str, request: Request, principal: Setter) -> Response:
-        return await _change("patch", patching.patch, each, number, request, principal)
+    async def patch(request: Request, principal: Setter) -> Response:
+        return await _change("patch", patching.patch, each, request, principal)
 
     return patch
 
 
 def _deleting(each: SetupObject) -> Endpoint:
-    async def delete(number: str, request: Request, principal: Setter) -> Response:
+    async def delete(request: Request, principal: Setter) -> Response:
         paging.read_query(request)
         gone = await run_in_threadpool(
             deleting.delete,
             request.app.state.database,
             principal.owner_id,
             each,
-            envelope.number_in_path(number),
+            request.path_params["identity"],
             _author(principal),
             if_match=request.headers.get("if-match"),
         )
@@ -125,17 +125,16 @@ def _deleting(each: SetupObject) -> Endpoint:
 
 
 async def _change(
-    kind: str, verb: Callable[..., Written], each: SetupObject, number: str, request: Request, principal: Principal
+    kind: str, verb: Callable[..., Written], each: SetupObject, request: Request, principal: Principal
 ) -> Response:
     paging.read_query(request)
-    identity = envelope.number_in_path(number)
     body = await read_json_body(request)
     done = await run_in_threadpool(
         verb,
         request.app.state.database,
         principal.owner_id,
         each,
-        identity,
+        request.path_params["identity"],
         body,
         _author(principal),
         if_match=request.headers.get("if-match"),
@@ -168,7 +167,7 @@ _IF_MATCH = {
 
 def _add_routes(each: SetupObject) -> None:
     path, key = f"/{each.path.rstrip('/')}", each.dto_type_key
-    one = f"{path}/{{number}}"
+    one = f"{path}/{IDENTITY}"
     if not each.singular:
         router.add_api_route(
             path,
