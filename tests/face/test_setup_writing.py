@@ -76,7 +76,9 @@ def refused(answer: Response, status: int = 400) -> list[Json]:
 
 
 def identity_of(mill: Mill, table: str, key: str, name: str = "name", *, value: str) -> int:
-    statement = f"select {table}.{key} from {table} join owners o using (owner_id) where {table}.{name} = %s and o.name = %s"
+    statement = (
+        f"select {table}.{key} from {table} join owners o using (owner_id) where {table}.{name} = %s and o.name = %s"
+    )
     return int(mill.value(statement, value, mill.owner))
 
 
@@ -131,7 +133,12 @@ def test_the_unit_of_the_printed_patch_does_not_exist(mine: Mill):
 def test_an_id_holds_where_a_name_stands_beside_it(mine: Mill):
     kept = make(mine, "Usage/ClassType", name="kept")
     made = make(
-        mine, "Usage/Class", name="by id", usageBaseUnitId=1, usageBaseUnitName="Data", usageClassTypeId=kept["identity"]
+        mine,
+        "Usage/Class",
+        name="by id",
+        usageBaseUnitId=1,
+        usageBaseUnitName="Data",
+        usageClassTypeId=kept["identity"],
     )
     assert (made["usageBaseUnitName"], made["usageClassTypeName"]) == ("Time", "kept")
     named = make(mine, "Usage/Class", name="by name", usageBaseUnitName="Data", usageClassTypeId=None)
@@ -309,7 +316,9 @@ def test_a_patch_is_all_or_nothing_and_tells_every_fault(mine: Mill):
         {"patchType": "delete", "identity": 999_998},
         5,
     ]
-    errors = refused(send(mine, "PATCH", f"Usage/ClassType/{kept}", {"usageClassTypes": {"items": steps}, "others": {}}))
+    errors = refused(
+        send(mine, "PATCH", f"Usage/ClassType/{kept}", {"usageClassTypes": {"items": steps}, "others": {}})
+    )
     told = {(error.get("row"), error.get("field")) for error in errors}
     assert told == {
         (None, "others"),

@@ -48,6 +48,11 @@ def test_a_bucket_is_made_shown_and_sent_back(mine: Mill):
 def test_a_bucket_is_attached_to_an_account_and_to_a_service(mine: Mill):
     bucket = made_at(mine, "/Usage/Bucket", {"name": "Both", "usageBucketBaseNames": ["Volume"], "size": "5"})
     held = {"accountName": "Acme", "usageBucketId": bucket["identity"], "start": "2026-01-01"}
+    answer = done(mine, "POST", "/Account/UsageBucket", {**held, "start": "2020-01-01", "end": "2021-01-01"})
+    (warning,) = answer["warnings"]
+    assert warning["field"] == "usageBucketName"
+    assert "buckets are not drawn on yet" in warning["message"]
+    done(mine, "DELETE", f"/Account/UsageBucket/{answer['results']['items'][0]['identity']}")
     of_account = made_at(mine, "/Account/UsageBucket", held)
     assert (of_account["usageBucketName"], of_account["start"]) == ("Both", "2026-01-01T00:00:00.000Z")
     of_service = made_at(mine, "/Account/Service/UsageBucket", {**held, "accountServiceName": "Line"})

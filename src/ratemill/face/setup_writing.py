@@ -148,7 +148,10 @@ def _author(principal: Principal) -> Author:
 
 def _answer(kind: str, done: Written) -> Response:
     tag = {} if done.etag is None else {"ETag": done.etag}
-    return envelope.reply(envelope.write(kind, done.items), headers=tag)
+    answer = envelope.write(kind, done.items)
+    if done.warnings:
+        answer["warnings"] = [envelope.fault(warning) for warning in done.warnings]
+    return envelope.reply(answer, headers=tag)
 
 
 _OBJECT = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}

@@ -76,7 +76,8 @@ def patch(
                 _write(work, identity, list(run), faults)
         refuse(faults)
         shown = work.show(each, [identity]).get(identity) if identity else None
-    return Written([item for step in steps for item in step.results], None if shown is None else etag(shown))
+    tag = None if shown is None else etag(shown)
+    return Written([item for step in steps for item in step.results], tag, work.warnings)
 
 
 class _Steps:
