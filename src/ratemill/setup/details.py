@@ -11,7 +11,6 @@ from ratemill.store import setup_searches
 from ratemill.store.connections import Connection
 
 PARTS_OF_ONE_MAX = 1_000  # parts shown of one object, beside their total
-_OF_THE_WHOLE = frozenset({"ownerId", "ownerName"})  # members that the object has said already
 PARTS_OF_EACH_MAX = 100  # parts shown of each object of a page
 
 
@@ -27,11 +26,16 @@ def details(
     for list_name, lists in _lists(connection, owner_id, each, shown, parts_max).items():
         for identity, (total, items) in lists.items():
             if each.detail_first:
-                rows = [{name: row[name] for name in row if name not in _OF_THE_WHOLE} for row in items]
+                rows = [_without_owner(item) for item in items]
                 found[identity] = {**rows[0], "totalCount": total, "items": rows} if rows else {}
             else:
                 found[identity][list_name] = {"totalCount": total, "items": items}
     return found
+
+
+def _without_owner(instance: Json) -> Json:
+    """Leave out the owner, which is that of the whole."""
+    return {name: value for name, value in instance.items() if name not in ("ownerId", "ownerName")}
 
 
 def _lists(
