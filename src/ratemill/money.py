@@ -13,6 +13,7 @@ QUANTITY_INTEGER_DIGITS_MAX = 15
 QUANTITY_PLACES_MAX = 12
 PRICE_DIGITS_MAX = 11  # significant digits of a price: 38 less those of the largest quantity
 PRICE_PLACES_MAX = 18
+AMOUNT_ROUNDINGS = ("half_up", "half_even", "up", "down")  # of the magnitude: the sign stays
 AMOUNT_PLACES_MAX = 11  # the places that a plan, a group or an owner may ask for
 
 _EXPONENT_MAX = 40  # beyond this no number fits any limit, and it is not worth writing out

@@ -37,6 +37,7 @@ LISTS = {
     "usageBuckets": ("Usage/Bucket/", "usageBucket"),
     "accountUsageBuckets": ("Account/UsageBucket/", "accountUsageBucket"),
     "accountServiceUsageBuckets": ("Account/Service/UsageBucket/", "accountServiceUsageBucket"),
+    "owners": ("Owner/", "owner"),
     "accounts": ("Account/", "account"),
     "accountServices": ("Account/Service/", "accountService"),
     "usageIdentifiers": ("Account/Service/UsageIdentifier/", "usageIdentifier"),

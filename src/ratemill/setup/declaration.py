@@ -113,6 +113,7 @@ class SetupObject:
     ``warnings`` at what is allowed and likely a mistake. A ``read_only`` one is made by the product alone. The details of
     one with ``detail_first`` are those of its first child, the others beside it. ``finish`` may alter the row of
     an entry whose members could all be read, before the rules. Each document of a ``versioned`` one is kept.
+    A ``singular`` one is there once for every owner: it is neither made nor deleted, and no document names it.
     """
 
     list_name: str
@@ -134,6 +135,7 @@ class SetupObject:
     read_only: bool = False
     detail_first: bool = False
     versioned: bool = False
+    singular: bool = False
 
     def member(self, name: str) -> Member | None:
         """Return the member of that wire name."""

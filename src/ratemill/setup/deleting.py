@@ -167,8 +167,6 @@ def _kept_by_usage(work: Edit, each: SetupObject, ids: set[int], doomed: Doomed)
     kept, why = _kept(work, each, asked)
     for identity in sorted(kept)[:USERS_NAMED_MAX]:
         yield f"{_words(doomed, each, identity)} {why}"
-    if each.table == "rate_plans" and usages.plan_of_owner(work.connection, work.owner_id) in ids:
-        yield "it is the rate plan of every account of this owner that names none"
 
 
 def _kept(work: Edit, each: SetupObject, ids: list[int]) -> tuple[set[int], str]:

@@ -13,7 +13,7 @@ from ratemill.errors import Code
 from ratemill.setup.declaration import Entry, Identity, Kind, Member, SetupObject
 from ratemill.setup.json_nodes import looks_like_json, read_json
 from ratemill.setup.nodes import Faults, Items, Node, Pairs, Scalar, Unreadable, Written, plain
-from ratemill.setup.registry import OBJECTS, WRITABLE
+from ratemill.setup.registry import WRITABLE
 from ratemill.setup.values import Unfit, read_value
 from ratemill.setup.yaml_nodes import read_yaml
 
@@ -129,7 +129,7 @@ class _Reader:
         for name in root.pairs:
             if name not in WRITABLE and name not in ("ratemill", "owner"):
                 self._faults.add(Code.MEMBER_UNKNOWN, name, root.lines[name], f"there is no list '{name}'")
-        for each in OBJECTS:
+        for each in WRITABLE.values():
             if each.list_name in root.pairs:
                 document.entries[each.list_name] = self._list(each, root.pairs[each.list_name])
         return document

@@ -76,7 +76,8 @@ def patch(
                 _write(work, identity, list(run), faults)
         refuse(faults)
         shown = work.show(each, [identity]).get(identity) if identity else None
-    return Written([item for step in steps for item in step.results], None if shown is None else etag(shown))
+    tag = None if shown is None else etag(shown)
+    return Written([item for step in steps for item in step.results], tag, work.warnings)
 
 
 class _Steps:
@@ -135,9 +136,8 @@ class _Steps:
 
     def _step(self, name: str, item: Pairs, place: str, position: int) -> Step | None:
         client_id = self._client_id(item.pairs.get("patchClientId"), place)
-        allowed = ((CREATE, UPDATE, DELETE) if name in self._lists else ()) + (
-            CONNECTING if name in self._connected else ()
-        )
+        changing = (UPDATE,) if self._each.singular else (CREATE, UPDATE, DELETE)
+        allowed = (changing if name in self._lists else ()) + (CONNECTING if name in self._connected else ())
         named = item.pairs.get("patchType")
         kind = named.text if isinstance(named, Scalar) and named.written is Noted.STRING else None
         if kind not in allowed:

@@ -19,6 +19,7 @@ from ratemill.setup.objects import (
     location_groups,
     location_patterns,
     locations,
+    owners,
     rate_groups,
     rate_plans,
     rates,
@@ -48,6 +49,7 @@ OBJECTS: tuple[SetupObject, ...] = (
     time_periods.OBJECT,
     rate_groups.OBJECT,
     rate_plans.OBJECT,
+    owners.OBJECT,
     rates.OBJECT,
     buckets.OBJECT,
     accounts.OBJECT,
@@ -58,7 +60,7 @@ OBJECTS: tuple[SetupObject, ...] = (
 )
 BY_LIST: dict[str, SetupObject] = {each.list_name: each for each in (BASE_UNITS, *OBJECTS)}
 BY_PATH: dict[str, SetupObject] = {each.path.strip("/").lower(): each for each in BY_LIST.values()}
-WRITABLE: dict[str, SetupObject] = {each.list_name: each for each in OBJECTS}
+WRITABLE: dict[str, SetupObject] = {each.list_name: each for each in OBJECTS if not each.singular}
 
 
 def referring(each: SetupObject) -> Iterator[tuple[SetupObject, Member]]:

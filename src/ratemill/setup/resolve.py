@@ -180,7 +180,9 @@ class _Resolver:
         if found is None and isinstance(name, Identity):
             entry.bad |= {member.column}
             path = member.id_name + at
-            message = f"'{path}' ({int(name)}) does not exist: there is no {self._noun(member)} of this identity"
+            message = (
+                f"'{path}' ({int(name)}) does not exist: there is no {BY_LIST[member.target].noun} of this identity"
+            )
             self._faults.add(Code.REFERENCE_NOT_FOUND, entry.path(path), entry.line_of(member.name), message)
         elif (found is None and member.column not in entry.bad) or (found is None and at):
             entry.bad |= {member.column}
@@ -198,14 +200,11 @@ class _Resolver:
         return self._world.by_key[member.target].get(key)
 
     def _missing(self, entry: Entry, member: Member, name: str) -> str:
-        noun = self._noun(member)
+        noun = BY_LIST[member.target].noun
         if member.within:
             outer = self._world.name(entry.object.by_column(member.within).target, entry.given.get(member.within))
             return f"the account '{outer}' has no {noun} '{name}'" if outer else f"there is no {noun} '{name}'"
         return f"there is no {noun} '{name}'"
-
-    def _noun(self, member: Member) -> str:
-        return BY_LIST[member.target].noun
 
     def _has_key(self, entry: Entry) -> bool:
         whole = True

@@ -87,6 +87,8 @@ owners = Table(
     Column("amount_places", SmallInteger, nullable=False, server_default="11"),
     Column("rounding", Text, nullable=False, server_default="half_up"),
     Column("rate_plan_id", BigInteger),
+    Column("revision", Integer, nullable=False, server_default="1"),
+    Column("built_in", Boolean, nullable=False, server_default="false"),
 )
 
 tokens = Table(
@@ -405,6 +407,25 @@ identifiers.append_constraint(
     ),
 )
 
+# Every change of a set-up object: rows are added and never changed, by whatever role. `before` and `after` are the object as
+# the wire shows it; nothing refers to the object itself, which may be gone.
+setup_changes = Table(
+    "setup_changes",
+    metadata,
+    Column("setup_change_id", BigInteger, Identity(), primary_key=True),
+    owner(),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("via", Text, nullable=False),
+    Column("list", Text, nullable=False),
+    Column("object_id", BigInteger, nullable=False),
+    Column("key_words", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("before", JSONB),
+    Column("after", JSONB),
+)
+Index("setup_changes_owner_id_idx", setup_changes.c.owner_id, setup_changes.c.setup_change_id)
+Index("setup_changes_object_id_idx", setup_changes.c.owner_id, setup_changes.c.list, setup_changes.c.object_id)
 buckets = setup_table(
     "buckets",
     "bucket_id",
@@ -467,26 +488,6 @@ account_buckets = bucket_attachments(
 service_buckets = bucket_attachments(
     "service_buckets", "service_bucket_id", reference("service_id", "services.service_id", required=True)
 )
-
-# Every change of a set-up object: rows are added and never changed, by whatever role. `before` and `after` are the object as
-# the wire shows it; nothing refers to the object itself, which may be gone.
-setup_changes = Table(
-    "setup_changes",
-    metadata,
-    Column("setup_change_id", BigInteger, Identity(), primary_key=True),
-    owner(),
-    Column("changed_at", DateTime(timezone=True), nullable=False),
-    Column("changed_by", Text, nullable=False),
-    Column("via", Text, nullable=False),
-    Column("list", Text, nullable=False),
-    Column("object_id", BigInteger, nullable=False),
-    Column("key_words", Text, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("before", JSONB),
-    Column("after", JSONB),
-)
-Index("setup_changes_owner_id_idx", setup_changes.c.owner_id, setup_changes.c.setup_change_id)
-Index("setup_changes_object_id_idx", setup_changes.c.owner_id, setup_changes.c.list, setup_changes.c.object_id)
 
 # The way of a record
 

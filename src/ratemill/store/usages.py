@@ -34,9 +34,3 @@ def profiles_with_batches(connection: Connection, owner_id: int, data_profile_id
     """Return which of these data profiles mediated a batch."""
     statement = "select distinct data_profile_id from batches where owner_id = %s and data_profile_id = any(%s)"
     return {row[0] for row in driver(connection).execute(statement, (owner_id, list(data_profile_ids)))}
-
-
-def plan_of_owner(connection: Connection, owner_id: int) -> int | None:
-    """Return the rate plan of accounts that name none."""
-    found = driver(connection).execute("select rate_plan_id from owners where owner_id = %s", (owner_id,)).fetchone()
-    return found[0] if found else None

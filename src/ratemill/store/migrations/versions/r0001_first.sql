@@ -100,6 +100,8 @@ CREATE TABLE owners (
 	amount_places SMALLINT DEFAULT '11' NOT NULL,
 	rounding TEXT DEFAULT 'half_up' NOT NULL,
 	rate_plan_id BIGINT,
+	revision INTEGER DEFAULT '1' NOT NULL,
+	built_in BOOLEAN DEFAULT 'false' NOT NULL,
 	CONSTRAINT owners_pkey PRIMARY KEY (owner_id),
 	CONSTRAINT owners_name_key UNIQUE (name)
 );

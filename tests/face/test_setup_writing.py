@@ -1,0 +1,485 @@
+"""Set-up objects over HTTP: created, updated, patched, deleted; whose they are, what is refused, what is kept in the log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from httpx import Response
+from tests.mill import Mill, guide_row
+from tests.two_mills import two_mills
+
+from ratemill.settings import Settings
+from ratemill.setup.tokens import create_token
+from ratemill.store.connections import Database, driver
+
+Json = dict[str, Any]
+BASE_KEYS = [
+    "identity",
+    "ownerId",
+    "ownerName",
+    "name",
+    "start",
+    "end",
+    "retired",
+    "usageBucketBaseUnitId",
+    "usageBucketBaseUnitName",
+]
+
+
+@pytest.fixture(scope="module")
+def mills(database: Database, settings: Settings) -> Iterator[tuple[Mill, Mill]]:
+    with two_mills(database, settings) as both:
+        yield both
+
+
+@pytest.fixture
+def mine(mills: tuple[Mill, Mill]) -> Mill:
+    return mills[0]
+
+
+@pytest.fixture
+def others(mills: tuple[Mill, Mill]) -> Mill:
+    return mills[1]
+
+
+def send(mill: Mill, method: str, path: str, body: Json | str | None = None, **options: Any) -> Response:
+    content = body if isinstance(body, str) or body is None else json.dumps(body)
+    return mill.request(method, f"/{path}", content=content, **options)
+
+
+def done(answer: Response, kind: str) -> list[Json]:
+    """Return the items of a write that succeeded."""
+    assert answer.status_code == 200, answer.text
+    assert list(answer.json()) == ["trackingId", "type", "results"]
+    assert answer.json()["type"] == kind
+    results = answer.json()["results"]
+    assert results["totalCount"] == len(results["items"])
+    items: list[Json] = results["items"]
+    return items
+
+
+def make(mill: Mill, path: str, **members: Any) -> Json:
+    (item,) = done(send(mill, "POST", path, members), "create")
+    return item
+
+
+def refused(answer: Response, status: int = 400) -> list[Json]:
+    assert answer.status_code == status, answer.text
+    assert set(answer.json()) == {"trackingId", "type", "errors"}
+    errors: list[Json] = answer.json()["errors"]
+    assert errors
+    return errors
+
+
+def identity_of(mill: Mill, table: str, key: str, name: str = "name", *, value: str) -> int:
+    statement = (
+        f"select {table}.{key} from {table} join owners o using (owner_id) where {table}.{name} = %s and o.name = %s"
+    )
+    return int(mill.value(statement, value, mill.owner))
+
+
+# The printed samples
+
+
+def test_the_samples_of_the_bucket_base_have_their_keys(mine: Mill):
+    body = {
+        "name": "Data Bucket for Western Europe",
+        "start": "2021-04-26T15:25:27.587Z",
+        "end": "2021-04-26T15:25:27.587Z",
+        "retired": True,
+        "usageBucketBaseUnitId": 2,
+    }
+    made = make(mine, "Usage/Bucket/Base/", **body)
+    assert list(made)[:9] == BASE_KEYS
+    assert set(made) - set(BASE_KEYS) == {"action", "dtoTypeKey", "instance"}
+    assert {name: made[name] for name in body} == body
+    assert (made["ownerName"], made["usageBucketBaseUnitName"]) == ("default", "Data")
+
+    identity = made["identity"]
+    (put,) = done(send(mine, "PUT", f"Usage/Bucket/Base/{identity}", {"identity": identity, **body}), "update")
+    assert list(put)[:9] == BASE_KEYS
+    assert put["identity"] == identity
+
+    step = {"patchType": "create", "patchClientId": 1, **body, "name": "Another"}
+    patched = {"details": {}, "usageBucketBases": {"items": [step]}}
+    (item,) = done(send(mine, "PATCH", f"Usage/Bucket/Base/{identity}", patched), "patch")
+    assert list(item) == ["identity", "action", "dtoTypeKey", "instance", "patchClientId"]
+    assert (item["action"], item["dtoTypeKey"], item["patchClientId"]) == ("created", "usageBucketBase", 1)
+    assert list(item["instance"]) == BASE_KEYS
+
+    row = make(mine, "Usage/Bucket/BaseDetail/", usageBucketBaseId=identity, usageClassName="data_class")
+    gone = done(send(mine, "DELETE", f"Usage/Bucket/Base/{identity}"), "delete")
+    assert gone == [
+        {"identity": identity, "action": "deleted", "dtoTypeKey": "usageBucketBase"},
+        {"foreignKeyIdentity": row["identity"], "action": "deleted", "dtoTypeKey": "usageBucketBaseDetail"},
+    ]
+    refused(send(mine, "DELETE", f"Usage/Bucket/Base/{identity}"), 404)
+
+
+def test_the_unit_of_the_printed_patch_does_not_exist(mine: Mill):
+    step = {"patchType": "create", "name": "Filler", "usageBucketBaseUnitId": 0}
+    (error,) = refused(send(mine, "PATCH", "Usage/Bucket/Base/0", {"usageBucketBases": {"items": [step]}}))
+    assert "'usageBucketBaseUnitId' (0) does not exist" in error["message"]
+    assert (error["row"], error["field"]) == (1, "usageBucketBaseUnitId")
+
+
+# Create
+
+
+def test_an_id_holds_where_a_name_stands_beside_it(mine: Mill):
+    kept = make(mine, "Usage/ClassType", name="kept")
+    made = make(
+        mine,
+        "Usage/Class",
+        name="by id",
+        usageBaseUnitId=1,
+        usageBaseUnitName="Data",
+        usageClassTypeId=kept["identity"],
+    )
+    assert (made["usageBaseUnitName"], made["usageClassTypeName"]) == ("Time", "kept")
+    named = make(mine, "Usage/Class", name="by name", usageBaseUnitName="Data", usageClassTypeId=None)
+    assert (named["usageBaseUnitId"], named["usageClassTypeId"]) == (2, None)
+
+
+def test_prices_are_read_by_their_digits_from_numbers_and_texts(mine: Mill):
+    make(mine, "Usage/Class", name="digits", usageBaseUnitName="Count")
+    group = {"usageRateGroupName": "Main USD", "usageClassName": "digits"}
+    body = json.dumps(group | {"start": "2020-01-01", "end": "2021-01-01"})[:-1] + ', "amount": 0.12345678901}'
+    (number,) = done(send(mine, "POST", "Usage/Rate", body), "create")
+    assert number["amount"] == "0.12345678901"
+    assert make(mine, "Usage/Rate", **group, start="2021-01-01", amount="0.10")["amount"] == "0.1"
+
+
+def test_every_fault_of_a_body_is_told_with_its_member(mine: Mill):
+    errors = refused(send(mine, "POST", "Usage/Rate", {"usageClassName": "nothing", "amount": "x", "more": 1}))
+    assert {error["field"] for error in errors} == {"usageClassName", "amount", "more", "usageRateGroupName"}
+    assert not any("row" in error for error in errors)
+    (error,) = refused(send(mine, "POST", "Usage/Class", {"name": 5, "usageBaseUnitName": "Data"}))
+    assert error["field"] == "name"
+    assert "a number stands where a text belongs" in error["message"]
+
+
+@pytest.mark.parametrize(("body", "code"), [("", 1431), ("[]", 1432), ('{"name": }', 1431), ("\udcff", 1431)])
+def test_a_body_that_is_no_object_is_refused(mine: Mill, body: str, code: int):
+    content = body.encode("utf-8", "surrogateescape")
+    (error,) = refused(mine.request("POST", "/Usage/ClassType", content=content))
+    assert error["code"] == code
+
+
+def test_what_is_there_already_is_not_made_again(mine: Mill):
+    (error,) = refused(send(mine, "POST", "Usage/Class", {"name": "data_class", "usageBaseUnitName": "Data"}))
+    assert (error["code"], error["field"]) == (1610, "name")
+
+
+# Update
+
+
+def test_an_update_merges(mine: Mill):
+    made = make(mine, "Usage/Rate/Group", name="merged", currencyName="USD", displayName="Shown", start="2020-01-01")
+    path = f"Usage/Rate/Group/{made['identity']}"
+    (put,) = done(send(mine, "PUT", path, {"name": "renamed", "start": None}), "update")
+    assert put["instance"] == made["instance"] | {"name": "renamed", "start": None}
+    (back,) = done(send(mine, "PUT", path, put["instance"]), "update")
+    assert back["instance"] == put["instance"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"identity": 999_999}, "identity"),
+        ({"unknown": 1}, "unknown"),
+        ({"currencyName": None}, "currencyName"),
+        ({"name": "Main USD"}, "name"),
+        ({"end": "soon"}, "end"),
+    ],
+)
+def test_an_update_that_is_at_fault_changes_nothing(mine: Mill, body: Json, field: str):
+    made = make(mine, "Usage/Rate/Group", name=f"refused {field}", currencyName="USD")
+    (error,) = refused(send(mine, "PUT", f"Usage/Rate/Group/{made['identity']}", {"displayName": "new", **body}))
+    assert error["field"] == field
+    assert mine.value("select display_name from rate_groups where rate_group_id = %s", made["identity"]) is None
+
+
+def test_a_rate_may_change_its_key_unless_another_has_it(mine: Mill):
+    make(mine, "Usage/Class", name="keys", usageBaseUnitName="Count")
+    rate = {"usageRateGroupName": "Main USD", "usageClassName": "keys", "amount": 1}
+    first = make(mine, "Usage/Rate", **rate, start="2020-01-01", end="2021-01-01")
+    second = make(mine, "Usage/Rate", **rate, start="2021-01-01", end="2022-01-01")
+    path = f"Usage/Rate/{second['identity']}"
+    (moved,) = done(send(mine, "PUT", path, {"start": "2021-06-01"}), "update")
+    assert moved["start"] == "2021-06-01T00:00:00.000Z"
+    (error,) = refused(send(mine, "PUT", path, {"start": "2020-01-01"}))
+    assert error["code"] == 1610
+    assert str(first["identity"]) in error["message"]
+    (error,) = refused(send(mine, "PUT", path, {"start": "2020-06-01"}))
+    assert "holds at the same time" in error["message"]
+
+
+def test_a_service_is_named_by_its_id_or_within_the_account_that_the_identifier_has(mine: Mill):
+    make(mine, "Account", name="Two lines", currencyName="USD")
+    one, two = (make(mine, "Account/Service", accountName="Two lines", name=name) for name in ("One", "Two"))
+    made = make(mine, "Account/Service/UsageIdentifier", udrUsageIdentifier="id-1", accountServiceId=one["identity"])
+    assert made["accountName"] == "Two lines"
+    path = f"Account/Service/UsageIdentifier/{made['identity']}"
+    (moved,) = done(send(mine, "PUT", path, {"accountServiceName": "Two"}), "update")
+    assert moved["accountServiceId"] == two["identity"]
+    acme = identity_of(mine, "accounts", "account_id", value="Acme")
+    (error,) = refused(send(mine, "PUT", path, {"accountServiceId": one["identity"], "accountId": acme}))
+    assert error["field"] == "accountServiceId"
+    (same,) = done(send(mine, "PUT", path, moved["instance"]), "update")
+    assert same["instance"] == moved["instance"]
+
+
+def test_what_is_built_in_or_fixed_stays(mine: Mill):
+    unit = identity_of(mine, "usage_units", "usage_unit_id", value="KB")
+    refused(send(mine, "PUT", f"Usage/Unit/{unit}", {"name": "kB"}))
+    (error,) = refused(send(mine, "DELETE", f"Usage/Unit/{unit}"))
+    assert "built in" in error["message"]
+    made = make(mine, "Usage/Class", name="fixed", usageBaseUnitName="Data")
+    (error,) = refused(send(mine, "PUT", f"Usage/Class/{made['identity']}", {"usageBaseUnitName": "Time"}))
+    assert error["code"] == 1607
+
+
+def test_a_changed_data_profile_is_a_new_version(mine: Mill):
+    made = make(mine, "DataProfile", name="p", format="csv", fields=[{"name": n} for n in ("a", "b", "c", "d")],
+                mappings=[{"target": t, "source": s} for t, s in zip(("date", "udrUsageIdentifier", "value", "usageClassName"), "abcd", strict=True)])  # fmt: skip
+    path = f"DataProfile/{made['identity']}"
+    (put,) = done(send(mine, "PUT", path, {"delimiter": ";"}), "update")
+    assert put["delimiter"] == ";"
+    assert put["fields"] == made["fields"]
+    versions = "select count(*) from data_profile_versions where data_profile_id = %s"
+    assert mine.value(versions, made["identity"]) == 2
+    done(send(mine, "DELETE", path), "delete")
+    assert mine.value(versions, made["identity"]) == 0
+
+
+# Tags
+
+
+def test_a_stale_tag_is_refused_and_the_right_one_let_through(mine: Mill):
+    answer = send(mine, "POST", "Usage/ClassType", {"name": "tagged"})
+    first, identity = answer.headers["etag"], answer.json()["results"]["items"][0]["identity"]
+    path = f"Usage/ClassType/{identity}"
+    second = send(mine, "PUT", path, {"sortOrder": 2}, headers={"If-Match": first}).headers["etag"]
+    assert second != first
+    for method, body in (("PUT", {"sortOrder": 3}), ("PATCH", {"details": {"sortOrder": 3}}), ("DELETE", None)):
+        (error,) = refused(send(mine, method, path, body, headers={"If-Match": first}), 412)
+        assert error["code"] == 1412
+    assert send(mine, "PATCH", path, {"details": {"sortOrder": 4}}, headers={"If-Match": f'"x", {second}'}).is_success
+    assert send(mine, "DELETE", path, headers={"If-Match": "*"}).is_success
+    refused(send(mine, "PUT", path, {"sortOrder": 3}, headers={"If-Match": "*"}), 404)
+
+
+# Patch
+
+
+def test_a_patch_changes_many_objects_and_answers_in_order(mine: Mill):
+    group = make(mine, "Usage/Rate/Group", name="patched", currencyName="USD")["identity"]
+    for name in ("pa", "pb"):
+        make(mine, "Usage/Class", name=name, usageBaseUnitName="Count")
+    old = make(mine, "Usage/Rate", usageRateGroupId=group, usageClassName="pb", amount=3)["identity"]
+    body = {
+        "usageRates": {
+            "items": [
+                {"patchType": "create", "patchClientId": "a", "usageClassName": "pa", "amount": "1.5"},
+                {"patchType": "delete", "patchClientId": "b", "identity": old},
+                {"patchType": "create", "patchClientId": "c", "usageClassName": "pb", "amount": 4},
+            ]
+        },
+        "details": {"displayName": "Patched"},
+        "usageRateGroups": {"items": [{"patchType": "create", "name": "patched too", "currencyName": "EUR"}]},
+    }
+    items = done(send(mine, "PATCH", f"Usage/Rate/Group/{group}", body), "patch")
+    told = [(item["action"], item["dtoTypeKey"], item.get("patchClientId")) for item in items]
+    assert told == [
+        ("updated", "usageRateGroup", None),
+        ("created", "usageRate", "a"),
+        ("deleted", "usageRate", "b"),
+        ("created", "usageRate", "c"),
+        ("created", "usageRateGroup", None),
+    ]
+    assert items[1]["instance"]["usageRateGroupId"] == group
+    assert items[2]["identity"] == old
+
+
+def test_a_patch_is_all_or_nothing_and_tells_every_fault(mine: Mill):
+    kept = make(mine, "Usage/ClassType", name="whole")["identity"]
+    steps = [
+        {"patchType": "create", "name": "not made"},
+        {"patchType": "create", "patchClientId": 1, "sortOrder": 0},
+        {"patchType": "replace", "patchClientId": 1},
+        {"patchType": "update", "identity": 999_999, "name": "x"},
+        {"patchType": "delete", "identity": 999_998},
+        5,
+    ]
+    errors = refused(
+        send(mine, "PATCH", f"Usage/ClassType/{kept}", {"usageClassTypes": {"items": steps}, "others": {}})
+    )
+    told = {(error.get("row"), error.get("field")) for error in errors}
+    assert told == {
+        (None, "others"),
+        (2, "name"),
+        (2, "sortOrder"),
+        (3, "patchType"),
+        (3, "patchClientId"),
+        (4, "identity"),
+        (5, "identity"),
+        (6, None),
+    }
+    assert mine.value("select count(*) from usage_class_types where name = 'not made'") == 0
+
+
+def test_groups_are_attached_to_a_plan_and_detached(mine: Mill):
+    one, two = (make(mine, "Usage/Rate/Group", name=f"att {n}", currencyName="USD")["identity"] for n in (1, 2))
+    plan = make(mine, "Usage/Rate/Plan", name="attached", usageRateGroupIds=[one])["identity"]
+    path = f"Usage/Rate/Plan/{plan}"
+    body = {
+        "usageRateGroups": {
+            "items": [
+                {"patchType": "attach", "patchClientId": 7, "rhsId": two},
+                {"patchType": "detach", "lhsId": plan, "rhsId": one},
+            ]
+        }
+    }
+    key = "usageRatePlanUsageRateGroupConnector"
+    assert done(send(mine, "PATCH", path, body), "patch") == [
+        {"lhsId": plan, "rhsId": two, "action": "attached", "dtoTypeKey": key, "patchClientId": 7},
+        {"lhsId": plan, "rhsId": one, "action": "detached", "dtoTypeKey": key},
+    ]
+    assert mine.rows("select rate_group_id from rate_plan_groups where rate_plan_id = %s", plan) == [(two,)]
+    last = {"usageRateGroups": {"items": [{"patchType": "detach", "rhsId": two}, {"patchType": "attach", "rhsId": 0}]}}
+    errors = refused(send(mine, "PATCH", path, last))
+    assert {error.get("row") for error in errors} <= {1, 2}
+    assert done(send(mine, "DELETE", path), "delete") == [
+        {"identity": plan, "action": "deleted", "dtoTypeKey": "usageRatePlan"},
+        {"lhsId": plan, "rhsId": two, "action": "detached", "dtoTypeKey": key},
+    ]
+
+
+# Delete
+
+
+def test_a_delete_names_every_user(mine: Mill):
+    group = make(mine, "Usage/Rate/Group", name="used", currencyName="USD")["identity"]
+    plan = make(mine, "Usage/Rate/Plan", name="user", usageRateGroupNames=["used"])["identity"]
+    make(mine, "Account", name="Payer", currencyName="USD", usageRatePlanName="user")
+    (error,) = refused(send(mine, "DELETE", f"Usage/Rate/Group/{group}"))
+    assert f"'user' ({plan})" in error["message"]
+    (error,) = refused(send(mine, "DELETE", f"Usage/Rate/Plan/{plan}"))
+    assert error["code"] == 1613
+    assert "the account 'Payer'" in error["message"]
+
+
+def test_an_account_goes_with_its_services_and_identifiers(mine: Mill):
+    account = make(mine, "Account", name="Leaving", currencyName="USD")["identity"]
+    service = make(mine, "Account/Service", accountId=account, name="L")["identity"]
+    identifier = make(mine, "Account/Service/UsageIdentifier", accountServiceId=service, udrUsageIdentifier="gone")
+    gone = done(send(mine, "DELETE", f"Account/{account}"), "delete")
+    assert {(item.get("foreignKeyIdentity"), item["dtoTypeKey"]) for item in gone} == {
+        (None, "account"),
+        (service, "accountService"),
+        (identifier["identity"], "usageIdentifier"),
+    }
+
+
+def test_what_usage_refers_to_stays(mine: Mill):
+    assert mine.post_rows(guide_row(1)).status_code == 200
+    mine.work()
+    for table, key, path, name in (
+        ("accounts", "account_id", "Account", "Acme"),
+        ("services", "service_id", "Account/Service", "Line"),
+        ("rate_plans", "rate_plan_id", "Usage/Rate/Plan", "Standard"),
+        ("rate_groups", "rate_group_id", "Usage/Rate/Group", "Main USD"),
+        ("usage_classes", "usage_class_id", "Usage/Class", "data_class"),
+        ("feeds", "feed_id", "Udr/Feed", "Guide Feed"),
+        ("data_profiles", "data_profile_id", "DataProfile", "guide_csv"),
+    ):
+        errors = refused(send(mine, "DELETE", f"{path}/{identity_of(mine, table, key, value=name)}"))
+        assert any("charges" in e["message"] or "usage" in e["message"] for e in errors), errors
+    rate = mine.value("select rate_id from charges limit 1")
+    (error,) = refused(send(mine, "DELETE", f"Usage/Rate/{rate}"))
+    assert "has charges" in error["message"]
+
+
+# The price book
+
+
+def test_only_a_change_raises_the_version(mine: Mill):
+    version = "select version from price_books join owners using (owner_id) where name = %s"
+    before = mine.value(version, mine.owner)
+    made = make(mine, "Usage/ClassType", name="versions")
+    assert mine.value(version, mine.owner) == before + 1
+    done(send(mine, "PUT", f"Usage/ClassType/{made['identity']}", {"name": "versions"}), "update")
+    refused(send(mine, "PUT", f"Usage/ClassType/{made['identity']}", {"name": None}))
+    assert mine.value(version, mine.owner) == before + 1
+    done(send(mine, "DELETE", f"Usage/ClassType/{made['identity']}"), "delete")
+    assert mine.value(version, mine.owner) == before + 2
+
+
+# The log
+
+
+def changes(mill: Mill, **filters: Any) -> list[Json]:
+    answer = mill.request("GET", "/Setup/Change/Paged", params=filters)
+    assert answer.status_code == 200, answer.text
+    items: list[Json] = answer.json()["pagedResults"]["items"]
+    return items
+
+
+def test_every_change_is_in_the_log_with_before_and_after(mine: Mill, others: Mill):
+    made = make(mine, "Usage/ClassType", name="logged")
+    path = f"Usage/ClassType/{made['identity']}"
+    done(send(mine, "PUT", path, {"sortOrder": 9}), "update")
+    mine.apply("ratemill: 1\nusageClassTypes: [{name: logged, sortOrder: 10}]")
+    done(send(mine, "DELETE", path), "delete")
+    asked = {"list": "usageClassTypes", "objectIdentity": made["identity"]}
+    told = [
+        (c["action"], c["via"], c["by"], (c["before"] or {}).get("sortOrder"), (c["after"] or {}).get("sortOrder"))
+        for c in changes(mine, **asked)
+    ]
+    assert told == [
+        ("deleted", "http", "tester", 10, None),
+        ("updated", "document", "tester", 9, 10),
+        ("updated", "http", "tester", 1, 9),
+        ("created", "http", "tester", None, 1),
+    ]
+    newest = changes(mine, **asked, action="deleted")[0]
+    assert newest["key"] == "logged"
+    one = mine.request("GET", f"/Setup/Change/{newest['identity']}").json()
+    assert one["instance"] == newest
+    assert changes(others, **asked) == []
+    refused(others.request("GET", f"/Setup/Change/{newest['identity']}"), 404)
+    assert changes(mine, **asked, to="2020-01-01") == []
+
+
+@pytest.mark.parametrize("statement", ["update setup_changes set action = 'x'", "delete from setup_changes", "truncate setup_changes"])  # fmt: skip
+def test_no_role_of_the_product_changes_the_log(mine: Mill, statement: str):
+    for role in (lambda: mine.database.face(1), mine.database.worker):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), role() as connection:
+            driver(connection).execute(statement)
+
+
+# Owners and roles
+
+
+def test_the_objects_of_another_owner_are_not_there(mine: Mill, others: Mill):
+    group = identity_of(mine, "rate_groups", "rate_group_id", value="Main USD")
+    path = f"Usage/Rate/Group/{group}"
+    for method, body in (("PUT", {}), ("PATCH", {"details": {"displayName": "x"}}), ("DELETE", None)):
+        refused(send(others, method, path, body), 404)
+    (error,) = refused(send(others, "POST", "Usage/Rate/Plan", {"name": "thief", "usageRateGroupIds": [group]}))
+    assert "does not exist" in error["message"]
+    steps = {"usageRateGroups": {"items": [{"patchType": "update", "identity": group, "displayName": "x"}]}}
+    refused(send(others, "PATCH", "Usage/Rate/Group/0", steps))
+
+
+@pytest.mark.parametrize("role", ["read", "import", "correct"])
+def test_a_role_without_the_right_may_not_write(mine: Mill, role: str):
+    token = create_token(mine.database, owner_name=mine.owner, role=role, name=role)
+    headers = {"Authorization": f"Bearer {token}"}
+    for method, path in (("POST", "Account"), ("PUT", "Account/1"), ("PATCH", "Account/1"), ("DELETE", "Account/1")):
+        refused(send(mine, method, path, {}, headers=headers), 403)
