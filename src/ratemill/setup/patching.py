@@ -219,7 +219,6 @@ def _plain_id(node: Node) -> str | int | None:
 def _write(work: Edit, path_identity: int, steps: list[Step], faults: Faults) -> None:
     """Create, update, attach and detach, all as one document."""
     sound = [step for step in steps if step.kind == CREATE or _exists(work, step, faults)]
-    before = len(faults.found)
     entries: dict[tuple[str, int], Entry] = {}
     made: list[tuple[Step, Entry]] = []
     document = Document()
@@ -234,7 +233,7 @@ def _write(work: Edit, path_identity: int, steps: list[Step], faults: Faults) ->
             _connect(work, step, entry, faults)
         made.append((step, entry))
     written = work.write(document, faults)
-    if len(faults.found) == before:
+    if not faults.found:
         for step, entry in made:
             step.results = [_result(work, step, written.get(entry.identity, entry.identity))]
 
