@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ratemill.setup.declaration import SetupObject
+from ratemill.pages import Paging
+from ratemill.setup import searching
+from ratemill.setup.declaration import Member, SetupObject
 from ratemill.setup.registry import BY_LIST, children
+from ratemill.setup.searching import Asked, Comparison
 from ratemill.setup.showing import Json, Shown, show
 from ratemill.store import setup_searches
 from ratemill.store.connections import Connection
@@ -44,9 +47,7 @@ def _lists(
     lists: dict[str, dict[int, tuple[int, list[Json]]]] = {}
     identities = [one.identity for one in shown]
     for child, member in children(each):
-        counted = setup_searches.parts(
-            connection, child.table, child.identity, column=member.column, whole_ids=identities, limit=parts_max
-        )
+        counted = _parts(connection, owner_id, child, member, identities=identities, parts_max=parts_max)
         lists[child.list_name] = _shown(connection, owner_id, child, counted)
     for member in each.members:
         if member.link is not None:
@@ -54,6 +55,25 @@ def _lists(
             counted = {identity: (len(ids), ids[:parts_max]) for identity, ids in listed.items()}
             lists[member.target] = _shown(connection, owner_id, BY_LIST[member.target], counted)
     return lists
+
+
+def _parts(
+    connection: Connection,
+    owner_id: int,
+    child: SetupObject,
+    member: Member,
+    *,
+    identities: list[int],
+    parts_max: int,
+) -> dict[int, tuple[int, list[int]]]:
+    """Return how many parts each object has, and the first of them; the total of one with many is kept."""
+    if len(identities) == 1:
+        asked = Asked((Comparison(searching.fields(child)[member.id_name], "eq", identities[0]),))
+        page = searching.page_within(connection, owner_id, child, asked, Paging(size=parts_max))
+        return {identities[0]: (page.total or 0, [one.identity for one in page.rows])}
+    return setup_searches.parts(
+        connection, child.table, child.identity, column=member.column, whole_ids=identities, limit=parts_max
+    )
 
 
 def _shown(

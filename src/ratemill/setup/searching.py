@@ -118,8 +118,9 @@ def page(database: Database, owner_id: int, each: SetupObject, asked: Asked, pag
 def page_within(connection: Connection, owner_id: int, each: SetupObject, asked: Asked, paging: Paging) -> Page[Shown]:
     """Return a page as ``page`` does, in a transaction that is open already."""
     search = _search(owner_id, each, asked)
-    total = _total(connection, search) if paging.with_total else None
-    found = setup_searches.identities(connection, search, paging, total)
+    by_identity = setup_searches.settled(connection, search)
+    total = _total(connection, by_identity) if paging.with_total else None
+    found = setup_searches.identities(connection, by_identity, paging, total)
     return Page(list(show(connection, owner_id, each, found).values()), total)
 
 

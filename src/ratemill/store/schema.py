@@ -326,7 +326,7 @@ rate_plan_groups = Table(
 rates = setup_table(
     "rates",
     "rate_id",
-    reference("rate_group_id", "rate_groups.rate_group_id", required=True),
+    Column("rate_group_id", BigInteger, ForeignKey("rate_groups.rate_group_id"), nullable=False),
     reference("usage_class_id", "usage_classes.usage_class_id", required=True),
     Column("location_id", BigInteger, ForeignKey("locations.location_id")),
     Column("location_group_id", BigInteger, ForeignKey("location_groups.location_group_id")),
@@ -342,6 +342,11 @@ rates = setup_table(
     Column("display_name", Text),
     unique=(),
 )
+# A page of one owner's, of a group's or of a location's rates, and their counts, without a look at the others.
+Index("rates_owner_id_idx", rates.c.owner_id, rates.c.rate_id)
+Index("rates_rate_group_id_idx", rates.c.rate_group_id, rates.c.rate_id, postgresql_include=["owner_id"])
+Index("rates_location_id_idx", rates.c.location_id, rates.c.rate_id)
+Index("rates_location_group_id_idx", rates.c.location_group_id)
 Index(
     "rates_key_idx",
     rates.c.rate_group_id,

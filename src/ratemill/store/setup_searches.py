@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg import sql
@@ -28,6 +28,7 @@ _TESTS = {
     "isNotNull": "{e} is not null",
 }
 _NEGATED = {"notEq": "eq", "notIn": "in"}
+_SETTLED_MAX = 1_000  # identities that a name may stand for before it is left to the database
 OPERATORS = ("eq", "notEq", *[name for name in _TESTS if name != "eq"], "notIn")
 
 
@@ -73,13 +74,42 @@ class Search:
         return (self.table, self.owner_id, repr(self.comparisons), self.any_of)
 
 
+def settled(connection: Connection, search: Search) -> Search:
+    """Return the search with the identities of what its comparisons name: the planner then knows how many rows they mean."""
+    return replace(search, comparisons=tuple(_settled(connection, each) for each in search.comparisons))
+
+
+def _settled(connection: Connection, each: Comparison) -> Comparison:
+    """Return a comparison by name, or through another table, as one of a column; as it is if that means many."""
+    field, operator = each.field, _NEGATED.get(each.operator, each.operator)
+    pointer = field.pointer
+    if pointer is None or not (field.by_name or pointer.through) or operator in ("isNull", "isNotNull"):
+        return each
+    value = sql.SQL(f"%(value)s::{field.type}{'[]' if operator == 'in' else ''}")
+    if pointer.through is None:
+        table, identity, column = pointer.table, pointer.identity, pointer.column
+        test = _test(operator, sql.Identifier("s", pointer.name or pointer.identity), value)
+    else:
+        table, identity, column = pointer.through.table, pointer.through.identity, pointer.through.column
+        own = sql.Identifier("s", pointer.column)
+        test = _named(own, pointer, operator, value) if field.by_name else _test(operator, own, value)
+    statement = sql.SQL("select s.{} from {} s where {} limit %(limit)s").format(
+        sql.Identifier(identity), sql.Identifier(table), test
+    )
+    values = {"value": each.value, "limit": _SETTLED_MAX + 1}
+    found = [row[0] for row in driver(connection).execute(statement, values)]
+    if len(found) > _SETTLED_MAX:
+        return each
+    return Comparison(Field(column, "bigint"), "notIn" if each.operator in _NEGATED else "in", found)
+
+
 def count(connection: Connection, search: Search) -> int:
     """Return how many rows a search finds."""
     values: dict[str, Any] = {}
     statement = sql.SQL("select count(*) from {} t where {}").format(
         sql.Identifier(search.table), _conditions(search, values)
     )
-    row = driver(connection).execute(statement, values).fetchone()
+    row = driver(connection).execute(statement, values, prepare=False).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -102,7 +132,7 @@ def identities(connection: Connection, search: Search, paging: Paging, total: in
         _conditions(search, values),
         sql.SQL(", ").join(ordered),
     )
-    found = [row[0] for row in driver(connection).execute(statement, values)]
+    found = [row[0] for row in driver(connection).execute(statement, values, prepare=False)]  # planned with its values
     return found[::-1] if backwards else found
 
 
