@@ -180,7 +180,9 @@ class _Resolver:
         if found is None and isinstance(name, Identity):
             entry.bad |= {member.column}
             path = member.id_name + at
-            message = f"'{path}' ({int(name)}) does not exist: there is no {BY_LIST[member.target].noun} of this identity"
+            message = (
+                f"'{path}' ({int(name)}) does not exist: there is no {BY_LIST[member.target].noun} of this identity"
+            )
             self._faults.add(Code.REFERENCE_NOT_FOUND, entry.path(path), entry.line_of(member.name), message)
         elif (found is None and member.column not in entry.bad) or (found is None and at):
             entry.bad |= {member.column}
