@@ -1,4 +1,4 @@
-"""Set-up objects over HTTP: create, update, patch and delete, the same for every kind of object; the log of their changes."""
+"""Set-up objects over HTTP: create, update, patch and delete, the same for every kind; and the log of their changes."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def read(connection: Connection, instance: Instance, object_ids: Sequence[int]) 
 def note(
     connection: Connection, instance: Instance, changing: Changing, object_ids: Sequence[int], before: dict[int, str]
 ) -> None:
-    """Add the changes of objects as they are now: those in ``before``, which says what they were, are updated, others new."""
+    """Add the changes of objects as they are now: updated those in ``before``, which has what they were, created others."""
     _add(
         connection,
         instance,
