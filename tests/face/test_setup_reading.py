@@ -103,8 +103,10 @@ def test_each_member_finds_those_that_have_its_value(mine: Mill, each: SetupObje
     whole = read(mine, each)["items"]
     for name, field in searching.fields(each).items():
         for one in whole:
-            value = one[name][0] if isinstance(one[name], list) else one[name]
-            has = [each for each in whole if each[name] == one[name] or (field.pointers and value in each[name])]
+            value = (one[name] or [None])[0] if isinstance(one[name], list) else one[name]
+            has = [
+                each for each in whole if each[name] == one[name] or (field.pointers and value and value in each[name])
+            ]
             if field.type != "timestamptz":
                 assert found(mine, each, search=[{"name": name, "operator": "eq", "value": value}]) == has, name
                 rest = [each for each in whole if each not in has]
@@ -405,3 +407,20 @@ def test_a_total_that_was_kept_follows_every_change(mine: Mill, monkeypatch: pyt
     assert read(mine, types, "Paged")["pagedResults"]["totalCount"] == before
     mine.apply("ratemill: 1\nusageClassTypes: [{name: One more}]")
     assert read(mine, types, "Paged")["pagedResults"]["totalCount"] == before + 1
+
+
+def test_the_details_of_a_bucket_base_are_its_first_row_and_all_of_them(mine: Mill):
+    bases = BY_LIST["usageBucketBases"]
+    base = read(mine, bases, params={"name": "Calls of the South"})["items"][0]
+    assert list(base) == [
+        *("identity", "ownerId", "ownerName", "name", "start", "end", "retired"),
+        *("usageBucketBaseUnitId", "usageBucketBaseUnitName"),
+    ]
+    details = read(mine, bases, f"{base['identity']}/Detail")["instance"]["details"]
+    assert list(details) == [
+        *("identity", "usageBucketBaseId", "usageBucketBaseName", "usageClassId", "usageClassName"),
+        *("geoTreeLocationId", "geoTreeLocationName", "exclude", "geoTreeLocationGroupId", "geoTreeLocationGroupName"),
+        *("totalCount", "items"),
+    ]
+    assert details["totalCount"] == len(details["items"])
+    assert {**details, "totalCount": 0, "items": []} == {**details["items"][0], "totalCount": 0, "items": []}

@@ -19,6 +19,8 @@ VERSIONS = ("v6", "v7", "v8")
 IDENTITY = "{identity:identity}"  # of a set-up object, in a path: no word is one, so that no other path is taken for it
 _IDENTITY_MAX = 2**63 - 1  # what the database counts with
 
+IDENTITY_IN_PATH = re.compile(r"/[0-9]{1,30}(?=/|\Z)")
+
 _RESOURCE_PATH = re.compile(r"/ResourceServer/api/(?P<version>v\d+)(?P<rest>/.*)?\Z", re.IGNORECASE | re.DOTALL)
 _JSON_ROUTE = re.compile(r"/(internal/)?DataImport/Usage/Json(/|\Z)", re.IGNORECASE)
 _NOWHERE = "/no-such-version"

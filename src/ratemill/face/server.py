@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from typing import Any
 
 import uvicorn
 from anyio.to_thread import current_default_thread_limiter
@@ -26,19 +27,20 @@ from ratemill.face import (
     histories,
     login,
     mending,
+    openapi,
     setup_reading,
     setup_writing,
     usage_import,
 )
+from ratemill.face.dispatch import ByPath
 from ratemill.face.paths import OnePath
 from ratemill.settings import Settings
 from ratemill.setup.database import Database
 
+# Tried before all others, one after the other: usage import is the one that must be fast.
+FIRST = (health.router, login.router, usage_import.router)
 # In this order: a path that ends in a name stands before the same path with anything in that place.
 ROUTERS = (
-    health.router,
-    login.router,
-    usage_import.router,
     mending.router,
     exceptions.router,
     histories.router,
@@ -55,12 +57,13 @@ log = logs.get(__name__)
 
 def create_app(database: Database, settings: Settings) -> FastAPI:
     """Return the application on a database."""
-    app = FastAPI(
+    app = _App(
         title="Ratemill", version="1", lifespan=_few_threads, redirect_slashes=False, docs_url=None, redoc_url=None
     )
     app.state.database, app.state.settings = database, settings
-    for router in ROUTERS:
-        app.router.routes.extend(_without_case(route) for route in router.routes)
+    routes = [_without_case(route) for router in ROUTERS for route in router.routes]
+    first = [_without_case(route) for router in FIRST for route in router.routes]
+    app.router.routes.extend([*first, ByPath(routes), *routes])
     app.add_exception_handler(CallerError, _caller_error)
     app.add_exception_handler(RequestValidationError, _parameters)
     app.add_exception_handler(HTTPException, _http_error)
@@ -68,6 +71,14 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
     app.add_exception_handler(Exception, _our_fault)
     app.add_middleware(OnePath)
     return app
+
+
+class _App(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """Return the description of the API; made at the first call."""
+        if not self.openapi_schema:
+            self.openapi_schema = openapi.finish(super().openapi())
+        return self.openapi_schema
 
 
 @asynccontextmanager

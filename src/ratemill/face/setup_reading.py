@@ -84,9 +84,23 @@ def _add_lists(made: APIRouter, each: SetupObject) -> None:
 
     path, many = f"/{each.path.rstrip('/')}", _many(each)
     _add(
-        made, each, path, read_all, f"Return every {each.noun}.", paging.described(filters, paged=False), _listed(each)
+        made,
+        each,
+        path,
+        read_all,
+        f"Return every {each.noun}.",
+        paging.described(filters, paged=False),
+        _answers(setup_schemas.list_envelope(setup_schemas.shown(each))),
     )
-    _add(made, each, f"{path}/Paged", read_page, f"Return a page of {many}.", paging.described(filters), _paged(each))
+    _add(
+        made,
+        each,
+        f"{path}/Paged",
+        read_page,
+        f"Return a page of {many}.",
+        paging.described(filters),
+        _answers(setup_schemas.page_envelope(setup_schemas.shown(each))),
+    )
     _add(
         made,
         each,
@@ -94,7 +108,7 @@ def _add_lists(made: APIRouter, each: SetupObject) -> None:
         read_page_with_details,
         f"Return a page of {many}, each with the first of its parts.",
         paging.described(filters),
-        _paged(each, detailed=True),
+        _answers(setup_schemas.page_envelope(setup_schemas.with_details(each))),
     )
     extra = {**setup_schemas.body(setup_search_body.schema(each)), **paging.header_described()}
     _add(
@@ -104,7 +118,7 @@ def _add_lists(made: APIRouter, each: SetupObject) -> None:
         search,
         f"Return a page of the {many} that a query finds.",
         extra,
-        _paged(each),
+        _answers(setup_schemas.page_envelope(setup_schemas.shown(each))),
         method="POST",
     )
 
@@ -148,17 +162,17 @@ def _add_one(made: APIRouter, each: SetupObject) -> None:
     tagged = {"parameters": [setup_schemas.PATH_IDENTITY, setup_schemas.IF_NONE_MATCH]}
     answers = {
         200: {
-            **_one(setup_schemas.shown(each)),
+            **setup_schemas.answered(setup_schemas.one_envelope(setup_schemas.shown(each))),
             "headers": {"ETag": {"description": "For If-Match of a change.", "schema": {"type": "string"}}},
         },
         304: {"description": "It is the one of If-None-Match."},
     }
     _add(made, each, path, read_one, f"Return one {each.noun}.", tagged, answers)
-    detailed = {200: _one(_with_details(each))}
+    detailed = _answers(setup_schemas.one_envelope(setup_schemas.with_details(each)))
     _add(
         made, each, f"{path}/Detail", read_one_with_details, f"Return one {each.noun} with its parts.", extra, detailed
     )
-    used = {200: _json(setup_schemas.REFERENCES)}
+    used = _answers(setup_schemas.REFERENCES)
     _add(
         made, each, f"{path}/References", read_users, f"Return every object that points to a {each.noun}.", extra, used
     )
@@ -192,7 +206,9 @@ def _add(  # noqa: PLR0917 - a route is said in one line
 
 def _filters(each: SetupObject) -> dict[str, Parameter]:
     return {
-        name: Parameter(name, _reader(each, name, field), f"Only those of this {name}.", _SCHEMAS[field.type])
+        name: Parameter(
+            f"{each.list_name}.{name}", _reader(each, name, field), f"Only those of this {name}.", _SCHEMAS[field.type]
+        )
         for name, field in searching.fields(each).items()
     }
 
@@ -318,38 +334,8 @@ def _many(each: SetupObject) -> str:
     )
 
 
-def _json(schema: Json) -> Json:
-    return {"description": "Done.", "content": {"application/json": {"schema": schema}}}
-
-
-def _one(instance: Json) -> Json:
-    return _json(_required({"trackingId": setup_schemas.TRACKING_ID, "instance": instance}))
-
-
-def _listed(each: SetupObject) -> dict[int, Json]:
-    items = {"type": "array", "items": setup_schemas.shown(each)}
-    members = {"trackingId": setup_schemas.TRACKING_ID, "totalCount": setup_schemas.COUNT, "items": items}
-    return {200: _json(_required(members))}
-
-
-def _paged(each: SetupObject, *, detailed: bool = False) -> dict[int, Json]:
-    item = _with_details(each) if detailed else setup_schemas.shown(each)
-    results = {"totalCount": setup_schemas.COUNT, "items": {"type": "array", "items": item}}
-    members = {
-        "trackingId": setup_schemas.TRACKING_ID,
-        "pagination": setup_schemas.PAGINATION,
-        "pagedResults": {"type": "object", "required": ["items"], "properties": results},
-    }
-    return {200: _json(_required(members))}
-
-
-def _with_details(each: SetupObject) -> Json:
-    details_schema = {"type": "object", "required": ["details"], "properties": {"details": {"type": "object"}}}
-    return {"allOf": [setup_schemas.shown(each), details_schema]}
-
-
-def _required(properties: Json) -> Json:
-    return {"type": "object", "required": list(properties), "properties": properties}
+def _answers(schema: Json) -> dict[int, Json]:
+    return {200: setup_schemas.answered(schema)}
 
 
 router = routes()

@@ -75,6 +75,45 @@ _VALUES: dict[Kind, Schema] = {
 _READ_ONLY = ("identity", "ownerId", "ownerName")
 
 
+def list_envelope(item: Schema) -> Schema:
+    """Return the schema of the envelope of a whole list."""
+    return _all_required({"trackingId": TRACKING_ID, "totalCount": COUNT, "items": {"type": "array", "items": item}})
+
+
+def page_envelope(item: Schema) -> Schema:
+    """Return the schema of the envelope of a page; ``totalCount`` may be left out."""
+    results = {"totalCount": COUNT, "items": {"type": "array", "items": item}}
+    results_schema = {"type": "object", "required": ["items"], "properties": results}
+    return _all_required({"trackingId": TRACKING_ID, "pagination": PAGINATION, "pagedResults": results_schema})
+
+
+def one_envelope(item: Schema) -> Schema:
+    """Return the schema of the envelope of one object."""
+    return _all_required({"trackingId": TRACKING_ID, "instance": item})
+
+
+def write_envelope(item: Schema) -> Schema:
+    """Return the schema of the envelope of a write."""
+    kinds = {"enum": ["create", "update", "patch", "delete", "sendMessage"]}
+    results = _all_required({"totalCount": COUNT, "items": {"type": "array", "items": item}})
+    return _all_required({"trackingId": TRACKING_ID, "type": kinds, "results": results})
+
+
+def answered(schema: Schema) -> Schema:
+    """Return the part of an operation's description that says what it answers when done."""
+    return {"description": "Done.", "content": {"application/json": {"schema": schema}}}
+
+
+def with_details(each: SetupObject) -> Schema:
+    """Return the schema of an object as it is shown with its details."""
+    details = {"type": "object", "required": ["details"], "properties": {"details": {"type": "object"}}}
+    return {"allOf": [shown(each), details]}
+
+
+def _all_required(properties: Schema) -> Schema:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
 def components() -> dict[str, Schema]:
     """Return the schema of every object as it is shown, by its name in the description."""
     return {each.dto_type_key: instance(each) for each in (BASE_UNITS, *OBJECTS)}

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from ratemill.face import envelope, paging
+from ratemill.face import envelope, paging, setup_schemas
 from ratemill.face.auth import needs
 from ratemill.face.bodies import read_json_body
 from ratemill.face.envelope import Json
@@ -23,7 +23,7 @@ from ratemill.setup.editing import Target, Written
 from ratemill.setup.registry import OBJECTS
 from ratemill.setup.tokens import Principal
 
-router = APIRouter(prefix=RESOURCES, tags=["Set-up"])
+router = APIRouter(prefix=RESOURCES)
 
 Setter = Annotated[Principal, Depends(needs("setup"))]
 Reader = Annotated[Principal, Depends(needs("read"))]
@@ -64,7 +64,7 @@ def change_instance(change: SetupChange) -> Json:
     }
 
 
-@router.get("/Setup/Change/Paged", openapi_extra=paging.described(CHANGE_FILTERS))
+@router.get("/Setup/Change/Paged", tags=["Set-up: changes"], openapi_extra=paging.described(CHANGE_FILTERS))
 def read_changes(request: Request, principal: Reader) -> Response:
     """Return a page of the changes of set-up objects, the newest first."""
     asked, filters = paging.read_page(request, CHANGE_FILTERS)
@@ -72,7 +72,7 @@ def read_changes(request: Request, principal: Reader) -> Response:
     return envelope.reply(envelope.paged(shown, asked, change_instance))
 
 
-@router.get("/Setup/Change/{number}")
+@router.get("/Setup/Change/{number}", tags=["Set-up: changes"])
 def read_change(number: str, request: Request, principal: Reader) -> Response:
     """Return one change of a set-up object."""
     paging.read_query(request)
@@ -149,51 +149,53 @@ def _answer(kind: str, done: Written) -> Response:
     return envelope.reply(envelope.write(kind, done.items), headers=tag)
 
 
-_OBJECT = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
-_IF_MATCH = {
-    "parameters": [
-        {
-            "name": "If-Match",
-            "in": "header",
-            "required": False,
-            "description": "The ETag of the object that is meant; another by now: 412.",
-            "schema": {"type": "string"},
-        }
-    ]
-}
+_IF_MATCH = {"parameters": [setup_schemas.PATH_IDENTITY, setup_schemas.IF_MATCH]}
 
 
 def _add_routes(each: SetupObject) -> None:
-    path, key = f"/{each.path.rstrip('/')}", each.dto_type_key
+    path, shown = f"/{each.path.rstrip('/')}", setup_schemas.shown(each)
     one = f"{path}/{IDENTITY}"
-    if not each.singular:
-        router.add_api_route(
-            path,
-            _creating(each),
-            methods=["POST"],
-            name=f"{key}.create",
-            description=f"Create a {each.noun}.",
-            openapi_extra=_OBJECT,
-        )
-    for method, endpoint, about, extra in (
-        ("PUT", _updating(each), f"Change the members of a {each.noun} that the body names.", _OBJECT | _IF_MATCH),
+    created, changed, patched = (
+        setup_schemas.body(schema(each)) for schema in (setup_schemas.create, setup_schemas.merge, setup_schemas.patch)
+    )
+    for at, method, endpoint, about, extra, item in (
+        (path, "POST", _creating(each), f"Create a {each.noun}.", created, shown),
         (
+            one,
+            "PUT",
+            _updating(each),
+            f"Change the members of a {each.noun} that the body names.",
+            changed | _IF_MATCH,
+            shown,
+        ),
+        (
+            one,
             "PATCH",
             _patching(each),
             f"Change a {each.noun}, others and their parts, all or nothing.",
-            _OBJECT | _IF_MATCH,
+            patched | _IF_MATCH,
+            {"type": "object"},
         ),
-        ("DELETE", _deleting(each), f"Delete a {each.noun} with its parts, unless it is in use.", _IF_MATCH),
+        (
+            one,
+            "DELETE",
+            _deleting(each),
+            f"Delete a {each.noun} with its parts, unless it is in use.",
+            _IF_MATCH,
+            {"type": "object"},
+        ),
     ):
-        if each.singular and method == "DELETE":
+        if each.singular and method in ("POST", "DELETE"):
             continue
         router.add_api_route(
-            one,
+            at,
             endpoint,
             methods=[method],
-            name=f"{key}.{method.lower()}",
+            name=f"{each.dto_type_key}.{method.lower()}",
             description=about,
+            tags=[f"Set-up: {each.list_name}"],
             openapi_extra=extra,
+            responses={200: setup_schemas.answered(setup_schemas.write_envelope(item))},
         )
 
 

@@ -26,10 +26,16 @@ def details(
     for list_name, lists in _lists(connection, owner_id, each, shown, parts_max).items():
         for identity, (total, items) in lists.items():
             if each.detail_first:
-                found[identity] = {**items[0], "totalCount": total, "items": items} if items else {}
+                rows = [_without_owner(item) for item in items]
+                found[identity] = {**rows[0], "totalCount": total, "items": rows} if rows else {}
             else:
                 found[identity][list_name] = {"totalCount": total, "items": items}
     return found
+
+
+def _without_owner(instance: Json) -> Json:
+    """Leave out the owner, which is that of the whole."""
+    return {name: value for name, value in instance.items() if name not in ("ownerId", "ownerName")}
 
 
 def _lists(

@@ -1,0 +1,130 @@
+"""The description of the whole API for machines: what FastAPI finds, with the envelopes and errors that really come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ratemill.face import setup_schemas
+from ratemill.face.paths import RESOURCES
+
+Json = dict[str, Any]
+
+BEARER = "bearer"
+ABOUT = """Usage in by API, mediated and rated, every record accounted for.
+
+Under `/ResourceServer/api/` the versions v6, v7 and v8 are alike, but that the `Json` routes came with v7; letter case and a
+slash at the end make no difference. A path that is not here is 404, a method that is not here is 405 with `Allow`."""
+
+_ERROR: Json = {
+    "type": "object",
+    "required": ["trackingId", "type", "errors"],
+    "properties": {
+        "trackingId": setup_schemas.TRACKING_ID,
+        "type": {"enum": ["get", "create", "update", "patch", "delete", "sendMessage"]},
+        "errors": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["code", "message"],
+                "properties": {
+                    "code": {"type": "integer"},
+                    "message": {"type": "string"},
+                    "row": {"type": "integer", "minimum": 1},
+                    "field": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+_OBJECT: Json = {"type": "object"}
+_HEALTH: Json = {
+    "type": "object",
+    "required": ["status", "workers"],
+    "properties": {"status": {"type": "string"}, "workers": setup_schemas.COUNT},
+}
+
+_MEANINGS = {
+    400: "The request is wrong: every fault at once.",
+    401: "No token, or one that is wrong, revoked or expired.",
+    403: "The token lacks the right.",
+    404: "There is no such object, or it is another owner's.",
+    409: "The state of the thing does not allow it.",
+    412: "It has changed since the ETag of If-Match.",
+    413: "The body is over the limit.",
+    415: "The body is not JSON.",
+    422: "The Idempotency-Key came with another request before.",
+    429: "Over the backlog bound; Retry-After says when to try again.",
+    503: "The database does not answer; Retry-After says when to try again.",
+}
+_OPEN = ("/healthz", "/AuthorizationServer", "/oauth", "/api/security")  # paths that need no token
+_IMPORTS = (f"{RESOURCES}/DataImport/Usage/", f"{RESOURCES}/internal/DataImport/Usage/")
+_BODIES = ("post", "put", "patch")
+
+
+def finish(description: Json) -> Json:
+    """Add to FastAPI's description what it cannot know; take out the answers that never come."""
+    description["info"]["description"] = ABOUT
+    components = description.setdefault("components", {})
+    components["securitySchemes"] = {BEARER: {"type": "http", "scheme": "bearer"}}
+    schemas = components.get("schemas", {})
+    known = {name: each for name, each in schemas.items() if name not in ("HTTPValidationError", "ValidationError")}
+    components["schemas"] = {"error": _ERROR, **setup_schemas.components(), **known}
+    description["security"] = [{BEARER: []}]
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            _finish(path, method, operation)
+    return description
+
+
+def _finish(path: str, method: str, operation: Json) -> None:
+    answers = operation["responses"]
+    if "HTTPValidationError" in str(answers.get("422")):
+        del answers["422"]
+    done = answers["200"]["content"]["application/json"]
+    if not done.get("schema"):
+        answers["200"]["description"] = "Done."
+        done["schema"] = _success(path, method)
+    if path == "/healthz":
+        answers["503"] = _answer("No worker runs, or the database does not answer.", _HEALTH)
+        operation["security"] = []
+        return
+    for status in _errors(path, method, operation):
+        answers.setdefault(str(status), _answer(_MEANINGS[status], {"$ref": "#/components/schemas/error"}))
+    if path.startswith(_OPEN):
+        operation["security"] = []
+
+
+def _errors(path: str, method: str, operation: Json) -> list[int]:
+    statuses = [400, 401, 503]
+    if not path.startswith(_OPEN):
+        statuses.append(403)
+    if "{" in path or method == "patch":
+        statuses.append(404)
+    if method in _BODIES and "application/json" in operation.get("requestBody", {}).get("content", {}):
+        statuses += [413, 415]
+    if path.startswith(_IMPORTS) and method == "post":
+        statuses += [409, 422, 429]
+    elif method == "post" and path.endswith(("/Resubmit", "/WriteOff")):
+        statuses.append(409)
+    if "If-Match" in [each["name"] for each in operation.get("parameters", ())]:
+        statuses.append(412)
+    return sorted(statuses)
+
+
+def _success(path: str, method: str) -> Json:
+    if path == "/healthz":
+        return _HEALTH
+    if path.startswith(_OPEN):
+        return _OBJECT
+    if method != "get":
+        return setup_schemas.write_envelope(_OBJECT)
+    if path.endswith("/Paged"):
+        return setup_schemas.page_envelope(_OBJECT)
+    if path.endswith("}"):
+        return setup_schemas.one_envelope(_OBJECT)
+    return setup_schemas.list_envelope(_OBJECT)
+
+
+def _answer(about: str, schema: Json) -> Json:
+    return {"description": about, "content": {"application/json": {"schema": schema}}}
