@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,6 +14,7 @@ from tests.mill import Mill, guide_row
 from tests.two_mills import two_mills
 
 from ratemill.settings import Settings
+from ratemill.setup.registry import OBJECTS
 from ratemill.setup.tokens import create_token
 from ratemill.store.connections import Database, driver
 
@@ -245,8 +247,15 @@ def test_what_is_built_in_or_fixed_stays(mine: Mill):
 
 
 def test_a_changed_data_profile_is_a_new_version(mine: Mill):
-    made = make(mine, "DataProfile", name="p", format="csv", fields=[{"name": n} for n in ("a", "b", "c", "d")],
-                mappings=[{"target": t, "source": s} for t, s in zip(("date", "udrUsageIdentifier", "value", "usageClassName"), "abcd", strict=True)])  # fmt: skip
+    targets = {"a": "date", "b": "udrUsageIdentifier", "c": "value", "d": "usageClassName"}
+    made = make(
+        mine,
+        "DataProfile",
+        name="p",
+        format="csv",
+        fields=[{"name": name} for name in targets],
+        mappings=[{"target": target, "source": name} for name, target in targets.items()],
+    )
     path = f"DataProfile/{made['identity']}"
     (put,) = done(send(mine, "PUT", path, {"delimiter": ";"}), "update")
     assert put["delimiter"] == ";"
@@ -451,16 +460,36 @@ def test_every_change_is_in_the_log_with_before_and_after(mine: Mill, others: Mi
     assert newest["key"] == "logged"
     one = mine.request("GET", f"/Setup/Change/{newest['identity']}").json()
     assert one["instance"] == newest
+    (_, newer, *_) = changes(mine, **asked)
+    assert newer["after"] == newest["before"]
+    assert newer["after"] == made["instance"] | {"sortOrder": 10}
     assert changes(others, **asked) == []
     refused(others.request("GET", f"/Setup/Change/{newest['identity']}"), 404)
     assert changes(mine, **asked, to="2020-01-01") == []
 
 
-@pytest.mark.parametrize("statement", ["update setup_changes set action = 'x'", "delete from setup_changes", "truncate setup_changes"])  # fmt: skip
+@pytest.mark.parametrize(
+    "statement",
+    ["update setup_changes set action = 'x'", "delete from setup_changes", "truncate setup_changes"],
+)
 def test_no_role_of_the_product_changes_the_log(mine: Mill, statement: str):
-    for role in (lambda: mine.database.face(1), mine.database.worker):
-        with pytest.raises(psycopg.errors.InsufficientPrivilege), role() as connection:
-            driver(connection).execute(statement)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), mine.database.face(1) as connection:
+        driver(connection).execute(statement)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), mine.database.worker() as connection:
+        driver(connection).execute(statement)
+
+
+def test_the_log_has_each_object_as_it_is_shown(mine: Mill):
+    text = (Path(__file__).parents[1] / "setup" / "full.yaml").read_text()
+    mine.apply(text.replace("owner: full\n", ""))
+    for each in OBJECTS:
+        newest = {
+            change["objectIdentity"]: change for change in reversed(changes(mine, list=each.list_name, pageSize=10_000))
+        }
+        for identity, change in newest.items():
+            if change["action"] != "deleted":
+                shown = mine.request("GET", f"/{each.path}{identity}").json()["instance"]
+                assert change["after"] == shown, each.list_name
 
 
 # Owners and roles

@@ -172,7 +172,7 @@ def write_document(document: Document, world: World, faults: Faults, author: Aut
     What meets another row in spite of all rules is added to ``faults``, and the transaction must not be committed.
     """
     written: dict[int, int] = {}
-    log = Log(world.connection, _known(world.owner_id), author)
+    log = Log(world.connection, author)
     for each in OBJECTS:
         changed = [entry for entry in settled(document, each) if action_of(entry) != UNCHANGED]
         if not changed:

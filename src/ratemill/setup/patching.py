@@ -17,7 +17,18 @@ from ratemill.setup.changes import Author
 from ratemill.setup.declaration import Entry, Identity, Member, SetupObject
 from ratemill.setup.deleting import carry_out, connector_key, doom
 from ratemill.setup.document import IDENTITY_MAX, Document, read_members
-from ratemill.setup.editing import DETAILS, ONLY, Edit, Written, check_identity, derived, edit, read_object, refuse
+from ratemill.setup.editing import (
+    DETAILS,
+    ONLY,
+    Edit,
+    Target,
+    Written,
+    check_identity,
+    derived,
+    edit,
+    read_object,
+    refuse,
+)
 from ratemill.setup.nodes import Faults, Items, Node, Pairs, Scalar
 from ratemill.setup.nodes import Written as Noted
 from ratemill.setup.registry import children
@@ -47,25 +58,17 @@ class Step:
     results: list[Json] = field(default_factory=list)
 
 
-def patch(
-    database: Database,
-    owner_id: int,
-    each: SetupObject,
-    identity: int,
-    body: bytes,
-    author: Author,
-    *,
-    if_match: str | None = None,
-) -> Written:
+def patch(database: Database, owner_id: int, target: Target, body: bytes, author: Author) -> Written:
     """Carry out a patch on the object of a path (0: none is meant).
 
     Raises ``NotFound``, ``NotAsBefore``, or ``BadRequest`` with every fault of every step.
     """
     root = read_object(body)
+    each, identity = target.each, target.identity
     with edit(database, owner_id, author) as work:
         if identity:
-            work.require(each, identity, if_match)
-        elif if_match is not None:
+            work.require(target)
+        elif target.if_match is not None:
             raise NotFound(f"there is no {each.noun} 0 to match", code=Code.OBJECT_NOT_FOUND)
         faults = Faults([])
         steps = _Steps(each, identity, faults).read(root)
