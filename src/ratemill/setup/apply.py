@@ -222,7 +222,8 @@ def _check_entry(each: SetupObject, entry: Entry, world: World, faults: Faults) 
         _report(found, Code.RULE_BROKEN, faults)
         entry.bad |= {each.document} if found else NOTHING
         if entry.stored is not None:
-            entry.changes |= {column for column in each.columns if entry.row[column] != entry.stored[column]}
+            differing = {column for column in each.columns if entry.row[column] != entry.stored[column]}
+            entry.changes = entry.changes.difference(each.columns) | differing
     for rule in each.rules:
         if entry.bad.isdisjoint(rule.reads):
             _report(
