@@ -425,7 +425,7 @@ def test_a_delete_waits_for_a_worker_that_charges_the_object(mine: Mill):
             owner_id = mine.value("select owner_id from owners where name = %s", mine.owner)
             charged_objects.note(connection, owner_id, {**nothing, "rate_group_id": [made]})
             deleted = threads.submit(send, mine, "DELETE", f"Usage/Rate/Group/{made}")
-            while not mine.value("select count(*) from pg_stat_activity where wait_event_type = 'Lock'"):
+            while not mine.value("select count(*) from pg_locks where not granted"):
                 assert not deleted.done(), deleted.result().text
         (error,) = refused(deleted.result())
     assert "has charges" in error["message"]
