@@ -73,7 +73,7 @@ def number_in_path(text: str) -> int:
 
 def errors(request: Request, faults: list[Fault]) -> Json:
     """Return the envelope of an error: every fault at once."""
-    return {"trackingId": str(uuid4()), "type": kind_of(request), "errors": [_fault(fault) for fault in faults]}
+    return {"trackingId": str(uuid4()), "type": kind_of(request), "errors": [fault(each) for each in faults]}
 
 
 def caller_error(request: Request, error: CallerError) -> Response:
@@ -97,12 +97,13 @@ def kind_of(request: Request) -> str:
     return _TYPES.get(request.method, "get")
 
 
-def _fault(fault: Fault) -> Json:
-    known: Json = {"code": fault.code, "message": _writable(fault.message)}
-    if fault.row is not None:
-        known["row"] = fault.row
-    if fault.field is not None:
-        known["field"] = _writable(fault.field)
+def fault(found: Fault) -> Json:
+    """Return one fault, or one warning, as it stands in an envelope."""
+    known: Json = {"code": found.code, "message": _writable(found.message)}
+    if found.row is not None:
+        known["row"] = found.row
+    if found.field is not None:
+        known["field"] = _writable(found.field)
     return known
 
 

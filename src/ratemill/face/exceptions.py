@@ -91,6 +91,14 @@ def read_kinds_page(request: Request, principal: Reader) -> Response:
     return envelope.reply(envelope.paged(shown, asked, kind_instance))
 
 
+@router.get("/Udr/Usage/ExceptionType/{number}")
+def read_kind(number: str, request: Request, principal: Reader) -> Response:
+    """Return one kind of rating exceptions, with the count of open ones."""
+    paging.read_query(request)
+    kind = exceptions.find_kind(request.app.state.database, principal.owner_id, envelope.number_in_path(number))
+    return envelope.reply(envelope.one(kind_instance(kind)))
+
+
 @router.get("/Udr/Usage/ExceptionType")
 def read_kinds(request: Request, principal: Reader) -> Response:
     """Return every kind of rating exceptions, with the count of open ones."""

@@ -28,6 +28,7 @@ from ratemill.face import (
     login,
     mending,
     openapi,
+    profile_versions,
     setup_reading,
     setup_writing,
     usage_import,
@@ -45,6 +46,7 @@ ROUTERS = (
     exceptions.router,
     histories.router,
     charges.router,
+    profile_versions.router,
     setup_reading.router,
     setup_writing.router,
 )

@@ -146,7 +146,10 @@ def _author(principal: Principal) -> Author:
 
 def _answer(kind: str, done: Written) -> Response:
     tag = {} if done.etag is None else {"ETag": done.etag}
-    return envelope.reply(envelope.write(kind, done.items), headers=tag)
+    answer = envelope.write(kind, done.items)
+    if done.warnings:
+        answer["warnings"] = [envelope.fault(warning) for warning in done.warnings]
+    return envelope.reply(answer, headers=tag)
 
 
 _IF_MATCH = {"parameters": [setup_schemas.PATH_IDENTITY, setup_schemas.IF_MATCH]}
@@ -185,7 +188,7 @@ def _add_routes(each: SetupObject) -> None:
             {"type": "object"},
         ),
     ):
-        if each.singular and method in ("POST", "DELETE"):
+        if each.singular and method in {"POST", "DELETE"}:
             continue
         router.add_api_route(
             at,

@@ -70,6 +70,14 @@ def kinds(database: Database, owner_id: int) -> list[Kind]:
     return [Kind(kind, name, counted.get(kind, 0)) for kind, name in RATING_KINDS.items()]
 
 
+def find_kind(database: Database, owner_id: int, number: int) -> Kind:
+    """Return one kind of rating exceptions; raise ``NotFound``."""
+    found = next((kind for kind in kinds(database, owner_id) if kind.kind == number), None)
+    if found is None:
+        raise NotFound(f"there is no kind {number} of rating exceptions", code=Code.EXCEPTION_NOT_FOUND)
+    return found
+
+
 def kinds_page(database: Database, owner_id: int, paging: Paging) -> Page[Kind]:
     """Return a page of the kinds of rating exceptions, in their order."""
     every = kinds(database, owner_id)

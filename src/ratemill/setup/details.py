@@ -20,7 +20,7 @@ def details(
     """Return the details of each object by identity: ``{list: {totalCount, items}}``.
 
     With ``detail_first`` they are the members of the first part, with ``totalCount`` and ``items`` beside them, and
-    empty without parts.
+    empty without parts; a part does not name the owner again.
     """
     found: dict[int, Json] = {one.identity: {} for one in shown}
     for list_name, lists in _lists(connection, owner_id, each, shown, parts_max).items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ratemill.errors import BadRequest, Code, Fault, NotAsBefore, NotFound, invariant
@@ -35,10 +35,11 @@ ONLY = -1  # the index of the one object of a body
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write answers: its items, and the tag of the object of the path, if there still is one."""
+    """What a write answers: its items, the tag of the object of the path, if there still is one, and likely mistakes."""
 
     items: list[Json]
     etag: str | None
+    warnings: list[Fault] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Edit:
     connection: Connection
     owner_id: int
     author: Author
+    warnings: list[Fault] = field(default_factory=list)
 
     def show(self, each: SetupObject, identities: Sequence[int]) -> dict[int, Shown]:
         """Return objects as they are now."""
@@ -75,12 +77,11 @@ class Edit:
     def write(self, document: Document, faults: Faults) -> dict[int, int]:
         """Check and write entries; return the identities of those that are new. Writes nothing if there is a fault."""
         world = World(self.connection, self.owner_id)
-        before = len(faults.found)
-        check_document(document, world, faults)
-        if len(faults.found) > before:
+        self.warnings.extend(in_place(warning) for warning in check_document(document, world, faults))
+        if faults.found:
             return {}
         written = write_document(document, world, faults, self.author)
-        if changes_anything(document):
+        if not faults.found and changes_anything(document):
             owners.raise_version(self.connection, self.owner_id)
         return written
 
@@ -103,7 +104,7 @@ def create(database: Database, owner_id: int, each: SetupObject, body: bytes, au
         written = work.write(Document(entries={each.list_name: [entry]}), faults)
         refuse(faults)
         shown = work.show(each, [written[entry.identity]])[written[entry.identity]]
-    return _one(each, shown, "created")
+    return _one(each, shown, "created", work.warnings)
 
 
 def update(database: Database, owner_id: int, target: Target, body: bytes, author: Author) -> Written:
@@ -122,7 +123,7 @@ def update(database: Database, owner_id: int, target: Target, body: bytes, autho
         work.write(Document(entries={each.list_name: [entry]}), faults)
         refuse(faults)
         shown = work.show(each, [identity])[identity]
-    return _one(each, shown, "updated")
+    return _one(each, shown, "updated", work.warnings)
 
 
 def derived(each: SetupObject, shown: Shown) -> Collection[str]:
@@ -175,11 +176,11 @@ def _row_words(match: re.Match[str]) -> str:
     return "this one" if index == ONLY else f"row {index + 1} of {match[1]}"
 
 
-def _one(each: SetupObject, shown: Shown, action: str) -> Written:
+def _one(each: SetupObject, shown: Shown, action: str, warnings: list[Fault]) -> Written:
     """Return the answer of a call on one object: its members as the printed samples have them, and what was done beside."""
     invariant("action" not in shown.instance, "a member would hide what was done")
     more: dict[str, Any] = {"action": action, "dtoTypeKey": each.dto_type_key, "instance": shown.instance}
-    return Written([{**shown.instance, **more}], etag(shown))
+    return Written([{**shown.instance, **more}], etag(shown), warnings)
 
 
 def _matches(if_match: str, tag: str) -> bool:

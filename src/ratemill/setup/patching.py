@@ -81,7 +81,8 @@ def patch(database: Database, owner_id: int, target: Target, body: bytes, author
                 _write(work, identity, list(run), faults)
         refuse(faults)
         shown = work.show(each, [identity]).get(identity) if identity else None
-    return Written([item for step in steps for item in step.results], None if shown is None else etag(shown))
+    tag = None if shown is None else etag(shown)
+    return Written([item for step in steps for item in step.results], tag, work.warnings)
 
 
 class _Steps:
@@ -223,7 +224,6 @@ def _plain_id(node: Node) -> str | int | None:
 def _write(work: Edit, path_identity: int, steps: list[Step], faults: Faults) -> None:
     """Create, update, attach and detach, all as one document."""
     there = _shown(work, [(step.each, step.identity) for step in steps if step.identity])
-    before = len(faults.found)
     entries: dict[Found, Entry] = {}
     made: list[tuple[Step, Entry]] = []
     document = Document()
@@ -241,7 +241,7 @@ def _write(work: Edit, path_identity: int, steps: list[Step], faults: Faults) ->
             _connect(work, step, entry, faults)
         made.append((step, entry))
     written = work.write(document, faults)
-    if len(faults.found) > before:
+    if faults.found:
         return
     done = [(step, written.get(entry.identity, entry.identity)) for step, entry in made]
     shown = _shown(work, [(step.each, identity) for step, identity in done])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from psycopg.rows import class_row
@@ -19,6 +20,49 @@ class ProfileVersion:
     name: str
     version: int
     document: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptVersion:
+    """A version with when it was made, and whether the next batch is mediated with it."""
+
+    data_profile_id: int
+    name: str
+    version: int
+    document: dict[str, Any]
+    created_at: datetime
+    in_force: bool
+
+
+_KEPT = """
+    select v.data_profile_id, p.name, v.version, v.document, v.created_at, v.version = p.version in_force
+    from data_profile_versions v join data_profiles p using (data_profile_id)
+    where v.owner_id = %(owner_id)s and v.data_profile_id = %(data_profile_id)s
+"""
+
+
+def count_versions(connection: Connection, owner_id: int, data_profile_id: int) -> int:
+    """Return how many versions an owner's data profile has; none if there is no such profile."""
+    statement = "select count(*) from data_profile_versions where owner_id = %s and data_profile_id = %s"
+    row = driver(connection).execute(statement, (owner_id, data_profile_id)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def read_versions(
+    connection: Connection, owner_id: int, data_profile_id: int, offset: int, limit: int
+) -> list[KeptVersion]:
+    """Return versions of a data profile, the newest first."""
+    known = {"owner_id": owner_id, "data_profile_id": data_profile_id, "offset": offset, "limit": limit}
+    with driver(connection).cursor(row_factory=class_row(KeptVersion)) as cursor:
+        statement = f"{_KEPT} order by v.version desc offset %(offset)s limit %(limit)s"
+        return cursor.execute(statement, known).fetchall()
+
+
+def find_version(connection: Connection, owner_id: int, data_profile_id: int, version: int) -> KeptVersion | None:
+    """Return one version of a data profile."""
+    known = {"owner_id": owner_id, "data_profile_id": data_profile_id, "version": version}
+    with driver(connection).cursor(row_factory=class_row(KeptVersion)) as cursor:
+        return cursor.execute(f"{_KEPT} and v.version = %(version)s", known).fetchone()
 
 
 def find(connection: Connection, owner_id: int, name: str) -> ProfileVersion | None:
