@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from httpx import Response
 from tests.mill import Mill, guide_row
 from tests.two_mills import two_mills
 
+from ratemill.errors import InvariantFailure
 from ratemill.settings import Settings
 from ratemill.setup.registry import OBJECTS
 from ratemill.setup.tokens import create_token
+from ratemill.store import charged_objects
 from ratemill.store.connections import Database, driver
 
 Json = dict[str, Any]
@@ -412,6 +415,28 @@ def test_what_usage_refers_to_stays(mine: Mill):
     rate = mine.value("select rate_id from charges limit 1")
     (error,) = refused(send(mine, "DELETE", f"Usage/Rate/{rate}"))
     assert "has charges" in error["message"]
+
+
+def test_a_delete_waits_for_a_worker_that_charges_the_object(mine: Mill):
+    made = make(mine, "Usage/Rate/Group", name="just now", currencyName="USD")["identity"]
+    nothing: dict[str, list[int]] = {column: [] for column in charged_objects.TABLES}
+    with ThreadPoolExecutor() as threads:
+        with mine.database.worker() as connection:
+            owner_id = mine.value("select owner_id from owners where name = %s", mine.owner)
+            charged_objects.note(connection, owner_id, {**nothing, "rate_group_id": [made]})
+            deleted = threads.submit(send, mine, "DELETE", f"Usage/Rate/Group/{made}")
+            while not mine.value("select count(*) from pg_locks where not granted"):
+                assert not deleted.done(), deleted.result().text
+        (error,) = refused(deleted.result())
+    assert "has charges" in error["message"]
+
+
+def test_a_worker_charges_nothing_that_is_gone(mine: Mill):
+    made = make(mine, "Usage/Rate/Group", name="gone by now", currencyName="USD")["identity"]
+    done(send(mine, "DELETE", f"Usage/Rate/Group/{made}"), "delete")
+    nothing: dict[str, list[int]] = {column: [] for column in charged_objects.TABLES}
+    with pytest.raises(InvariantFailure), mine.database.worker() as connection:
+        charged_objects.note(connection, 1, {**nothing, "rate_group_id": [made]})
 
 
 # The price book

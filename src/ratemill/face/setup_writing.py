@@ -188,7 +188,7 @@ def _add_routes(each: SetupObject) -> None:
             {"type": "object"},
         ),
     ):
-        if each.singular and method in ("POST", "DELETE"):
+        if each.singular and method in {"POST", "DELETE"}:
             continue
         router.add_api_route(
             at,

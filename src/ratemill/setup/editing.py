@@ -77,12 +77,11 @@ class Edit:
     def write(self, document: Document, faults: Faults) -> dict[int, int]:
         """Check and write entries; return the identities of those that are new. Writes nothing if there is a fault."""
         world = World(self.connection, self.owner_id)
-        before = len(faults.found)
         self.warnings.extend(in_place(warning) for warning in check_document(document, world, faults))
-        if len(faults.found) > before:
+        if faults.found:
             return {}
         written = write_document(document, world, faults, self.author)
-        if len(faults.found) == before and changes_anything(document):
+        if not faults.found and changes_anything(document):
             owners.raise_version(self.connection, self.owner_id)
         return written
 

@@ -144,7 +144,7 @@ def find(connection: Connection, owner_id: int, each: SetupObject, identity: int
     """Return one object; raise ``NotFound``."""
     shown = show(connection, owner_id, each, [min(identity, NUMBER_MAX)]).get(identity)
     if shown is None:
-        raise NotFound(f"there is no {each.noun} {identity}", code=Code.NOT_FOUND)
+        raise NotFound(f"there is no {each.noun} {identity}", code=Code.OBJECT_NOT_FOUND)
     return shown
 
 
