@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -12,8 +14,11 @@ from httpx import Response
 from tests.mill import Mill, guide_row
 from tests.two_mills import two_mills
 
+from ratemill.errors import InvariantFailure
 from ratemill.settings import Settings
+from ratemill.setup.registry import OBJECTS
 from ratemill.setup.tokens import create_token
+from ratemill.store import charged_objects
 from ratemill.store.connections import Database, driver
 
 Json = dict[str, Any]
@@ -245,8 +250,15 @@ def test_what_is_built_in_or_fixed_stays(mine: Mill):
 
 
 def test_a_changed_data_profile_is_a_new_version(mine: Mill):
-    made = make(mine, "DataProfile", name="p", format="csv", fields=[{"name": n} for n in ("a", "b", "c", "d")],
-                mappings=[{"target": t, "source": s} for t, s in zip(("date", "udrUsageIdentifier", "value", "usageClassName"), "abcd", strict=True)])  # fmt: skip
+    targets = {"a": "date", "b": "udrUsageIdentifier", "c": "value", "d": "usageClassName"}
+    made = make(
+        mine,
+        "DataProfile",
+        name="p",
+        format="csv",
+        fields=[{"name": name} for name in targets],
+        mappings=[{"target": target, "source": name} for name, target in targets.items()],
+    )
     path = f"DataProfile/{made['identity']}"
     (put,) = done(send(mine, "PUT", path, {"delimiter": ";"}), "update")
     assert put["delimiter"] == ";"
@@ -405,6 +417,28 @@ def test_what_usage_refers_to_stays(mine: Mill):
     assert "has charges" in error["message"]
 
 
+def test_a_delete_waits_for_a_worker_that_charges_the_object(mine: Mill):
+    made = make(mine, "Usage/Rate/Group", name="just now", currencyName="USD")["identity"]
+    nothing: dict[str, list[int]] = {column: [] for column in charged_objects.TABLES}
+    with ThreadPoolExecutor() as threads:
+        with mine.database.worker() as connection:
+            owner_id = mine.value("select owner_id from owners where name = %s", mine.owner)
+            charged_objects.note(connection, owner_id, {**nothing, "rate_group_id": [made]})
+            deleted = threads.submit(send, mine, "DELETE", f"Usage/Rate/Group/{made}")
+            while not mine.value("select count(*) from pg_locks where not granted"):
+                assert not deleted.done(), deleted.result().text
+        (error,) = refused(deleted.result())
+    assert "has charges" in error["message"]
+
+
+def test_a_worker_charges_nothing_that_is_gone(mine: Mill):
+    made = make(mine, "Usage/Rate/Group", name="gone by now", currencyName="USD")["identity"]
+    done(send(mine, "DELETE", f"Usage/Rate/Group/{made}"), "delete")
+    nothing: dict[str, list[int]] = {column: [] for column in charged_objects.TABLES}
+    with pytest.raises(InvariantFailure), mine.database.worker() as connection:
+        charged_objects.note(connection, 1, {**nothing, "rate_group_id": [made]})
+
+
 # The price book
 
 
@@ -451,16 +485,36 @@ def test_every_change_is_in_the_log_with_before_and_after(mine: Mill, others: Mi
     assert newest["key"] == "logged"
     one = mine.request("GET", f"/Setup/Change/{newest['identity']}").json()
     assert one["instance"] == newest
+    (_, newer, *_) = changes(mine, **asked)
+    assert newer["after"] == newest["before"]
+    assert newer["after"] == made["instance"] | {"sortOrder": 10}
     assert changes(others, **asked) == []
     refused(others.request("GET", f"/Setup/Change/{newest['identity']}"), 404)
     assert changes(mine, **asked, to="2020-01-01") == []
 
 
-@pytest.mark.parametrize("statement", ["update setup_changes set action = 'x'", "delete from setup_changes", "truncate setup_changes"])  # fmt: skip
+@pytest.mark.parametrize(
+    "statement",
+    ["update setup_changes set action = 'x'", "delete from setup_changes", "truncate setup_changes"],
+)
 def test_no_role_of_the_product_changes_the_log(mine: Mill, statement: str):
-    for role in (lambda: mine.database.face(1), mine.database.worker):
-        with pytest.raises(psycopg.errors.InsufficientPrivilege), role() as connection:
-            driver(connection).execute(statement)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), mine.database.face(1) as connection:
+        driver(connection).execute(statement)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), mine.database.worker() as connection:
+        driver(connection).execute(statement)
+
+
+def test_the_log_has_each_object_as_it_is_shown(mine: Mill):
+    text = (Path(__file__).parents[1] / "setup" / "full.yaml").read_text()
+    mine.apply(text.replace("owner: full\n", ""))
+    for each in OBJECTS:
+        newest = {
+            change["objectIdentity"]: change for change in reversed(changes(mine, list=each.list_name, pageSize=10_000))
+        }
+        for identity, change in newest.items():
+            if change["action"] != "deleted":
+                shown = mine.request("GET", f"/{each.path}{identity}").json()["instance"]
+                assert change["after"] == shown, each.list_name
 
 
 # Owners and roles

@@ -85,6 +85,11 @@ def test_a_retired_base_keeps_its_mark_and_may_be_marked_anew(database: Database
     assert written(base(database, f'name: kept, end: "{SECOND}"').end_at) == SECOND
 
 
+def test_a_mark_that_is_cleared_in_vain_changes_nothing(database: Database):
+    text = "ratemill: 1\nusageBucketBases: [{name: vain, usageBucketBaseUnitName: Data, retired: true, end: null}]\n"
+    assert [apply(database, text).items[0].action for _ in range(2)] == ["created", "unchanged"]
+
+
 @pytest.mark.parametrize(("end", "left"), [("", None), (", end: null", None), (f', end: "{FIRST}"', None)])
 def test_a_base_that_is_taken_back_has_no_end(database: Database, end, left):
     name = f"back {len(end)}"

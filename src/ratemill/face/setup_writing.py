@@ -1,6 +1,4 @@
-"""Set-up objects over HTTP: create, update, patch and delete, the same for every kind that the registry declares; and the
-log of their changes.
-"""
+"""Set-up objects over HTTP: create, update, patch and delete, the same for every kind; and the log of their changes."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ from ratemill.periods import write_instant
 from ratemill.setup import changes, deleting, editing, patching
 from ratemill.setup.changes import Author, ChangeFilters, SetupChange
 from ratemill.setup.declaration import SetupObject
-from ratemill.setup.editing import Written
+from ratemill.setup.editing import Target, Written
 from ratemill.setup.registry import OBJECTS
 from ratemill.setup.tokens import Principal
 
@@ -114,10 +112,8 @@ def _deleting(each: SetupObject) -> Endpoint:
             deleting.delete,
             request.app.state.database,
             principal.owner_id,
-            each,
-            request.path_params["identity"],
+            _target(each, request),
             _author(principal),
-            if_match=request.headers.get("if-match"),
         )
         return _answer("delete", gone)
 
@@ -133,13 +129,15 @@ async def _change(
         verb,
         request.app.state.database,
         principal.owner_id,
-        each,
-        request.path_params["identity"],
+        _target(each, request),
         body,
         _author(principal),
-        if_match=request.headers.get("if-match"),
     )
     return _answer(kind, done)
+
+
+def _target(each: SetupObject, request: Request) -> Target:
+    return Target(each, request.path_params["identity"], request.headers.get("if-match"))
 
 
 def _author(principal: Principal) -> Author:

@@ -172,7 +172,7 @@ def write_document(document: Document, world: World, faults: Faults, author: Aut
     What meets another row in spite of all rules is added to ``faults``, and the transaction must not be committed.
     """
     written: dict[int, int] = {}
-    log = Log(world.connection, _known(world.owner_id), author)
+    log = Log(world.connection, author)
     for each in OBJECTS:
         changed = [entry for entry in settled(document, each) if action_of(entry) != UNCHANGED]
         if not changed:
@@ -222,7 +222,8 @@ def _check_entry(each: SetupObject, entry: Entry, world: World, faults: Faults) 
         _report(found, Code.RULE_BROKEN, faults)
         entry.bad |= {each.document} if found else NOTHING
         if entry.stored is not None:
-            entry.changes |= {column for column in each.columns if entry.row[column] != entry.stored[column]}
+            differing = {column for column in each.columns if entry.row[column] != entry.stored[column]}
+            entry.changes = entry.changes.difference(each.columns) | differing
     for rule in each.rules:
         if entry.bad.isdisjoint(rule.reads):
             _report(

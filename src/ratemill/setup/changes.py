@@ -1,28 +1,29 @@
-"""The log of changes: for each object that was created, updated or deleted who did it, when, and what it was before and after.
+"""The log of changes: for each object that was created, updated or deleted who did it, when, and what it was and is.
 
 It is written in the transaction of the change, by whatever makes it, and in bulk.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from ratemill.errors import Code, NotFound
 from ratemill.pages import Page, Paging
-from ratemill.setup.declaration import SetupObject
+from ratemill.setup.declaration import Kind, SetupObject
 from ratemill.setup.document import IDENTITY_MAX
-from ratemill.setup.showing import Shown, show
+from ratemill.setup.showing import Shown, pointer_of, shape
 from ratemill.store import setup_changes
 from ratemill.store.connections import Connection, Database, clock
-from ratemill.store.setup_changes import ChangeFilters, SetupChange
+from ratemill.store.setup_changes import ChangeFilters, Changing, Instance, SetupChange
 
 __all__ = ["ChangeFilters", "SetupChange"]
 
 Via = Literal["document", "http"]
-_PART_ROWS = 10_000  # objects that are read at a time
+_STATED = {Kind.PRICE: setup_changes.digits, Kind.QUANTITY: setup_changes.digits, Kind.INSTANT: setup_changes.instant}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,59 +34,55 @@ class Author:
     via: Via
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One change while it is written; ``before`` is None for a new object, ``after`` for one that is deleted."""
-
-    each: SetupObject
-    identity: int
-    before: Shown | None
-    after: Shown | None
-
-
 class Log:
     """What one transaction changes of one owner, by one author."""
 
-    def __init__(self, connection: Connection, owner_id: int, author: Author) -> None:
-        self._connection, self._owner_id, self._author = connection, owner_id, author
+    def __init__(self, connection: Connection, author: Author) -> None:
+        self._connection, self._author = connection, author
         self._at: datetime | None = None
 
-    def seen(self, each: SetupObject, identities: Sequence[int]) -> dict[int, Shown]:
-        """Return objects as they are now."""
-        return show(self._connection, self._owner_id, each, identities)
+    def seen(self, each: SetupObject, identities: Sequence[int]) -> dict[int, str]:
+        """Return objects as they are now, to be handed to ``note`` once they are another."""
+        return setup_changes.read(self._connection, instance(each), identities)
 
-    def note(self, each: SetupObject, identities: Sequence[int], before: dict[int, Shown]) -> None:
+    def note(self, each: SetupObject, identities: Sequence[int], before: dict[int, str]) -> None:
         """Write down that these were created or, where ``before`` has them, updated."""
-        setup_changes.insert(self._connection, self._rows(each, identities, before))
+        setup_changes.note(self._connection, instance(each), self._changing(each), identities, before)
 
-    def note_deleted(self, each: SetupObject, before: dict[int, Shown]) -> None:
-        """Write down that these are deleted."""
-        rows = [self._row(Change(each, identity, shown, None)) for identity, shown in before.items()]
-        setup_changes.insert(self._connection, rows)
+    def note_deleted(self, each: SetupObject, identities: Sequence[int]) -> None:
+        """Write down that these are about to be deleted."""
+        setup_changes.note_deleted(self._connection, instance(each), self._changing(each), identities)
 
-    def _rows(self, each: SetupObject, identities: Sequence[int], before: dict[int, Shown]) -> list[tuple[Any, ...]]:
-        found: list[tuple[Any, ...]] = []
-        for part in _parts(identities):
-            after = self.seen(each, part)
-            found += [self._row(Change(each, one, before.get(one), after[one])) for one in part]
-        return found
-
-    def _row(self, change: Change) -> tuple[Any, ...]:
+    def _changing(self, each: SetupObject) -> Changing:
         if self._at is None:
             self._at = clock(self._connection)
-        shown = change.after or change.before
-        return (
-            self._owner_id,
-            self._at,
-            self._author.name,
-            self._author.via,
-            change.each.list_name,
-            change.identity,
-            words_of(change.each, shown) if shown is not None else "",
-            _action(change),
-            None if change.before is None else change.before.instance,
-            None if change.after is None else change.after.instance,
-        )
+        return Changing(self._at, self._author.name, self._author.via, each.list_name)
+
+
+@lru_cache
+def instance(each: SetupObject) -> Instance:
+    """Return how the database writes an object as ``showing`` does."""
+    known = shape(each)
+    members: list[tuple[str, Any]] = [
+        ("identity", setup_changes.own(each.identity)),
+        ("ownerId", setup_changes.own("owner_id")),
+        ("ownerName", setup_changes.owner_name()),
+    ]
+    lists = {one.column: one for one in known.lists}
+    for member in each.members:
+        if member.column in lists:
+            found = setup_changes.pointed_list(known, lists[member.column])
+            members += zip((member.id_name, member.name), found, strict=True)
+        elif member.is_reference:
+            found = setup_changes.pointed(known, pointer_of(each, member))
+            members += zip((member.id_name, member.name), found, strict=True)
+        elif member.inner:
+            members.append((member.name, setup_changes.inner(each.document, member.name)))
+        else:
+            state = _STATED.get(member.kind, setup_changes.plain)
+            members.append((member.name, state(setup_changes.own(member.column))))
+    stated = dict(members)
+    return Instance(known, tuple(members), tuple(stated[member.name] for member in each.key_members))
 
 
 def words_of(each: SetupObject, shown: Shown) -> str:
@@ -107,14 +104,3 @@ def page(database: Database, owner_id: int, filters: ChangeFilters, paging: Pagi
     """Return a page of changes, the newest first."""
     with database.reader(owner_id) as connection:
         return setup_changes.page(connection, owner_id, filters, paging)
-
-
-def _action(change: Change) -> str:
-    if change.before is None:
-        return "created"
-    return "deleted" if change.after is None else "updated"
-
-
-def _parts(identities: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(identities), _PART_ROWS):
-        yield identities[start : start + _PART_ROWS]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ratemill.errors import Code
 from ratemill.setup.changes import Author, Log, words_of
 from ratemill.setup.declaration import Member, SetupObject
-from ratemill.setup.editing import ONLY, Edit, Written, edit, refuse
+from ratemill.setup.editing import ONLY, Edit, Target, Written, edit, refuse
 from ratemill.setup.nodes import Faults
 from ratemill.setup.registry import BY_LIST, OBJECTS, children, referring
 from ratemill.setup.showing import Json, Shown
@@ -37,14 +37,12 @@ class Doomed:
     shown: dict[str, dict[int, Shown]] = field(default_factory=dict)
 
 
-def delete(
-    database: Database, owner_id: int, each: SetupObject, identity: int, author: Author, *, if_match: str | None = None
-) -> Written:
+def delete(database: Database, owner_id: int, target: Target, author: Author) -> Written:
     """Delete one object with its parts; raise ``NotFound``, ``NotAsBefore``, or ``BadRequest`` that names every user."""
     with edit(database, owner_id, author) as work:
-        work.require(each, identity, if_match)
+        work.require(target)
         faults = Faults([])
-        doomed = doom(work, each, identity, f"{each.list_name}[{ONLY}]", faults)
+        doomed = doom(work, target.each, target.identity, f"{target.each.list_name}[{ONLY}]", faults)
         refuse(faults)
         items = carry_out(work, doomed, faults)
         refuse(faults)
@@ -72,11 +70,11 @@ def carry_out(work: Edit, doomed: Doomed, faults: Faults) -> list[Json]:
     """Delete what is doomed; return the items of the answer: the object, what was detached, its parts."""
     each = doomed.each
     connectors = list(_connectors(work.connection, doomed))
-    log = Log(work.connection, work.owner_id, work.author)
+    log = Log(work.connection, work.author)
     try:
         for kind in reversed(OBJECTS):
             if ids := doomed.ids.get(kind.list_name):
-                log.note_deleted(kind, doomed.shown[kind.list_name])
+                log.note_deleted(kind, sorted(ids))
                 _delete_rows(work.connection, kind, sorted(ids))
     except Clash as clash:
         faults.add(Code.IN_USE, doomed.place, None, f"is in use: {clash.detail}")

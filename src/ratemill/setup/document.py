@@ -77,7 +77,11 @@ def _read_identity(node: Node) -> Identity:
     return Identity(min(int((node.text or "")[:20]), IDENTITY_MAX + 1))
 
 
-def _read_identities(node: Items) -> tuple[Identity, ...]:
+def _read_identities(member: Member, node: Node) -> tuple[Identity, ...]:
+    if not isinstance(node, Items):
+        raise Unfit("a list of identities is expected")
+    if not node.items and member.required:
+        raise Unfit("must name at least one")
     found = tuple(_read_identity(item) for item in node.items)
     if len(set(found)) < len(found):
         raise Unfit("an identity stands here twice")
@@ -185,10 +189,8 @@ class _Reader:
                 entry.given[member.column] = None
             elif member.kind is not Kind.REFERENCES:
                 entry.given[member.column] = _read_identity(node)
-            elif isinstance(node, Items) and node.items:
-                entry.given[member.column] = _read_identities(node)
             else:
-                raise Unfit("a list of identities is expected, at least one")
+                entry.given[member.column] = _read_identities(member, node)
         except Unfit as error:
             entry.bad |= {member.column}
             self._faults.add(Code.VALUE_NOT_VALID, entry.path(member.id_name), node.line, str(error))
@@ -236,7 +238,7 @@ class _Reader:
             except Unfit as error:
                 entry.bad |= {member.column}
                 self._faults.add(Code.VALUE_NOT_VALID, entry.path(f"{member.name}[{index}]"), item.line, str(error))
-        if not node.items:
+        if not node.items and member.required:
             raise Unfit("must name at least one")
         return tuple(names)
 

@@ -24,7 +24,7 @@ from ratemill.setup.world import World
 from ratemill.store import owners
 from ratemill.store.connections import Connection, Database
 
-__all__ = ["UNCHANGED", "Edit", "Written", "action_of", "create", "edit", "update"]
+__all__ = ["UNCHANGED", "Edit", "Target", "Written", "action_of", "create", "edit", "update"]
 
 READ_ONLY = frozenset({"identity", "ownerId", "ownerName"})  # members of every object that only the product fills
 DETAILS = "details"  # the children of an object, as its Detail shows them
@@ -43,6 +43,15 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """The object of a path, and the tags that it may have (``If-Match``), if the caller says."""
+
+    each: SetupObject
+    identity: int
+    if_match: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Edit:
     """A transaction in which one author changes the set-up of one owner, and nobody else does."""
 
@@ -55,13 +64,14 @@ class Edit:
         """Return objects as they are now."""
         return show(self.connection, self.owner_id, each, identities)
 
-    def require(self, each: SetupObject, identity: int, if_match: str | None) -> Shown:
-        """Return the object of a path; raise ``NotFound``, or ``NotAsBefore`` if the tag is another."""
+    def require(self, target: Target) -> Shown:
+        """Return the object of a path; raise ``NotFound``, or ``NotAsBefore`` if its tag is another."""
+        each, identity = target.each, target.identity
         found = self.show(each, [identity]).get(identity) if 0 < identity <= IDENTITY_MAX else None
         if found is None:
             raise NotFound(f"there is no {each.noun} {identity}", code=Code.OBJECT_NOT_FOUND)
-        if if_match is not None and not _matches(if_match, etag(found)):
-            raise NotAsBefore(f"the {each.noun} {identity} is {etag(found)} by now, not {if_match}")
+        if target.if_match is not None and not _matches(target.if_match, etag(found)):
+            raise NotAsBefore(f"the {each.noun} {identity} is {etag(found)} by now, not {target.if_match}")
         return found
 
     def write(self, document: Document, faults: Faults) -> dict[int, int]:
@@ -97,23 +107,15 @@ def create(database: Database, owner_id: int, each: SetupObject, body: bytes, au
     return _one(each, shown, "created", work.warnings)
 
 
-def update(
-    database: Database,
-    owner_id: int,
-    each: SetupObject,
-    identity: int,
-    body: bytes,
-    author: Author,
-    *,
-    if_match: str | None = None,
-) -> Written:
+def update(database: Database, owner_id: int, target: Target, body: bytes, author: Author) -> Written:
     """Change the members of an object that a body names; null clears, what is absent stays.
 
     Raises ``NotFound``, ``NotAsBefore``, or ``BadRequest`` with every fault.
     """
     members = read_object(body)
+    each, identity = target.each, target.identity
     with edit(database, owner_id, author) as work:
-        before = work.require(each, identity, if_match)
+        before = work.require(target)
         faults = Faults([])
         entry = Entry(each, ONLY, members.line, addressed=identity)
         check_identity(entry, members, identity, faults)

@@ -81,7 +81,7 @@ def plain(node: Node) -> object:
         return [plain(item) for item in node.items]
     if isinstance(node, Pairs):
         return {key: plain(value) for key, value in node.pairs.items()}
-    if node.written is Written.BOOL:
+    if node.written is Written.BOOL and node.text is not None:
         return node.text == "true"
     if node.written is Written.NUMBER and node.text is not None and node.text.lstrip("-").isdigit():
         return int(node.text)

@@ -7,7 +7,7 @@ nothing, with every fault of every step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -17,17 +17,30 @@ from ratemill.setup.changes import Author
 from ratemill.setup.declaration import Entry, Identity, Member, SetupObject
 from ratemill.setup.deleting import carry_out, connector_key, doom
 from ratemill.setup.document import IDENTITY_MAX, Document, read_members
-from ratemill.setup.editing import DETAILS, ONLY, Edit, Written, check_identity, derived, edit, read_object, refuse
+from ratemill.setup.editing import (
+    DETAILS,
+    ONLY,
+    READ_ONLY,
+    Edit,
+    Target,
+    Written,
+    check_identity,
+    derived,
+    edit,
+    read_object,
+    refuse,
+)
 from ratemill.setup.nodes import Faults, Items, Node, Pairs, Scalar
 from ratemill.setup.nodes import Written as Noted
 from ratemill.setup.registry import children
-from ratemill.setup.showing import Json, etag
+from ratemill.setup.showing import Json, Shown, etag
 from ratemill.store import setup_objects
 from ratemill.store.connections import Database
 
 CREATE, UPDATE, DELETE, ATTACH, DETACH = "create", "update", "delete", "attach", "detach"
 CONNECTING = (ATTACH, DETACH)
 _DONE = {CREATE: "created", UPDATE: "updated", DELETE: "deleted", ATTACH: "attached", DETACH: "detached"}
+Found = tuple[str, int]  # the list of an object, and its identity
 _OWN = frozenset({"patchType", "patchClientId"})  # members of a step, not of its object
 
 
@@ -47,25 +60,17 @@ class Step:
     results: list[Json] = field(default_factory=list)
 
 
-def patch(
-    database: Database,
-    owner_id: int,
-    each: SetupObject,
-    identity: int,
-    body: bytes,
-    author: Author,
-    *,
-    if_match: str | None = None,
-) -> Written:
+def patch(database: Database, owner_id: int, target: Target, body: bytes, author: Author) -> Written:
     """Carry out a patch on the object of a path (0: none is meant).
 
     Raises ``NotFound``, ``NotAsBefore``, or ``BadRequest`` with every fault of every step.
     """
     root = read_object(body)
+    each, identity = target.each, target.identity
     with edit(database, owner_id, author) as work:
         if identity:
-            work.require(each, identity, if_match)
-        elif if_match is not None:
+            work.require(target)
+        elif target.if_match is not None:
             raise NotFound(f"there is no {each.noun} 0 to match", code=Code.OBJECT_NOT_FOUND)
         faults = Faults([])
         steps = _Steps(each, identity, faults).read(root)
@@ -218,52 +223,71 @@ def _plain_id(node: Node) -> str | int | None:
 
 def _write(work: Edit, path_identity: int, steps: list[Step], faults: Faults) -> None:
     """Create, update, attach and detach, all as one document."""
-    sound = [step for step in steps if step.kind == CREATE or _exists(work, step, faults)]
-    entries: dict[tuple[str, int], Entry] = {}
+    there = _shown(work, [(step.each, step.identity) for step in steps if step.identity])
+    entries: dict[Found, Entry] = {}
     made: list[tuple[Step, Entry]] = []
     document = Document()
-    for step in sound:
-        entry = entries.get((step.each.list_name, step.identity)) if step.connector is not None else None
+    for step in steps:
+        found = (step.each.list_name, step.identity)
+        if step.kind != CREATE and not _exists(step, there, faults):
+            continue
+        entry = entries.get(found) if step.connector is not None else None
         if entry is None:
-            entry = _entry(work, path_identity, step, faults)
+            entry = _entry(path_identity, step, there.get(found), faults)
             document.entries.setdefault(step.each.list_name, []).append(entry)
             if step.identity:
-                entries.setdefault((step.each.list_name, step.identity), entry)
+                entries.setdefault(found, entry)
         if step.connector is not None:
             _connect(work, step, entry, faults)
         made.append((step, entry))
     written = work.write(document, faults)
-    if not faults.found:
-        for step, entry in made:
-            step.results = [_result(work, step, written.get(entry.identity, entry.identity))]
+    if faults.found:
+        return
+    done = [(step, written.get(entry.identity, entry.identity)) for step, entry in made]
+    shown = _shown(work, [(step.each, identity) for step, identity in done])
+    for step, identity in done:
+        step.results = [_result(step, identity, shown[step.each.list_name, identity])]
 
 
-def _exists(work: Edit, step: Step, faults: Faults) -> bool:
-    there = 0 < step.identity <= IDENTITY_MAX and step.identity in work.show(step.each, [step.identity])
-    if not there:
-        member = "lhsId" if step.connector is not None else "identity"
-        message = f"'{member}' ({step.identity}) does not exist: there is no {step.each.noun} of this identity"
-        faults.add(Code.REFERENCE_NOT_FOUND, f"{step.place}.{member}", step.members.line, message)
-    return there
+def _shown(work: Edit, wanted: list[tuple[SetupObject, int]]) -> dict[Found, Shown]:
+    """Return objects of many kinds as they are now."""
+    ids: dict[SetupObject, set[int]] = {}
+    for each, identity in wanted:
+        if 0 < identity <= IDENTITY_MAX:
+            ids.setdefault(each, set()).add(identity)
+    return {
+        (each.list_name, identity): shown
+        for each, some in ids.items()
+        for identity, shown in work.show(each, sorted(some)).items()
+    }
 
 
-def _entry(work: Edit, path_identity: int, step: Step, faults: Faults) -> Entry:
+def _exists(step: Step, there: dict[Found, Shown], faults: Faults) -> bool:
+    if (step.each.list_name, step.identity) in there:
+        return True
+    member = "lhsId" if step.connector is not None else "identity"
+    message = f"'{member}' ({step.identity}) does not exist: there is no {step.each.noun} of this identity"
+    faults.add(Code.REFERENCE_NOT_FOUND, f"{step.place}.{member}", step.members.line, message)
+    return False
+
+
+def _entry(path_identity: int, step: Step, shown: Shown | None, faults: Faults) -> Entry:
     each = step.each
     entry = Entry(each, max(step.position, 0), step.members.line, place=step.place)
     if step.connector is not None:
         entry.addressed = step.identity
         return entry
-    passed_over = _OWN | {"identity"}
+    passed_over = _OWN | READ_ONLY
     if step.kind == CREATE:
         entry.fresh = True
-        passed_over |= {"ownerId", "ownerName"}
     else:
         entry.addressed = step.identity
-        passed_over |= set(derived(each, work.show(each, [step.identity])[step.identity]))
-        if step.position == ONLY:
-            check_identity(entry, step.members, step.identity, faults)
+        passed_over |= frozenset(derived(each, shown) if shown is not None else ())
+    if step.position == ONLY:
+        passed_over -= _OWN
+        check_identity(entry, step.members, step.identity, faults)
     read_members(entry, step.members, faults, passed_over=passed_over)
-    if step.kind == CREATE and path_identity and step.position != ONLY:
+    if step.kind == CREATE and path_identity:
         _belong(entry, path_identity)
     return entry
 
@@ -292,21 +316,25 @@ def _connect(work: Edit, step: Step, entry: Entry, faults: Faults) -> None:
         message = f"'rhsId' ({step.other}) is attached already"
         faults.add(Code.PATCH_NOT_VALID, f"{step.place}.rhsId", step.members.line, message)
     elif step.kind == ATTACH:
-        entry.given[member.column] = (*(Identity(one) for one in given), Identity(step.other))
+        entry.given[member.column] = (*_as_named(given), Identity(step.other))
     else:
-        entry.given[member.column] = tuple(Identity(one) for one in given if one != step.other)
+        entry.given[member.column] = tuple(one for one in _as_named(given) if one != step.other)
         if member.required and not entry.given[member.column]:
             message = f"'rhsId' ({step.other}) is the last, and at least one must stay"
             faults.add(Code.PATCH_NOT_VALID, f"{step.place}.rhsId", step.members.line, message)
 
 
-def _result(work: Edit, step: Step, identity: int) -> Json:
+def _as_named(given: Iterable[int | str]) -> list[Identity | str]:
+    """Return references as a body names them: stored ones are numbers, others names."""
+    return [Identity(one) if isinstance(one, int) else one for one in given]
+
+
+def _result(step: Step, identity: int, shown: Shown) -> Json:
     if step.connector is not None:
         key = connector_key(step.each, step.connector)
         ends: Json = {"lhsId": identity, "rhsId": step.other, "action": _DONE[step.kind], "dtoTypeKey": key}
         return _echoed(step, ends)
-    instance = work.show(step.each, [identity])[identity].instance
-    return _echoed(step, _nested(step, identity, instance))
+    return _echoed(step, _nested(step, identity, shown.instance))
 
 
 def _nested(step: Step, identity: int, instance: dict[str, Any]) -> Json:
@@ -323,7 +351,7 @@ def _echoed(step: Step, result: Json) -> Json:
 
 def _delete(work: Edit, steps: list[Step], faults: Faults) -> None:
     for step in steps:
-        if not _exists(work, step, faults):
+        if not _exists(step, _shown(work, [(step.each, step.identity)]), faults):
             continue
         before = len(faults.found)
         doomed = doom(work, step.each, step.identity, step.place, faults)

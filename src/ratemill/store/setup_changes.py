@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from psycopg import sql
 from psycopg.rows import class_row
 
 from ratemill.pages import Page, Paging
-from ratemill.store import setup_objects
 from ratemill.store.connections import Connection, driver
 from ratemill.store.filters import parameters, where
+from ratemill.store.setup_pages import Pointer, PointerList, Shape, alias_of, column_of, joined
 
+_MEMBERS_MAX = 45  # members of one call of the function that builds JSON; it takes 100 arguments
 _COLUMNS = (
     "owner_id",
     "changed_at",
@@ -67,9 +69,143 @@ _CONDITIONS = {
 }
 
 
-def insert(connection: Connection, changes: Iterable[tuple[Any, ...]]) -> None:
-    """Add changes: owner, time, by whom and via what, list, object, its key in words, action, before, after."""
-    setup_objects.insert_rows(connection, "setup_changes", _COLUMNS, changes)
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """How an object is written as JSON: each member with the statement of its value; ``words`` are those of its key.
+
+    The database writes it, so that the log of hundreds of thousands of rows never travels.
+    """
+
+    shape: Shape
+    members: tuple[tuple[str, sql.Composable], ...]
+    words: tuple[sql.Composable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Changing:
+    """When objects of one list are changed, by whom and via what."""
+
+    at: datetime
+    by: str
+    via: str
+    list: str
+
+
+def read(connection: Connection, instance: Instance, object_ids: Sequence[int]) -> dict[int, str]:
+    """Return objects as they are now, each as the text of its JSON."""
+    if not object_ids:
+        return {}
+    identity = column_of("t", instance.shape.identity)
+    statement = sql.SQL("select {0}, ({1})::text from {2} where {0} = any(%s)").format(
+        identity, _as_json(instance), joined(instance.shape)
+    )
+    return dict(driver(connection).execute(statement, (list(object_ids),)).fetchall())
+
+
+def note(
+    connection: Connection, instance: Instance, changing: Changing, object_ids: Sequence[int], before: dict[int, str]
+) -> None:
+    """Add the changes of objects as they are now: updated those in ``before``, which has what they were, created others."""
+    _add(
+        connection,
+        instance,
+        "case when v.before is null then 'created' else 'updated' end, v.before::jsonb, {after}",
+        {**_of(changing), "ids": list(object_ids), "before": [before.get(each) for each in object_ids]},
+    )
+
+
+def note_deleted(connection: Connection, instance: Instance, changing: Changing, object_ids: Sequence[int]) -> None:
+    """Add the changes of objects that are about to be deleted."""
+    known = {**_of(changing), "ids": list(object_ids), "before": [None] * len(object_ids)}
+    _add(connection, instance, "'deleted', {after}, null", known)
+
+
+def _of(changing: Changing) -> dict[str, Any]:
+    return {"at": changing.at, "by": changing.by, "via": changing.via, "list": changing.list}
+
+
+def _add(connection: Connection, instance: Instance, ending: str, known: dict[str, Any]) -> None:
+    statement = sql.SQL(
+        "insert into setup_changes ({columns}) select t.owner_id, %(at)s, %(by)s, %(via)s, %(list)s, {identity}, "
+        "concat_ws(' / ', {words}), {ending} from {table} join unnest(%(ids)s::bigint[], %(before)s::text[]) "
+        "with ordinality v (object_id, before, place) on v.object_id = {identity} order by v.place"
+    ).format(
+        columns=sql.SQL(", ").join(sql.Identifier(name) for name in _COLUMNS),
+        identity=column_of("t", instance.shape.identity),
+        words=sql.SQL(", ").join(instance.words),
+        ending=sql.SQL(ending).format(after=_as_json(instance)),
+        table=joined(instance.shape),
+    )
+    driver(connection).execute(statement, known)
+
+
+def _as_json(instance: Instance) -> sql.Composable:
+    """Return the statement of the JSON; a function has room for so many members only."""
+    parts = [instance.members[at : at + _MEMBERS_MAX] for at in range(0, len(instance.members), _MEMBERS_MAX)]
+    pairs = [
+        sql.SQL(", ").join(sql.SQL("{}, {}").format(sql.Literal(name), value) for name, value in part) for part in parts
+    ]
+    return sql.SQL(" || ").join(sql.SQL("jsonb_build_object({})").format(each) for each in pairs)
+
+
+# How the values of members are stated
+
+
+def plain(column: sql.Composable) -> sql.Composable:
+    """Return a value that JSON writes as it is."""
+    return column
+
+
+def digits(column: sql.Composable) -> sql.Composable:
+    """Return a number as the text of its digits."""
+    return sql.SQL("trim_scale({})::text").format(column)
+
+
+def instant(column: sql.Composable) -> sql.Composable:
+    """Return an instant in UTC with milliseconds."""
+    return sql.SQL("to_char({} at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')").format(column)
+
+
+def own(column: str) -> sql.Composable:
+    """Return a column of the object's own table."""
+    return column_of("t", column)
+
+
+def inner(document: str, name: str) -> sql.Composable:
+    """Return a member of the object's document."""
+    return sql.SQL("{} -> {}").format(own(document), sql.Literal(name))
+
+
+def owner_name() -> sql.Composable:
+    """Return the name of the object's owner."""
+    return column_of("o", "name")
+
+
+def pointed(shape: Shape, pointer: Pointer | None) -> tuple[sql.Composable, sql.Composable]:
+    """Return the identity and the name of what a reference leads to."""
+    if pointer is None:
+        return sql.SQL("null::bigint"), sql.SQL("null::text")
+    name = column_of(alias_of(shape, pointer), pointer.name) if pointer.name else sql.SQL("null::text")
+    beside = "t" if pointer.through is None else alias_of(shape, pointer.through)
+    return column_of(beside, pointer.column), name
+
+
+def pointed_list(shape: Shape, each: PointerList) -> tuple[sql.Composable, sql.Composable]:
+    """Return the identities and the names of what a list of references leads to."""
+    statement = sql.SQL(
+        "coalesce((select jsonb_agg(c.{shown} order by l.position) from {link} l join {table} c on c.{identity} = l.{child}"
+        " where l.{parent} = t.{own}), '[]')"
+    )
+    names = {
+        "link": sql.Identifier(each.link),
+        "table": sql.Identifier(each.table),
+        "identity": sql.Identifier(each.identity),
+        "child": sql.Identifier(each.child),
+        "parent": sql.Identifier(each.parent),
+        "own": sql.Identifier(shape.identity),
+    }
+    ids, shown = (statement.format(shown=sql.Identifier(one), **names) for one in (each.identity, each.name))
+    return ids, shown
 
 
 def find(connection: Connection, owner_id: int, setup_change_id: int) -> SetupChange | None:

@@ -67,7 +67,7 @@ class Shape:
 def read(connection: Connection, shape: Shape, identities: Sequence[int]) -> dict[int, Row]:
     """Return the rows of these identities, each with ``revision``, ``owner_id``, ``OWNER_NAME`` and names by alias."""
     statement = sql.SQL("select {} from {} where t.{} = any(%s)").format(
-        _selected(shape), _joined(shape), sql.Identifier(shape.identity)
+        _selected(shape), joined(shape), sql.Identifier(shape.identity)
     )
     with driver(connection).cursor(row_factory=dict_row) as cursor:
         rows = {row[shape.identity]: row for row in cursor.execute(statement, (list(identities),))}
@@ -79,40 +79,42 @@ def read(connection: Connection, shape: Shape, identities: Sequence[int]) -> dic
 def _selected(shape: Shape) -> sql.Composed:
     known = metadata.tables[shape.table].c
     parts: list[sql.Composable] = [
-        _column("t", name) for name in (shape.identity, *shape.columns) if name != "owner_id"
+        column_of("t", name) for name in (shape.identity, *shape.columns) if name != "owner_id"
     ]
-    parts.append(_column("t", "revision") if "revision" in known else sql.SQL("1 revision"))
+    parts.append(column_of("t", "revision") if "revision" in known else sql.SQL("1 revision"))
     if "owner_id" in known:
-        parts += [_column("t", "owner_id"), sql.SQL("o.name {}").format(sql.Identifier(OWNER_NAME))]
+        parts += [column_of("t", "owner_id"), sql.SQL("o.name {}").format(sql.Identifier(OWNER_NAME))]
     else:
         parts.append(sql.SQL("null owner_id, null {}").format(sql.Identifier(OWNER_NAME)))
     for at, pointer in enumerate(shape.pointers):
         if pointer.through is not None:
-            parts.append(_column(_alias(shape, pointer.through), pointer.column))
-        name = _column(f"p{at}", pointer.name) if pointer.name else sql.SQL("null")
+            parts.append(column_of(alias_of(shape, pointer.through), pointer.column))
+        name = column_of(f"p{at}", pointer.name) if pointer.name else sql.SQL("null")
         parts.append(sql.SQL("{} {}").format(name, sql.Identifier(pointer.alias)))
     return sql.SQL(", ").join(parts)
 
 
-def _joined(shape: Shape) -> sql.Composed:
+def joined(shape: Shape) -> sql.Composed:
+    """Return the table ``t`` of a shape beside its owner ``o`` and all that it points to."""
     parts: list[sql.Composable] = [sql.SQL("{} t").format(sql.Identifier(shape.table))]
     if "owner_id" in metadata.tables[shape.table].c:
         parts.append(sql.SQL("join owners o on o.owner_id = t.owner_id"))
     # What others are reached through is joined before them.
     for pointer in sorted(shape.pointers, key=lambda each: each.through is not None):
-        beside = "t" if pointer.through is None else _alias(shape, pointer.through)
+        beside = "t" if pointer.through is None else alias_of(shape, pointer.through)
         parts.append(
             sql.SQL("left join {} {} on {} = {}").format(
                 sql.Identifier(pointer.table),
-                sql.Identifier(_alias(shape, pointer)),
-                _column(_alias(shape, pointer), pointer.identity),
-                _column(beside, pointer.column),
+                sql.Identifier(alias_of(shape, pointer)),
+                column_of(alias_of(shape, pointer), pointer.identity),
+                column_of(beside, pointer.column),
             )
         )
     return sql.SQL(" ").join(parts)
 
 
-def _alias(shape: Shape, pointer: Pointer) -> str:
+def alias_of(shape: Shape, pointer: Pointer) -> str:
+    """Return what the table that a pointer leads to is called in a statement."""
     return f"p{shape.pointers.index(pointer)}"
 
 
@@ -132,5 +134,6 @@ def _add_list(connection: Connection, each: PointerList, rows: dict[int, Row]) -
         rows[identity][each.column], rows[identity][each.alias] = children, names
 
 
-def _column(alias: str, name: str) -> sql.Identifier:
+def column_of(alias: str, name: str) -> sql.Identifier:
+    """Return a column of a table in a statement."""
     return sql.Identifier(alias, name)
