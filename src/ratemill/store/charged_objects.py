@@ -32,8 +32,8 @@ def note(connection: Connection, owner_id: int, charged: Mapping[str, Sequence[i
         known = _known.setdefault(f"{database} {column}", set())
         new = sorted(set(charged[column]) - known)
         if new:
-            noted = find(connection, column, new)
-            known |= noted
+            noted = _noted(connection, column, new)
+            known |= {each for each, is_committed in noted.items() if is_committed}
             _add(connection, owner_id, column, [each for each in new if each not in noted])
 
 
@@ -41,6 +41,15 @@ def find(connection: Connection, column: str, object_ids: Sequence[int]) -> set[
     """Return which of these objects are charged."""
     statement = "select object_id from charged_objects where charge_column = %s and object_id = any(%s)"
     return {row[0] for row in driver(connection).execute(statement, (column, list(object_ids)))}
+
+
+def _noted(connection: Connection, column: str, object_ids: list[int]) -> dict[int, bool]:
+    """Return which of these are written down, and whether for good: what this transaction wrote may be rolled back."""
+    statement = (
+        "select object_id, xmin is distinct from pg_current_xact_id_if_assigned()::xid from charged_objects "
+        "where charge_column = %s and object_id = any(%s)"
+    )
+    return dict(driver(connection).execute(statement, (column, object_ids)).fetchall())
 
 
 def _add(connection: Connection, owner_id: int, column: str, object_ids: list[int]) -> None:
