@@ -537,3 +537,19 @@ def test_a_role_without_the_right_may_not_write(mine: Mill, role: str):
     headers = {"Authorization": f"Bearer {token}"}
     for method, path in (("POST", "Account"), ("PUT", "Account/1"), ("PATCH", "Account/1"), ("DELETE", "Account/1")):
         refused(send(mine, method, path, {}, headers=headers), 403)
+
+
+def test_null_sets_the_default_of_the_first_object_of_its_kind_too(mine: Mill):
+    """The default `true` and 1 are no identities, though the object's own is 1."""
+    feed = mine.value("select min(feed_id) from feeds")
+    assert feed == 1
+    for value, expected in ((False, False), (None, True)):
+        answer = mine.request("PUT", f"/Udr/Feed/{feed}", json={"enabled": value})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["results"]["items"][0]["enabled"] is expected
+
+
+@pytest.mark.parametrize("steps", [{"x": 1}, [1], [{"x": 1}], [{"upTo": "x"}], [{"upTo": None}], "x", 7])
+def test_steps_that_are_none_are_refused(mine: Mill, steps: object):
+    answer = mine.request("POST", "/Usage/Bucket/", json={"name": "d", "usageUnitId": 1, "steps": steps})
+    assert answer.status_code == 400, answer.text

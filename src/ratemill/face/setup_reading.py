@@ -118,7 +118,7 @@ def _add_lists(made: APIRouter, each: SetupObject) -> None:
         search,
         f"Return a page of the {many} that a query finds.",
         extra,
-        _answers(setup_schemas.page_envelope(setup_schemas.shown(each))),
+        _answers(setup_schemas.page_envelope(setup_schemas.shown_in_part(each))),
         method="POST",
     )
 

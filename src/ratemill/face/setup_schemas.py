@@ -124,6 +124,11 @@ def shown(each: SetupObject) -> Schema:
     return {"$ref": f"#/components/schemas/{each.dto_type_key}"}
 
 
+def shown_in_part(each: SetupObject) -> Schema:
+    """Return the schema of an object of which only some members are shown."""
+    return {"type": "object", "properties": instance(each)["properties"]}
+
+
 def body(schema: Schema) -> Schema:
     """Return the part of an operation's description that says what body it takes."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ratemill.money import plain
+from ratemill.money import decimal_within, plain
 from ratemill.setup.declaration import Entry, Finding, Kind, Member
 from ratemill.setup.nodes import Written
 from ratemill.setup.rules import Findings, ListRule, overlapping, quantity_fits
@@ -176,10 +176,18 @@ def bucket_amounts_fit(entry: Entry, world: World) -> Findings:
     for name, number in numbers:
         if number is not None and not quantity_fits(number * multiplier):
             yield name, f"'{plain(number)}' is too large in the base unit"
-    if steps and not quantity_fits(Decimal(steps[-1]["upTo"]) * multiplier):
-        yield f"steps[{len(steps) - 1}].upTo", f"'{steps[-1]['upTo']}' is too large in the base unit"
+    last = _last_up_to(steps)
+    if last is not None and not quantity_fits(last * multiplier):
+        yield f"steps[{len(steps) - 1}].upTo", f"'{plain(last)}' is too large in the base unit"
     if entry.row["increment"] is not None and not entry.row["increment"]:
         yield "increment", "must be more than 0"
+
+
+def _last_up_to(steps: object) -> Decimal | None:
+    """Return where the last step ends, if the steps are what they should be; else another rule says so."""
+    if not isinstance(steps, list) or not steps or not isinstance(steps[-1], dict):
+        return None
+    return decimal_within(str(steps[-1].get("upTo")))
 
 
 def frequency_in_pairs(entry: Entry, _world: World) -> Findings:
