@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Match, Route
 
 from ratemill import logs
 from ratemill.errors import BadRequest, CallerError, Code, Fault, RatemillError, Unavailable
-from ratemill.face import charges, envelope, exceptions, health, histories, login, mending, usage_import
+from ratemill.face import charges, envelope, exceptions, health, histories, login, mending, setup_bulk, usage_import
 from ratemill.face.paths import OnePath
 from ratemill.settings import Settings
 from ratemill.setup.database import Database
@@ -32,6 +32,7 @@ ROUTERS = (
     exceptions.router,
     histories.router,
     charges.router,
+    setup_bulk.router,
 )
 
 SWITCH_S = 0.0005  # the loop that reads requests waits no longer for a thread that computes

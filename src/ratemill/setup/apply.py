@@ -78,7 +78,7 @@ def apply_document(
 ) -> Applied:
     """Make stored set-up agree with a document; CSV files are looked for from ``folder``."""
     faults = Faults([])
-    with _no_collection():
+    with no_collection():
         document = read_document(text, folder, faults)
     applied = Applied(owner=document.owner)
     try:
@@ -97,7 +97,7 @@ def check_document(document: Document, world: World, faults: Faults) -> list[Fau
     resolve(document, world, faults)
     warnings = Faults([])
     for each in OBJECTS:
-        _check(each, _settled(document, each), world, faults, warnings)
+        _check(each, settled(document, each), world, faults, warnings)
     return warnings.found
 
 
@@ -113,14 +113,14 @@ def fault_as_json(fault: Fault) -> dict[str, Any]:
 
 @contextmanager
 def _transaction(database: Database, *, dry_run: bool) -> Iterator[Connection]:
-    with _no_collection(), database.worker() as connection:
+    with no_collection(), database.worker() as connection:
         if dry_run:
             owners.read_only_snapshot(connection)
         yield connection
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Spare the garbage collector a search of hundreds of thousands of entries, in which there are no circles to find."""
     was_on = gc.isenabled()
     gc.disable()
@@ -145,26 +145,37 @@ def _apply(document: Document, world: World, faults: Faults, applied: Applied, *
         raise _Refused
     written: dict[int, int] = {}
     if not dry_run:
-        written = _write(document, world, faults)
-        if any(_action(entry) != UNCHANGED for each in OBJECTS for entry in _settled(document, each)):
+        written = write_document(document, world, faults)
+        if faults.found:
+            raise _Refused
+        if changes_anything(document):
             applied.version = owners.raise_version(world.connection, _known(world.owner_id))
     for each in OBJECTS:
-        applied.items += [_item(entry, world, written) for entry in _settled(document, each)]
+        applied.items += [_item(entry, world, written) for entry in settled(document, each)]
 
 
 def _known(owner_id: int | None) -> int:
     return owner_id or 0
 
 
-def _write(document: Document, world: World, faults: Faults) -> dict[int, int]:
+def changes_anything(document: Document) -> bool:
+    """Whether a document that was checked says anything new."""
+    return any(action_of(entry) != UNCHANGED for each in OBJECTS for entry in settled(document, each))
+
+
+def write_document(document: Document, world: World, faults: Faults) -> dict[int, int]:
+    """Write a document that is without fault; return the identities of what it made.
+
+    What meets another row in spite of all rules is added to ``faults``, and the transaction must not be committed.
+    """
     written: dict[int, int] = {}
     for each in OBJECTS:
-        changed = [entry for entry in _settled(document, each) if _action(entry) != UNCHANGED]
+        changed = [entry for entry in settled(document, each) if action_of(entry) != UNCHANGED]
         try:
             write(each, changed, world, written)
         except Clash as clash:
             faults.add(Code.RULE_BROKEN, each.list_name, None, _clash_words(each, clash))
-            raise _Refused from clash
+            return written
     return written
 
 
@@ -174,7 +185,8 @@ def _clash_words(each: SetupObject, clash: Clash) -> str:
     return f"another {each.noun} has the same key: {clash.detail}"
 
 
-def _settled(document: Document, each: SetupObject) -> list[Entry]:
+def settled(document: Document, each: SetupObject) -> list[Entry]:
+    """Return the entries of one list whose key is known."""
     return [entry for entry in document.entries.get(each.list_name, ()) if entry.identity]
 
 
@@ -202,10 +214,9 @@ def _check_entry(each: SetupObject, entry: Entry, world: World, faults: Faults) 
         if entry.stored is not None and entry.row[each.document] != entry.stored[each.document]:
             entry.changes |= {each.document}
     for rule in each.rules:
-        if entry.bad.isdisjoint(rule.reads):
-            _report(
-                ((entry, member, message) for member, message in rule.check(entry, world)), Code.RULE_BROKEN, faults
-            )
+        if not entry.bad or entry.bad.isdisjoint(rule.reads):
+            for member, message in rule.check(entry, world):
+                faults.add(Code.RULE_BROKEN, entry.path(member), entry.line_of(member), message)
 
 
 def _report(findings: Any, code: int, faults: Faults) -> None:  # noqa: ANN401 - any iterable of findings
@@ -215,7 +226,8 @@ def _report(findings: Any, code: int, faults: Faults) -> None:  # noqa: ANN401 -
         faults.add(code, entry.path(member), entry.line_of(member) if member else entry.line, message)
 
 
-def _action(entry: Entry) -> str:
+def action_of(entry: Entry) -> str:
+    """Return what becomes of an entry that was checked."""
     if entry.stored is None:
         return CREATED
     return UPDATED if entry.changes else UNCHANGED
@@ -223,7 +235,7 @@ def _action(entry: Entry) -> str:
 
 def _item(entry: Entry, world: World, written: dict[int, int]) -> Item:
     identity = written.get(entry.identity, entry.identity)
-    return Item(entry.object.list_name, key_words(entry, world), _action(entry), identity if identity > 0 else None)
+    return Item(entry.object.list_name, key_words(entry, world), action_of(entry), identity if identity > 0 else None)
 
 
 def key_words(entry: Entry, world: World) -> str:

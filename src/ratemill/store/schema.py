@@ -282,7 +282,8 @@ rate_plan_groups = Table(
 rates = setup_table(
     "rates",
     "rate_id",
-    reference("rate_group_id", "rate_groups.rate_group_id", required=True),
+    # No index of its own: the one of the key begins with it, and a price list writes every index.
+    Column("rate_group_id", BigInteger, ForeignKey("rate_groups.rate_group_id"), nullable=False),
     reference("usage_class_id", "usage_classes.usage_class_id", required=True),
     Column("location_id", BigInteger, ForeignKey("locations.location_id")),
     Column("location_group_id", BigInteger, ForeignKey("location_groups.location_group_id")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 from psycopg import errors, sql
@@ -18,6 +19,9 @@ from ratemill.store.policies import BUILT_IN_OBJECTS
 from ratemill.store.schema import metadata
 
 Row = dict[str, Any]
+
+
+_INSERTED_ROWS = 10_000  # rows of one statement
 
 
 class Clash(Exception):
@@ -72,10 +76,35 @@ def new_identities(connection: Connection, table: str, identity: str, count: int
 
 
 def insert_rows(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write new rows by COPY."""
+    """Write new rows: by COPY, or where row-level security forbids that, by one statement for each so many rows."""
+    with _guarded():
+        if _is_secured(connection, table):
+            _insert_in_parts(connection, table, columns, rows)
+        else:
+            _copy(connection, table, columns, rows)
+
+
+def _is_secured(connection: Connection, table: str) -> bool:
+    found = driver(connection).execute("select row_security_active(%s)", (table,)).fetchone()
+    return bool(found and found[0])
+
+
+def _insert_in_parts(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    names = [sql.SQL("v.{}{}").format(sql.Identifier(name), _cast(table, name)) for name in columns]
+    statement = sql.SQL("insert into {} ({}) select {} from {}").format(
+        sql.Identifier(table), _list(None, columns), sql.SQL(", ").join(names), _unnest(table, columns, prefix="")
+    )
+    documents = [index for index, name in enumerate(columns) if _is_document(table, name)]
+    rest = iter(rows)
+    while part := [_as_text(row, documents) for row in islice(rest, _INSERTED_ROWS)]:
+        values = {name: list(value) for name, value in zip(columns, zip(*part, strict=True), strict=True)}
+        driver(connection).execute(statement, values)
+
+
+def _copy(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     documents = [index for index, name in enumerate(columns) if isinstance(_table(table).c[name].type, JSONB)]
     statement = sql.SQL("copy {} ({}) from stdin").format(sql.Identifier(table), _list(None, columns))
-    with _guarded(), driver(connection).cursor() as cursor, cursor.copy(statement) as copy:
+    with driver(connection).cursor() as cursor, cursor.copy(statement) as copy:
         for row in rows:
             copy.write_row(_as_text(row, documents) if documents else row)
 
@@ -103,8 +132,30 @@ def update_rows(connection: Connection, table: str, identity: str, columns: Sequ
 def _guarded() -> Iterator[None]:
     try:
         yield
-    except (errors.UniqueViolation, errors.ExclusionViolation) as error:
+    except (errors.UniqueViolation, errors.ExclusionViolation, errors.ForeignKeyViolation) as error:
         raise Clash(error.diag.constraint_name or "", error.diag.message_detail or str(error)) from error
+
+
+def delete_rows(connection: Connection, table: str, column: str, ids: Sequence[int]) -> None:
+    """Delete the rows whose ``column`` is one of ``ids``; raise ``Clash`` if another row refers to one."""
+    statement = sql.SQL("delete from {} where {} = any(%s)")
+    with _guarded():
+        driver(connection).execute(statement.format(sql.Identifier(table), sql.Identifier(column)), (list(ids),))
+
+
+def lock_rows(connection: Connection, table: str, identity: str, ids: Sequence[int]) -> None:
+    """Hold rows until the end of the transaction; waits for whoever refers to one by a row not yet committed."""
+    statement = sql.SQL("select from {0} where {1} = any(%s) order by {1} for update")
+    driver(connection).execute(statement.format(sql.Identifier(table), sql.Identifier(identity)), (list(ids),))
+
+
+def referring_ids(
+    connection: Connection, table: str, identity: str, column: str, ids: Sequence[int], *, but: Sequence[int], most: int
+) -> list[int]:
+    """Return the first ``most`` rows of a table that refer to one of ``ids`` by ``column``, none of ``but`` among them."""
+    statement = sql.SQL("select distinct {0} from {1} where {2} = any(%s) and not {0} = any(%s) order by {0} limit %s")
+    names = (sql.Identifier(each) for each in (identity, table, column))
+    return [row[0] for row in driver(connection).execute(statement.format(*names), (list(ids), list(but), most))]
 
 
 def replace_links(
@@ -136,8 +187,8 @@ def _as_text(row: Sequence[Any], documents: list[int]) -> list[Any]:
     return written
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def _json(value: object) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _array_type(table: str, column: str) -> sql.SQL:
@@ -165,5 +216,8 @@ def _unnest(table: str, columns: Sequence[str], *, prefix: str) -> sql.Composed:
 
 
 def _assignment(table: str, name: str) -> sql.Composed:
-    cast = sql.SQL("::jsonb") if _is_document(table, name) else sql.SQL("")
-    return sql.SQL("{} = v.{}{}").format(sql.Identifier(name), sql.Identifier(name), cast)
+    return sql.SQL("{} = v.{}{}").format(sql.Identifier(name), sql.Identifier(name), _cast(table, name))
+
+
+def _cast(table: str, name: str) -> sql.SQL:
+    return sql.SQL("::jsonb") if _is_document(table, name) else sql.SQL("")

@@ -613,8 +613,6 @@ CREATE TABLE rates (
 
 CREATE UNIQUE INDEX rates_key_idx ON rates (rate_group_id, usage_class_id, location_id, location_group_id, start_at) NULLS NOT DISTINCT;
 
-CREATE INDEX rates_rate_group_id_idx ON rates (rate_group_id);
-
 CREATE INDEX rates_usage_class_id_idx ON rates (usage_class_id);
 
 CREATE TABLE services (
