@@ -71,8 +71,10 @@ def counts(instance: Any) -> tuple[int, int, int, int, int]:
 
 
 def rates(made: Mill) -> set[str]:
-    document = export_document(made.database, made.owner)
-    return {line.strip() for line in document.split("usageRates:\n")[1].splitlines() if "World" in line}
+    """Return the rates of the group as the document has them, each as one text."""
+    text = export_document(made.database, made.owner).split("usageRates:\n")[1]
+    entries = [" ".join(entry.split()) for entry in text.split("  - ")[1:]]
+    return {entry for entry in entries if "World" in entry}
 
 
 def test_a_merge_adds_and_changes_and_removes_nothing(made: Mill):
@@ -185,7 +187,12 @@ def test_every_refused_row_is_told_with_field_value_and_rule_and_nothing_is_writ
 def test_a_list_of_another_group_is_refused(made: Mill):
     body = lay(made, "usageRateGroupName,usageClassName,amount\nOther,sms,1\n", status=400)
     assert body["errors"] == [
-        {"code": 1608, "field": "usageRateGroupName", "message": "row 1: the list is of the rate group 'World'", "row": 1}
+        {
+            "code": 1608,
+            "field": "usageRateGroupName",
+            "message": "row 1: the list is of the rate group 'World'",
+            "row": 1,
+        }
     ]
 
 
@@ -203,7 +210,9 @@ def test_patterns_are_added_moved_and_deleted(made: Mill):
 def test_locations_are_made_where_that_is_asked_for(made: Mill):
     text = "name,geoTreeLocationName\n81,Japan\n8190,Japan\n351,Portugal\n33,France\n"
     body = lay_patterns(made, text, status=400)
-    assert [(each["row"], each["field"]) for each in body["errors"]] == [(row, "geoTreeLocationName") for row in (1, 2, 3)]
+    assert [(each["row"], each["field"]) for each in body["errors"]] == [
+        (row, "geoTreeLocationName") for row in (1, 2, 3)
+    ]
     instance = lay_patterns(made, text, createLocations="true")
     assert [item["name"] for item in instance["locationsAdded"]["items"]] == ["Japan", "Portugal"]
     assert counts(instance) == (3, 0, 0, 0, 1)
@@ -219,7 +228,9 @@ def test_parameters_and_bodies_that_do_not_fit_are_refused(made: Mill):
     assert made.request("POST", path, json={}).status_code == 415
     assert made.request("POST", path, content=b"\xff", headers=CSV).status_code == 400
     assert made.request("POST", "/Usage/Rate/Group/999999/PriceList", content=HEAD, headers=CSV).status_code == 404
-    assert made.request("POST", f"/Usage/Rate/Group/{10**30 - 1}/PriceList", content=HEAD, headers=CSV).status_code == 404
+    assert (
+        made.request("POST", f"/Usage/Rate/Group/{10**30 - 1}/PriceList", content=HEAD, headers=CSV).status_code == 404
+    )
 
 
 def test_a_packed_list_is_unpacked_within_the_limit(made: Mill):
