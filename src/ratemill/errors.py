@@ -7,6 +7,7 @@ RatemillError
 │   ├── NotPermitted          403
 │   ├── NotFound              404
 │   ├── Conflict              409
+│   ├── NotAsBefore           412
 │   ├── BodyTooLarge          413
 │   ├── WrongMediaType        415
 │   ├── KeyReused             422
@@ -34,6 +35,7 @@ class Code(IntEnum):
     NOT_FOUND = 1404
     METHOD_NOT_ALLOWED = 1405
     CONFLICT = 1409
+    NOT_AS_BEFORE = 1412
     BODY_TOO_LARGE = 1413
     WRONG_MEDIA_TYPE = 1415
     IDEMPOTENCY_KEY_REUSED = 1422
@@ -60,6 +62,8 @@ class Code(IntEnum):
     EXCEPTION_NOT_FOUND = 1463
     CHARGE_NOT_FOUND = 1464
     REPROCESS_NOT_FOUND = 1465
+    OBJECT_NOT_FOUND = 1466
+    CHANGE_NOT_FOUND = 1467
     # the state of an exception, and what mends it
     EXCEPTION_NOT_NEW = 1471
     EXCEPTION_NOT_OPEN = 1472
@@ -78,6 +82,12 @@ class Code(IntEnum):
     MEMBER_FROZEN = 1607
     RULE_BROKEN = 1608
     WARNING = 1609
+    # changes of set-up objects
+    KEY_TAKEN = 1610
+    IDENTITY_NOT_OF_PATH = 1611
+    PATCH_NOT_VALID = 1612
+    IN_USE = 1613
+    BUILT_IN = 1614
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +151,12 @@ class Conflict(CallerError):
     """The state of the thing does not allow it."""
 
     status, code = 409, Code.CONFLICT
+
+
+class NotAsBefore(CallerError):
+    """The thing is another by now than the one that the caller means to change."""
+
+    status, code = 412, Code.NOT_AS_BEFORE
 
 
 class BodyTooLarge(CallerError):

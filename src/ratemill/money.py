@@ -13,7 +13,10 @@ QUANTITY_INTEGER_DIGITS_MAX = 15
 QUANTITY_PLACES_MAX = 12
 PRICE_DIGITS_MAX = 11  # significant digits of a price: 38 less those of the largest quantity
 PRICE_PLACES_MAX = 18
+AMOUNT_ROUNDINGS = ("half_up", "half_even", "up", "down")  # of the magnitude: the sign stays
 AMOUNT_PLACES_MAX = 11  # the places that a plan, a group or an owner may ask for
+
+_EXPONENT_MAX = 40  # beyond this no number fits any limit, and it is not worth writing out
 
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?\Z", re.ASCII)
 _EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
@@ -24,6 +27,15 @@ def parse_decimal(text: str) -> Decimal:
     if not NUMBER.match(text):
         raise ValueError(f"'{text}' is not a number")
     return _EXACT.create_decimal(text)
+
+
+def decimal_within(text: str) -> Decimal | None:
+    """Return the exact value of digits, as ``parse_decimal`` does; None for what is no number or beyond all of ours."""
+    try:
+        number = parse_decimal(text)
+    except (ValueError, ArithmeticError):
+        return None
+    return None if number and abs(number.adjusted()) > _EXPONENT_MAX else number
 
 
 def plain(number: Decimal) -> str:

@@ -10,7 +10,7 @@ from tests.setup.rows import numbers_given_out, rows_of
 
 from ratemill.setup.apply import Applied, apply_document
 from ratemill.setup.export import export_document
-from ratemill.setup.registry import OBJECTS
+from ratemill.setup.registry import WRITABLE
 from ratemill.store import owners
 from ratemill.store.connections import Database
 
@@ -30,10 +30,10 @@ def test_every_member_of_every_list_is_read_kept_and_exported(database: Database
     applied = apply(database, FULL)
     assert applied.errors == []
     exported = export_document(database, "full")
-    for each in OBJECTS:
+    for each in WRITABLE.values():
         assert f"\n{each.list_name}:\n" in exported
         for member in each.members:
-            if member.name != "timePeriodName":  # there are no time periods to name
+            if member.name != "timePeriodName":  # no group can have one yet
                 assert f"{member.name}:" in exported.split(f"\n{each.list_name}:\n")[1], (each.list_name, member.name)
 
 
@@ -228,7 +228,7 @@ def test_two_documents_at_once_wait_for_each_other(database: Database):
 
 def test_the_last_guard_against_overlapping_identifiers_says_the_same(database: Database, monkeypatch):
     apply(database, FULL)
-    monkeypatch.setattr("ratemill.setup.rules._overlapping", lambda *_: iter(()))
+    monkeypatch.setattr("ratemill.setup.rules.overlapping", lambda *_: iter(()))
     text = """ratemill: 1
 owner: full
 usageIdentifiers:

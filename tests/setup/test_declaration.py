@@ -26,11 +26,18 @@ LISTS = {
     "geoTreeLocations": ("GeoTree/Location/", "geoTreeLocation"),
     "geoTreeLocationPatterns": ("GeoTree/Location/Pattern/", "geoTreeLocationPattern"),
     "geoTreeLocationGroups": ("GeoTree/Location/Group/", "geoTreeLocationGroup"),
+    "usageBucketBases": ("Usage/Bucket/Base/", "usageBucketBase"),
+    "usageBucketBaseDetails": ("Usage/Bucket/BaseDetail/", "usageBucketBaseDetail"),
     "dataProfiles": ("DataProfile/", "dataProfile"),
     "udrFeeds": ("Udr/Feed/", "udrFeed"),
+    "timePeriods": ("TimePeriod/", "timePeriod"),
     "usageRateGroups": ("Usage/Rate/Group/", "usageRateGroup"),
     "usageRatePlans": ("Usage/Rate/Plan/", "usageRatePlan"),
     "usageRates": ("Usage/Rate/", "usageRate"),
+    "usageBuckets": ("Usage/Bucket/", "usageBucket"),
+    "accountUsageBuckets": ("Account/UsageBucket/", "accountUsageBucket"),
+    "accountServiceUsageBuckets": ("Account/Service/UsageBucket/", "accountServiceUsageBucket"),
+    "owners": ("Owner/", "owner"),
     "accounts": ("Account/", "account"),
     "accountServices": ("Account/Service/", "accountService"),
     "usageIdentifiers": ("Account/Service/UsageIdentifier/", "usageIdentifier"),
@@ -47,7 +54,7 @@ def test_every_column_is_in_the_schema_and_every_reference_leads_to_a_list(each:
     assert {each.identity, *each.columns} <= set(table.c.keys())
     assert set(table.c.keys()) <= {each.identity, *each.columns, "owner_id", "revision", "built_in", "version"}
     for member in each.members:
-        if member.is_reference and member.name != "timePeriodName":
+        if member.is_reference:
             assert member.target in BY_LIST
 
 

@@ -45,7 +45,7 @@ def made(database, settings, request):
 
 def group_id(made: Mill, name: str = "World") -> int:
     statement = "select rate_group_id from rate_groups join owners using (owner_id) where owners.name = %s and rate_groups.name = %s"
-    return made.value(statement, made.owner, name)
+    return int(made.value(statement, made.owner, name))
 
 
 def lay(made: Mill, text: str, status: int = 200, **query: str) -> Any:
@@ -104,7 +104,7 @@ def test_a_merge_adds_and_changes_and_removes_nothing(made: Mill):
 
 def test_a_preview_says_the_same_and_writes_nothing(made: Mill):
     text = f"{HEAD}\nvoice,France,0.015\nvoice,Spain,0.02\nsms,,0.05\n"
-    query = {"mode": "replace", "effective": "2030-01-01"}
+    query: dict[str, Any] = {"mode": "replace", "effective": "2030-01-01"}
     before = rows_of(made.database, with_locks=True), numbers_given_out(made.database)
     preview = lay(made, text, preview="true", **query)
     assert (rows_of(made.database, with_locks=True), numbers_given_out(made.database)) == before

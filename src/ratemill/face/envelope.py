@@ -18,6 +18,7 @@ Json = dict[str, Any]
 
 _TYPES = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _SEND_MESSAGE = re.compile(r"/DataImport/Usage/[^/]+\Z", re.IGNORECASE)
+_SEARCH = re.compile(r"/Search\Z", re.IGNORECASE)
 _UPDATE = re.compile(r"/(Resubmit|WriteOff|PriceList)\Z", re.IGNORECASE)
 _DIGITS_MAX = 30  # more than any number of ours has
 _ENCODER = msgspec.json.Encoder()
@@ -91,6 +92,8 @@ def kind_of(request: Request) -> str:
             return "sendMessage"
         if _UPDATE.search(path):
             return "update"
+        if _SEARCH.search(path):
+            return "get"
     return _TYPES.get(request.method, "get")
 
 

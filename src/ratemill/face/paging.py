@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,11 +23,15 @@ NUMBER_MAX = 2**63 - 1  # what the database counts with: no row has a larger num
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a query: the member that it fills, and how its text becomes a value or a ``ValueError``."""
+    """One parameter of a query: the member that it fills, and how its text becomes a value or a ``ValueError``.
+
+    ``schema`` is what the API's description says of its value.
+    """
 
     member: str
     read: Callable[[str], Any]
     about: str
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
 
 
 def read_text(text: str) -> str:
@@ -72,9 +76,23 @@ def one_of(values: Mapping[str, int]) -> Callable[[str], int]:
 
 
 PAGING = {
-    "pageNumber": Parameter("number", read_number, "The page, from 1."),
-    "pageSize": Parameter("size", read_number, f"Rows of a page, 1 to {PAGE_ROWS_MAX}."),
-    "excludeTotalCount": Parameter("with_total", lambda text: not read_boolean(text), "Leave the total out."),
+    "pageNumber": Parameter("number", read_number, "The page, from 1.", {"type": "integer", "minimum": 1}),
+    "pageSize": Parameter(
+        "size",
+        read_number,
+        f"Rows of a page, 1 to {PAGE_ROWS_MAX}.",
+        {"type": "integer", "minimum": 1, "maximum": PAGE_ROWS_MAX},
+    ),
+    "excludeTotalCount": Parameter(
+        "with_total", lambda text: not read_boolean(text), "Leave the total out.", {"type": "boolean"}
+    ),
+}
+_HEADER = {
+    "name": "Pagination",
+    "in": "header",
+    "required": False,
+    "description": "pageNumber, pageSize and excludeTotalCount as a JSON object; the query wins.",
+    "schema": {"type": "string"},
 }
 TIMES = {
     "from": Parameter("from_at", read_time, "The first instant."),
@@ -87,26 +105,39 @@ def described(parameters: Mapping[str, Parameter], *, paged: bool = True) -> dic
     known = {**parameters, **(PAGING if paged else {})}
     return {
         "parameters": [
-            {"name": name, "in": "query", "required": False, "description": one.about, "schema": {"type": "string"}}
-            for name, one in known.items()
+            *(
+                {"name": name, "in": "query", "required": False, "description": one.about, "schema": dict(one.schema)}
+                for name, one in known.items()
+            ),
+            *([_HEADER] if paged else []),
         ],
     }
+
+
+def header_described() -> dict[str, Any]:
+    """Return what the API's description says of a call whose page may stand in its header or body."""
+    return {"parameters": [_HEADER]}
 
 
 def read_page(request: Request, parameters: Mapping[str, Parameter]) -> tuple[Paging, dict[str, Any]]:
     """Return the page and the filters that a call asks for; raise ``BadRequest``."""
     faults: list[Fault] = []
-    paged = _read_header(request.headers.get("pagination"), faults)
+    paged = read_header(request, faults)
     asked = _read(request, {**parameters, **PAGING}, faults)
     paged |= {one.member: asked.pop(one.member) for one in PAGING.values() if one.member in asked}
-    paging = Paging(**paged)
-    if paging.number < 1:
-        faults.append(Fault(Code.PARAMETER_NOT_VALID, "pageNumber must be at least 1", field="pageNumber"))
-    if not 1 <= paging.size <= PAGE_ROWS_MAX:
-        faults.append(Fault(Code.PARAMETER_NOT_VALID, f"pageSize must be 1 to {PAGE_ROWS_MAX}", field="pageSize"))
+    paging = within_bounds(Paging(**paged), faults)
     if faults:
         raise BadRequest(faults=faults)
     return paging, asked
+
+
+def within_bounds(paging: Paging, faults: list[Fault], at: str = "") -> Paging:
+    """Hold a page to the bounds of number and size; ``at`` is where its members stand."""
+    if paging.number < 1:
+        faults.append(Fault(Code.PARAMETER_NOT_VALID, "pageNumber must be at least 1", field=f"{at}pageNumber"))
+    if not 1 <= paging.size <= PAGE_ROWS_MAX:
+        faults.append(Fault(Code.PARAMETER_NOT_VALID, f"pageSize must be 1 to {PAGE_ROWS_MAX}", field=f"{at}pageSize"))
+    return paging
 
 
 def read_query(request: Request, parameters: Mapping[str, Parameter] | None = None) -> dict[str, Any]:
@@ -138,8 +169,9 @@ def _read_one(asked: dict[str, Any], name: str, text: str, parameter: Parameter,
         faults.append(Fault(Code.PARAMETER_NOT_VALID, f"{name} {error}, not '{text}'", field=name))
 
 
-def _read_header(text: str | None, faults: list[Fault]) -> dict[str, Any]:
-    """Return what a ``Pagination`` header says; members that are not of paging are passed over."""
+def read_header(request: Request, faults: list[Fault]) -> dict[str, Any]:
+    """Return what a ``Pagination`` header says, by member; members that are not of paging are passed over."""
+    text = request.headers.get("pagination")
     if text is None:
         return {}
     try:

@@ -8,15 +8,37 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from starlette.convertors import Convertor, register_url_convertor
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 RESOURCES = "/ResourceServer/api/v7"
 VERSIONS = ("v6", "v7", "v8")
 
+IDENTITY = "{identity:identity}"  # of a set-up object, in a path: no word is one, so that no other path is taken for it
+_IDENTITY_MAX = 2**63 - 1  # what the database counts with
+
 _RESOURCE_PATH = re.compile(r"/ResourceServer/api/(?P<version>v\d+)(?P<rest>/.*)?\Z", re.IGNORECASE | re.DOTALL)
 _JSON_ROUTE = re.compile(r"/(internal/)?DataImport/Usage/Json(/|\Z)", re.IGNORECASE)
 _NOWHERE = "/no-such-version"
+
+
+class Identity(Convertor[int]):
+    """The identity of an object in a path; one that is too large for any row stays too large."""
+
+    regex = "[0-9]{1,30}"
+
+    def convert(self, value: str) -> int:
+        """Return the number."""
+        return min(int(value), _IDENTITY_MAX)
+
+    def to_string(self, value: int) -> str:
+        """Return the number as it is written."""
+        return str(value)
+
+
+register_url_convertor("identity", Identity())
 
 
 class OnePath:

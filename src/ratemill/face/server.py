@@ -18,7 +18,19 @@ from starlette.routing import BaseRoute, Match, Route
 
 from ratemill import logs
 from ratemill.errors import BadRequest, CallerError, Code, Fault, RatemillError, Unavailable
-from ratemill.face import charges, envelope, exceptions, health, histories, login, mending, setup_bulk, usage_import
+from ratemill.face import (
+    charges,
+    envelope,
+    exceptions,
+    health,
+    histories,
+    login,
+    mending,
+    setup_bulk,
+    setup_reading,
+    setup_writing,
+    usage_import,
+)
 from ratemill.face.paths import OnePath
 from ratemill.settings import Settings
 from ratemill.setup.database import Database
@@ -33,6 +45,8 @@ ROUTERS = (
     histories.router,
     charges.router,
     setup_bulk.router,
+    setup_reading.router,
+    setup_writing.router,
 )
 
 SWITCH_S = 0.0005  # the loop that reads requests waits no longer for a thread that computes

@@ -19,6 +19,7 @@ from ratemill.face.paging import Parameter, read_boolean, read_text, read_time
 from ratemill.face.paths import RESOURCES
 from ratemill.periods import write_instant
 from ratemill.setup import lint, price_lists
+from ratemill.setup.changes import Author
 from ratemill.setup.declaration import Kind, SetupObject
 from ratemill.setup.price_lists import PATTERNS, RATES, Outcome, PriceList
 from ratemill.setup.tokens import Principal
@@ -111,9 +112,8 @@ def _asked(request: Request, parameters: Mapping[str, Parameter]) -> tuple[dict[
 
 async def _lay(request: Request, principal: Principal, asked: PriceList, *, preview: bool) -> Response:
     def work() -> Outcome:
-        return price_lists.lay(
-            request.app.state.database, principal.owner_id, asked, preview=preview, created_by=principal.name
-        )
+        author = Author(principal.name, "http")
+        return price_lists.lay(request.app.state.database, principal.owner_id, asked, preview=preview, author=author)
 
     outcome = await to_thread.run_sync(work, limiter=_ONE_AT_A_TIME)
     if outcome.faults and not preview:

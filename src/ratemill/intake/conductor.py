@@ -104,6 +104,7 @@ def write_ends(connection: Connection, settings: Settings, work: Work, raw: pl.D
     outcomes.copy(connection, "import_exceptions", refused.with_columns(*fed, at.alias("excepted_at")))
     outcomes.copy(connection, "rating_exceptions", exceptions)
     outcomes.copy(connection, "charges", charges, midway=lambda: die_at("mid-copy", settings))
+    outcomes.note_charged(connection, feed.owner_id, charges)
     ends = _leave_keys(connection, feed.feed_id, ends)
     batch = raw.select(*RECORD, "batch_id")
     outcomes.copy(connection, "duplicates", ends.found.duplicates.join(batch, on=RECORD).with_columns(*owned))

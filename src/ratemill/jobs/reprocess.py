@@ -162,6 +162,7 @@ def _write(connection: Connection, order: Reprocess, exceptions: pl.DataFrame, r
         pl.lit(at, columns.INSTANT).alias("rated_at"),
     ]
     outcomes.copy(connection, "charges", charges.drop("rating_exception_id").with_columns(*made))
+    outcomes.note_charged(connection, order.owner_id, charges)
     _count(connection, rated.charges)
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from ratemill.money import (
     AMOUNT_PLACES_MAX,
+    AMOUNT_ROUNDINGS,
     PRICE_DIGITS_MAX,
     PRICE_PLACES_MAX,
     QUANTITY_INTEGER_DIGITS_MAX,
@@ -32,7 +33,6 @@ from ratemill.rating.terms import (
 
 BY_LOCATION = "GeoTree"
 PER_UNIT = "perUnit"
-MONEY_ROUNDINGS = ("half_up", "half_even", "up", "down")
 
 
 def check_owner(places_of_owner: int, rounding: str) -> list[BookFault]:
@@ -41,7 +41,7 @@ def check_owner(places_of_owner: int, rounding: str) -> list[BookFault]:
     if not 0 <= places_of_owner <= AMOUNT_PLACES_MAX:
         message = f"amounts have 0 to {AMOUNT_PLACES_MAX} places, not {places_of_owner}"
         faults.append(BookFault("owner", None, "places", message))
-    if rounding not in MONEY_ROUNDINGS:
+    if rounding not in AMOUNT_ROUNDINGS:
         faults.append(BookFault("owner", None, "rounding", f"'{rounding}' is no way to round"))
     return faults
 

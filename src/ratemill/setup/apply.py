@@ -17,7 +17,8 @@ from typing import Any
 from ratemill import logs
 from ratemill.errors import Code, Fault
 from ratemill.periods import write_instant
-from ratemill.setup.declaration import Entry, Finding, SetupObject
+from ratemill.setup.changes import Author, Log
+from ratemill.setup.declaration import NOTHING, Entry, Finding, SetupObject
 from ratemill.setup.document import Document, read_document
 from ratemill.setup.nodes import Faults
 from ratemill.setup.registry import OBJECTS
@@ -84,7 +85,8 @@ def apply_document(
     try:
         with _transaction(database, dry_run=dry_run) as connection:
             owner_id = _owner(connection, document.owner, dry_run=dry_run)
-            _apply(document, World(connection, owner_id), faults, applied, dry_run=dry_run)
+            author = Author(created_by, "document")
+            _apply(document, World(connection, owner_id), faults, applied, author=None if dry_run else author)
     except _Refused:
         applied.items.clear()
     applied.errors = in_order(faults)
@@ -139,13 +141,14 @@ def _owner(connection: Connection, name: str, *, dry_run: bool) -> int | None:
     return owner_id
 
 
-def _apply(document: Document, world: World, faults: Faults, applied: Applied, *, dry_run: bool) -> None:
+def _apply(document: Document, world: World, faults: Faults, applied: Applied, *, author: Author | None) -> None:
+    """Hold a document to the rules, then write it by its author; without one, write nothing."""
     applied.warnings = check_document(document, world, faults)
     if faults.found:
         raise _Refused
     written: dict[int, int] = {}
-    if not dry_run:
-        written = write_document(document, world, faults)
+    if author is not None:
+        written = write_document(document, world, faults, author)
         if faults.found:
             raise _Refused
         if changes_anything(document):
@@ -163,19 +166,24 @@ def changes_anything(document: Document) -> bool:
     return any(action_of(entry) != UNCHANGED for each in OBJECTS for entry in settled(document, each))
 
 
-def write_document(document: Document, world: World, faults: Faults) -> dict[int, int]:
-    """Write a document that is without fault; return the identities of what it made.
+def write_document(document: Document, world: World, faults: Faults, author: Author) -> dict[int, int]:
+    """Write a document that is without fault, and the log of it; return the identities of what it made.
 
     What meets another row in spite of all rules is added to ``faults``, and the transaction must not be committed.
     """
     written: dict[int, int] = {}
+    log = Log(world.connection, _known(world.owner_id), author)
     for each in OBJECTS:
         changed = [entry for entry in settled(document, each) if action_of(entry) != UNCHANGED]
+        if not changed:
+            continue
+        before = log.seen(each, [entry.identity for entry in changed if entry.stored is not None])
         try:
             write(each, changed, world, written)
         except Clash as clash:
             faults.add(Code.RULE_BROKEN, each.list_name, None, _clash_words(each, clash))
             return written
+        log.note(each, [written.get(entry.identity, entry.identity) for entry in changed], before)
     return written
 
 
@@ -210,9 +218,11 @@ def _check_entry(each: SetupObject, entry: Entry, world: World, faults: Faults) 
         message = f"'{entry.row['name']}' is built in and cannot be changed"
         faults.add(Code.MEMBER_FROZEN, entry.path(), entry.line, message)
     if each.finish is not None and not entry.bad:
-        _report(((entry, member, message) for member, message in each.finish(entry, world)), Code.RULE_BROKEN, faults)
-        if entry.stored is not None and entry.row[each.document] != entry.stored[each.document]:
-            entry.changes |= {each.document}
+        found = [(entry, member, message) for member, message in each.finish(entry, world)]
+        _report(found, Code.RULE_BROKEN, faults)
+        entry.bad |= {each.document} if found else NOTHING
+        if entry.stored is not None:
+            entry.changes |= {column for column in each.columns if entry.row[column] != entry.stored[column]}
     for rule in each.rules:
         if not entry.bad or entry.bad.isdisjoint(rule.reads):
             for member, message in rule.check(entry, world):

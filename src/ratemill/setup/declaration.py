@@ -89,6 +89,10 @@ class Member:
         return stem + ending
 
 
+class Identity(int):
+    """What was written in a reference's ``…Id`` member, and not yet looked up; a name is a text."""
+
+
 Finding = tuple["Entry", str, str]  # the entry at fault, the member (or "" for the whole), the message
 
 
@@ -106,7 +110,10 @@ class SetupObject:
 
     ``key`` are the columns that tell two of them apart; ``lookup`` those by which stored ones are read for a document (a
     rule may need neighbours of the key; none means all). ``list_rules`` look at all entries of the list together,
-    ``warnings`` at what is allowed and likely a mistake.
+    ``warnings`` at what is allowed and likely a mistake. A ``read_only`` one is made by the product alone. The details of
+    one with ``detail_first`` are those of its first child, the others beside it. ``finish`` may alter the row of
+    an entry whose members could all be read, before the rules. Each document of a ``versioned`` one is kept.
+    A ``singular`` one is there once for every owner: it is neither made nor deleted, and no document names it.
     """
 
     list_name: str
@@ -125,6 +132,10 @@ class SetupObject:
     document: str = ""
     finish: Callable[[Entry, World], Iterable[tuple[str, str]]] | None = None
     owned: bool = True
+    read_only: bool = False
+    detail_first: bool = False
+    versioned: bool = False
+    singular: bool = False
 
     def member(self, name: str) -> Member | None:
         """Return the member of that wire name."""
@@ -146,6 +157,13 @@ class SetupObject:
     def key_members(self) -> tuple[Member, ...]:
         """The members of the key."""
         return tuple(self.by_column(column) for column in self.key)
+
+    @cached_property
+    def name_column(self) -> str | None:
+        """The column that another object's ``…Name`` shows; None if only an identity tells them apart."""
+        if "name" in self._by_column:
+            return "name"
+        return next((each.column for each in self.key_members if each.kind is Kind.TEXT), None)
 
     @cached_property
     def references(self) -> tuple[Member, ...]:
@@ -173,7 +191,9 @@ class Entry:
     """One object as a document names it.
 
     ``given`` are the values by column, of what was named; ``bad`` the columns of what could not be read or found; ``row``
-    is the whole object as it will be, ``stored`` as it was (None: it will be made). ``file`` and ``index`` place it.
+    is the whole object as it will be, ``stored`` as it was (None: it will be made). ``file`` and ``index`` place it, or
+    ``place`` does. An ``addressed`` one is the stored object of that identity, whatever its key; a ``fresh`` one must not
+    be there yet.
     """
 
     object: SetupObject
@@ -188,10 +208,19 @@ class Entry:
     row: Row = field(default_factory=dict)
     changes: frozenset[str] = NOTHING
     identity: int = 0
+    addressed: int = 0
+    fresh: bool = False
+    place: str = ""
+
+    def current(self, column: str) -> Any:  # noqa: ANN401 - the member makes the type
+        """Return what a column will hold as far as it is known: what was named, else what is stored."""
+        if column in self.given:
+            return self.given[column]
+        return None if self.stored is None else self.stored.get(column)
 
     def path(self, member: str = "") -> str:
         """Return where a member of this entry stands: ``usageRates[0].amount``, ``rates.csv:17.amount``."""
-        place = f"{self.file}:{self.line}" if self.file else f"{self.object.list_name}[{self.index}]"
+        place = self.place or (f"{self.file}:{self.line}" if self.file else f"{self.object.list_name}[{self.index}]")
         return f"{place}.{member}" if member else place
 
     def line_of(self, member: str) -> int:

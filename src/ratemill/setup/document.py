@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from ratemill.errors import Code
-from ratemill.setup.declaration import Entry, Kind, Member, SetupObject
+from ratemill.setup.declaration import Entry, Identity, Kind, Member, SetupObject
 from ratemill.setup.json_nodes import looks_like_json, read_json
 from ratemill.setup.nodes import Faults, Items, Node, Pairs, Scalar, Unreadable, Written, plain
-from ratemill.setup.registry import OBJECTS, WRITABLE
+from ratemill.setup.registry import WRITABLE
 from ratemill.setup.values import Unfit, read_value
 from ratemill.setup.yaml_nodes import read_yaml
 
 VERSION = "1"
 DEFAULT_OWNER = "default"
+IDENTITY_MAX = 2**63 - 1  # what the database counts with
 _CSV_FIELD_BYTES_MAX = 1_000_000
 _CELLS_KEPT_MAX = 10_000  # distinct cells of a column whose values are kept while a file is read
 
@@ -49,6 +50,45 @@ def read_csv_list(each: SetupObject, name: str, text: str, defaults: Mapping[str
     lines = dict.fromkeys(defaults, 0)
     pairs = Pairs({member: Scalar(value, 0) for member, value in defaults.items()}, lines, [], 0)
     return _Reader(None, faults).csv_list(each, name, text.removeprefix("\ufeff"), pairs)
+
+
+def read_members(entry: Entry, node: Pairs, faults: Faults, *, passed_over: Collection[str]) -> None:
+    """Read the members of one entry as HTTP has them: ``…Id`` may stand instead of a name, and holds where both do.
+
+    The names in ``passed_over`` are taken as if they were not there.
+    """
+    reader = _Reader(None, faults)
+    reader.report_twice(node, entry.path())
+    ids = {member.id_name: member for member in entry.object.references}
+    held = {ids[name].name for name, value in node.pairs.items() if name in ids and not _is_null(value)}
+    held |= {
+        entry.object.by_column(member.within).name
+        for name, member in ids.items()
+        if member.within and member.name in held
+    }
+    for name, value in node.pairs.items():
+        if name in ids:
+            if not (_is_null(value) and ids[name].name in node.pairs):
+                reader.take_identity(entry, ids[name], value)
+        elif name not in passed_over and name not in held:
+            reader.take(entry, name, value, node.lines[name])
+
+
+def _is_null(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.text is None
+
+
+def _read_identity(node: Node) -> Identity:
+    if not isinstance(node, Scalar) or node.written is not Written.NUMBER or not (node.text or "").isdigit():
+        raise Unfit("the identity of an object is expected, a whole number")
+    return Identity(min(int((node.text or "")[:20]), IDENTITY_MAX + 1))
+
+
+def _read_identities(node: Items) -> tuple[Identity, ...]:
+    found = tuple(_read_identity(item) for item in node.items)
+    if len(set(found)) < len(found):
+        raise Unfit("an identity stands here twice")
+    return found
 
 
 def _read_nodes(text: str) -> Node:
@@ -87,7 +127,7 @@ class _Reader:
 
     def document(self, root: Pairs) -> Document:
         document = Document()
-        self._report_twice(root, "")
+        self.report_twice(root, "")
         version = root.pairs.get("ratemill")
         if not (isinstance(version, Scalar) and version.text == VERSION):
             self._faults.add(Code.MEMBER_REQUIRED, "ratemill", version.line if version else 1, "must be 1")
@@ -96,7 +136,7 @@ class _Reader:
         for name in root.pairs:
             if name not in WRITABLE and name not in ("ratemill", "owner"):
                 self._faults.add(Code.MEMBER_UNKNOWN, name, root.lines[name], f"there is no list '{name}'")
-        for each in OBJECTS:
+        for each in WRITABLE.values():
             if each.list_name in root.pairs:
                 document.entries[each.list_name] = self._list(each, root.pairs[each.list_name])
         return document
@@ -109,7 +149,8 @@ class _Reader:
             self._faults.add(Code.DOCUMENT_UNREADABLE, each.list_name, None, f"the list cannot be read: {error}")
         return document
 
-    def _report_twice(self, pairs: Pairs, path: str) -> None:
+    def report_twice(self, pairs: Pairs, path: str) -> None:
+        """Report every key that a mapping, or one inside it, has more than once."""
         for key, line in pairs.twice:
             at = f"{path}.{key}" if path else key
             self._faults.add(Code.ENTRY_TWICE, at, line, f"'{key}' stands here twice")
@@ -118,7 +159,7 @@ class _Reader:
 
     def _report_inner(self, node: Node, path: str) -> None:
         if isinstance(node, Pairs):
-            self._report_twice(node, path)
+            self.report_twice(node, path)
         elif isinstance(node, Items):
             for index, item in enumerate(node.items):
                 if not isinstance(item, Scalar):
@@ -145,13 +186,30 @@ class _Reader:
         entry = Entry(each, index, node.line)
         if isinstance(node, Pairs):
             for name, value in node.pairs.items():
-                self._take(entry, name, value, node.lines[name])
+                self.take(entry, name, value, node.lines[name])
         else:
             entry.bad = frozenset(each.key)
             self._faults.add(Code.VALUE_NOT_VALID, entry.path(), node.line, "a mapping of members is expected")
         return entry
 
-    def _take(self, entry: Entry, name: str, node: Node, line: int) -> None:
+    def take_identity(self, entry: Entry, member: Member, node: Node) -> None:
+        """Read what stands in the ``…Id`` member of a reference."""
+        entry.lines = {**(entry.lines or {}), member.name: node.line}
+        try:
+            if _is_null(node):
+                entry.given[member.column] = None
+            elif member.kind is not Kind.REFERENCES:
+                entry.given[member.column] = _read_identity(node)
+            elif isinstance(node, Items) and node.items:
+                entry.given[member.column] = _read_identities(node)
+            else:
+                raise Unfit("a list of identities is expected, at least one")
+        except Unfit as error:
+            entry.bad |= {member.column}
+            self._faults.add(Code.VALUE_NOT_VALID, entry.path(member.id_name), node.line, str(error))
+
+    def take(self, entry: Entry, name: str, node: Node, line: int) -> None:
+        """Read one member."""
         member = entry.object.member(name)
         if member is None:
             message = f"there is no member '{name}' in {entry.object.list_name}"
@@ -237,7 +295,7 @@ class _Reader:
             return entry
         before = len(self._faults.found)
         for name, value in node.pairs.items():
-            self._take(entry, name, value, node.lines[name])
+            self.take(entry, name, value, node.lines[name])
         for at, fault in enumerate(self._faults.found[before:], before):
             path = (fault.path or "").replace(entry.path(), f"{each.list_name}.defaults", 1)
             self._faults.found[at] = replace(fault, path=path)

@@ -16,7 +16,7 @@ from ratemill import money
 from ratemill.errors import NotFound
 from ratemill.periods import write_instant
 from ratemill.setup.declaration import Kind, Member, SetupObject
-from ratemill.setup.registry import BASE_UNITS, OBJECTS
+from ratemill.setup.registry import BASE_UNITS, OBJECTS, WRITABLE
 from ratemill.setup.resolve import read_objects
 from ratemill.setup.world import Row, World
 from ratemill.store import owners
@@ -46,7 +46,7 @@ def export_document(database: Database, owner: str) -> str:
 def _lines(owner: str, world: World) -> Iterator[str]:
     yield "ratemill: 1"
     yield f"owner: {write_text(owner)}"
-    for each in OBJECTS:
+    for each in WRITABLE.values():
         entries = sorted(entries_of(each, world), key=lambda entry: _order(each, entry))
         if entries:
             yield f"{each.list_name}:"
@@ -92,7 +92,7 @@ def _value(member: Member, value: Any, world: World) -> Any:  # noqa: ANN401 - t
     if member.kind is Kind.REFERENCE:
         return world.name(member.target, value)
     if member.kind is Kind.REFERENCES:
-        return [world.name(member.target, each) for each in value]
+        return [world.name(member.target, each) for each in value] or None
     if isinstance(value, Decimal):
         return money.plain(value)
     return _instant(value) if isinstance(value, datetime) else value

@@ -26,6 +26,7 @@ from ratemill.setup.apply import (
     no_collection,
     write_document,
 )
+from ratemill.setup.changes import Author, Log
 from ratemill.setup.declaration import Entry
 from ratemill.setup.document import Document, read_csv_list
 from ratemill.setup.nodes import Faults
@@ -104,7 +105,7 @@ class _Refused(Exception):
     """Rolls the transaction back; the outcome's faults say why."""
 
 
-def lay(database: Database, owner_id: int, asked: PriceList, *, preview: bool, created_by: str) -> Outcome:
+def lay(database: Database, owner_id: int, asked: PriceList, *, preview: bool, author: Author) -> Outcome:
     """Lay a price list over the set-up of an owner, or say what that would do.
 
     Raises ``NotFound`` for a rate group that is not there, ``BadRequest`` for defaults and dates that do not fit the list.
@@ -112,13 +113,13 @@ def lay(database: Database, owner_id: int, asked: PriceList, *, preview: bool, c
     outcome = Outcome(preview=preview)
     try:
         with no_collection(), _transaction(database, owner_id, preview=preview) as connection:
-            _lay(asked, World(connection, owner_id), outcome)
+            _lay(asked, World(connection, owner_id), outcome, author)
     except _Refused:
         pass
     _log.info(
         "price_list_laid",
         owner_id=owner_id,
-        by=created_by,
+        by=author.name,
         preview=preview,
         added=outcome.added.total,
         changed=outcome.changed.total,
@@ -139,7 +140,7 @@ def _transaction(database: Database, owner_id: int, *, preview: bool) -> Iterato
         yield connection
 
 
-def _lay(asked: PriceList, world: World, outcome: Outcome) -> None:
+def _lay(asked: PriceList, world: World, outcome: Outcome, author: Author) -> None:
     faults = Faults([])
     document = _read(asked, world, outcome, faults)
     each = PATTERNS if asked.rate_group is None else RATES
@@ -156,7 +157,7 @@ def _lay(asked: PriceList, world: World, outcome: Outcome) -> None:
         raise _Refused
     made: dict[int, int] = {}
     if not outcome.preview:
-        made = _write(document, world, faults, gone, outcome)
+        made = _write(document, world, faults, gone, outcome, author)
         _tell_refused(asked.text, rows, faults.found, outcome)
         if faults.found:
             raise _Refused
@@ -237,11 +238,16 @@ def _drop(asked: PriceList, world: World, rows: list[Entry]) -> Succession:
     return Succession(deleted={row[PATTERNS.identity]: row["name"] for row in stored if row["name"] not in named})
 
 
-def _write(document: Document, world: World, faults: Faults, gone: Succession, outcome: Outcome) -> dict[int, int]:
+def _write(  # noqa: PLR0917 -- what a list did, and by whom
+    document: Document, world: World, faults: Faults, gone: Succession, outcome: Outcome, author: Author
+) -> dict[int, int]:
     each = PATTERNS if outcome.rate_group_id is None else RATES
     if gone.deleted:
+        log = Log(world.connection, world.owner_id or 0, author)
+        before = log.seen(each, list(gone.deleted))
         setup_objects.delete_rows(world.connection, each.table, each.identity, list(gone.deleted))
-    made = write_document(document, world, faults)
+        log.note_deleted(each, before)
+    made = write_document(document, world, faults, author)
     if gone.deleted or changes_anything(document):
         outcome.version = owners.raise_version(world.connection, world.owner_id or 0)
     return made

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 
 from ratemill.setup.declaration import Member, SetupObject
 from ratemill.setup.objects import (
+    account_buckets,
     accounts,
     base_units,
+    bucket_base_details,
+    bucket_bases,
+    buckets,
     data_profiles,
     feeds,
     identifier_types,
@@ -15,10 +19,13 @@ from ratemill.setup.objects import (
     location_groups,
     location_patterns,
     locations,
+    owners,
     rate_groups,
     rate_plans,
     rates,
+    service_buckets,
     services,
+    time_periods,
     usage_class_types,
     usage_classes,
     usage_roundings,
@@ -35,17 +42,25 @@ OBJECTS: tuple[SetupObject, ...] = (
     locations.OBJECT,
     location_patterns.OBJECT,
     location_groups.OBJECT,
+    bucket_bases.OBJECT,
+    bucket_base_details.OBJECT,
     data_profiles.OBJECT,
     feeds.OBJECT,
+    time_periods.OBJECT,
     rate_groups.OBJECT,
     rate_plans.OBJECT,
+    owners.OBJECT,
     rates.OBJECT,
+    buckets.OBJECT,
     accounts.OBJECT,
     services.OBJECT,
     identifiers.OBJECT,
+    account_buckets.OBJECT,
+    service_buckets.OBJECT,
 )
 BY_LIST: dict[str, SetupObject] = {each.list_name: each for each in (BASE_UNITS, *OBJECTS)}
-WRITABLE: dict[str, SetupObject] = {each.list_name: each for each in OBJECTS}
+BY_PATH: dict[str, SetupObject] = {each.path.strip("/").lower(): each for each in BY_LIST.values()}
+WRITABLE: dict[str, SetupObject] = {each.list_name: each for each in OBJECTS if not each.singular}
 
 
 def referring(each: SetupObject) -> Iterator[tuple[SetupObject, Member]]:

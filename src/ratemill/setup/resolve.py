@@ -14,14 +14,12 @@ from typing import Any
 
 from ratemill.errors import Code
 from ratemill.periods import read_instant
-from ratemill.setup.declaration import Entry, Kind, Member, SetupObject
-from ratemill.setup.document import Document
+from ratemill.setup.declaration import Entry, Identity, Kind, Member, SetupObject
+from ratemill.setup.document import IDENTITY_MAX, Document
 from ratemill.setup.nodes import Faults
 from ratemill.setup.registry import BASE_UNITS, BY_LIST, OBJECTS
 from ratemill.setup.world import Row, World
 from ratemill.store import setup_objects
-
-_NOUNS = {"timePeriods": "time period"}  # lists that may be referred to before they exist
 
 
 def resolve(document: Document, world: World, faults: Faults) -> None:
@@ -37,6 +35,7 @@ class _Resolver:
         self._closed: defaultdict[str, set[int]] = defaultdict(set)
         self._defaults: dict[str, Row] = {}
         self._wanted: defaultdict[str, set[Any]] = defaultdict(set)
+        self._wanted_ids: defaultdict[str, set[int]] = defaultdict(set)
 
     def run(self) -> None:
         self._keep(
@@ -45,7 +44,7 @@ class _Resolver:
         self._collect_names()
         for each in OBJECTS:
             entries = self._document.entries.get(each.list_name, [])
-            if entries or self._wanted[each.list_name]:
+            if entries or self._wanted[each.list_name] or self._wanted_ids[each.list_name]:
                 self._settle(each, entries)
 
     def _collect_names(self) -> None:
@@ -62,23 +61,47 @@ class _Resolver:
         value = entry.given.get(member.column)
         if value is None:
             return
-        if member.within:
-            outer = entry.given.get(member.within)
-            if outer is not None:
-                self._wanted[member.target].add((outer, value))
-        elif member.kind is Kind.REFERENCES:
-            self._wanted[member.target].update(value)
+        if member.kind is Kind.REFERENCES:
+            for each in value:
+                self._want(member, each)
+        elif not member.within or isinstance(value, Identity):
+            self._want(member, value)
+        elif (outer := self._outer(entry, member)) is not None:
+            self._wanted[member.target].add((outer, value))
+
+    def _want(self, member: Member, value: str | Identity) -> None:
+        if isinstance(value, Identity):
+            self._wanted_ids[member.target].add(int(value))
         else:
             self._wanted[member.target].add(value)
 
+    def _outer(self, entry: Entry, member: Member) -> str | Identity | None:
+        """Return the object that the key of what ``member`` names begins with; that of the stored one if none is named."""
+        outer = entry.given.get(member.within)
+        if outer is None and entry.addressed:
+            stored = self._stored_outer(entry, member)
+            return None if stored is None else Identity(stored)
+        return outer
+
+    def _stored_outer(self, entry: Entry, member: Member) -> int | None:
+        """Return the account of the service that a stored identifier has."""
+        each = entry.object
+        (row,) = self._read(each, {each.identity: [entry.addressed]}) or ({},)
+        if row.get(member.column) is None:
+            return None
+        target = BY_LIST[member.target]
+        (found,) = self._read(target, {target.identity: [row[member.column]]}) or ({},)
+        return found.get(member.within)
+
     def _wanted_defaults(self, references: tuple[Member, ...]) -> None:
         for member in references:
-            if member.default is not None:
+            if member.kind is Kind.REFERENCE and member.default is not None:
                 self._wanted[member.target].add(member.default)
 
     # one list
 
     def _settle(self, each: SetupObject, entries: list[Entry]) -> None:
+        self._address(each, entries)
         members = each.references
         own = [member for member in members if member.target == each.list_name]
         others = [member for member in members if member.target != each.list_name]
@@ -90,6 +113,7 @@ class _Resolver:
                 self._localise(entry, ("start_at",))
         keyed = [entry for entry in entries if self._has_key(entry)]
         self._load(each, keyed)
+        keyed.sort(key=lambda entry: not entry.addressed)
         keyed = [entry for entry in keyed if self._identify(entry)]
         for entry in keyed:
             for member in own:
@@ -99,21 +123,68 @@ class _Resolver:
             self._complete(entry)
         self._close(each, [entry.identity for entry in keyed])
 
+    def _address(self, each: SetupObject, entries: list[Entry]) -> None:
+        """Give each entry that names a stored object by identity what is stored, and what it helps to find by."""
+        addressed = [entry for entry in entries if entry.addressed]
+        if not addressed:
+            return
+        ids = {entry.addressed for entry in addressed}
+        self._close(each, ids)
+        self._closed[each.list_name] -= ids  # they will refer to something else
+        for entry in addressed:
+            row = self._world.rows[each.list_name][entry.addressed]
+            entry.stored = dict(row)
+            for member in each.references:
+                if member.within and each.by_column(member.within).virtual:
+                    found = self._world.row(member.target, row[member.column])
+                    entry.stored[member.within] = None if found is None else found.get(member.within)
+                    self._name_outer(entry, member)
+
+    def _name_outer(self, entry: Entry, member: Member) -> None:
+        """Let a service be named without its account where that is to stay."""
+        named = entry.given.get(member.column)
+        if isinstance(named, str) and member.within not in entry.given and entry.stored is not None:
+            entry.given[member.within] = Identity(entry.stored[member.within])
+
     def _resolve(self, entry: Entry, member: Member) -> None:
         value = entry.given.get(member.column)
         if value is None or member.column in entry.bad:
-            if member.column not in entry.bad and member.default is not None and member.column in entry.object.key:
-                entry.given[member.column] = self._default(member)
+            named = not entry.addressed or member.column in entry.given
+            if named and member.column not in entry.bad and member.default is not None:
+                self._default_of_key(entry, member)
             return
         if member.kind is Kind.REFERENCES:
             found = [self._find_or_report(entry, member, name, f"[{at}]") for at, name in enumerate(value)]
             entry.given[member.column] = tuple(each for each in found if each is not None)
         else:
             entry.given[member.column] = self._find_or_report(entry, member, value)
+            if member.within:
+                self._settle_outer(entry, member, by_id=isinstance(value, Identity))
+
+    def _default_of_key(self, entry: Entry, member: Member) -> None:
+        if member.column in entry.object.key:
+            entry.given[member.column] = self._default(member)
+
+    def _settle_outer(self, entry: Entry, member: Member, *, by_id: bool) -> None:
+        """Let a service that is named by identity say its account; one that is named beside it must be the same."""
+        found = self._world.row(member.target, entry.given[member.column])
+        if not by_id or found is None or member.within in entry.bad:
+            return
+        named = entry.given.setdefault(member.within, found[member.within])
+        if named != found[member.within]:
+            entry.bad |= {member.column}
+            noun = BY_LIST[member.target].noun
+            message = f"the {noun} {found[BY_LIST[member.target].identity]} is of another account"
+            self._faults.add(Code.RULE_BROKEN, entry.path(member.id_name), entry.line_of(member.name), message)
 
     def _find_or_report(self, entry: Entry, member: Member, name: str, at: str = "") -> int | None:
         found = self._find(entry, member, name)
-        if (found is None and member.column not in entry.bad) or (found is None and at):
+        if found is None and isinstance(name, Identity):
+            entry.bad |= {member.column}
+            path = member.id_name + at
+            message = f"'{path}' ({int(name)}) does not exist: there is no {self._noun(member)} of this identity"
+            self._faults.add(Code.REFERENCE_NOT_FOUND, entry.path(path), entry.line_of(member.name), message)
+        elif (found is None and member.column not in entry.bad) or (found is None and at):
             entry.bad |= {member.column}
             if member.within not in entry.bad:
                 path = member.name + at
@@ -123,24 +194,33 @@ class _Resolver:
         return found
 
     def _find(self, entry: Entry, member: Member, name: str) -> int | None:
+        if isinstance(name, Identity):
+            return int(name) if name > 0 and int(name) in self._world.rows[member.target] else None
         key = (entry.given.get(member.within), name) if member.within else (name,)
         return self._world.by_key[member.target].get(key)
 
     def _missing(self, entry: Entry, member: Member, name: str) -> str:
-        noun = BY_LIST[member.target].noun if member.target in BY_LIST else _NOUNS[member.target]
+        noun = self._noun(member)
         if member.within:
             outer = self._world.name(entry.object.by_column(member.within).target, entry.given.get(member.within))
             return f"the account '{outer}' has no {noun} '{name}'" if outer else f"there is no {noun} '{name}'"
         return f"there is no {noun} '{name}'"
+
+    def _noun(self, member: Member) -> str:
+        return BY_LIST[member.target].noun
 
     def _has_key(self, entry: Entry) -> bool:
         whole = True
         for member in entry.object.key_members:
             if member.column in entry.bad:
                 whole = False
-            elif member.required and entry.given.get(member.column) is None:
+            elif member.required and entry.current(member.column) is None:
                 whole = False
                 self._require(entry, member)
+        if not whole and entry.fresh:
+            for member in entry.object.required:
+                if entry.given.get(member.column) is None:
+                    self._require_once(entry, member)
         return whole
 
     def _require(self, entry: Entry, member: Member) -> None:
@@ -154,7 +234,9 @@ class _Resolver:
             rows = setup_objects.built_in_rows(each.table)
             self._keep(each, [self._whole_built_in(each, row) for row in rows])
             return
-        combinations = {tuple(entry.given.get(column) for column in each.lookup) for entry in entries}
+        if ids := [each for each in self._wanted_ids[each.list_name] if 0 < each <= IDENTITY_MAX]:
+            self._keep(each, self._read(each, {each.identity: ids}))
+        combinations = {tuple(entry.current(column) for column in each.lookup) for entry in entries}
         combinations |= self._wanted_keys(each)
         stored = [one for one in combinations if not any(isinstance(part, int) and part < 0 for part in one)]
         if stored:
@@ -171,7 +253,8 @@ class _Resolver:
             return {()}
         if each.lookup == ("name",):
             return {(name,) for name in wanted}
-        found = {(self._world.by_key["accounts"].get((outer,)), name) for outer, name in wanted}
+        accounts = self._world.by_key["accounts"]
+        found = {(outer if isinstance(outer, Identity) else accounts.get((outer,)), name) for outer, name in wanted}
         return {key for key in found if key[0] is not None}
 
     def _read(self, each: SetupObject, by: dict[str, list[Any]] | None) -> list[Row]:
@@ -204,20 +287,45 @@ class _Resolver:
 
     def _identify(self, entry: Entry) -> bool:
         each = entry.object
-        key = tuple(entry.given.get(column) for column in each.key)
+        key = tuple(entry.current(column) for column in each.key)
         by_key, rows = self._world.by_key[each.list_name], self._world.rows[each.list_name]
         identity = by_key.get(key)
+        if identity is None and entry.addressed:
+            identity = self._move(entry, key)
         if identity is None:
             entry.identity = by_key[key] = self._world.new_identity()
             entry.row = rows[entry.identity] = {"name": entry.given.get("name"), "entry": entry}
             return True
+        if entry.addressed and identity != entry.addressed:
+            return self._report_taken(entry, identity)
         known = rows[identity]
         if isinstance(first := known.get("entry"), Entry):
             self._faults.add(Code.ENTRY_TWICE, entry.path(), entry.line, f"is the same {each.noun} as {first.path()}")
             return False
+        if entry.fresh:
+            return self._report_taken(entry, identity)
         entry.identity, entry.stored = identity, known
         entry.row = rows[identity] = {**known, "entry": entry}
         return True
+
+    def _move(self, entry: Entry, key: tuple[Any, ...]) -> int:
+        """Let a stored object be known by the key that it will have."""
+        by_key = self._world.by_key[entry.object.list_name]
+        old = tuple(self._world.rows[entry.object.list_name][entry.addressed][column] for column in entry.object.key)
+        if by_key.get(old) == entry.addressed:
+            del by_key[old]
+        by_key[key] = entry.addressed
+        return entry.addressed
+
+    def _report_taken(self, entry: Entry, identity: int) -> bool:
+        each = entry.object
+        other = self._world.rows[each.list_name][identity].get("entry")
+        words = f"is that of {other.path()}" if isinstance(other, Entry) else f"is that of the {each.noun} {identity}"
+        names = ", ".join(member.name for member in each.key_members)
+        self._faults.add(
+            Code.KEY_TAKEN, entry.path(each.key_members[-1].name), entry.line, f"the key ({names}) {words}"
+        )
+        return False
 
     def _complete(self, entry: Entry) -> None:
         each = entry.object

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from ratemill.money import (
@@ -72,6 +73,11 @@ def _same_base_unit(base_unit_id: int | None, other: Row | None, member: str, wo
     yield member, f"'{other['name']}' counts {theirs}, not {mine}"
 
 
+def quantity_fits(number: Decimal) -> bool:
+    """Return whether a number has no more digits than a quantity may have."""
+    return number < 10**QUANTITY_INTEGER_DIGITS_MAX and places(number) <= QUANTITY_PLACES_MAX
+
+
 def rounding_fits(entry: Entry, world: World) -> Findings:
     """Hold minimum and increment, told in base units, to the digits of a quantity."""
     unit = world.row("usageUnits", entry.row["usage_unit_id"])
@@ -79,8 +85,7 @@ def rounding_fits(entry: Entry, world: World) -> Findings:
         number = entry.row[name]
         if number is None or unit is None or "multiplier" not in unit:
             continue
-        product = number * unit["multiplier"]
-        if product >= 10**QUANTITY_INTEGER_DIGITS_MAX or places(product) > QUANTITY_PLACES_MAX:
+        if not quantity_fits(number * unit["multiplier"]):
             yield name, f"'{plain(number)}' is too large in the base unit"
 
 
@@ -88,25 +93,25 @@ def rounding_fits(entry: Entry, world: World) -> Findings:
 
 
 def rater_with_rates(entry: Entry, world: World) -> Findings:
-    """Keep a class that has rates at locations rated by location."""
+    """Keep a class that has rates, or rows of bucket bases, at locations rated by location."""
     if entry.stored is None or "rater" not in entry.changes or entry.row["rater"] == BY_LOCATION:
         return
-    rates = world.stored_rows("rates", ("location_id", "location_group_id"), "usage_class_id", [entry.identity])
-    if any(rate["location_id"] or rate["location_group_id"] for rate in rates):
-        yield (
-            "usageRaterTypeName",
-            f"'{entry.row['name']}' has rates at locations, so that its rater stays {BY_LOCATION}",
-        )
+    for table, noun in (("rates", "rates"), ("bucket_base_details", "rows of bucket bases")):
+        placed = world.stored_rows(table, ("location_id", "location_group_id"), "usage_class_id", [entry.identity])
+        if any(row["location_id"] or row["location_group_id"] for row in placed):
+            name = entry.row["name"]
+            yield "usageRaterTypeName", f"'{name}' has {noun} at locations, so that its rater stays {BY_LOCATION}"
+            return
 
 
 def one_place(entry: Entry, _world: World) -> Findings:
-    """Hold a rate to a location or a location group, or neither."""
+    """Hold a rate, or a row of a bucket base, to a location or a location group, or neither."""
     if entry.row["location_id"] is not None and entry.row["location_group_id"] is not None:
-        yield "geoTreeLocationGroupName", "a rate has a location or a location group, not both"
+        yield "geoTreeLocationGroupName", f"a {entry.object.noun} has a location or a location group, not both"
 
 
 def location_as_class_says(entry: Entry, world: World) -> Findings:
-    """Hold rates at locations to classes that are rated by location."""
+    """Hold rates, and rows of bucket bases, at locations to classes that are rated by location."""
     usage_class = world.row("usageClasses", entry.row["usage_class_id"])
     if usage_class is None or usage_class.get("rater") != "Class":
         return
@@ -147,6 +152,12 @@ def products_fit(entry: Entry, world: World) -> Findings:
     for number, member in fixed:
         if significant_digits(number) + scale - places(number) + per_digits > PRODUCT_DIGITS_MAX:
             yield member, "has too many digits beside the last place of the price"
+
+
+def time_period_not_rated(entry: Entry, _world: World) -> Findings:
+    """Keep a group from a time period that its rates would not obey."""
+    if entry.row["time_period_id"] is not None:
+        yield "timePeriodName", "time periods are not rated yet: a rate group cannot have one"
 
 
 def pass_through_in_no_plan(entry: Entry, world: World) -> Findings:
@@ -229,7 +240,7 @@ def unique_without_case(column: str, member: str) -> ListRule:
 def no_tie(entries: list[Entry], world: World) -> Iterator[Finding]:
     """Hold the rates of one group, class and place to one at any instant."""
     columns = ("rate_group_id", "usage_class_id", "location_id", "location_group_id")
-    for entry, other in _overlapping(entries, world, columns):
+    for entry, other in overlapping(entries, world, columns):
         message = f"holds at the same time as {other} of the same group, class and place"
         yield entry, "start", message
 
@@ -302,12 +313,12 @@ def _before(start: datetime | None, end: datetime | None) -> bool:
 
 def no_overlap(entries: list[Entry], world: World) -> Iterator[Finding]:
     """Hold a text of one type to one service at any instant."""
-    for entry, other in _overlapping(entries, world, ("usage_identifier", "identifier_type_id")):
+    for entry, other in overlapping(entries, world, ("usage_identifier", "identifier_type_id")):
         text = entry.row["usage_identifier"]
         yield entry, "udrUsageIdentifier", f"'{text}' belongs to a service already at that time: see {other}"
 
 
-def _overlapping(entries: list[Entry], world: World, columns: tuple[str, ...]) -> Iterator[tuple[Entry, str]]:
+def overlapping(entries: list[Entry], world: World, columns: tuple[str, ...]) -> Iterator[tuple[Entry, str]]:
     """Yield each entry whose span meets another of the same ``columns``, with words for the other."""
     by_identity = {entry.identity: entry for entry in entries}
     groups: defaultdict[tuple[Any, ...], list[tuple[int, Row]]] = defaultdict(list)
@@ -369,13 +380,13 @@ def account_zone(entry: Entry, world: World) -> str:
         return str(entry.given["time_zone"])
     if "time_zone" in entry.given:
         return "UTC"
-    stored = world.row("accounts", world.by_key["accounts"].get((entry.given.get("name"),)))
+    stored = entry.stored or world.row("accounts", world.by_key["accounts"].get((entry.given.get("name"),)))
     return stored["time_zone"] if stored is not None and "time_zone" in stored else "UTC"
 
 
 def zone_of_named_account(entry: Entry, world: World) -> str:
     """Return the time zone of the account that the entry belongs to."""
-    account = world.row("accounts", entry.given.get("account_id"))
+    account = world.row("accounts", entry.current("account_id"))
     return account.get("time_zone") or "UTC" if account is not None else "UTC"
 
 

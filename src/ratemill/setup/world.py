@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from ratemill.store import accounts, setup_objects
-from ratemill.store.connections import Connection
+from ratemill.store.connections import Connection, clock
 
 Row = dict[str, Any]
+_US_PER_MS = 1_000
 
 
 class World:
@@ -42,6 +44,11 @@ class World:
         """Return an identity for an object that is not written yet."""
         self._last -= 1
         return self._last
+
+    def now(self) -> datetime:
+        """Return the time by the database's clock, in whole milliseconds."""
+        now = clock(self.connection)
+        return now.replace(microsecond=now.microsecond // _US_PER_MS * _US_PER_MS)
 
     def charged_accounts(self, account_ids: Iterable[int]) -> set[int]:
         """Return which of these accounts have charges, and so keep their currency."""

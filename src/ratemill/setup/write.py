@@ -28,7 +28,7 @@ def write(each: SetupObject, entries: list[Entry], world: World, written: dict[i
     if new:
         _insert(each, new, world, written)
     _write_links(each, entries, world, written)
-    if each.document:
+    if each.versioned:
         ids = [[written.get(entry.identity, entry.identity) for entry in some] for some in (new, changed)]
         data_profiles.keep_versions(world.connection, new=ids[0], changed=ids[1])
 
@@ -72,7 +72,9 @@ def _write_links(each: SetupObject, entries: list[Entry], world: World, written:
         if member.link is None:
             continue
         links = {
-            written.get(entry.identity, entry.identity): [written.get(one, one) for one in entry.row[member.column]]
+            written.get(entry.identity, entry.identity): [
+                written.get(one, one) for one in entry.row[member.column] or ()
+            ]
             for entry in entries
             if member.column in entry.changes
         }

@@ -14,6 +14,7 @@ import polars as pl
 
 from ratemill.errors import invariant
 from ratemill.states import RatingExceptionState
+from ratemill.store import charged_objects
 from ratemill.store.connections import Connection, driver
 
 _INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%S.%6f+00"
@@ -34,6 +35,12 @@ def copy(connection: Connection, table: str, rows: pl.DataFrame, *, midway: Call
             midway()
         sink.write(data[half:])
     invariant(cursor.rowcount == rows.height, f"{cursor.rowcount} of {rows.height} rows reached {table}")
+
+
+def note_charged(connection: Connection, owner_id: int, charges: pl.DataFrame) -> None:
+    """Write down the set-up objects that these charges refer to, so far as they are not known to be charged."""
+    named = {column: charges[column].drop_nulls().unique().to_list() for column in charged_objects.TABLES}
+    charged_objects.note(connection, owner_id, named)
 
 
 def take_back(connection: Connection, records: pl.DataFrame) -> int:

@@ -18,6 +18,8 @@ OWNER_ROLE, WORKER_ROLE, FACE_ROLE = "ratemill_owner", "ratemill_worker", "ratem
 WORKER_ONLY = {"duplicate_keys", "suspects"}
 # Rows that belong to nobody and may be read by everybody.
 SHARED = {"base_units", "backlog", "workers"}
+# Rows are added to these and stay as they are, for the face and for the worker.
+APPEND_ONLY = {"setup_changes"}
 
 ROLES = f"""
 do $$ begin
@@ -94,8 +96,10 @@ grant execute on function create_owner(text) to {WORKER_ROLE};
 """
 
 BUILT_IN_ROWS = """
-insert into base_units (base_unit_id, name, description) values
-    (1, 'Time', 'Durations, in seconds'), (2, 'Data', 'Volumes, in bytes'), (3, 'Count', 'Numbers of things');
+insert into base_units (base_unit_id, name, description, sort_order) values
+    (1, 'Time', 'Durations, in seconds', 1),
+    (2, 'Data', 'Volumes, in bytes', 2),
+    (3, 'Count', 'Numbers of things', 3);
 insert into backlog (rows_waiting) values (0);
 """
 
@@ -116,6 +120,9 @@ def grants() -> str:
         if name in WORKER_ONLY:
             continue
         rights = "select" if name in SHARED else "select, insert, update, delete"
+        if name in APPEND_ONLY:
+            rights = "select, insert"
+            lines.append(f"revoke update, delete on {name} from {WORKER_ROLE};")
         lines.append(f"grant {rights} on {name} to {FACE_ROLE};")
     owner = "nullif(current_setting('ratemill.owner_id', true), '')::integer"
     for name in tables_with_owner():

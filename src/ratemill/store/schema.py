@@ -87,6 +87,8 @@ owners = Table(
     Column("amount_places", SmallInteger, nullable=False, server_default="11"),
     Column("rounding", Text, nullable=False, server_default="half_up"),
     Column("rate_plan_id", BigInteger),
+    Column("revision", Integer, nullable=False, server_default="1"),
+    Column("built_in", Boolean, nullable=False, server_default="false"),
 )
 
 tokens = Table(
@@ -142,6 +144,9 @@ base_units = Table(
     Column("base_unit_id", BigInteger, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("description", Text, nullable=False),
+    Column("sort_order", Integer, nullable=False),
+    Column("visible", Boolean, nullable=False, server_default="true"),
+    Column("is_base_bucket_eligible", Boolean, nullable=False, server_default="true"),
 )
 
 identifier_types = setup_table("identifier_types", "identifier_type_id", name())
@@ -214,6 +219,36 @@ location_group_members = Table(
     UniqueConstraint("location_group_id", "location_id"),
 )
 
+bucket_bases = setup_table(
+    "bucket_bases",
+    "bucket_base_id",
+    name(),
+    instant("start_at"),
+    instant("end_at"),
+    Column("retired", Boolean, nullable=False, server_default="false"),
+    reference("base_unit_id", "base_units.base_unit_id", required=True),
+)
+
+bucket_base_details = setup_table(
+    "bucket_base_details",
+    "bucket_base_detail_id",
+    reference("bucket_base_id", "bucket_bases.bucket_base_id", required=True),
+    reference("usage_class_id", "usage_classes.usage_class_id", required=True),
+    reference("location_id", "locations.location_id"),
+    Column("exclude", Boolean, nullable=False, server_default="false"),
+    reference("location_group_id", "location_groups.location_group_id"),
+    unique=(),
+)
+Index(
+    "bucket_base_details_key_idx",
+    bucket_base_details.c.bucket_base_id,
+    bucket_base_details.c.usage_class_id,
+    bucket_base_details.c.location_id,
+    bucket_base_details.c.location_group_id,
+    unique=True,
+    postgresql_nulls_not_distinct=True,
+)
+
 data_profiles = setup_table(
     "data_profiles",
     "data_profile_id",
@@ -247,6 +282,14 @@ feeds = setup_table(
 Index("feeds_owner_id_name_idx", feeds.c.owner_id, func.lower(feeds.c.name), unique=True)
 Index("feeds_owner_id_api_name_idx", feeds.c.owner_id, func.lower(feeds.c.api_name), unique=True)
 
+time_periods = setup_table(
+    "time_periods",
+    "time_period_id",
+    name(),
+    Column("time_zone", Text, nullable=False, server_default="UTC"),
+    Column("document", JSONB, nullable=False),
+)
+
 rate_groups = setup_table(
     "rate_groups",
     "rate_group_id",
@@ -255,6 +298,7 @@ rate_groups = setup_table(
     Column("display_name", Text),
     instant("start_at"),
     instant("end_at"),
+    reference("time_period_id", "time_periods.time_period_id"),
     Column("use_for_cost", Boolean, nullable=False, server_default="false"),
     Column("is_pass_through", Boolean, nullable=False, server_default="false"),
     Column("amount_places", SmallInteger),
@@ -363,6 +407,89 @@ identifiers.append_constraint(
         using="gist",
     ),
 )
+
+buckets = setup_table(
+    "buckets",
+    "bucket_id",
+    name(),
+    Column("currency", Text),
+    Column("size", Numeric),
+    reference("usage_unit_id", "usage_units.usage_unit_id"),
+    Column("document", JSONB, nullable=False),
+    Column("is_infinite_last_tier", Boolean, nullable=False, server_default="false"),
+    Column("increment", Numeric),
+    Column("priority", Integer, nullable=False, server_default="1"),
+    Column("refill", Text, nullable=False, server_default="once"),
+    Column("refill_frequency", Integer),
+    Column("refill_frequency_type", Text),
+    Column("expire_after_frequency", Integer),
+    Column("expire_after_frequency_type", Text),
+    Column("prorate", Boolean, nullable=False, server_default="false"),
+    Column("when_empty", Text, nullable=False, server_default="next"),
+    reference("overage_rate_plan_id", "rate_plans.rate_plan_id"),
+    Column("may_owe", Boolean, nullable=False, server_default="false"),
+)
+
+buckets_bases = Table(
+    "buckets_bases",
+    metadata,
+    owner(),
+    Column("bucket_id", BigInteger, ForeignKey("buckets.bucket_id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("bucket_base_id", BigInteger, ForeignKey("bucket_bases.bucket_base_id"), nullable=False, index=True),
+    PrimaryKeyConstraint("bucket_id", "position"),
+    UniqueConstraint("bucket_id", "bucket_base_id"),
+)
+
+
+def bucket_attachments(name: str, key: str, holder: Column[object]) -> Table:
+    """Return the table of the buckets that one kind of holder has, each at most once at an instant."""
+    table = setup_table(
+        name,
+        key,
+        holder,
+        reference("bucket_id", "buckets.bucket_id", required=True),
+        instant("start_at"),
+        instant("end_at"),
+        unique=(),
+    )
+    Index(
+        f"{name}_key_idx",
+        holder,
+        table.c.bucket_id,
+        table.c.start_at,
+        unique=True,
+        postgresql_nulls_not_distinct=True,
+    )
+    return table
+
+
+account_buckets = bucket_attachments(
+    "account_buckets", "account_bucket_id", reference("account_id", "accounts.account_id", required=True)
+)
+service_buckets = bucket_attachments(
+    "service_buckets", "service_bucket_id", reference("service_id", "services.service_id", required=True)
+)
+
+# Every change of a set-up object: rows are added and never changed, by whatever role. `before` and `after` are the object as
+# the wire shows it; nothing refers to the object itself, which may be gone.
+setup_changes = Table(
+    "setup_changes",
+    metadata,
+    Column("setup_change_id", BigInteger, Identity(), primary_key=True),
+    owner(),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("via", Text, nullable=False),
+    Column("list", Text, nullable=False),
+    Column("object_id", BigInteger, nullable=False),
+    Column("key_words", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("before", JSONB),
+    Column("after", JSONB),
+)
+Index("setup_changes_owner_id_idx", setup_changes.c.owner_id, setup_changes.c.setup_change_id)
+Index("setup_changes_object_id_idx", setup_changes.c.owner_id, setup_changes.c.list, setup_changes.c.object_id)
 
 # The way of a record
 
@@ -671,6 +798,16 @@ charges = Table(
     PrimaryKeyConstraint("submission_id", "row_index", "run", "entry"),
 )
 Index("charges_account_id_usage_at_idx", charges.c.account_id, charges.c.usage_at)
+
+# The set-up objects that have a charge, by the charge's column that names them; written with the first charge.
+charged_objects = Table(
+    "charged_objects",
+    metadata,
+    owner(),
+    Column("charge_column", Text, nullable=False),
+    Column("object_id", BigInteger, nullable=False),
+    PrimaryKeyConstraint("charge_column", "object_id"),
+)
 
 # The backlog as a worker last counted it, read by every accept.
 backlog = Table(

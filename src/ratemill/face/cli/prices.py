@@ -15,6 +15,7 @@ from ratemill.face.cli.common import USED_WRONGLY, AsJson, opened_database, prin
 from ratemill.face.setup_bulk import outcome_instance
 from ratemill.ledger.audit import owner_of
 from ratemill.periods import read_instant
+from ratemill.setup.changes import Author
 from ratemill.setup.database import DEFAULT_OWNER
 from ratemill.setup.price_lists import PATTERNS, RATES, Outcome, PriceList, lay
 
@@ -51,7 +52,7 @@ def prices(  # noqa: PLR0917 -- the options of the command
         makes_locations=create_locations,
     )
     with opened_database() as database:
-        outcome = lay(database, owner_of(database, owner), asked, preview=preview, created_by=_user())
+        outcome = lay(database, owner_of(database, owner), asked, preview=preview, author=Author(_user(), "document"))
     if as_json:
         print_json(outcome_instance(outcome))
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ratemill.setup.declaration import Member, SetupObject, name_member
+from ratemill.setup.declaration import Kind, Member, SetupObject, name_member
 
 OBJECT = SetupObject(
     list_name="usageBaseUnits",
@@ -11,6 +11,14 @@ OBJECT = SetupObject(
     noun="base unit",
     table="base_units",
     identity="base_unit_id",
-    members=(name_member(), Member("description", "description")),
+    members=(
+        name_member(),
+        Member("description", "description"),
+        Member("sortOrder", "sort_order", Kind.INTEGER),
+        Member("visible", "visible", Kind.BOOL),
+        Member("isBaseBucketEligible", "is_base_bucket_eligible", Kind.BOOL),
+        Member("usageBaseUnitId", "base_unit_id", Kind.INTEGER),
+    ),
     owned=False,
+    read_only=True,
 )

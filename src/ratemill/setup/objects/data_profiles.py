@@ -71,4 +71,5 @@ OBJECT = SetupObject(
     ),
     document="document",
     finish=check_profile,
+    versioned=True,
 )

@@ -14,7 +14,7 @@ from ratemill.setup.declaration import (
     reference,
     span,
 )
-from ratemill.setup.rules import pass_through_in_no_plan, start_before_end
+from ratemill.setup.rules import pass_through_in_no_plan, start_before_end, time_period_not_rated
 
 OBJECT = SetupObject(
     list_name="usageRateGroups",
@@ -28,14 +28,14 @@ OBJECT = SetupObject(
         Member("currencyName", "currency", required=True, check=check_currency),
         Member("displayName", "display_name", chars_max=NAME_CHARS_MAX),
         *span(),
-        # There are no time periods yet, so that any name refers to nothing.
-        reference("timePeriodName", "time_period_id", "timePeriods", virtual=True),
+        reference("timePeriodName", "time_period_id", "timePeriods"),
         Member("useForCost", "use_for_cost", Kind.BOOL, default=False),
         Member("isPassThrough", "is_pass_through", Kind.BOOL, default=False),
         precision("the plan's"),
     ),
     rules=(
         Rule(("start_at", "end_at"), start_before_end),
+        Rule(("time_period_id",), time_period_not_rated),
         Rule(("is_pass_through", "use_for_cost"), pass_through_in_no_plan),
     ),
 )

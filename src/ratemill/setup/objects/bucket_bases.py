@@ -1,0 +1,24 @@
+"""Bucket bases: what a usage bucket counts; new buckets choose among those that are not retired."""
+
+from __future__ import annotations
+
+from ratemill.setup.bucket_rules import base_unit_in_use, mark_retired
+from ratemill.setup.declaration import Kind, Member, Rule, SetupObject, name_member, reference, span
+
+OBJECT = SetupObject(
+    list_name="usageBucketBases",
+    path="Usage/Bucket/Base/",
+    dto_type_key="usageBucketBase",
+    noun="bucket base",
+    table="bucket_bases",
+    identity="bucket_base_id",
+    members=(
+        name_member(),
+        *span(),  # the start has no effect, so that it need not stand before the end
+        Member("retired", "retired", Kind.BOOL, default=False),
+        reference("usageBucketBaseUnitName", "base_unit_id", "usageBaseUnits", required=True),
+    ),
+    rules=(Rule(("base_unit_id",), base_unit_in_use),),
+    finish=mark_retired,
+    detail_first=True,
+)

@@ -1,0 +1,111 @@
+"""Set-up objects as the wire shows them: identity, owner, then the members in their order, each reference by id and name.
+
+Members that are not set are null. Amounts, prices and quantities are texts, times are UTC with milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from ratemill import money
+from ratemill.periods import write_instant
+from ratemill.setup.declaration import Kind, Member, SetupObject
+from ratemill.setup.registry import BY_LIST
+from ratemill.store import setup_pages
+from ratemill.store.connections import Connection
+from ratemill.store.setup_pages import OWNER_NAME, Pointer, PointerList, Row, Shape
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One object as the wire shows it, with the count of its changes."""
+
+    identity: int
+    revision: int
+    instance: Json
+
+
+def show(connection: Connection, owner_id: int, each: SetupObject, identities: Sequence[int]) -> dict[int, Shown]:
+    """Return those of these objects that the owner has, by identity, in the order asked for."""
+    rows = setup_pages.read(connection, shape(each), identities) if identities else {}
+    return {
+        identity: Shown(identity, row["revision"], _instance(each, row))
+        for identity in identities
+        if (row := rows.get(identity)) is not None and row["owner_id"] in (owner_id, None)
+    }
+
+
+def etag(shown: Shown) -> str:
+    """Return the entity tag of an object: strong, another after each change."""
+    return f'"{shown.identity}-{shown.revision}"'
+
+
+@lru_cache
+def shape(each: SetupObject) -> Shape:
+    """Return what is read of the table of one kind of object, and of those that it points to."""
+    return Shape(
+        each.table,
+        each.identity,
+        tuple(column for column in each.columns if column != each.identity),
+        tuple(pointer for member in each.members if (pointer := pointer_of(each, member)) is not None),
+        tuple(
+            PointerList(
+                member.column,
+                target.table,
+                target.identity,
+                target.name_column or target.identity,
+                member.link.table,
+                member.link.parent,
+                member.link.child,
+            )
+            for member in each.members
+            if member.link is not None
+            for target in (BY_LIST[member.target],)
+        ),
+    )
+
+
+def pointer_of(each: SetupObject, member: Member) -> Pointer | None:
+    """Return how a member points to one other object; None if it does not.
+
+    A virtual one stands in the row of the object that it helps to find: the account in that of the service.
+    """
+    if member.kind is not Kind.REFERENCE or member.target not in BY_LIST:
+        return None
+    through = None
+    if member.virtual:
+        helped = next((other for other in each.references if other.within == member.column), None)
+        through = pointer_of(each, helped) if helped is not None else None
+        if through is None:
+            return None
+    target = BY_LIST[member.target]
+    return Pointer(member.column, target.table, target.identity, target.name_column, through)
+
+
+def _instance(each: SetupObject, row: Row) -> Json:
+    instance: Json = {
+        "identity": row[each.identity],
+        "ownerId": row["owner_id"],
+        "ownerName": row[OWNER_NAME],
+    }
+    document = row[each.document] if each.document else {}
+    for member in each.members:
+        if member.is_reference:
+            instance[member.id_name] = row.get(member.column)
+            instance[member.name] = row.get(f"{member.column}:name")
+        else:
+            instance[member.name] = _value(document.get(member.name) if member.inner else row.get(member.column))
+    return instance
+
+
+def _value(value: object) -> object:
+    if isinstance(value, Decimal):
+        return money.plain(value)
+    return write_instant(value) if isinstance(value, datetime) else value

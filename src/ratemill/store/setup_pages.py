@@ -1,0 +1,136 @@
+"""Set-up objects as they are shown: rows with the names of what they point to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from ratemill.store.connections import Connection, driver
+from ratemill.store.schema import metadata
+
+Row = dict[str, Any]
+OWNER_NAME = "owner_name"
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """A reference of a row: ``column`` holds the identity of a row of ``table``, whose name stands in ``name``.
+
+    ``through`` is another pointer of the row if ``column`` stands in the table that that one points to.
+    """
+
+    column: str
+    table: str
+    identity: str
+    name: str | None
+    through: Pointer | None = None
+
+    @property
+    def alias(self) -> str:
+        """Return what the answer calls the name."""
+        return f"{self.column}:name"
+
+
+@dataclass(frozen=True, slots=True)
+class PointerList:
+    """References of a row that a table of their own keeps in their order: as ``Pointer``, by ``parent`` and ``child``."""
+
+    column: str
+    table: str
+    identity: str
+    name: str
+    link: str
+    parent: str
+    child: str
+
+    @property
+    def alias(self) -> str:
+        """Return what the answer calls the names."""
+        return f"{self.column}:name"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What is read of one kind of object: its table, its own columns, and what it points to."""
+
+    table: str
+    identity: str
+    columns: tuple[str, ...]
+    pointers: tuple[Pointer, ...] = ()
+    lists: tuple[PointerList, ...] = ()
+
+
+def read(connection: Connection, shape: Shape, identities: Sequence[int]) -> dict[int, Row]:
+    """Return the rows of these identities, each with ``revision``, ``owner_id``, ``OWNER_NAME`` and names by alias."""
+    statement = sql.SQL("select {} from {} where t.{} = any(%s)").format(
+        _selected(shape), _joined(shape), sql.Identifier(shape.identity)
+    )
+    with driver(connection).cursor(row_factory=dict_row) as cursor:
+        rows = {row[shape.identity]: row for row in cursor.execute(statement, (list(identities),))}
+    for each in shape.lists:
+        _add_list(connection, each, rows)
+    return rows
+
+
+def _selected(shape: Shape) -> sql.Composed:
+    known = metadata.tables[shape.table].c
+    parts: list[sql.Composable] = [
+        _column("t", name) for name in (shape.identity, *shape.columns) if name != "owner_id"
+    ]
+    parts.append(_column("t", "revision") if "revision" in known else sql.SQL("1 revision"))
+    if "owner_id" in known:
+        parts += [_column("t", "owner_id"), sql.SQL("o.name {}").format(sql.Identifier(OWNER_NAME))]
+    else:
+        parts.append(sql.SQL("null owner_id, null {}").format(sql.Identifier(OWNER_NAME)))
+    for at, pointer in enumerate(shape.pointers):
+        if pointer.through is not None:
+            parts.append(_column(_alias(shape, pointer.through), pointer.column))
+        name = _column(f"p{at}", pointer.name) if pointer.name else sql.SQL("null")
+        parts.append(sql.SQL("{} {}").format(name, sql.Identifier(pointer.alias)))
+    return sql.SQL(", ").join(parts)
+
+
+def _joined(shape: Shape) -> sql.Composed:
+    parts: list[sql.Composable] = [sql.SQL("{} t").format(sql.Identifier(shape.table))]
+    if "owner_id" in metadata.tables[shape.table].c:
+        parts.append(sql.SQL("join owners o on o.owner_id = t.owner_id"))
+    # What others are reached through is joined before them.
+    for pointer in sorted(shape.pointers, key=lambda each: each.through is not None):
+        beside = "t" if pointer.through is None else _alias(shape, pointer.through)
+        parts.append(
+            sql.SQL("left join {} {} on {} = {}").format(
+                sql.Identifier(pointer.table),
+                sql.Identifier(_alias(shape, pointer)),
+                _column(_alias(shape, pointer), pointer.identity),
+                _column(beside, pointer.column),
+            )
+        )
+    return sql.SQL(" ").join(parts)
+
+
+def _alias(shape: Shape, pointer: Pointer) -> str:
+    return f"p{shape.pointers.index(pointer)}"
+
+
+def _add_list(connection: Connection, each: PointerList, rows: dict[int, Row]) -> None:
+    statement = sql.SQL(
+        "select l.{parent}, array_agg(l.{child} order by l.position), array_agg(c.{name} order by l.position)"
+        " from {link} l join {table} c on c.{identity} = l.{child} where l.{parent} = any(%s) group by l.{parent}"
+    ).format(
+        **{
+            name: sql.Identifier(getattr(each, name))
+            for name in ("parent", "child", "name", "link", "table", "identity")
+        }
+    )
+    for row in rows.values():
+        row[each.column], row[each.alias] = [], []
+    for identity, children, names in driver(connection).execute(statement, (list(rows),)):
+        rows[identity][each.column], rows[identity][each.alias] = children, names
+
+
+def _column(alias: str, name: str) -> sql.Identifier:
+    return sql.Identifier(alias, name)

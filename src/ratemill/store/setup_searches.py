@@ -1,0 +1,232 @@
+"""Which set-up objects are meant: by comparisons of their members, in an order, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+
+from ratemill.pages import Paging
+from ratemill.store.connections import Connection, driver
+from ratemill.store.schema import metadata
+from ratemill.store.setup_pages import Pointer, PointerList
+
+# Operators by their name on the wire: what is true of an expression {e} and a value {v}.
+_TESTS = {
+    "eq": "{e} = {v}",
+    "in": "{e} = any({v})",
+    "lt": "{e} < {v}",
+    "ltEq": "{e} <= {v}",
+    "gt": "{e} > {v}",
+    "gtEq": "{e} >= {v}",
+    "contains": "strpos({e}, {v}) > 0",
+    "startsWith": "starts_with({e}, {v})",
+    "endsWith": "right({e}, length({v})) = {v}",
+    "isNull": "{e} is null",
+    "isNotNull": "{e} is not null",
+}
+_NEGATED = {"notEq": "eq", "notIn": "in"}
+OPERATORS = ("eq", "notEq", *[name for name in _TESTS if name != "eq"], "notIn")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What may be compared: a column of type ``type``, or the identity or name of what it points to."""
+
+    column: str
+    type: str
+    pointer: Pointer | None = None
+    pointers: PointerList | None = None
+    by_name: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A field, an operator, and the value; a list of values for ``in`` and ``notIn``."""
+
+    field: Field
+    operator: str
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The rows of one table and owner for which all comparisons hold, or any; in the order of fields, then by identity."""
+
+    table: str
+    identity: str
+    owner_id: int
+    comparisons: tuple[Comparison, ...] = ()
+    any_of: bool = False
+    order: tuple[tuple[Field, bool], ...] = ()  # a field, and whether it descends
+
+    @property
+    def is_owned(self) -> bool:
+        """Whether the rows belong to owners."""
+        return "owner_id" in metadata.tables[self.table].c
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Return what tells the rows of one search from those of another."""
+        return (self.table, self.owner_id, repr(self.comparisons), self.any_of)
+
+
+def count(connection: Connection, search: Search) -> int:
+    """Return how many rows a search finds."""
+    values: dict[str, Any] = {}
+    statement = sql.SQL("select count(*) from {} t where {}").format(
+        sql.Identifier(search.table), _conditions(search, values)
+    )
+    row = driver(connection).execute(statement, values).fetchone()
+    return int(row[0]) if row else 0
+
+
+def identities(connection: Connection, search: Search, paging: Paging, total: int | None) -> list[int]:
+    """Return the identities of one page; where ``total`` is known, a late page is looked for from the end."""
+    limit, offset = paging.size, paging.offset
+    backwards = False
+    if total is not None:
+        limit = max(0, min(limit, total - offset))
+        backwards = offset > total - offset - limit
+        offset = total - offset - limit if backwards else offset
+    if limit == 0:
+        return []
+    values: dict[str, Any] = {"limit": limit, "offset": offset}
+    ordered, joined = _order(search, backwards=backwards)
+    statement = sql.SQL("select t.{} from {} t {} where {} order by {} limit %(limit)s offset %(offset)s").format(
+        sql.Identifier(search.identity),
+        sql.Identifier(search.table),
+        sql.SQL(" ").join(joined),
+        _conditions(search, values),
+        sql.SQL(", ").join(ordered),
+    )
+    found = [row[0] for row in driver(connection).execute(statement, values)]
+    return found[::-1] if backwards else found
+
+
+def identities_after(connection: Connection, search: Search, identity: int, limit: int) -> list[int]:
+    """Return up to ``limit`` identities above one, in their order."""
+    values: dict[str, Any] = {"after": identity, "limit": limit}
+    statement = sql.SQL("select t.{0} from {1} t where {2} and t.{0} > %(after)s order by 1 limit %(limit)s").format(
+        sql.Identifier(search.identity), sql.Identifier(search.table), _conditions(search, values)
+    )
+    return [row[0] for row in driver(connection).execute(statement, values)]
+
+
+def parts(
+    connection: Connection, table: str, identity: str, *, column: str, whole_ids: Sequence[int], limit: int
+) -> dict[int, tuple[int, list[int]]]:
+    """Return for each object how many rows of ``table`` say that they are parts of it, and the first of them."""
+    statement = sql.SQL(
+        "select w.id, (select count(*) from {0} t where t.{2} = w.id),"
+        " array(select t.{1} from {0} t where t.{2} = w.id order by t.{1} limit %(limit)s)"
+        " from unnest(%(ids)s::bigint[]) w (id)"
+    ).format(sql.Identifier(table), sql.Identifier(identity), sql.Identifier(column))
+    found = driver(connection).execute(statement, {"limit": limit, "ids": list(whole_ids)})
+    return {whole_id: (total, children) for whole_id, total, children in found}
+
+
+def _conditions(search: Search, values: dict[str, Any]) -> sql.Composable:
+    holds = [_holds(search, each, at, values) for at, each in enumerate(search.comparisons)]
+    joined = sql.SQL(" or " if search.any_of else " and ").join(holds)
+    whole = sql.SQL("({})").format(joined) if holds else sql.SQL("true")
+    if not search.is_owned:
+        return whole
+    values["owner_id"] = search.owner_id
+    return sql.SQL("t.owner_id = %(owner_id)s and {}").format(whole)
+
+
+def _holds(search: Search, each: Comparison, at: int, values: dict[str, Any]) -> sql.Composable:
+    operator = _NEGATED.get(each.operator, each.operator)
+    if operator not in ("isNull", "isNotNull"):
+        values[f"v{at}"] = each.value
+    array = "[]" if operator == "in" else ""
+    value = sql.SQL(f"%(v{at})s::{each.field.type}{array}")
+    test = _points(search, each.field, operator, value)
+    return sql.SQL("({}) is not true").format(test) if each.operator in _NEGATED else sql.SQL("({})").format(test)
+
+
+def _points(search: Search, field: Field, operator: str, value: sql.SQL) -> sql.Composable:
+    """Return the test of what a field points to, as one of the column that points there."""
+    if field.pointers is not None:
+        return _through_list(search, field, field.pointers, operator, value)
+    pointer = field.pointer
+    if pointer is None:
+        return _test(operator, sql.Identifier("t", field.column), value)
+    through = pointer.through
+    column = sql.Identifier("t" if through is None else "s", pointer.column)
+    test = _test(operator, column, value)
+    if field.by_name and operator not in ("isNull", "isNotNull"):
+        test = _named(column, pointer, operator, value)
+    if through is None:
+        return test
+    return sql.SQL("t.{} = any(array(select s.{} from {} s where {}))").format(
+        sql.Identifier(through.column), sql.Identifier(through.identity), sql.Identifier(through.table), test
+    )
+
+
+def _through_list(search: Search, field: Field, each: PointerList, operator: str, value: sql.SQL) -> sql.Composable:
+    child = sql.Identifier("l", each.child)
+    if operator in ("isNull", "isNotNull"):
+        test: sql.Composable = sql.SQL("true")
+    elif field.by_name:
+        test = _named(child, each, operator, value)
+    else:
+        test = _test(operator, child, value)
+    found = sql.SQL("t.{} = any(array(select l.{} from {} l where {}))").format(
+        sql.Identifier(search.identity), sql.Identifier(each.parent), sql.Identifier(each.link), test
+    )
+    return sql.SQL("not {}").format(found) if operator == "isNull" else found
+
+
+def _named(column: sql.Composable, target: Pointer | PointerList, operator: str, value: sql.SQL) -> sql.Composable:
+    return sql.SQL("{} = any(array(select x.{} from {} x where {}))").format(
+        column,
+        sql.Identifier(target.identity),
+        sql.Identifier(target.table),
+        _test(operator, sql.Identifier("x", target.name or target.identity), value),
+    )
+
+
+def _test(operator: str, expression: sql.Composable, value: sql.SQL) -> sql.Composable:
+    return sql.SQL(_TESTS[operator]).format(e=expression, v=value)
+
+
+def _order(search: Search, *, backwards: bool) -> tuple[list[sql.Composable], list[sql.Composable]]:
+    ordered: list[sql.Composable] = []
+    joined: list[sql.Composable] = []
+    descends = False
+    for at, (field, descends) in enumerate(search.order):
+        expression = _order_expression(field, at, joined)
+        ordered.append(_directed(expression, descends=descends != backwards))
+    ordered.append(_directed(sql.Identifier("t", search.identity), descends=descends != backwards))
+    return ordered, joined
+
+
+def _directed(expression: sql.Composable, *, descends: bool) -> sql.Composable:
+    return sql.SQL("{} desc").format(expression) if descends else expression
+
+
+def _order_expression(field: Field, at: int, joined: list[sql.Composable]) -> sql.Composable:
+    pointer = field.pointer
+    if pointer is None:
+        return sql.Identifier("t", field.column)
+    beside = "t"
+    if pointer.through is not None:
+        beside = f"s{at}"
+        joined.append(_left_join(pointer.through, beside, "t"))
+    if not field.by_name:
+        return sql.Identifier(beside, pointer.column)
+    joined.append(_left_join(pointer, f"x{at}", beside))
+    return sql.Identifier(f"x{at}", pointer.name or pointer.identity)
+
+
+def _left_join(pointer: Pointer, alias: str, beside: str) -> sql.Composable:
+    return sql.SQL("left join {} {} on {} = {}").format(
+        sql.Identifier(pointer.table),
+        sql.Identifier(alias),
+        sql.Identifier(alias, pointer.identity),
+        sql.Identifier(beside, pointer.column),
+    )
