@@ -154,7 +154,7 @@ def rates_tie(setup: PlanSetup) -> Iterator[Finding]:
         if rate["location_group_id"] is not None:
             sheets[rate["rate_group_id"], rate["usage_class_id"]].append(rate)
     for rates in sheets.values():
-        yield from _ties(setup, rates)
+        yield from _ties(setup, sorted(rates, key=_start))
 
 
 def _ties(setup: PlanSetup, rates: list[Row]) -> Iterator[Finding]:
