@@ -19,7 +19,7 @@ Json = dict[str, Any]
 _TYPES = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _SEND_MESSAGE = re.compile(r"/DataImport/Usage/[^/]+\Z", re.IGNORECASE)
 _SEARCH = re.compile(r"/Search\Z", re.IGNORECASE)
-_UPDATE = re.compile(r"/(Resubmit|WriteOff)\Z", re.IGNORECASE)
+_UPDATE = re.compile(r"/(Resubmit|WriteOff|PriceList)\Z", re.IGNORECASE)
 _DIGITS_MAX = 30  # more than any number of ours has
 _ENCODER = msgspec.json.Encoder()
 

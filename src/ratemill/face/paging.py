@@ -18,7 +18,7 @@ from ratemill.errors import BadRequest, Code, Fault
 from ratemill.pages import PAGE_ROWS_MAX, Paging
 from ratemill.periods import read_instant
 
-_NUMBER_MAX = 2**63 - 1  # what the database counts with: no row has a larger number
+NUMBER_MAX = 2**63 - 1  # what the database counts with: no row has a larger number
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def read_number(text: str) -> int:
     """Return a whole number from 0; one that is too large for any row stays too large."""
     if not (text.isascii() and text.isdigit()):
         raise ValueError("must be a whole number")
-    return min(int(text[: len(str(_NUMBER_MAX)) + 1]), _NUMBER_MAX)
+    return min(int(text[: len(str(NUMBER_MAX)) + 1]), NUMBER_MAX)
 
 
 def read_boolean(text: str) -> bool:

@@ -29,6 +29,7 @@ from ratemill.face import (
     mending,
     openapi,
     profile_versions,
+    setup_bulk,
     setup_reading,
     setup_writing,
     usage_import,
@@ -47,6 +48,7 @@ ROUTERS = (
     histories.router,
     charges.router,
     profile_versions.router,
+    setup_bulk.router,
     setup_reading.router,
     setup_writing.router,
 )

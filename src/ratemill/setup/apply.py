@@ -79,7 +79,7 @@ def apply_document(
 ) -> Applied:
     """Make stored set-up agree with a document; CSV files are looked for from ``folder``."""
     faults = Faults([])
-    with _no_collection():
+    with no_collection():
         document = read_document(text, folder, faults)
     applied = Applied(owner=document.owner)
     try:
@@ -115,14 +115,14 @@ def fault_as_json(fault: Fault) -> dict[str, Any]:
 
 @contextmanager
 def _transaction(database: Database, *, dry_run: bool) -> Iterator[Connection]:
-    with _no_collection(), database.worker() as connection:
+    with no_collection(), database.worker() as connection:
         if dry_run:
             owners.read_only_snapshot(connection)
         yield connection
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Spare the garbage collector a search of hundreds of thousands of entries, in which there are no circles to find."""
     was_on = gc.isenabled()
     gc.disable()
@@ -225,10 +225,9 @@ def _check_entry(each: SetupObject, entry: Entry, world: World, faults: Faults) 
             differing = {column for column in each.columns if entry.row[column] != entry.stored[column]}
             entry.changes = entry.changes.difference(each.columns) | differing
     for rule in each.rules:
-        if entry.bad.isdisjoint(rule.reads):
-            _report(
-                ((entry, member, message) for member, message in rule.check(entry, world)), Code.RULE_BROKEN, faults
-            )
+        if not entry.bad or entry.bad.isdisjoint(rule.reads):
+            for member, message in rule.check(entry, world):
+                faults.add(Code.RULE_BROKEN, entry.path(member), entry.line_of(member), message)
 
 
 def _report(findings: Any, code: int, faults: Faults) -> None:  # noqa: ANN401 - any iterable of findings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,13 @@ def read_document(text: str, folder: Path | None, faults: Faults) -> Document:
         faults.add(Code.DOCUMENT_UNREADABLE, "", root.line, "a document is a mapping that begins with 'ratemill: 1'")
         return Document()
     return _Reader(folder, faults).document(root)
+
+
+def read_csv_list(each: SetupObject, name: str, text: str, defaults: Mapping[str, str], faults: Faults) -> Document:
+    """Return a document of one list that is CSV text; ``name`` stands for its file, ``defaults`` for empty cells."""
+    lines = dict.fromkeys(defaults, 0)
+    pairs = Pairs({member: Scalar(value, 0) for member, value in defaults.items()}, lines, [], 0)
+    return _Reader(None, faults).csv_list(each, name, text.removeprefix("\ufeff"), pairs)
 
 
 def read_members(entry: Entry, node: Pairs, faults: Faults, *, passed_over: Collection[str]) -> None:
@@ -136,6 +143,14 @@ class _Reader:
         for each in WRITABLE.values():
             if each.list_name in root.pairs:
                 document.entries[each.list_name] = self._list(each, root.pairs[each.list_name])
+        return document
+
+    def csv_list(self, each: SetupObject, name: str, text: str, defaults: Pairs) -> Document:
+        document = Document()
+        try:
+            document.entries[each.list_name] = list(self._csv_entries(each, name, text, self._defaults(each, defaults)))
+        except (csv.Error, Unfit) as error:
+            self._faults.add(Code.DOCUMENT_UNREADABLE, each.list_name, None, f"the list cannot be read: {error}")
         return document
 
     def report_twice(self, pairs: Pairs, path: str) -> None:

@@ -52,7 +52,8 @@ class _Resolver:
             references = each.references
             for entry in self._document.entries.get(each.list_name, []):
                 for member in references:
-                    self._collect(entry, member)
+                    if member.column in entry.given:
+                        self._collect(entry, member)
             if each.list_name in self._document.entries:
                 self._wanted_defaults(references)
 
@@ -103,9 +104,10 @@ class _Resolver:
         self._address(each, entries)
         members = each.references
         own = [member for member in members if member.target == each.list_name]
+        others = [member for member in members if member.target != each.list_name]
         for entry in entries:
-            for member in members:
-                if member not in own:
+            for member in others:
+                if member.column in entry.given or member.default is not None:
                     self._resolve(entry, member)
             if "start_at" in each.key:
                 self._localise(entry, ("start_at",))
@@ -259,8 +261,11 @@ class _Resolver:
 
     def _keep(self, each: SetupObject, rows: Iterable[Row]) -> None:
         known, by_key = self._world.rows[each.list_name], self._world.by_key[each.list_name]
+        removed = self._world.removed[each.list_name]
         for row in rows:
             identity = row[each.identity]
+            if identity in removed:
+                continue
             known.setdefault(identity, row)
             by_key.setdefault(tuple(row[column] for column in each.key), identity)
 

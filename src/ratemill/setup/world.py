@@ -25,6 +25,9 @@ class World:
         self.owner_id = owner_id
         self.rows: defaultdict[str, dict[int, Row]] = defaultdict(dict)
         self.by_key: defaultdict[str, dict[tuple[Any, ...], int]] = defaultdict(dict)
+        self.removed: defaultdict[str, set[int]] = defaultdict(
+            set
+        )  # stored objects that will be gone: no rule sees them
         self.unsure: set[int] = set()  # entries that could not be read whole: no neighbour is compared with them
         self._last = 0
 

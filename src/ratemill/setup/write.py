@@ -34,7 +34,7 @@ def write(each: SetupObject, entries: list[Entry], world: World, written: dict[i
 
 
 def _insert(each: SetupObject, entries: list[Entry], world: World, written: dict[int, int]) -> None:
-    columns = each.columns
+    columns = [column for column in each.columns if any(entry.row[column] is not None for entry in entries)]
     references = _references(each)
     rows = (
         (written[entry.identity], world.owner_id, *_values(entry, columns, references, written)) for entry in entries

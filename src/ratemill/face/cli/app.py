@@ -7,7 +7,20 @@ import sys
 import typer
 
 from ratemill.errors import RatemillError, UsageFault
-from ratemill.face.cli import audit, db, demo, importing, reading, rehearse, reprocess, serve, setup, token
+from ratemill.face.cli import (
+    audit,
+    db,
+    demo,
+    importing,
+    lint,
+    prices,
+    reading,
+    rehearse,
+    reprocess,
+    serve,
+    setup,
+    token,
+)
 
 NAMES = "Usage in by API, mediated and rated, every record accounted for."
 
@@ -38,6 +51,8 @@ app.command("reprocess")(reprocess.reprocess)
 app.add_typer(db.app, name="db")
 app.command("apply")(setup.apply)
 app.command("export")(setup.export)
+app.command("prices")(prices.prices)
+app.command("lint")(lint.lint)
 app.command("rehearse")(rehearse.rehearse)
 app.add_typer(token.app, name="token")
 app.add_typer(importing.app, name="import")
