@@ -121,7 +121,7 @@ def _success(path: str, method: str) -> Json:
         return setup_schemas.write_envelope(_OBJECT)
     if path.endswith("/Paged"):
         return setup_schemas.page_envelope(_OBJECT)
-    if path.endswith("}"):
+    if path.endswith(("}", "/Lint")):
         return setup_schemas.one_envelope(_OBJECT)
     return setup_schemas.list_envelope(_OBJECT)
 
