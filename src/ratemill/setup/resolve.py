@@ -355,7 +355,7 @@ class _Resolver:
             return False
         if value is None:
             value = self._default(member)
-            if value == entry.identity:
+            if member.kind is Kind.REFERENCE and value == entry.identity:
                 value = None  # the root has no parent
             if member.required:
                 self._require_once(entry, member)
