@@ -217,6 +217,8 @@ def _check_entry(each: SetupObject, entry: Entry, world: World, faults: Faults) 
         entry.bad |= entry.changes
         message = f"'{entry.row['name']}' is built in and cannot be changed"
         faults.add(Code.MEMBER_FROZEN, entry.path(), entry.line, message)
+    if each.document and entry.bad:
+        entry.bad |= {each.document}  # nobody has looked at it
     if each.finish is not None and not entry.bad:
         found = [(entry, member, message) for member, message in each.finish(entry, world)]
         _report(found, Code.RULE_BROKEN, faults)
