@@ -1,4 +1,4 @@
-"""``python -m bench.price_lists``: price lists of 200,000 rows over HTTP, in a product that runs, and the lint of the plan."""
+"""``python -m bench.price_lists``: price lists of 200,000 rows over HTTP in a running product, and the lint of the plan."""
 
 from __future__ import annotations
 

@@ -23,7 +23,10 @@ owner: {owner}
 usageClasses:
   - {{name: voice, usageBaseUnitName: Time, usageRaterTypeName: GeoTree}}
   - {{name: sms, usageBaseUnitName: Count}}
-geoTreeLocations: [{{name: Europe}}, {{name: France, parentGeoTreeLocationName: Europe}}, {{name: Spain, parentGeoTreeLocationName: Europe}}]
+geoTreeLocations:
+  - {{name: Europe}}
+  - {{name: France, parentGeoTreeLocationName: Europe}}
+  - {{name: Spain, parentGeoTreeLocationName: Europe}}
 geoTreeLocationGroups:
   - {{name: West, geoTreeLocationNames: [France, Spain]}}
   - {{name: South, geoTreeLocationNames: [Spain]}}
@@ -34,7 +37,10 @@ usageRatePlans: [{name: P, usageRateGroupNames: [First, Second], amountPrecision
 """
 ONE_GROUP = PLAN.replace(", start: 2090-01-01", "").replace("[First, Second]", "[First]")
 PATTERNS = """
-geoTreeLocationPatterns: [{name: 3, geoTreeLocationName: Europe}, {name: 33, geoTreeLocationName: France}, {name: 34, geoTreeLocationName: Spain}]
+geoTreeLocationPatterns:
+  - {name: 3, geoTreeLocationName: Europe}
+  - {name: 33, geoTreeLocationName: France}
+  - {name: 34, geoTreeLocationName: Spain}
 """
 
 
@@ -47,6 +53,7 @@ def rates(*each: str) -> str:
 
 
 VOICE = 'usageClassName: voice, amount: "0.01"'
+DEARER = 'usageClassName: voice, amount: "0.02"'
 SMS = 'usageClassName: sms, amount: "0.01"'
 AT_FRANCE, AT_SPAIN, AT_EUROPE = (f"geoTreeLocationName: {each}" for each in ("France", "Spain", "Europe"))
 
@@ -97,16 +104,16 @@ CASES = {
         PLAN.replace("name: First, currencyName: EUR", "name: First, currencyName: EUR, end: 2090-01-01"),
     ),
     "pattern_shadowed": (
-        ONE_GROUP + PATTERNS + rates(rate(f"{VOICE}, {AT_EUROPE}"), rate(f'{AT_FRANCE}, usageClassName: voice, amount: "0.02"')),
+        ONE_GROUP + PATTERNS + rates(rate(f"{VOICE}, {AT_EUROPE}"), rate(f"{DEARER}, {AT_FRANCE}")),
         [("geoTreeLocationPatterns", "34", "name")],
-        ONE_GROUP + PATTERNS + rates(rate(f"{VOICE}, {AT_EUROPE}"), rate('geoTreeLocationGroupName: West, usageClassName: voice, amount: "0.02"')),
+        ONE_GROUP + PATTERNS + rates(rate(f"{VOICE}, {AT_EUROPE}"), rate(f"{DEARER}, geoTreeLocationGroupName: West")),
     ),
     "digits_near_limit": (
         ONE_GROUP + rates(rate('usageClassName: sms, amount: "0.000000000000000001", connectionCharge: 99999')),
         [("usageRates", "First / sms", "amount")],
         ONE_GROUP + rates(rate('usageClassName: sms, amount: "0.0001", connectionCharge: "0.5"')),
     ),
-}  # fmt: skip
+}
 
 
 def apply(database: Database, owner: str, document: str) -> None:
@@ -188,7 +195,9 @@ def test_many_findings_are_counted_and_the_first_shown(database: Database):
 
 
 def test_call_and_command_say_the_same(database: Database, settings, monkeypatch):
-    with mill(database, settings, owner="both", document=COMMON.replace("owner: {owner}\n", "").replace("{{", "{").replace("}}", "}") + ONE_GROUP + "accounts: [{name: A, currencyName: USD, usageRatePlanName: P}]\n") as made:  # fmt: skip
+    document = COMMON.replace("owner: {owner}\n", "").replace("{{", "{").replace("}}", "}") + ONE_GROUP
+    document += "accounts: [{name: A, currencyName: USD, usageRatePlanName: P}]\n"
+    with mill(database, settings, owner="both", document=document) as made:
         number = made.value(
             "select p.rate_plan_id from rate_plans p join owners o using (owner_id) where o.name = 'both'"
         )

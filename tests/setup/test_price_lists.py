@@ -25,26 +25,32 @@ usageRoundings: [{name: minute, usageBaseUnitName: Time, increment: 60}]
 geoTreeLocations: [{name: France}, {name: Spain}, {name: Italy}]
 geoTreeLocationPatterns: [{name: 33, geoTreeLocationName: France}, {name: 34, geoTreeLocationName: Spain}]
 usageRateGroups: [{name: World, currencyName: EUR}, {name: Other, currencyName: EUR}]
-usageRates:
-  - {usageRateGroupName: World, usageClassName: voice, geoTreeLocationName: France, amount: "0.01", start: 2020-01-01, usageRoundingName: minute}
-  - {usageRateGroupName: World, usageClassName: voice, geoTreeLocationName: Spain, amount: "0.02", start: 2020-01-01}
-  - {usageRateGroupName: World, usageClassName: voice, geoTreeLocationName: Italy, amount: "0.03", start: 2020-01-01, end: 2021-01-01}
-  - {usageRateGroupName: World, usageClassName: voice, geoTreeLocationName: Italy, amount: "0.04", start: 2090-01-01}
-  - {usageRateGroupName: World, usageClassName: sms, amount: "0.05", start: 2020-01-01}
-  - {usageRateGroupName: Other, usageClassName: sms, amount: "0.06"}
+usageRates: {csv: rates.csv}
+"""
+STORED = """usageRateGroupName,usageClassName,geoTreeLocationName,amount,start,end,usageRoundingName
+World,voice,France,0.01,2020-01-01,,minute
+World,voice,Spain,0.02,2020-01-01,,
+World,voice,Italy,0.03,2020-01-01,2021-01-01,
+World,voice,Italy,0.04,2090-01-01,,
+World,sms,,0.05,2020-01-01,,
+Other,sms,,0.06,,,
 """
 CSV = {"Content-Type": "text/csv"}
 HEAD = "usageClassName,geoTreeLocationName,amount"
 
 
 @pytest.fixture
-def made(database, settings, request):
-    with mill(database, settings, owner=request.node.name, document=BASE) as one:
+def made(database, settings, request, tmp_path):
+    with mill(database, settings, owner=request.node.name, document="ratemill: 1\n") as one:
+        (tmp_path / "rates.csv").write_text(STORED)
+        one.apply(BASE, tmp_path)
         yield one
 
 
 def group_id(made: Mill, name: str = "World") -> int:
-    statement = "select rate_group_id from rate_groups join owners using (owner_id) where owners.name = %s and rate_groups.name = %s"
+    statement = (
+        "select rate_group_id from rate_groups g join owners o using (owner_id) where o.name = %s and g.name = %s"
+    )
     return int(made.value(statement, made.owner, name))
 
 
@@ -140,7 +146,8 @@ def test_a_replacement_ends_what_holds_deletes_what_would_come_and_leaves_what_e
 
 
 def test_a_replacement_of_one_class_leaves_the_others(made: Mill):
-    instance = lay(made, "geoTreeLocationName,amount\nFrance,0.01\n", mode="replace", effective="2030-01-01", usageClassName="voice")  # fmt: skip
+    query: dict[str, Any] = {"mode": "replace", "effective": "2030-01-01", "usageClassName": "voice"}
+    instance = lay(made, "geoTreeLocationName,amount\nFrance,0.01\n", **query)
     assert [item["key"].split(" / ")[1:3] for item in instance["removed"]["items"]] == [
         ["voice", "Spain"],
         ["voice", "Italy"],
@@ -165,7 +172,15 @@ def test_a_rate_in_force_is_not_deleted_by_a_date_before_its_start(made: Mill):
 
 
 def test_every_refused_row_is_told_with_field_value_and_rule_and_nothing_is_written(made: Mill):
-    text = f"{HEAD},colour\nvoice,Atlantis,0.01,\nfax,,0.01,\nvoice,France,much,\nsms,France,0.01,\nsms,,0.07,,\nvoice,Spain,0.5,\n"
+    rows = [
+        "voice,Atlantis,0.01,",
+        "fax,,0.01,",
+        "voice,France,much,",
+        "sms,France,0.01,",
+        "sms,,0.07,,",
+        "voice,Spain,0.5,",
+    ]
+    text = "\n".join([f"{HEAD},colour", *rows])
     before = rates(made)
     instance = lay(made, text, preview="true")
     refused = {(each["row"], each["field"], each["value"], each["rule"]) for each in instance["refused"]["items"]}
@@ -266,7 +281,9 @@ def test_a_list_holds_for_the_next_batch_and_no_batch_sees_half(database, settin
         assert owners_version(one) == version + 1
         one.post_rows(guide_row(2))
         one.work()
-        amounts = "select amount from charges c join owners using (owner_id) where owners.name = 'batches' order by submission_id"
+        amounts = (
+            "select amount from charges join owners o using (owner_id) where o.name = 'batches' order by submission_id"
+        )
         assert [str(amount.normalize()) for (amount,) in one.rows(amounts)] == ["1.1562", "47"]
         assert one.request("POST", path, content=text, headers=CSV).status_code == 200
         assert owners_version(one) == version + 1, "what changes nothing raises no version"
@@ -275,6 +292,21 @@ def test_a_list_holds_for_the_next_batch_and_no_batch_sees_half(database, settin
 def owners_version(made: Mill) -> int:
     with made.database.worker() as connection:
         return owners.version(connection, owners.find(connection, made.owner) or 0)
+
+
+def test_the_log_of_changes_shows_what_reading_shows(made: Mill):
+    text = f"{HEAD},start,connectionCharge\nvoice,France,0.015,2020-01-01,\nvoice,,0.1,2050-06-01,0.50\n"
+    lay(made, text)
+    lay_patterns(made, "name,geoTreeLocationName\n33,Italy\n336,France\n")
+    for path, each in (("/Usage/Rate", "usageRates"), ("/GeoTree/Location/Pattern", "geoTreeLocationPatterns")):
+        shown = {item["identity"]: item for item in made.request("GET", path).json()["items"]}
+        query = {"list": each, "by": "tester", "pageSize": "2"}
+        log = made.request("GET", "/Setup/Change/Paged", params=query).json()["pagedResults"]["items"]
+        assert [change["after"] for change in log] == [shown[change["objectIdentity"]] for change in log]
+        (updated,) = [change for change in log if change["action"] == "updated"]
+        named = {"amount": "0.01"} if each == "usageRates" else {"geoTreeLocationName": "France"}
+        assert {name: updated["before"][name] for name in named} == named
+        assert updated["before"].keys() == updated["after"].keys()
 
 
 def test_the_command_says_what_the_call_says(made: Mill, monkeypatch, tmp_path):

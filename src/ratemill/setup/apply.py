@@ -20,6 +20,7 @@ from ratemill.periods import write_instant
 from ratemill.setup.changes import Author, Log
 from ratemill.setup.declaration import NOTHING, Entry, Finding, SetupObject
 from ratemill.setup.document import Document, read_document
+from ratemill.setup.images import after_images, before_images, has_images
 from ratemill.setup.nodes import Faults
 from ratemill.setup.registry import OBJECTS
 from ratemill.setup.resolve import resolve
@@ -173,17 +174,21 @@ def write_document(document: Document, world: World, faults: Faults, author: Aut
     """
     written: dict[int, int] = {}
     log = Log(world.connection, _known(world.owner_id), author)
+    owner_name = owners.read(world.connection, _known(world.owner_id)).name
     for each in OBJECTS:
         changed = [entry for entry in settled(document, each) if action_of(entry) != UNCHANGED]
         if not changed:
             continue
-        before = log.seen(each, [entry.identity for entry in changed if entry.stored is not None])
+        before = dict(before_images(each, changed, world, owner_name)) if has_images(each) else {}
+        unseen = [entry.identity for entry in changed if entry.stored is not None and entry.identity not in before]
+        before |= log.seen(each, unseen)
         try:
             write(each, changed, world, written)
         except Clash as clash:
             faults.add(Code.RULE_BROKEN, each.list_name, None, _clash_words(each, clash))
             return written
-        log.note(each, [written.get(entry.identity, entry.identity) for entry in changed], before)
+        after = after_images(each, changed, world, written, owner_name) if has_images(each) else None
+        log.note(each, [written.get(entry.identity, entry.identity) for entry in changed], before, after)
     return written
 
 

@@ -5,7 +5,7 @@ It is written in the transaction of the change, by whatever makes it, and in bul
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -54,9 +54,19 @@ class Log:
         """Return objects as they are now."""
         return show(self._connection, self._owner_id, each, identities)
 
-    def note(self, each: SetupObject, identities: Sequence[int], before: dict[int, Shown]) -> None:
-        """Write down that these were created or, where ``before`` has them, updated."""
-        setup_changes.insert(self._connection, self._rows(each, identities, before))
+    def note(
+        self,
+        each: SetupObject,
+        identities: Sequence[int],
+        before: dict[int, Shown],
+        after: Iterable[tuple[int, Shown]] | None = None,
+    ) -> None:
+        """Write down that these were created or, where ``before`` has them, updated; without ``after`` they are read."""
+        if after is None:
+            setup_changes.insert(self._connection, self._rows(each, identities, before))
+            return
+        rows = (self._row(Change(each, identity, before.get(identity), shown)) for identity, shown in after)
+        setup_changes.insert(self._connection, rows)
 
     def note_deleted(self, each: SetupObject, before: dict[int, Shown]) -> None:
         """Write down that these are deleted."""
