@@ -90,19 +90,25 @@ def pointer_of(each: SetupObject, member: Member) -> Pointer | None:
 
 
 def _instance(each: SetupObject, row: Row) -> Json:
+    """Return what is shown of a row that was read by ``shape``."""
     instance: Json = {
         "identity": row[each.identity],
         "ownerId": row["owner_id"],
         "ownerName": row[OWNER_NAME],
     }
     document = row[each.document] if each.document else {}
-    for member in each.members:
-        if member.is_reference:
-            instance[member.id_name] = row.get(member.column)
-            instance[member.name] = row.get(f"{member.column}:name")
+    for member, id_name, alias in _members(each):
+        if id_name:
+            instance[id_name] = row.get(member.column)
+            instance[member.name] = row.get(alias)
         else:
             instance[member.name] = _value(document.get(member.name) if member.inner else row.get(member.column))
     return instance
+
+
+@lru_cache
+def _members(each: SetupObject) -> tuple[tuple[Member, str, str], ...]:
+    return tuple((member, member.id_name, f"{member.column}:name") for member in each.members)
 
 
 def _value(value: object) -> object:
