@@ -16,7 +16,7 @@ $(UV): scripts/get-uv
 	@scripts/get-uv
 
 setup: $(UV)
-	@$(UV) sync --frozen --quiet
+	@$(UV) sync --frozen --quiet --compile-bytecode
 
 lint: setup
 	$(RUN) ruff format --check .
