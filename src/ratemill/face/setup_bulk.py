@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any
 
 from anyio import CapacityLimiter, to_thread
@@ -14,10 +13,8 @@ from ratemill.errors import BadRequest
 from ratemill.face import envelope, paging
 from ratemill.face.auth import needs
 from ratemill.face.bodies import read_csv_body
-from ratemill.face.envelope import Json
 from ratemill.face.paging import Parameter, read_boolean, read_text, read_time
 from ratemill.face.paths import RESOURCES
-from ratemill.periods import write_instant
 from ratemill.setup import lint, price_lists
 from ratemill.setup.changes import Author
 from ratemill.setup.declaration import Kind, SetupObject
@@ -122,27 +119,6 @@ async def _lay(request: Request, principal: Principal, asked: PriceList, *, prev
         "identity": outcome.rate_group_id,
         "action": "previewed" if preview else "updated",
         "dtoTypeKey": RATES.dto_type_key if outcome.rate_group_id else PATTERNS.dto_type_key,
-        "instance": outcome_instance(outcome),
+        "instance": outcome.as_json(),
     }
     return envelope.reply(envelope.write("update", [item]))
-
-
-def outcome_instance(outcome: Outcome) -> Json:
-    """Return what a price list did or would do."""
-    return {
-        "preview": outcome.preview,
-        "rateGroupId": outcome.rate_group_id,
-        "effective": _instant(outcome.effective),
-        "rowCount": outcome.rows,
-        "unchangedCount": outcome.unchanged,
-        "added": outcome.added.as_json(),
-        "changed": outcome.changed.as_json(),
-        "removed": outcome.removed.as_json(),
-        "refused": outcome.refused.as_json(),
-        "warnings": outcome.warnings.as_json(),
-        "locationsAdded": outcome.locations_added.as_json(),
-    }
-
-
-def _instant(instant: datetime | None) -> str | None:
-    return None if instant is None else write_instant(instant)

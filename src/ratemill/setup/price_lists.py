@@ -15,6 +15,7 @@ from typing import Any
 
 from ratemill import logs
 from ratemill.errors import BadRequest, Code, Fault, NotFound
+from ratemill.periods import write_instant
 from ratemill.setup.apply import (
     CREATED,
     UNCHANGED,
@@ -99,6 +100,22 @@ class Outcome:
     locations_added: Part = field(default_factory=Part)
     faults: list[Fault] = field(default_factory=list)
     refused_lines: set[int] = field(default_factory=set)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the members that are shown of it."""
+        return {
+            "preview": self.preview,
+            "rateGroupId": self.rate_group_id,
+            "effective": None if self.effective is None else write_instant(self.effective),
+            "rowCount": self.rows,
+            "unchangedCount": self.unchanged,
+            "added": self.added.as_json(),
+            "changed": self.changed.as_json(),
+            "removed": self.removed.as_json(),
+            "refused": self.refused.as_json(),
+            "warnings": self.warnings.as_json(),
+            "locationsAdded": self.locations_added.as_json(),
+        }
 
 
 class _Refused(Exception):

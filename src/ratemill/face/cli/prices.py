@@ -12,7 +12,6 @@ import typer
 
 from ratemill.errors import UsageFault
 from ratemill.face.cli.common import USED_WRONGLY, AsJson, opened_database, print_json
-from ratemill.face.setup_bulk import outcome_instance
 from ratemill.ledger.audit import owner_of
 from ratemill.periods import read_instant
 from ratemill.setup.changes import Author
@@ -54,7 +53,7 @@ def prices(  # noqa: PLR0917 -- the options of the command
     with opened_database() as database:
         outcome = lay(database, owner_of(database, owner), asked, preview=preview, author=Author(_user(), "document"))
     if as_json:
-        print_json(outcome_instance(outcome))
+        print_json(outcome.as_json())
     else:
         _print(outcome)
     if outcome.faults:
