@@ -82,7 +82,7 @@ def _add_lists(made: APIRouter, each: SetupObject) -> None:
         page = await run_in_threadpool(searching.page, database, principal.owner_id, each, body.asked, body.paging)
         return await run_in_threadpool(_search_reply, page, body)
 
-    path, many = f"/{each.path.rstrip('/')}", _many(each)
+    path, many = f"/{each.path.rstrip('/')}", each.nouns
     _add(
         made,
         each,
@@ -174,7 +174,7 @@ def _add_one(made: APIRouter, each: SetupObject) -> None:
     )
     used = _answers(setup_schemas.REFERENCES)
     _add(
-        made, each, f"{path}/References", read_users, f"Return every object that points to a {each.noun}.", extra, used
+        made, each, f"{path}/References", read_users, f"Return every object that points to {each.a_noun}.", extra, used
     )
 
 
@@ -326,12 +326,6 @@ def _read(file: IO[bytes]) -> Iterator[bytes]:
 
 
 # how it is described
-
-
-def _many(each: SetupObject) -> str:
-    return (
-        f"{each.noun[:-1]}ies" if each.noun.endswith("y") else f"{each.noun}{'es' if each.noun.endswith('s') else 's'}"
-    )
 
 
 def _answers(schema: Json) -> dict[int, Json]:

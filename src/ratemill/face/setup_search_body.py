@@ -150,7 +150,7 @@ class _Reader:
         for at, name in enumerate(self._list(query, "fields", len(known))):
             if name not in known:
                 self._fault(
-                    f"query.fields[{at}]", f"a {self._each.noun} has no member {json.dumps(name)}: {', '.join(known)}"
+                    f"query.fields[{at}]", f"{self._each.a_noun} has no member {json.dumps(name)}: {', '.join(known)}"
                 )
             else:
                 fields.append(str(name))

@@ -162,12 +162,12 @@ def _add_routes(each: SetupObject) -> None:
         setup_schemas.body(schema(each)) for schema in (setup_schemas.create, setup_schemas.merge, setup_schemas.patch)
     )
     for at, method, endpoint, about, extra, item in (
-        (path, "POST", _creating(each), f"Create a {each.noun}.", created, shown),
+        (path, "POST", _creating(each), f"Create {each.a_noun}.", created, shown),
         (
             one,
             "PUT",
             _updating(each),
-            f"Change the members of a {each.noun} that the body names.",
+            f"Change the members of {each.a_noun} that the body names.",
             changed | _IF_MATCH,
             shown,
         ),
@@ -175,7 +175,7 @@ def _add_routes(each: SetupObject) -> None:
             one,
             "PATCH",
             _patching(each),
-            f"Change a {each.noun}, others and their parts, all or nothing.",
+            f"Change {each.a_noun}, others and their parts, all or nothing.",
             patched | _IF_MATCH,
             {"type": "object"},
         ),
@@ -183,7 +183,7 @@ def _add_routes(each: SetupObject) -> None:
             one,
             "DELETE",
             _deleting(each),
-            f"Delete a {each.noun} with its parts, unless it is in use.",
+            f"Delete {each.a_noun} with its parts, unless it is in use.",
             _IF_MATCH,
             {"type": "object"},
         ),

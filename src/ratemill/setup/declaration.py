@@ -146,6 +146,18 @@ class SetupObject:
         return self._by_column[column]
 
     @cached_property
+    def a_noun(self) -> str:
+        """One of them, in words: ``an account``, ``a usage class``."""
+        return f"{'an' if self.noun[0] in 'aeio' else 'a'} {self.noun}"
+
+    @cached_property
+    def nouns(self) -> str:
+        """Several of them, in words: ``rows of a bucket base``, ``base units``."""
+        one, of, whole = self.noun.partition(" of ")
+        ending = "ies" if one.endswith("y") else "es" if one.endswith("s") else "s"
+        return f"{one.removesuffix('y') if ending == 'ies' else one}{ending}{of}{whole}"
+
+    @cached_property
     def _by_name(self) -> dict[str, Member]:
         return {member.name: member for member in self.members}
 
