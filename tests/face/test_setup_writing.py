@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,10 @@ from tests.mill import Mill, guide_row
 from tests.two_mills import two_mills
 
 from ratemill.errors import InvariantFailure
+from ratemill.intake import accept
+from ratemill.records import Elements, read_elements
 from ratemill.settings import Settings
+from ratemill.setup.book import price_book
 from ratemill.setup.registry import OBJECTS
 from ratemill.setup.tokens import create_token
 from ratemill.store import charged_objects
@@ -417,18 +420,53 @@ def test_what_usage_refers_to_stays(mine: Mill):
     assert "has charges" in error["message"]
 
 
-def test_a_delete_waits_for_a_worker_that_charges_the_object(mine: Mill):
+def test_a_delete_waits_for_a_worker_that_holds_the_price_book(mine: Mill):
     made = make(mine, "Usage/Rate/Group", name="just now", currencyName="USD")["identity"]
     nothing: dict[str, list[int]] = {column: [] for column in charged_objects.TABLES}
+    owner_id = mine.value("select owner_id from owners where name = %s", mine.owner)
     with ThreadPoolExecutor() as threads:
         with mine.database.worker() as connection:
-            owner_id = mine.value("select owner_id from owners where name = %s", mine.owner)
+            price_book(connection, owner_id)
+            deleted = _waiting(threads, mine, f"Usage/Rate/Group/{made}")
             charged_objects.note(connection, owner_id, {**nothing, "rate_group_id": [made]})
-            deleted = threads.submit(send, mine, "DELETE", f"Usage/Rate/Group/{made}")
-            while not mine.value("select count(*) from pg_locks where not granted"):
-                assert not deleted.done(), deleted.result().text
         (error,) = refused(deleted.result())
     assert "has charges" in error["message"]
+
+
+def test_a_delete_of_an_account_waits_for_a_worker_too(mine: Mill):
+    made = make(mine, "Account", name="just now", currencyName="USD")["identity"]
+    owner_id = mine.value("select owner_id from owners where name = %s", mine.owner)
+    with ThreadPoolExecutor() as threads:
+        with mine.database.worker() as connection:
+            price_book(connection, owner_id)
+            deleted = _waiting(threads, mine, f"Account/{made}")
+        done(deleted.result(), "delete")
+
+
+def test_a_delete_of_a_feed_waits_for_a_request_that_is_being_taken(mine: Mill, monkeypatch: pytest.MonkeyPatch):
+    made = make(mine, "Udr/Feed", name="just now", dataProfileName="guide_csv")["identity"]
+    secret = create_token(mine.database, owner_name=mine.owner, role="import", name="sender")
+    request = accept.Request(secret=secret, feed="just now", route="rows", body=b'{"data":["a"]}', fingerprint="POST /")
+    deletes: list[Future[Response]] = []
+
+    def read_while_the_feed_is_deleted(*given: Any, **options: Any) -> Elements:
+        deletes.append(_waiting(threads, mine, f"Udr/Feed/{made}"))
+        return read_elements(*given, **options)
+
+    monkeypatch.setattr(accept, "read_elements", read_while_the_feed_is_deleted)
+    with ThreadPoolExecutor() as threads:
+        assert accept.accept(mine.database, mine.settings, request).feed_id == made
+        (error,) = refused(deletes[0].result())
+    assert "has taken usage" in error["message"]
+    mine.work()
+
+
+def _waiting(threads: ThreadPoolExecutor, mill: Mill, path: str) -> Future[Response]:
+    """Send a delete and return when it waits for a lock."""
+    deleted = threads.submit(send, mill, "DELETE", path)
+    while not mill.value("select count(*) from pg_locks where not granted"):
+        assert not deleted.done(), deleted.result().text
+    return deleted
 
 
 def test_a_worker_charges_nothing_that_is_gone(mine: Mill):

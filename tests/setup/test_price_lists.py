@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from ratemill.face.cli import prices as prices_command
 from ratemill.face.cli.app import app
 from ratemill.setup.export import export_document
-from ratemill.store import owners
+from ratemill.store import charged_objects, owners
 
 BASE = """ratemill: 1
 usageClasses:
@@ -143,6 +143,19 @@ def test_a_replacement_ends_what_holds_deletes_what_would_come_and_leaves_what_e
         0, 0, 0, 0, 2,
     )  # fmt: skip
     assert made.value("select count(*) from rates join rate_groups g using (rate_group_id) where g.name = 'Other'") > 0
+
+
+def test_a_rate_of_the_future_that_has_charges_stays(made: Mill):
+    """Usage may be dated in the future too."""
+    rate_id = made.value("select rate_id from rates where start_at = '2090-01-01' order by rate_id desc limit 1")
+    owner_id = made.value("select owner_id from rates where rate_id = %s", rate_id)
+    with made.database.worker() as connection:
+        charged_objects.note(connection, owner_id, dict.fromkeys(charged_objects.TABLES, ()) | {"rate_id": [rate_id]})
+    text = f"{HEAD}\nvoice,France,0.015\n"
+    before = rates(made)
+    body = lay(made, text, status=400, mode="replace", effective="2030-01-01")
+    assert [f"({rate_id}) has charges" in each["message"] for each in body["errors"]] == [True]
+    assert rates(made) == before
 
 
 def test_a_replacement_of_one_class_leaves_the_others(made: Mill):

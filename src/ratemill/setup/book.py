@@ -48,7 +48,11 @@ _profiles: dict[int, tuple[int, Profile]] = {}
 
 
 def price_book(connection: Connection, owner_id: int) -> PriceBook:
-    """Return the owner's compiled book of the version in force; read again only when that changed."""
+    """Return the owner's compiled book of the version in force; read again only when that changed.
+
+    Nothing that it names is deleted before the transaction ends.
+    """
+    owners.keep_set_up(connection, owner_id)
     version = owners.version(connection, owner_id)
     held = _books.get(owner_id)
     if held is None or held.version != version:

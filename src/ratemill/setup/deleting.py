@@ -15,6 +15,7 @@ from ratemill.setup.changes import Author, Log, words_of
 from ratemill.setup.declaration import Member, SetupObject
 from ratemill.setup.editing import ONLY, Edit, Target, Written, edit, refuse
 from ratemill.setup.nodes import Faults
+from ratemill.setup.objects.feeds import OBJECT as FEEDS
 from ratemill.setup.registry import BY_LIST, OBJECTS, children, referring
 from ratemill.setup.showing import Json, Shown
 from ratemill.store import accounts, charged_objects, owners, setup_objects, usages
@@ -53,8 +54,8 @@ def doom(work: Edit, each: SetupObject, identity: int, place: str, faults: Fault
     """Return what would go with an object; whatever keeps one of them is added to ``faults``."""
     doomed = Doomed(each, identity, place, {each.list_name: {identity}})
     _gather(work.connection, doomed, each)
+    owners.wait_for_usage(work.connection, work.owner_id, accepts=FEEDS.list_name in doomed.ids)
     for list_name, ids in doomed.ids.items():
-        _lock(work.connection, BY_LIST[list_name], ids)
         doomed.shown[list_name] = work.show(BY_LIST[list_name], sorted(ids))
     for list_name, ids in doomed.ids.items():
         for message in _kept_by_usage(work, BY_LIST[list_name], ids, doomed):
@@ -104,12 +105,6 @@ def _gather(connection: Connection, doomed: Doomed, each: SetupObject) -> None:
         if found := {row[kind.identity] for row in rows}:
             doomed.ids[kind.list_name] = doomed.ids.get(kind.list_name, set()) | found
             _gather(connection, doomed, kind)
-
-
-def _lock(connection: Connection, each: SetupObject, ids: set[int]) -> None:
-    """Wait for a worker that charges one of these for the first time."""
-    if each.table in charged_objects.COLUMNS:
-        setup_objects.lock_rows(connection, each.table, each.identity, sorted(ids))
 
 
 def _connectors(connection: Connection, doomed: Doomed) -> Iterator[Json]:

@@ -36,7 +36,7 @@ from ratemill.setup.registry import WRITABLE
 from ratemill.setup.successions import Succession, succeed
 from ratemill.setup.world import World
 from ratemill.setup.written import written_members, written_values
-from ratemill.store import owners, setup_objects
+from ratemill.store import charged_objects, owners, setup_objects
 from ratemill.store.connections import Connection, Database, clock
 
 SHOWN_MAX = 100  # of each kind of outcome that are shown one by one; the rest is counted
@@ -168,6 +168,8 @@ def _lay(asked: PriceList, world: World, outcome: Outcome, author: Author) -> No
     gone = _succeed(asked, world, outcome, document) if asked.rate_group is not None else _drop(asked, world, rows)
     world.removed[each.list_name] |= gone.deleted.keys()
     faults.found += gone.faults
+    if gone.deleted and each is RATES:
+        faults.found += _charged(world, gone.deleted, preview=outcome.preview)
     warnings = check_document(document, world, faults)
     _tell_refused(asked.text, rows, faults.found, outcome)
     if faults.found and not outcome.preview:
@@ -253,6 +255,14 @@ def _drop(asked: PriceList, world: World, rows: list[Entry]) -> Succession:
     named = {row.given.get("name") for row in rows}
     stored = setup_objects.read_rows(world.connection, PATTERNS.table, (PATTERNS.identity, "name"), world.owner_id)
     return Succession(deleted={row[PATTERNS.identity]: row["name"] for row in stored if row["name"] not in named})
+
+
+def _charged(world: World, rates: Mapping[int, str], *, preview: bool) -> Iterator[Fault]:
+    """Keep rates that have charges although they are of the future: usage may be dated there too."""
+    if not preview:
+        owners.wait_for_usage(world.connection, world.owner_id or 0, accepts=False)
+    for rate_id in sorted(charged_objects.find(world.connection, "rate_id", list(rates))):
+        yield Fault(Code.IN_USE, f"the rate '{rates[rate_id]}' ({rate_id}) has charges: end it instead")
 
 
 def _write(  # noqa: PLR0917 -- what a list did, and by whom

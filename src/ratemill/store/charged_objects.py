@@ -55,11 +55,10 @@ def _noted(connection: Connection, column: str, object_ids: list[int]) -> dict[i
 def _add(connection: Connection, owner_id: int, column: str, object_ids: list[int]) -> None:
     if not object_ids:
         return
-    # Held until the charges are committed: whoever deletes one of these waits, and then finds it charged.
-    held = sql.SQL("select {0} from {1} where {0} = any(%s) order by {0} for key share").format(
+    known = sql.SQL("select {0} from {1} where {0} = any(%s)").format(
         sql.Identifier(column), sql.Identifier(TABLES[column])
     )
-    there = driver(connection).execute(held, (object_ids,)).fetchall()
+    there = driver(connection).execute(known, (object_ids,)).fetchall()
     invariant(len(there) == len(object_ids), f"an object was deleted while it was charged: {column}")
     driver(connection).execute(
         "insert into charged_objects (owner_id, charge_column, object_id) select %s, %s, unnest(%s::bigint[])"

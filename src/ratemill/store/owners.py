@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from ratemill.store.connections import Connection, driver
 
+# Bases of the numbers of advisory locks, the owner's number added.
+_USAGE = 0x524D_0001_0000_0000
+ACCEPTS = 0x524D_0002_0000_0000
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -45,6 +49,24 @@ def read(connection: Connection, owner_id: int) -> Owner:
 def lock_price_book(connection: Connection, owner_id: int) -> None:
     """Wait until nobody else sets up this owner, and keep others waiting until this transaction ends."""
     driver(connection).execute("select version from price_books where owner_id = %s for update", (owner_id,))
+
+
+def keep_set_up(connection: Connection, owner_id: int) -> None:
+    """Let nothing of the owner's set-up be deleted until this transaction ends; waits for a delete under way.
+
+    For whoever is about to read the set-up and to write usage that names it.
+    """
+    driver(connection).execute("select pg_advisory_xact_lock_shared(%s)", (_USAGE + owner_id,))
+
+
+def wait_for_usage(connection: Connection, owner_id: int, *, accepts: bool) -> None:
+    """Wait for every transaction that keeps the owner's set-up, and hold others up until this one ends.
+
+    What is read from here on shows all usage that such a transaction wrote. With ``accepts``, requests too.
+    """
+    driver(connection).execute("select pg_advisory_xact_lock(%s)", (_USAGE + owner_id,))
+    if accepts:
+        driver(connection).execute("select pg_advisory_xact_lock(%s)", (ACCEPTS + owner_id,))
 
 
 def raise_version(connection: Connection, owner_id: int) -> int:

@@ -150,12 +150,6 @@ def delete_rows(connection: Connection, table: str, column: str, ids: Sequence[i
         driver(connection).execute(statement.format(sql.Identifier(table), sql.Identifier(column)), (list(ids),))
 
 
-def lock_rows(connection: Connection, table: str, identity: str, ids: Sequence[int]) -> None:
-    """Hold rows until the end of the transaction; waits for whoever refers to one by a row not yet committed."""
-    statement = sql.SQL("select from {0} where {1} = any(%s) order by {1} for update")
-    driver(connection).execute(statement.format(sql.Identifier(table), sql.Identifier(identity)), (list(ids),))
-
-
 def referring_ids(
     connection: Connection, table: str, identity: str, column: str, ids: Sequence[int], *, but: Sequence[int], most: int
 ) -> list[int]:

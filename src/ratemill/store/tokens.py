@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from ratemill.store.connections import Connection, driver
+from ratemill.store.owners import ACCEPTS
 
 
 def authenticate(connection: Connection, digest: bytes) -> tuple[int, int, str, str] | None:
@@ -15,11 +16,12 @@ def authenticate(connection: Connection, digest: bytes) -> tuple[int, int, str, 
 
 
 def enter(connection: Connection, digest: bytes) -> tuple[int, int, str, str] | None:
-    """Like ``authenticate``; from here on the transaction also sees the rows of the token's owner."""
+    """Like ``authenticate``; from here on the transaction sees the rows of the token's owner, and no feed of theirs goes."""
     statement = """
-        select token_id, owner_id, name, role, set_config('ratemill.owner_id', owner_id::text, true)
+        select token_id, owner_id, name, role, set_config('ratemill.owner_id', owner_id::text, true),
+            pg_advisory_xact_lock_shared(%s + owner_id)
         from authenticate(%s)"""
-    found: tuple[Any, ...] | None = driver(connection).execute(statement, (digest,)).fetchone()
+    found: tuple[Any, ...] | None = driver(connection).execute(statement, (ACCEPTS, digest)).fetchone()
     return (found[0], found[1], found[2], found[3]) if found else None
 
 
