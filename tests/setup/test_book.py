@@ -104,8 +104,11 @@ def test_a_worker_gets_the_profile_in_its_version(database: Database, owner_id: 
 
 def test_a_worker_gets_the_lists_that_a_match_looks_in(database: Database):
     with database.worker() as connection:
-        feed = find_feed(connection, owners.find(connection, "full") or 0, "every1")
-        assert feed is not None
+        full = owners.find(connection, "full")
+    with database.face(full) as connection:
+        feed = find_feed(connection, "every1")
+    assert feed is not None
+    with database.worker() as connection:
         lists = book.worker_feed(connection, feed.feed_id).lists
     assert lists["usageClassTypes"]["name"].to_list() == ["Calls"]
 
@@ -121,7 +124,7 @@ udrFeeds:
     apply(database, more)
     asked = ["1", "777", "guidefeed", "GUIDE FEED", "OTHER", "9" * 30, "no\0body", "1 or 1=1"]
     with database.face(owner_id) as connection:
-        found = [find_feed(connection, owner_id, each) for each in asked]
+        found = [find_feed(connection, each) for each in asked]
     assert [feed and feed.name for feed in found] == [
         "Guide Feed",
         "777",
@@ -131,11 +134,11 @@ udrFeeds:
         *[None] * 3,
     ]
     with database.face(owner_id) as connection:
-        disabled = find_feed(connection, owner_id, str(max(feed.feed_id for feed in found if feed) + 1))
+        disabled = find_feed(connection, str(max(feed.feed_id for feed in found if feed) + 1))
     assert disabled is not None
     assert not disabled.enabled
     with database.face(owner_id + 1) as connection:
-        assert find_feed(connection, owner_id, "1") is None
+        assert find_feed(connection, "1") is None
 
 
 def test_requests_find_feeds_and_tokens_without_the_table_engine():

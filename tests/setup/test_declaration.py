@@ -14,7 +14,7 @@ from ratemill.setup.export import write_text
 from ratemill.setup.nodes import Items, Scalar
 from ratemill.setup.registry import BY_LIST, OBJECTS
 from ratemill.setup.yaml_nodes import read_yaml
-from ratemill.store.schema import metadata
+from ratemill.store.schema.tables import metadata
 
 ROOT = Path(__file__).parents[2]
 LISTS = {

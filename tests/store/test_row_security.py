@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from ratemill.store import owners
 from ratemill.store.connections import Connection, Database, driver
 from ratemill.store.embedded import Server
-from ratemill.store.schema import metadata
+from ratemill.store.schema.tables import metadata
 
 WITH_OWNER = """
 select c.relname from pg_class c

@@ -14,7 +14,7 @@ from ratemill.settings import Settings
 from ratemill.store import embedded, embedded_account, migrate, owners, policies
 from ratemill.store.connections import Database, driver
 from ratemill.store.embedded import Server
-from ratemill.store.schema import metadata
+from ratemill.store.schema.tables import metadata
 
 DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 

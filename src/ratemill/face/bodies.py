@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import zlib
+from typing import Any, NoReturn
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from ratemill.errors import BadRequest, BodyTooLarge, WrongMediaType
+from ratemill.errors import BadRequest, BodyTooLarge, Code, WrongMediaType
 
 
 async def read_json_body(request: Request) -> bytes:
@@ -27,6 +29,37 @@ async def read_csv_body(request: Request) -> str:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadRequest(f"the list is not UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def object_of(body: bytes) -> dict[str, Any]:
+    """Return the members of a JSON object, numbers as the texts of their digits; raise ``BadRequest``."""
+    try:
+        asked = json.loads(body, parse_float=str, parse_int=str, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise BadRequest(f"the body is not JSON: {reason}", code=Code.BODY_NOT_JSON) from error
+    if not isinstance(asked, dict):
+        raise BadRequest("the body must be a JSON object", code=Code.BODY_NOT_AN_OBJECT)
+    return asked
+
+
+def compared(value: object) -> str | list[str] | None:
+    """Return what a comparison in a body of ``object_of`` compares with; raise ``ValueError``."""
+    if isinstance(value, list):
+        return [_scalar(each) for each in value]
+    return None if value is None else _scalar(value)
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str):
+        raise ValueError("a value is a text, a number, true or false, or a list of these")  # noqa: TRY004 - of the sender
+    return value
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
 
 
 def _unpack(body: bytes, limit: int) -> bytes:

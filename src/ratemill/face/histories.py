@@ -51,7 +51,7 @@ def read_feed(feed: str, request: Request, principal: Follower) -> Response:
     """Return the feed of that number, API name or name."""
     paging.read_query(request)
     with request.app.state.database.face(principal.owner_id) as connection:
-        found = find_feed(connection, principal.owner_id, feed)
+        found = find_feed(connection, feed)
         if found is None:
             raise NotFound(f"there is no usage feed '{feed}'", code=Code.FEED_NOT_FOUND)
         form = read_row_form(connection, found)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from ratemill.errors import BadRequest, Code
+from ratemill.face.bodies import compared, object_of
 from ratemill.face.envelope import Json
 from ratemill.ledger import reprocess
 from ratemill.ledger.reprocess import Comparison, Criteria, Reprocess
@@ -60,7 +61,7 @@ class Asked:
 
 def read(body: bytes) -> Asked:
     """Return what the body of a reprocess asks for; raise ``BadRequest``."""
-    asked = _object(body)
+    asked = object_of(body)
     unknown = [name for name in asked if name not in {*_CHOICES, "scheduledStart"}]
     if unknown:
         _refuse(f"'{unknown[0]}' is no member of this call: {', '.join(_CHOICES)}, scheduledStart")
@@ -76,7 +77,10 @@ def comparison(name: str, operator: str, value: object) -> Comparison:
     member = _BY_LOWER.get(name.lower())
     if member is None:
         _refuse(f"'{name}' is no member of a rating exception: {', '.join(MEMBERS)}")
-    return Comparison(MEMBERS[member], operator, _value(value))
+    try:
+        return Comparison(MEMBERS[member], operator, compared(value))
+    except ValueError as error:
+        _refuse(str(error))
 
 
 def by_search(comparisons: list[Comparison], *, any_of: bool = False) -> Criteria:
@@ -122,17 +126,6 @@ def _shown(operator: str, values: list[str]) -> Json:
     return {"value": values if operator in reprocess.MANY_VALUES else values[0]}
 
 
-def _object(body: bytes) -> Json:
-    try:
-        asked = json.loads(body, parse_float=str, parse_int=str)
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise BadRequest(f"the body is not JSON: {reason}", code=Code.BODY_NOT_JSON) from error
-    if not isinstance(asked, dict):
-        raise BadRequest("the body must be a JSON object", code=Code.BODY_NOT_AN_OBJECT)
-    return asked
-
-
 def _filter(asked: object) -> Criteria:
     if not isinstance(asked, dict) or not set(asked) <= {"condition", "search"}:
         _refuse("filterCriteria is an object with 'search' and, if it is to be 'or', 'condition'")
@@ -151,20 +144,6 @@ def _comparison(asked: object) -> Comparison:
     if not isinstance(name, str) or not isinstance(operator, str):
         _refuse("a comparison has a name and an operator")
     return comparison(name, operator, asked.get("value"))
-
-
-def _value(value: object) -> str | list[str] | None:
-    if isinstance(value, list):
-        return [_scalar(each) for each in value]
-    return None if value is None else _scalar(value)
-
-
-def _scalar(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if not isinstance(value, str):
-        _refuse("a value is a text, a number, true or false, or a list of these")
-    return value
 
 
 def _ids(asked: object) -> Criteria:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from ratemill.errors import BadRequest, Code, Fault
 from ratemill.face import paging
+from ratemill.face.bodies import compared, object_of
 from ratemill.pages import PAGE_ROWS_MAX, Paging
 from ratemill.setup import searching
 from ratemill.setup.declaration import SetupObject
@@ -64,27 +65,12 @@ def shown_names(each: SetupObject) -> list[str]:
 
 def read(each: SetupObject, body: bytes, header: dict[str, Any], faults: list[Fault]) -> SearchBody:
     """Return what a body asks for; ``header`` is the page that a header asks for. Raises ``BadRequest``."""
-    return _Reader(each, faults).body(_object_of(body), header)
+    return _Reader(each, faults).body(object_of(body), header)
 
 
 def _object(properties: dict[str, Any], *required: str) -> dict[str, Any]:
     made = {"type": "object", "properties": properties, "additionalProperties": False}
     return {**made, "required": list(required)} if required else made
-
-
-def _object_of(body: bytes) -> dict[str, Any]:
-    try:
-        asked = json.loads(body, parse_float=str, parse_int=str, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise BadRequest(f"the body is not JSON: {reason}", code=Code.BODY_NOT_JSON) from error
-    if not isinstance(asked, dict):
-        raise BadRequest("the body must be a JSON object", code=Code.BODY_NOT_AN_OBJECT)
-    return asked
-
-
-def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
 
 
 class _Reader:
@@ -123,7 +109,7 @@ class _Reader:
             self._fault(at, "a comparison has a name and an operator")
             return None
         try:
-            return searching.comparison(self._each, name, operator, _value(term.get("value")))
+            return searching.comparison(self._each, name, operator, compared(term.get("value")))
         except ValueError as error:
             self._fault(at, f"{name}: {error}")
             return None
@@ -201,17 +187,3 @@ class _Reader:
 
     def _fault(self, field: str, message: str, code: int = Code.FILTER_NOT_VALID) -> None:
         self._faults.append(Fault(code, message, field=field))
-
-
-def _value(value: object) -> str | list[str] | None:
-    if isinstance(value, list):
-        return [_scalar(each) for each in value]
-    return None if value is None else _scalar(value)
-
-
-def _scalar(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if not isinstance(value, str):
-        raise ValueError("a value is a text, a number, true or false, or a list of these")  # noqa: TRY004 - as above
-    return value

@@ -13,7 +13,8 @@ from ratemill.settings import Settings
 from ratemill.setup import tokens
 from ratemill.setup.tokens import Principal
 from ratemill.store import feeds, submissions
-from ratemill.store.connections import Connection, Database
+from ratemill.store.connections import Connection, Database, pipeline
+from ratemill.store.feeds import Feed
 
 IDEMPOTENCY_KEY_CHARS_MAX = 255
 RETRY_AFTER_S = 5  # long enough for a worker to take some hundred thousand records
@@ -44,9 +45,11 @@ class Accepted:
 
 def accept(database: Database, settings: Settings, request: Request) -> Accepted:
     """Check who calls and the request's shape, write it and commit; raise a ``CallerError`` that leaves nothing behind."""
-    with tokens.entered(database, request.secret, "import") as (connection, principal):
+    with database.face(None) as connection, pipeline(connection):
+        caller, feed = tokens.enter(connection, request.secret), feeds.find(connection, request.feed)
+        principal = tokens.admit(caller(), "import")
         _check_key(request.idempotency_key)
-        feed_id = _feed(connection, principal, request)
+        feed_id = _enabled(feed(), request)
         repeated = _repeated(connection, settings, principal, request)
         if repeated:
             return repeated
@@ -64,8 +67,7 @@ def _check_key(key: str | None) -> None:
         )
 
 
-def _feed(connection: Connection, principal: Principal, request: Request) -> int:
-    feed = feeds.find(connection, principal.owner_id, request.feed)
+def _enabled(feed: Feed | None, request: Request) -> int:
     if feed is None:
         raise NotFound(f"there is no usage feed '{request.feed}'", code=Code.FEED_NOT_FOUND)
     if not feed.enabled:

@@ -21,9 +21,9 @@ class RowForm:
     header_row: bool
 
 
-def find_feed(connection: Connection, owner_id: int, name_or_id: str) -> Feed | None:
-    """Return the feed, enabled or not: all digits, its number first; else API name, then name, whatever the case."""
-    return feeds.find(connection, owner_id, name_or_id)
+def find_feed(connection: Connection, name_or_id: str) -> Feed | None:
+    """Return the owner's feed, enabled or not: all digits, its number first; else API name, then name, whatever the case."""
+    return feeds.find(connection, name_or_id)()
 
 
 def read_row_form(connection: Connection, feed: Feed) -> RowForm:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -77,15 +76,15 @@ def authenticate(database: Database, secret: str) -> Principal | None:
     return Principal(*found) if found else None
 
 
-@contextmanager
-def entered(database: Database, secret: str, right: Right) -> Iterator[tuple[Connection, Principal]]:
-    """Yield a transaction that sees the rows of the owner of whoever bears the secret, and who that is.
+def enter(connection: Connection, secret: str) -> Callable[[], Principal | None]:
+    """Let the transaction see the rows of the owner of whoever bears the secret; what is returned tells who that is."""
+    answer = tokens.enter(connection, digest(secret))
 
-    Raises ``NotAuthenticated`` and ``NotPermitted`` as ``admit`` does.
-    """
-    with database.face(None) as connection:
-        found = tokens.enter(connection, digest(secret)) if secret else None
-        yield connection, admit(Principal(*found) if found else None, right)
+    def principal() -> Principal | None:
+        found = answer()
+        return Principal(*found) if found else None
+
+    return principal
 
 
 def admit(principal: Principal | None, right: Right) -> Principal:

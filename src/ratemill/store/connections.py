@@ -20,10 +20,11 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from ratemill.errors import Unavailable
+from ratemill.priority import give_way
 from ratemill.settings import Settings
 from ratemill.store.policies import FACE_ROLE, OWNER_ROLE, WORKER_ROLE
 
-__all__ = ["Connection", "Database"]
+__all__ = ["Connection", "Database", "pipeline"]
 
 _MS_PER_S = 1000
 PAUSE_S = 2.0  # a connection that rested for longer is asked whether it lives before it is used
@@ -118,11 +119,14 @@ class Database:
             "statement_timeout": settings.statement_timeout_s * _MS_PER_S,
             "idle_in_transaction_session_timeout": settings.idle_in_transaction_timeout_s * _MS_PER_S,
         }
-        return psycopg.connect(
+        connection = psycopg.connect(
             self.dsn,
             options=" ".join(f"-c {name}={value}" for name, value in options.items()),
             application_name=f"ratemill {role}",
         )
+        if role == WORKER_ROLE and not self._settings.database_url:
+            give_way(connection.info.backend_pid)
+        return connection
 
 
 def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
@@ -138,6 +142,13 @@ def _ping_after_a_pause(connection: Any, record: ConnectionPoolEntry, _proxy: ob
         connection.rollback()
     except psycopg.OperationalError as error:
         raise DisconnectionError from error
+
+
+@contextmanager
+def pipeline(connection: Connection) -> Iterator[None]:
+    """Send the statements of the block without waiting for an answer until one is read: fewer turns to and fro."""
+    with driver(connection).pipeline():
+        yield
 
 
 def driver(connection: Connection) -> psycopg.Connection[Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg.rows import class_row
 
 from ratemill.store.connections import Connection, driver
+from ratemill.store.policies import OWNER_ENTERED
 
 ID_MAX = 9_223_372_036_854_775_807  # of a bigint: a longer row of digits is no number of a feed
 
@@ -38,18 +40,21 @@ _COLUMNS = """f.feed_id, f.owner_id, f.name, f.api_name, f.enabled, f.data_profi
 _TABLES = "feeds f join data_profiles p using (data_profile_id)"
 
 
-def find(connection: Connection, owner_id: int, name_or_id: str) -> Feed | None:
-    """Return the feed that a request means: all digits, its number first; else API name, then name, whatever the case."""
+def find(connection: Connection, name_or_id: str) -> Callable[[], Feed | None]:
+    """Ask for the feed that a request of the owner means whose rows are seen; what is returned reads the answer.
+
+    All digits, its number comes first; else API name, then name, whatever the case.
+    """
     number = int(name_or_id) if _is_number(name_or_id) else None
     statement = f"""
         select {_COLUMNS} from {_TABLES}
-        where f.owner_id = %(owner_id)s
+        where f.owner_id = {OWNER_ENTERED}
             and (f.feed_id = %(number)s or lower(f.api_name) = lower(%(name)s) or lower(f.name) = lower(%(name)s))
         order by f.feed_id is distinct from %(number)s, lower(f.api_name) is distinct from lower(%(name)s)
         limit 1"""
-    values = {"owner_id": owner_id, "number": number, "name": name_or_id.replace("\0", "\ufffd")}
-    with driver(connection).cursor(row_factory=class_row(Feed)) as cursor:
-        return cursor.execute(statement, values).fetchone()
+    values = {"number": number, "name": name_or_id.replace("\0", "\ufffd")}
+    cursor = driver(connection).cursor(row_factory=class_row(Feed))
+    return cursor.execute(statement, values).fetchone
 
 
 def _is_number(text: str) -> bool:

@@ -10,9 +10,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from ratemill.store.schema import metadata
+from ratemill.store.schema.tables import metadata
 
 OWNER_ROLE, WORKER_ROLE, FACE_ROLE = "ratemill_owner", "ratemill_worker", "ratemill_face"
+
+OWNER_ENTERED = "nullif(current_setting('ratemill.owner_id', true), '')::integer"
+"""The owner whose rows the face's transaction sees; null if it entered none."""
 
 # The face never reads these: they have no owner, or the worker alone needs them.
 WORKER_ONLY = {"duplicate_keys", "suspects"}
@@ -124,10 +127,9 @@ def grants() -> str:
             rights = "select, insert"
             lines.append(f"revoke update, delete on {name} from {WORKER_ROLE};")
         lines.append(f"grant {rights} on {name} to {FACE_ROLE};")
-    owner = "nullif(current_setting('ratemill.owner_id', true), '')::integer"
     for name in tables_with_owner():
         lines.append(f"alter table {name} enable row level security;")
-        lines.append(f"create policy owner_only on {name} to {FACE_ROLE} using (owner_id = {owner});")
+        lines.append(f"create policy owner_only on {name} to {FACE_ROLE} using (owner_id = {OWNER_ENTERED});")
     return "\n".join(lines)
 
 

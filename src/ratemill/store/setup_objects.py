@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from ratemill.store.connections import Connection, driver
 from ratemill.store.policies import BUILT_IN_OBJECTS
-from ratemill.store.schema import metadata
+from ratemill.store.schema.tables import metadata
 
 Row = dict[str, Any]
 

@@ -10,7 +10,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from ratemill.store.connections import Connection, driver
-from ratemill.store.schema import metadata
+from ratemill.store.schema.tables import metadata
 
 Row = dict[str, Any]
 OWNER_NAME = "owner_name"

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from ratemill.pages import Paging
 from ratemill.store.connections import Connection, driver
-from ratemill.store.schema import metadata
+from ratemill.store.schema.tables import metadata
 from ratemill.store.setup_pages import Pointer, PointerList
 
 # Operators by their name on the wire: what is true of an expression {e} and a value {v}.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -15,14 +16,22 @@ def authenticate(connection: Connection, digest: bytes) -> tuple[int, int, str, 
     return (found[0], found[1], found[2], found[3]) if found else None
 
 
-def enter(connection: Connection, digest: bytes) -> tuple[int, int, str, str] | None:
-    """Like ``authenticate``; from here on the transaction sees the rows of the token's owner, and no feed of theirs goes."""
+def enter(connection: Connection, digest: bytes) -> Callable[[], tuple[int, int, str, str] | None]:
+    """Like ``authenticate``; from here on the transaction sees the rows of the token's owner, and no feed of theirs goes.
+
+    What is returned reads the answer, so that in a pipeline the next statement goes off before it is there.
+    """
     statement = """
         select token_id, owner_id, name, role, set_config('ratemill.owner_id', owner_id::text, true),
             pg_advisory_xact_lock_shared(%s + owner_id)
         from authenticate(%s)"""
-    found: tuple[Any, ...] | None = driver(connection).execute(statement, (ACCEPTS, digest)).fetchone()
-    return (found[0], found[1], found[2], found[3]) if found else None
+    cursor = driver(connection).execute(statement, (ACCEPTS, digest))
+
+    def answer() -> tuple[int, int, str, str] | None:
+        found: tuple[Any, ...] | None = cursor.fetchone()
+        return (found[0], found[1], found[2], found[3]) if found else None
+
+    return answer
 
 
 def insert(

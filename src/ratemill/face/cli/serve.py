@@ -11,12 +11,12 @@ import typer
 
 from ratemill.face.cli.common import opened_database, read_settings
 from ratemill.intake import supervisor
+from ratemill.priority import give_way
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65_535)]
 WithParent = Annotated[bool, typer.Option("--with-parent", hidden=True)]
 
-WORKER_NICE = 10  # whoever sends usage is answered first; what was accepted can wait a moment
 API_CONNECTIONS_MAX = 16  # requests that hold a database connection at once; the others wait for one
 
 
@@ -28,7 +28,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8080) -> None:
 def worker(with_parent: WithParent = False) -> None:
     """Run one worker: take waiting submissions through mediation and rating until SIGTERM."""
     settings = read_settings()
-    os.nice(WORKER_NICE)
+    give_way(os.getpid())
     os.environ.setdefault("POLARS_MAX_THREADS", str(settings.worker_threads))
     from ratemill.intake.worker import Worker  # after the threads are set: the table engine reads them when it loads
 

@@ -1,0 +1,1 @@
+"""Every table of the product, one module a part of it."""

@@ -1,0 +1,186 @@
+"""Characteristics 1 to 20, and the batches that bring their items in by the page.
+
+A document is kept as text: its members in the order, and its numbers with the digits, in which they were sent.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql import func
+
+from ratemill.store.schema.columns import count, instant, metadata, owner
+
+# The name that a client gives to what it sends; the same name, whatever the case, is the same number for ever.
+import_files = Table(
+    "import_files",
+    metadata,
+    Column("import_file_id", BigInteger, Identity(), primary_key=True),
+    owner(),
+    Column("name", Text, nullable=False),
+)
+Index("import_files_owner_id_name_idx", import_files.c.owner_id, func.lower(import_files.c.name), unique=True)
+
+# One batch and its job. `named` is the collection of its path: `UserXs`, `User1s` to `User20s`; of the first kind the
+# characteristic is known once an item has told it. The job goes through the items by page, then index, in two passes:
+# each item, then the parents; (`pass`, `next_page`, `next_index`) says where it is.
+characteristic_batches = Table(
+    "characteristic_batches",
+    metadata,
+    Column("batch_id", BigInteger, Identity(), primary_key=True),
+    owner(),
+    Column("job_id", Uuid, nullable=False, unique=True),
+    Column("named", Text, nullable=False),
+    Column("characteristic", SmallInteger),
+    Column("import_file_id", BigInteger, ForeignKey("import_files.import_file_id"), nullable=False),
+    Column("import_file_name", Text, nullable=False),
+    Column("description", Text),
+    Column("page_size", Integer, nullable=False),
+    Column("total_items", Integer, nullable=False),
+    Column("state", Text, nullable=False, server_default="open"),
+    Column("dry_run", Boolean, nullable=False, server_default="false"),
+    instant("created_at", now=True),
+    Column("created_by", Text, nullable=False),
+    instant("submitted_at"),
+    Column("submitted_by", Text),
+    instant("started_at"),
+    instant("ended_at"),
+    instant("cleared_at"),
+    Column("pass", SmallInteger, nullable=False, server_default="1"),
+    Column("next_page", Integer, nullable=False, server_default="0"),
+    Column("next_index", Integer, nullable=False, server_default="0"),
+    count("items_created"),
+    count("items_updated"),
+    count("items_unchanged"),
+    count("items_refused"),
+    count("warnings"),
+    Column("attempts", SmallInteger, nullable=False, server_default="0"),
+    Column("error", Text),
+    CheckConstraint("characteristic between 1 and 20", name="characteristic"),
+)
+Index("characteristic_batches_owner_id_idx", characteristic_batches.c.owner_id, characteristic_batches.c.batch_id)
+Index(
+    "characteristic_batches_due_idx",
+    characteristic_batches.c.submitted_at,
+    postgresql_where=text("state in ('submitted', 'processing')"),
+)
+
+# The items of one page, a JSON list as it was sent, compressed with zstd. A page that is sent again replaces the first.
+characteristic_pages = Table(
+    "characteristic_pages",
+    metadata,
+    Column("batch_id", BigInteger, ForeignKey("characteristic_batches.batch_id"), nullable=False),
+    Column("page_number", Integer, nullable=False),
+    owner(),
+    Column("item_count", Integer, nullable=False),
+    Column("items", LargeBinary, nullable=False),
+    Column("warnings", JSONB),
+    instant("received_at", now=True),
+    PrimaryKeyConstraint("batch_id", "page_number"),
+)
+
+# What became of each item: created, updated, unchanged or refused.
+characteristic_outcomes = Table(
+    "characteristic_outcomes",
+    metadata,
+    Column("batch_id", BigInteger, nullable=False),
+    Column("page_number", Integer, nullable=False),
+    Column("item_index", Integer, nullable=False),
+    owner(),
+    Column("id", Text),
+    Column("outcome", Text, nullable=False),
+    Column("guid", Uuid),
+    Column("errors", JSONB),
+    Column("warnings", JSONB),
+    PrimaryKeyConstraint("batch_id", "page_number", "item_index"),
+)
+Index(
+    "characteristic_outcomes_refused_idx",
+    characteristic_outcomes.c.batch_id,
+    characteristic_outcomes.c.page_number,
+    characteristic_outcomes.c.item_index,
+    postgresql_where=text("outcome = 'refused'"),
+)
+
+# The items. `item_id` is their number on the wire (sid), `id` the text by which usage and other items know them.
+characteristic_items = Table(
+    "characteristic_items",
+    metadata,
+    Column("item_id", BigInteger, Identity(), primary_key=True),
+    owner(),
+    Column("characteristic", SmallInteger, nullable=False),
+    Column("guid", Uuid, nullable=False, unique=True),
+    Column("id", Text, nullable=False),
+    Column("description", Text),
+    Column("parent_item_id", BigInteger, ForeignKey("characteristic_items.item_id")),
+    Column("document", Text, nullable=False),
+    Column("revision", Integer, nullable=False, server_default="1"),
+    instant("created_at", now=True),
+    Column("created_by", Text, nullable=False),
+    instant("changed_at", now=True),
+    Column("changed_by", Text, nullable=False),
+    CheckConstraint("characteristic between 1 and 20", name="characteristic"),
+    UniqueConstraint("owner_id", "characteristic", "id"),
+)
+Index("characteristic_items_parent_item_id_idx", characteristic_items.c.parent_item_id)
+
+# Where an item names another: a parent, a component of its bill of materials, a key of a lookup row. `member` is the
+# place, such as `user1BOMHeaders[0].user1BOMDetails[2].udKey1Reference`.
+characteristic_uses = Table(
+    "characteristic_uses",
+    metadata,
+    Column("item_id", BigInteger, ForeignKey("characteristic_items.item_id", ondelete="CASCADE"), nullable=False),
+    Column("member", Text, nullable=False),
+    owner(),
+    Column("used_item_id", BigInteger, ForeignKey("characteristic_items.item_id"), nullable=False),
+    PrimaryKeyConstraint("item_id", "member"),
+)
+Index("characteristic_uses_used_item_id_idx", characteristic_uses.c.used_item_id)
+
+# What references point to and no call makes: administrative classes, contacts, periods, lists, procedures. Registered
+# under kind, key and value when a reference names it for the first time.
+named_objects = Table(
+    "named_objects",
+    metadata,
+    Column("named_object_id", BigInteger, Identity(), primary_key=True),
+    owner(),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("guid", Uuid, nullable=False, unique=True),
+    instant("created_at", now=True),
+    UniqueConstraint("owner_id", "kind", "key", "value"),
+)
+
+# The user-defined fields of a characteristic: `ud_…` of its items, `udLookup_…` with rows of their own. `declared` by
+# somebody, or inferred from the first item that bears it.
+characteristic_fields = Table(
+    "characteristic_fields",
+    metadata,
+    Column("field_id", BigInteger, Identity(), primary_key=True),
+    owner(),
+    Column("characteristic", SmallInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("declared", Boolean, nullable=False, server_default="false"),
+    instant("created_at", now=True),
+    UniqueConstraint("owner_id", "characteristic", "name"),
+    CheckConstraint("characteristic between 1 and 20", name="characteristic"),
+)

@@ -1,0 +1,88 @@
+"""The columns that tables have in common, and what every table belongs to."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Integer,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql import func
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    },
+)
+
+
+def instant(name: str, *, required: bool = False, now: bool = False) -> Column[object]:
+    """Return a column that holds an instant; ``now`` makes the database's clock its default."""
+    default = func.clock_timestamp() if now else None
+    return Column(name, DateTime(timezone=True), nullable=not (required or now), server_default=default)
+
+
+def owner() -> Column[object]:
+    """Return the column that says whose a row is."""
+    return Column("owner_id", Integer, ForeignKey("owners.owner_id"), nullable=False)
+
+
+def count(name: str) -> Column[object]:
+    """Return a column that counts rows, from 0."""
+    return Column(name, Integer, nullable=False, server_default="0")
+
+
+def usage_columns() -> list[Column[object]]:
+    """Return the columns of a usage record, as charges and rating exceptions both carry them."""
+    return [
+        Column("usage_at", DateTime(timezone=True), nullable=False),
+        Column("identifier_type", Text),
+        Column("usage_identifier", Text, nullable=False),
+        Column("originating_identifier", Text),
+        Column("terminating_identifier", Text),
+        Column("quantity", Numeric, nullable=False),
+        Column("inbound", Boolean),
+        Column("reverse_rating", Boolean),
+        Column("usage_class_id", Integer, nullable=False),
+        Column("usage_class_type", Text),
+        Column("uniqueness_identifier", Text),
+        Column("extension", JSONB),
+    ]
+
+
+def setup_table(name: str, key: str, *columns: Column[object], unique: tuple[str, ...] = ("owner_id", "name")) -> Table:
+    """Return the table of one kind of set-up object, ``key`` being its identity."""
+    return Table(
+        name,
+        metadata,
+        Column(key, BigInteger, Identity(), primary_key=True),
+        owner(),
+        Column("revision", Integer, nullable=False, server_default="1"),
+        Column("built_in", Boolean, nullable=False, server_default="false"),
+        *columns,
+        *([UniqueConstraint(*unique)] if unique else []),
+    )
+
+
+def name() -> Column[object]:
+    """Return the name of a set-up object."""
+    return Column("name", Text, nullable=False)
+
+
+def reference(name: str, target: str, *, required: bool = False) -> Column[object]:
+    """Return a reference to another set-up object."""
+    return Column(name, BigInteger, ForeignKey(target), nullable=not required, index=True)
