@@ -26,7 +26,7 @@ lint: setup
 # Half an hour off the full hours of UTC, and in Turkish, where the capital of i is not I: whatever depends on the zone or
 # the language of the machine fails here.
 test: setup
-	TZ=America/St_Johns LANG=tr_TR.UTF-8 LC_ALL=tr_TR.UTF-8 $(RUN) pytest
+	TZ=America/St_Johns LANG=tr_TR.UTF-8 LC_ALL=tr_TR.UTF-8 $(RUN) pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 bench: setup
 	$(RUN) python -m bench
