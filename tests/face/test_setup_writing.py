@@ -378,6 +378,44 @@ def test_groups_are_attached_to_a_plan_and_detached(mine: Mill):
     ]
 
 
+def patched(mill: Mill, path: str, list_name: str, *items: Json) -> Response:
+    steps = [{"patchType": "update", **item} for item in items]
+    return send(mill, "PATCH", f"{path}/0", {list_name: {"items": steps}})
+
+
+def test_objects_change_names_in_a_circle_in_one_call(mine: Mill):
+    ids = [
+        make(mine, "Usage/Rate/Plan", name=f"round {n}", usageRateGroupNames=["Main USD"])["identity"] for n in "abc"
+    ]
+    names = ["round b", "round c", "round a"]
+    items = [{"identity": one, "name": name} for one, name in zip(ids, names, strict=True)]
+    done(patched(mine, "Usage/Rate/Plan", "usageRatePlans", *items), "patch")
+    found = "select name from rate_plans where rate_plan_id = any(%s) order by rate_plan_id"
+    assert [row[0] for row in mine.rows(found, ids)] == names
+    errors = refused(patched(mine, "Usage/Rate/Plan", "usageRatePlans", *items[:1], {**items[1], "name": "Standard"}))
+    assert {(error["row"], error["code"]) for error in errors} == {(2, 1610)}
+    assert [row[0] for row in mine.rows(found, ids)] == names
+
+
+def test_feeds_and_identifiers_change_places_in_one_call(mine: Mill):
+    feeds = [
+        make(mine, "Udr/Feed", name=name, apiName=f"api{name}", dataProfileName="guide_csv")["identity"]
+        for name in ("left", "RIGHT")
+    ]
+    items = [
+        {"identity": feeds[0], "name": "right", "apiName": "APIright"},
+        {"identity": feeds[1], "name": "LEFT", "apiName": "apileft"},
+    ]
+    done(patched(mine, "Udr/Feed", "udrFeeds", *items), "patch")
+    service = {"accountName": "Acme", "accountServiceName": "Line"}
+    kind = "Account/Service/UsageIdentifier"
+    ids = [make(mine, kind, udrUsageIdentifier=f"place {n}", **service)["identity"] for n in (1, 2)]
+    items = [{"identity": one, "udrUsageIdentifier": f"place {n}"} for one, n in zip(ids, (2, 1), strict=True)]
+    done(patched(mine, kind, "usageIdentifiers", *items), "patch")
+    found = "select usage_identifier from identifiers where identifier_id = any(%s) order by identifier_id"
+    assert [row[0] for row in mine.rows(found, ids)] == ["place 2", "place 1"]
+
+
 # Delete
 
 

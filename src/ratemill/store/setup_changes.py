@@ -229,3 +229,33 @@ def page(connection: Connection, owner_id: int, filters: ChangeFilters, paging: 
         counted = driver(connection).execute(f"select count(*) from setup_changes where {asked}", known).fetchone()
         total = int(counted[0]) if counted else 0
     return Page(rows, total)
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What became of one list since a change: how many changes, and the number of the last one of the owner."""
+
+    rows: int
+    created: int
+    deleted: int
+    last: int
+
+
+def last(connection: Connection, owner_id: int) -> int:
+    """Return the number of the newest change of an owner; 0 if there is none."""
+    statement = "select coalesce(max(setup_change_id), 0) from setup_changes where owner_id = %s"
+    row = driver(connection).execute(statement, (owner_id,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def since(connection: Connection, owner_id: int, list_name: str, setup_change_id: int, *, most: int) -> Since | None:
+    """Return what became of a list after a change; None if the owner has more than ``most`` changes after it."""
+    statement = """
+        select count(*), count(*) filter (where list = %(list)s),
+            count(*) filter (where list = %(list)s and action = 'created'),
+            count(*) filter (where list = %(list)s and action = 'deleted'), coalesce(max(setup_change_id), %(after)s)
+        from (select setup_change_id, list, action from setup_changes
+            where owner_id = %(owner_id)s and setup_change_id > %(after)s order by setup_change_id limit %(limit)s) c"""
+    known = {"list": list_name, "after": setup_change_id, "owner_id": owner_id, "limit": most + 1}
+    row = driver(connection).execute(statement, known).fetchone()
+    return None if row is None or row[0] > most else Since(*row[1:])
