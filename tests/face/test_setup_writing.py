@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from httpx import Response
+from tests.face.bucket_base_keys import NINE
 from tests.mill import Mill, guide_row
 from tests.two_mills import two_mills
 
@@ -28,17 +29,6 @@ from ratemill.store import charged_objects
 from ratemill.store.connections import Database, driver
 
 Json = dict[str, Any]
-BASE_KEYS = [
-    "identity",
-    "ownerId",
-    "ownerName",
-    "name",
-    "start",
-    "end",
-    "retired",
-    "usageBucketBaseUnitId",
-    "usageBucketBaseUnitName",
-]
 
 
 @pytest.fixture(scope="module")
@@ -105,14 +95,14 @@ def test_the_samples_of_the_bucket_base_have_their_keys(mine: Mill):
         "usageBucketBaseUnitId": 2,
     }
     made = make(mine, "Usage/Bucket/Base/", **body)
-    assert list(made)[:9] == BASE_KEYS
-    assert set(made) - set(BASE_KEYS) == {"action", "dtoTypeKey", "instance"}
+    assert list(made)[:9] == NINE
+    assert set(made) - set(NINE) == {"action", "dtoTypeKey", "instance"}
     assert {name: made[name] for name in body} == body
     assert (made["ownerName"], made["usageBucketBaseUnitName"]) == ("default", "Data")
 
     identity = made["identity"]
     (put,) = done(send(mine, "PUT", f"Usage/Bucket/Base/{identity}", {"identity": identity, **body}), "update")
-    assert list(put)[:9] == BASE_KEYS
+    assert list(put)[:9] == NINE
     assert put["identity"] == identity
 
     step = {"patchType": "create", "patchClientId": 1, **body, "name": "Another"}
@@ -120,7 +110,7 @@ def test_the_samples_of_the_bucket_base_have_their_keys(mine: Mill):
     (item,) = done(send(mine, "PATCH", f"Usage/Bucket/Base/{identity}", patched), "patch")
     assert list(item) == ["identity", "action", "dtoTypeKey", "instance", "patchClientId"]
     assert (item["action"], item["dtoTypeKey"], item["patchClientId"]) == ("created", "usageBucketBase", 1)
-    assert list(item["instance"]) == BASE_KEYS
+    assert list(item["instance"]) == NINE
 
     row = make(mine, "Usage/Bucket/BaseDetail/", usageBucketBaseId=identity, usageClassName="data_class")
     gone = done(send(mine, "DELETE", f"Usage/Bucket/Base/{identity}"), "delete")

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from httpx import Response
+from tests.face.bucket_base_keys import NINE
 from tests.mill import Mill, mill
 
 from ratemill.settings import Settings
@@ -24,17 +25,6 @@ SAMPLE = {
     "retired": True,
     "usageBucketBaseUnitId": 2,
 }
-NINE = [
-    "identity",
-    "ownerId",
-    "ownerName",
-    "name",
-    "start",
-    "end",
-    "retired",
-    "usageBucketBaseUnitId",
-    "usageBucketBaseUnitName",
-]
 TEN = [
     "identity",
     "usageBucketBaseId",
