@@ -433,3 +433,11 @@ def test_base_units_are_built_in_and_read_only(mine: Mill):
     for method in ("PUT", "PATCH", "DELETE"):
         assert call(mine, method, f"{path}/1", {}).status_code == 405
     assert call(mine, "POST", f"{path}/", {}).status_code == 405
+
+
+def test_a_required_reference_is_asked_for_by_either_member(mine: Mill):
+    errors = mine.request("POST", f"{BASES}/", content="{}").json()["errors"]
+    assert [each["message"] for each in errors] == [
+        "name: is required",
+        "usageBucketBaseUnitName: is required, or usageBucketBaseUnitId",
+    ]

@@ -224,7 +224,9 @@ class _Resolver:
 
     def _require(self, entry: Entry, member: Member) -> None:
         entry.bad |= {member.column}
-        self._faults.add(Code.MEMBER_REQUIRED, entry.path(member.name), entry.line_of(member.name), "is required")
+        by_id = member.is_reference and (entry.fresh or entry.addressed)
+        message = f"is required, or {member.id_name}" if by_id else "is required"
+        self._faults.add(Code.MEMBER_REQUIRED, entry.path(member.name), entry.line_of(member.name), message)
 
     # stored rows
 
