@@ -15,6 +15,7 @@ from ratemill.store.connections import Connection, driver
 from ratemill.store.filters import parameters, where
 from ratemill.store.setup_pages import Pointer, PointerList, Shape, alias_of, column_of, joined
 
+_FEW_MAX = 1_000  # changed objects that are looked up one by one; for more the planner may read the whole table
 _MEMBERS_MAX = 45  # members of one call of the function that builds JSON; it takes 100 arguments
 _COLUMNS = (
     "owner_id",
@@ -125,18 +126,20 @@ def _of(changing: Changing) -> dict[str, Any]:
 
 
 def _add(connection: Connection, instance: Instance, ending: str, known: dict[str, Any]) -> None:
+    own_identity = column_of("t", instance.shape.identity)
     statement = sql.SQL(
         "insert into setup_changes ({columns}) select t.owner_id, %(at)s, %(by)s, %(via)s, %(list)s, {identity}, "
         "concat_ws(' / ', {words}), {ending} from {table} join unnest(%(ids)s::bigint[], %(before)s::text[]) "
-        "with ordinality v (object_id, before, place) on v.object_id = {identity} order by v.place"
+        "with ordinality v (object_id, before, place) on v.object_id = {identity} {few} order by v.place"
     ).format(
+        few=sql.SQL("where {} = any(%(ids)s::bigint[])" if len(known["ids"]) <= _FEW_MAX else "").format(own_identity),
         columns=sql.SQL(", ").join(sql.Identifier(name) for name in _COLUMNS),
-        identity=column_of("t", instance.shape.identity),
+        identity=own_identity,
         words=sql.SQL(", ").join(instance.words),
         ending=sql.SQL(ending).format(after=_as_json(instance)),
         table=joined(instance.shape),
     )
-    driver(connection).execute(statement, known)
+    driver(connection).execute(statement, known, prepare=False)  # planned with its values: one object of a million
 
 
 def _as_json(instance: Instance) -> sql.Composable:
