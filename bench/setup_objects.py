@@ -9,6 +9,7 @@ import http.client
 import json
 import tempfile
 from collections.abc import Callable
+from itertools import count, cycle
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -24,6 +25,7 @@ RATES = 1_000_000
 LOCATIONS = 200_000
 CLASSES = 5
 ROUNDS = 15
+_years = count(2000)
 PAGE_MS_MAX = 50  # a page on an idle system
 _FILL = f"""
 insert into rate_groups (owner_id, name, currency) values (1, 'Large', 'USD'), (1, 'Small', 'USD');
@@ -65,6 +67,7 @@ def main() -> None:
                 connection.execute(_OTHER_OWNER)
                 connection.execute("vacuum analyze")
             measure(product, product.token, "one owner with 1,000,000 rates")
+            measure_after_changes(product)
             measure_small(product, second)
 
 
@@ -75,7 +78,10 @@ def measure(product: Product, token: str, about: str) -> None:
     last = RATES // 20
     show("first page", lambda: page(connection, token, "/Usage/Rate/Paged"))
     show("first page without total", lambda: page(connection, token, "/Usage/Rate/Paged?excludeTotalCount=true"))
-    show("a page in the middle", lambda: page(connection, token, f"/Usage/Rate/Paged?pageNumber={last // 2}"))
+    far = cycle(range(7, last, last // 13))
+    show("a page anywhere", lambda: page(connection, token, f"/Usage/Rate/Paged?pageNumber={next(far)}"))
+    onward = count(last // 2)
+    show("page by page, in the middle", lambda: page(connection, token, f"/Usage/Rate/Paged?pageNumber={next(onward)}"))
     show("last page", lambda: page(connection, token, f"/Usage/Rate/Paged?pageNumber={last}"))
     show("one", lambda: page(connection, token, "/Usage/Rate/500000"))
     show("page of one class", lambda: page(connection, token, "/Usage/Rate/Paged?usageClassName=class%203"))
@@ -107,6 +113,42 @@ def measure(product: Product, token: str, about: str) -> None:
     show("the same, where it is used", lambda: page(connection, token, f"/Usage/Rate/Group/{group}/References"))
 
 
+def measure_after_changes(product: Product) -> None:
+    """Print what a page takes each time after another change of the set-up."""
+    print("each call after a change")
+    connection = product.connect()
+    show(
+        "first page, after a rate", lambda: page(connection, product.token, "/Usage/Rate/Paged"), _another_rate(product)
+    )
+    one_class = "/Usage/Rate/Paged?usageClassName=class%203"
+    show("page of one class, after a rate", lambda: page(connection, product.token, one_class), _another_rate(product))
+    show("page of one class, after a location", lambda: page(connection, product.token, one_class), _location(product))
+
+
+def _another_rate(product: Product) -> Callable[[], None]:
+    return _creating(
+        product,
+        "/Usage/Rate/",
+        '{{"usageRateGroupName": "Small", "usageClassName": "class 1", "amount": 1, '
+        '"start": "{0}-01-01", "end": "{0}-06-01"}}',
+    )
+
+
+def _location(product: Product) -> Callable[[], None]:
+    return _creating(product, "/GeoTree/Location/", '{{"name": "place {0}"}}')
+
+
+def _creating(product: Product, path: str, body: str) -> Callable[[], None]:
+    connection = product.connect()
+    headers = {"Authorization": f"Bearer {product.token}", "Content-Type": "application/json"}
+
+    def create() -> None:
+        connection.request("POST", PATH + path, body.format(next(_years)).encode(), headers)
+        _answer(connection)
+
+    return create
+
+
 def measure_small(product: Product, token: str) -> None:
     """Print what an owner of one rate waits beside the owner of a million."""
     print("an owner of one rate beside it")
@@ -114,10 +156,11 @@ def measure_small(product: Product, token: str) -> None:
     show("first page", lambda: page(connection, token, "/Usage/Rate/Paged"))
 
 
-def show(what: str, call: Callable[[], Any]) -> None:
-    """Call several times; print the first and the median."""
+def show(what: str, call: Callable[[], Any], before: Callable[[], None] = lambda: None) -> None:
+    """Call several times, each after ``before``; print the first and the median."""
     times = []
     for _ in range(ROUNDS):
+        before()
         began = perf_counter()
         call()
         times.append((perf_counter() - began) * 1_000)

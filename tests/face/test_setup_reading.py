@@ -12,7 +12,7 @@ from tests.mill import Mill, mill
 from ratemill.errors import Code
 from ratemill.face import setup_reading
 from ratemill.settings import Settings
-from ratemill.setup import searching
+from ratemill.setup import long_lists, searching
 from ratemill.setup.declaration import SetupObject
 from ratemill.setup.registry import BASE_UNITS, BY_LIST, OBJECTS
 from ratemill.setup.tokens import create_token
@@ -401,7 +401,7 @@ def test_reading_needs_the_right_to_read(mine: Mill, database: Database):
 
 
 def test_a_total_that_was_kept_follows_every_change(mine: Mill, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(searching, "_KEPT_ROWS_MIN", 0)
+    monkeypatch.setattr(long_lists, "ROWS_MIN", 0)
     types = BY_LIST["usageClassTypes"]
     before = read(mine, types, "Paged")["pagedResults"]["totalCount"]
     assert read(mine, types, "Paged")["pagedResults"]["totalCount"] == before

@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from httpx import Response
+from tests.face.bucket_base_keys import NINE
 from tests.mill import Mill, guide_row
 from tests.two_mills import two_mills
 
 from ratemill.errors import InvariantFailure
-from ratemill.intake import accept
+from ratemill.intake import accept, conductor
 from ratemill.records import Elements, read_elements
 from ratemill.settings import Settings
+from ratemill.setup import deleting
 from ratemill.setup.book import price_book
+from ratemill.setup.deleting import carry_out
 from ratemill.setup.registry import OBJECTS
 from ratemill.setup.tokens import create_token
 from ratemill.store import charged_objects
 from ratemill.store.connections import Database, driver
 
 Json = dict[str, Any]
-BASE_KEYS = [
-    "identity",
-    "ownerId",
-    "ownerName",
-    "name",
-    "start",
-    "end",
-    "retired",
-    "usageBucketBaseUnitId",
-    "usageBucketBaseUnitName",
-]
 
 
 @pytest.fixture(scope="module")
@@ -102,14 +95,14 @@ def test_the_samples_of_the_bucket_base_have_their_keys(mine: Mill):
         "usageBucketBaseUnitId": 2,
     }
     made = make(mine, "Usage/Bucket/Base/", **body)
-    assert list(made)[:9] == BASE_KEYS
-    assert set(made) - set(BASE_KEYS) == {"action", "dtoTypeKey", "instance"}
+    assert list(made)[:9] == NINE
+    assert set(made) - set(NINE) == {"action", "dtoTypeKey", "instance"}
     assert {name: made[name] for name in body} == body
     assert (made["ownerName"], made["usageBucketBaseUnitName"]) == ("default", "Data")
 
     identity = made["identity"]
     (put,) = done(send(mine, "PUT", f"Usage/Bucket/Base/{identity}", {"identity": identity, **body}), "update")
-    assert list(put)[:9] == BASE_KEYS
+    assert list(put)[:9] == NINE
     assert put["identity"] == identity
 
     step = {"patchType": "create", "patchClientId": 1, **body, "name": "Another"}
@@ -117,7 +110,7 @@ def test_the_samples_of_the_bucket_base_have_their_keys(mine: Mill):
     (item,) = done(send(mine, "PATCH", f"Usage/Bucket/Base/{identity}", patched), "patch")
     assert list(item) == ["identity", "action", "dtoTypeKey", "instance", "patchClientId"]
     assert (item["action"], item["dtoTypeKey"], item["patchClientId"]) == ("created", "usageBucketBase", 1)
-    assert list(item["instance"]) == BASE_KEYS
+    assert list(item["instance"]) == NINE
 
     row = make(mine, "Usage/Bucket/BaseDetail/", usageBucketBaseId=identity, usageClassName="data_class")
     gone = done(send(mine, "DELETE", f"Usage/Bucket/Base/{identity}"), "delete")
@@ -375,6 +368,44 @@ def test_groups_are_attached_to_a_plan_and_detached(mine: Mill):
     ]
 
 
+def patched(mill: Mill, path: str, list_name: str, *items: Json) -> Response:
+    steps = [{"patchType": "update", **item} for item in items]
+    return send(mill, "PATCH", f"{path}/0", {list_name: {"items": steps}})
+
+
+def test_objects_change_names_in_a_circle_in_one_call(mine: Mill):
+    ids = [
+        make(mine, "Usage/Rate/Plan", name=f"round {n}", usageRateGroupNames=["Main USD"])["identity"] for n in "abc"
+    ]
+    names = ["round b", "round c", "round a"]
+    items = [{"identity": one, "name": name} for one, name in zip(ids, names, strict=True)]
+    done(patched(mine, "Usage/Rate/Plan", "usageRatePlans", *items), "patch")
+    found = "select name from rate_plans where rate_plan_id = any(%s) order by rate_plan_id"
+    assert [row[0] for row in mine.rows(found, ids)] == names
+    errors = refused(patched(mine, "Usage/Rate/Plan", "usageRatePlans", *items[:1], {**items[1], "name": "Standard"}))
+    assert {(error["row"], error["code"]) for error in errors} == {(2, 1610)}
+    assert [row[0] for row in mine.rows(found, ids)] == names
+
+
+def test_feeds_and_identifiers_change_places_in_one_call(mine: Mill):
+    feeds = [
+        make(mine, "Udr/Feed", name=name, apiName=f"api{name}", dataProfileName="guide_csv")["identity"]
+        for name in ("left", "RIGHT")
+    ]
+    items = [
+        {"identity": feeds[0], "name": "right", "apiName": "APIright"},
+        {"identity": feeds[1], "name": "LEFT", "apiName": "apileft"},
+    ]
+    done(patched(mine, "Udr/Feed", "udrFeeds", *items), "patch")
+    service = {"accountName": "Acme", "accountServiceName": "Line"}
+    kind = "Account/Service/UsageIdentifier"
+    ids = [make(mine, kind, udrUsageIdentifier=f"place {n}", **service)["identity"] for n in (1, 2)]
+    items = [{"identity": one, "udrUsageIdentifier": f"place {n}"} for one, n in zip(ids, (2, 1), strict=True)]
+    done(patched(mine, kind, "usageIdentifiers", *items), "patch")
+    found = "select usage_identifier from identifiers where identifier_id = any(%s) order by identifier_id"
+    assert [row[0] for row in mine.rows(found, ids)] == ["place 2", "place 1"]
+
+
 # Delete
 
 
@@ -433,14 +464,102 @@ def test_a_delete_waits_for_a_worker_that_holds_the_price_book(mine: Mill):
     assert "has charges" in error["message"]
 
 
-def test_a_delete_of_an_account_waits_for_a_worker_too(mine: Mill):
-    made = make(mine, "Account", name="just now", currencyName="USD")["identity"]
-    owner_id = mine.value("select owner_id from owners where name = %s", mine.owner)
+NEW = """
+ratemill: 1
+dataProfiles: [{name: new %(n)s, format: csv, fields: [{name: DateTime}, {name: UdrUsageIdentifier}, {name: Value},
+  {name: UsageClassName}]}]
+udrFeeds: [{name: new %(n)s, apiName: newFeed%(n)s, dataProfileName: new %(n)s, batchWaitSeconds: 0}]
+accounts: [{name: new %(n)s, currencyName: USD, usageRatePlanName: Standard}]
+accountServices: [{accountName: new %(n)s, name: Line}]
+usageIdentifiers: [{udrUsageIdentifier: new-%(n)s, accountName: new %(n)s, accountServiceName: Line}]
+"""
+_numbers = count(1)
+KINDS = {
+    "Account": ("accounts", "account_id", "has charges"),
+    "Account/Service": ("services", "service_id", "is of an account that has charges"),
+    "Account/Service/UsageIdentifier": ("identifiers", "identifier_id", "is of an account that has charges"),
+    "DataProfile": ("data_profiles", "data_profile_id", "has mediated usage"),
+}
+
+
+def newest(mill: Mill, kind: str) -> int:
+    table, column, _ = KINDS[kind]
+    found: int = mill.value(f"select max({column}) from {table}")
+    return found
+
+
+@pytest.fixture
+def send_first_usage(mine: Mill) -> Callable[[], None]:
+    """Set up a feed, its profile, an account, its service and identifier; return what sends the first usage of all."""
+    number = next(_numbers)
+    mine.apply(NEW % {"n": number})
+
+    def send_usage() -> None:
+        row = f"2022-05-01T01:01:00,new-{number},94,data_class"
+        assert mine.post_rows(row, feed=f"newFeed{number}").status_code == 200
+
+    return send_usage
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_delete_waits_for_the_batch_that_is_the_first_to_use_it(
+    mine: Mill, send_first_usage: Callable[[], None], monkeypatch: pytest.MonkeyPatch, kind: str
+):
+    path = f"{kind}/{newest(mine, kind)}"
+    send_first_usage()
+    deletes: list[Future[Response]] = []
+
+    def delete_before_the_commit(point: str, _settings: Settings) -> None:
+        if point == "before-commit" and not deletes:
+            deletes.append(_waiting(threads, mine, path))
+
+    monkeypatch.setattr(conductor, "die_at", delete_before_the_commit)
     with ThreadPoolExecutor() as threads:
-        with mine.database.worker() as connection:
-            price_book(connection, owner_id)
-            deleted = _waiting(threads, mine, f"Account/{made}")
-        done(deleted.result(), "delete")
+        mine.work()
+        errors = refused(deletes[0].result())
+    assert any(KINDS[kind][2] in error["message"] for error in errors), errors
+    mine.assert_ties()
+
+
+@pytest.mark.parametrize("kind", ["Account", "Account/Service", "Account/Service/UsageIdentifier"])
+def test_a_batch_waits_for_the_delete_of_what_it_would_be_the_first_to_use(
+    mine: Mill, send_first_usage: Callable[[], None], monkeypatch: pytest.MonkeyPatch, kind: str
+):
+    identity = newest(mine, kind)
+    send_first_usage()
+    batches: list[Future[None]] = []
+
+    def work_before_the_commit(*given: Any) -> list[Json]:
+        items = carry_out(*given)
+        batches.append(threads.submit(mine.work))
+        while not mine.value("select count(*) from pg_locks where not granted"):
+            assert not batches[0].done()
+        return items
+
+    monkeypatch.setattr(deleting, "carry_out", work_before_the_commit)
+    with ThreadPoolExecutor() as threads:
+        done(send(mine, "DELETE", f"{kind}/{identity}"), "delete")
+        batches[0].result()
+    assert mine.value("select reason_id from rating_exceptions order by rating_exception_id desc limit 1") == 2101
+    mine.assert_ties()
+
+
+def test_an_account_keeps_its_currency_if_a_batch_under_way_charges_it(
+    mine: Mill, send_first_usage: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+):
+    path = f"Account/{newest(mine, 'Account')}"
+    send_first_usage()
+    puts: list[Future[Response]] = []
+
+    def put_before_the_commit(point: str, _settings: Settings) -> None:
+        if point == "before-commit" and not puts:
+            puts.append(_waiting(threads, mine, path, "PUT", {"currencyName": "EUR"}))
+
+    monkeypatch.setattr(conductor, "die_at", put_before_the_commit)
+    with ThreadPoolExecutor() as threads:
+        mine.work()
+        (error,) = refused(puts[0].result())
+    assert "has charges" in error["message"]
 
 
 def test_a_delete_of_a_feed_waits_for_a_request_that_is_being_taken(mine: Mill, monkeypatch: pytest.MonkeyPatch):
@@ -461,12 +580,14 @@ def test_a_delete_of_a_feed_waits_for_a_request_that_is_being_taken(mine: Mill, 
     mine.work()
 
 
-def _waiting(threads: ThreadPoolExecutor, mill: Mill, path: str) -> Future[Response]:
-    """Send a delete and return when it waits for a lock."""
-    deleted = threads.submit(send, mill, "DELETE", path)
+def _waiting(
+    threads: ThreadPoolExecutor, mill: Mill, path: str, method: str = "DELETE", body: Json | None = None
+) -> Future[Response]:
+    """Send a write and return when it waits for a lock."""
+    sent = threads.submit(send, mill, method, path, body)
     while not mill.value("select count(*) from pg_locks where not granted"):
-        assert not deleted.done(), deleted.result().text
-    return deleted
+        assert not sent.done(), sent.result().text
+    return sent
 
 
 def test_a_worker_charges_nothing_that_is_gone(mine: Mill):

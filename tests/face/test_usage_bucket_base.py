@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from httpx import Response
+from tests.face.bucket_base_keys import NINE
 from tests.mill import Mill, mill
 
 from ratemill.settings import Settings
@@ -24,17 +25,6 @@ SAMPLE = {
     "retired": True,
     "usageBucketBaseUnitId": 2,
 }
-NINE = [
-    "identity",
-    "ownerId",
-    "ownerName",
-    "name",
-    "start",
-    "end",
-    "retired",
-    "usageBucketBaseUnitId",
-    "usageBucketBaseUnitName",
-]
 TEN = [
     "identity",
     "usageBucketBaseId",
@@ -443,3 +433,11 @@ def test_base_units_are_built_in_and_read_only(mine: Mill):
     for method in ("PUT", "PATCH", "DELETE"):
         assert call(mine, method, f"{path}/1", {}).status_code == 405
     assert call(mine, "POST", f"{path}/", {}).status_code == 405
+
+
+def test_a_required_reference_is_asked_for_by_either_member(mine: Mill):
+    errors = mine.request("POST", f"{BASES}/", content="{}").json()["errors"]
+    assert [each["message"] for each in errors] == [
+        "name: is required",
+        "usageBucketBaseUnitName: is required, or usageBucketBaseUnitId",
+    ]

@@ -80,3 +80,31 @@ def test_a_time_period_is_made_shown_and_sent_back_and_no_rate_group_takes_it(mi
     assert refused.status_code == 400
     assert "time periods are not rated yet" in refused.json()["errors"][0]["message"]
     done(mine, "DELETE", f"/TimePeriod/{shown['identity']}")
+
+
+def test_what_money_is_attached_to_keeps_its_currency(mine: Mill):
+    mine.apply("""ratemill: 1
+usageBuckets: [{name: Yen, currencyName: JPY, size: 500}]
+accounts: [{name: Tokyo, currencyName: JPY}, {name: Lyon, currencyName: EUR}]
+accountServices: [{accountName: Tokyo, name: Line}]
+accountServiceUsageBuckets: [{accountName: Tokyo, accountServiceName: Line, usageBucketName: Yen}]
+""")
+    account, service = (
+        done(mine, "GET", f"/{path}/Paged?{query}")["pagedResults"]["items"][0]["identity"]
+        for path, query in (("Account", "name=Tokyo"), ("Account/Service", "accountName=Tokyo"))
+    )
+    euros = {"currencyName": "EUR"}
+    for method, path, body, field in (
+        ("PUT", f"/Account/{account}", euros, "currencyName"),
+        ("PATCH", f"/Account/{account}", {"details": euros}, "currencyName"),
+        ("PUT", f"/Account/Service/{service}", {"accountName": "Lyon"}, "accountName"),
+    ):
+        refused = mine.request(method, path, content=json.dumps(body))
+        assert refused.status_code == 400, refused.text
+        (error,) = refused.json()["errors"]
+        assert (error["code"], error["field"]) == (1608, field)
+        assert "the bucket 'Yen' is attached, and holds JPY" in error["message"]
+    (attached,) = done(mine, "GET", "/Account/Service/UsageBucket/Paged?usageBucketName=Yen")["pagedResults"]["items"]
+    done(mine, "DELETE", f"/Account/Service/UsageBucket/{attached['identity']}")
+    done(mine, "PUT", f"/Account/{account}", euros)
+    done(mine, "PUT", f"/Account/Service/{service}", {"accountName": "Lyon"})

@@ -245,3 +245,26 @@ accountUsageBuckets: [{accountName: Acme, usageBucketName: Purse, start: 2021-01
 accountServiceUsageBuckets: [{accountName: Acme, accountServiceName: Other, usageBucketName: Minutes}]
 """
     assert apply(database, text).count("created") == 2
+
+
+CURRENCIES = """ratemill: 1
+usageBuckets: [{name: Yen, currencyName: JPY, size: 500}, {name: Yen of a line, currencyName: JPY, size: 500}]
+accounts: [{name: Tokyo, currencyName: JPY}, {name: Lyon, currencyName: EUR}]
+accountServices: [{accountName: Tokyo, name: Line}]
+accountUsageBuckets: [{accountName: Tokyo, usageBucketName: Yen}]
+accountServiceUsageBuckets: [{accountName: Tokyo, accountServiceName: Line, usageBucketName: Yen of a line}]
+"""
+
+
+def test_an_account_keeps_its_currency_while_money_is_attached_to_it_or_its_services(database: Database):
+    assert apply(database, CURRENCIES).errors == []
+    before = rows_of(database)
+    for dry_run in (True, False):
+        text = "ratemill: 1\naccounts: [{name: Tokyo, currencyName: EUR}]"
+        applied = apply_document(database, text, None, dry_run=dry_run, created_by="test")
+        assert [(fault.path, fault.message) for fault in applied.errors] == [
+            ("accounts[0].currencyName", "the bucket 'Yen' is attached, and holds JPY"),
+            ("accounts[0].currencyName", "the bucket 'Yen of a line' is attached, and holds JPY"),
+        ]
+    assert rows_of(database) == before
+    assert apply(database, "ratemill: 1\naccounts: [{name: Lyon, currencyName: CHF}]").count("updated") == 1

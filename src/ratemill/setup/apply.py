@@ -85,8 +85,8 @@ def apply_document(
     try:
         with _transaction(database, dry_run=dry_run) as connection:
             owner_id = _owner(connection, document.owner, dry_run=dry_run)
-            author = Author(created_by, "document")
-            _apply(document, World(connection, owner_id), faults, applied, author=None if dry_run else author)
+            author = None if dry_run else Author(created_by, "document")
+            _apply(document, World(connection, owner_id, writes=not dry_run), faults, applied, author=author)
     except _Refused:
         applied.items.clear()
     applied.errors = in_order(faults)

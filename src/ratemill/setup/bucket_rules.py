@@ -11,7 +11,7 @@ from ratemill.setup.declaration import Entry, Finding, Kind, Member
 from ratemill.setup.nodes import Written
 from ratemill.setup.rules import Findings, ListRule, overlapping, quantity_fits
 from ratemill.setup.values import Unfit, read_value
-from ratemill.setup.world import World
+from ratemill.setup.world import Row, World
 
 STEPS_MAX = 100  # steps of a bucket: more are a mistake
 
@@ -243,6 +243,49 @@ def currency_of_account(entry: Entry, world: World) -> Findings:
         return
     mine = f"the account '{account['name']}' is in {account.get('currency')}"
     yield "usageBucketName", f"the bucket '{bucket['name']}' holds {bucket['currency']}, {mine}"
+
+
+def account_keeps_currency_of_buckets(entry: Entry, world: World) -> Findings:
+    """Keep the currency of an account that money buckets are attached to, or to one of its services."""
+    if entry.stored is None or "currency" not in entry.changes:
+        return
+    services = world.rows["accountServices"]
+    service_ids = {
+        row["service_id"]
+        for row in world.stored_rows("services", ("service_id",), "account_id", [entry.identity])
+        if services.get(row["service_id"], {}).get("account_id", entry.identity) == entry.identity
+    }
+    attached = _attached(world, ACCOUNTS, {entry.identity}) | _attached(world, SERVICES, service_ids)
+    for bucket in _of_another_currency(world, attached, entry.row["currency"]):
+        yield "currencyName", f"the bucket '{bucket['name']}' is attached, and holds {bucket['currency']}"
+
+
+def service_keeps_currency_of_buckets(entry: Entry, world: World) -> Findings:
+    """Keep a service that money buckets are attached to from an account in another currency."""
+    account = world.row("accounts", entry.row["account_id"])
+    if entry.stored is None or "account_id" not in entry.changes or account is None or "currency" not in account:
+        return
+    for bucket in _of_another_currency(world, _attached(world, SERVICES, {entry.identity}), account["currency"]):
+        words = f"the account '{account['name']}' is in {account['currency']}"
+        yield "accountName", f"the bucket '{bucket['name']}' is attached, and holds {bucket['currency']}: {words}"
+
+
+# Of each kind of attachment: list, table, identity, and the column of whom it is attached to.
+ACCOUNTS = ("accountUsageBuckets", "account_buckets", "account_bucket_id", "account_id")
+SERVICES = ("accountServiceUsageBuckets", "service_buckets", "service_bucket_id", "service_id")
+
+
+def _attached(world: World, kind: tuple[str, str, str, str], holder_ids: set[int]) -> set[int]:
+    """Return the stored buckets that will still be attached to these; new attachments meet a rule of their own."""
+    list_name, table, identity, holder = kind
+    stored = world.stored_rows(table, (identity, holder, "bucket_id"), holder, holder_ids)
+    rows = [world.rows[list_name].get(row[identity], row) for row in stored]
+    return {row["bucket_id"] for row in rows if row[holder] in holder_ids}
+
+
+def _of_another_currency(world: World, bucket_ids: set[int], currency: str) -> list[Row]:
+    rows = world.stored_rows("buckets", ("name", "currency"), "bucket_id", bucket_ids)
+    return sorted((row for row in rows if row["currency"] not in (None, currency)), key=lambda row: str(row["name"]))
 
 
 def not_drawn_on_yet(entries: list[Entry], _world: World) -> Iterator[Finding]:

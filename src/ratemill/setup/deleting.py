@@ -187,6 +187,3 @@ def _is_built_in(connection: Connection, each: SetupObject, identity: int) -> bo
 
 def _words(doomed: Doomed, each: SetupObject, identity: int) -> str:
     return f"the {each.noun} '{words_of(each, doomed.shown[each.list_name][identity])}' ({identity})"
-
-
-__all__ = ["Author", "Doomed", "carry_out", "connector_key", "delete", "doom"]

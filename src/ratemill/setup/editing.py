@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ratemill.errors import BadRequest, Code, Fault, NotAsBefore, NotFound, invariant
-from ratemill.setup.apply import UNCHANGED, action_of, changes_anything, check_document, write_document
+from ratemill.setup.apply import changes_anything, check_document, write_document
 from ratemill.setup.changes import Author
 from ratemill.setup.declaration import Entry, SetupObject
 from ratemill.setup.document import IDENTITY_MAX, Document, read_members
@@ -23,8 +23,6 @@ from ratemill.setup.showing import Json, Shown, etag, show
 from ratemill.setup.world import World
 from ratemill.store import owners
 from ratemill.store.connections import Connection, Database
-
-__all__ = ["UNCHANGED", "Edit", "Target", "Written", "action_of", "create", "edit", "update"]
 
 READ_ONLY = frozenset({"identity", "ownerId", "ownerName"})  # members of every object that only the product fills
 DETAILS = "details"  # the children of an object, as its Detail shows them

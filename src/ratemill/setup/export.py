@@ -9,15 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
-from ratemill import money
 from ratemill.errors import NotFound
-from ratemill.periods import write_instant
 from ratemill.setup.declaration import Kind, Member, SetupObject
 from ratemill.setup.registry import BASE_UNITS, OBJECTS, WRITABLE
 from ratemill.setup.resolve import read_objects
+from ratemill.setup.values import shown_value
 from ratemill.setup.world import Row, World
 from ratemill.store import owners
 from ratemill.store.connections import Database
@@ -93,14 +91,9 @@ def _value(member: Member, value: Any, world: World) -> Any:  # noqa: ANN401 - t
         return world.name(member.target, value)
     if member.kind is Kind.REFERENCES:
         return [world.name(member.target, each) for each in value] or None
-    if isinstance(value, Decimal):
-        return money.plain(value)
-    return _instant(value) if isinstance(value, datetime) else value
-
-
-def _instant(instant: datetime) -> str:
-    """Write milliseconds, and what is finer only where it is there."""
-    return write_instant(instant) if instant.microsecond % _US_PER_MS == 0 else instant.astimezone(UTC).isoformat()
+    if isinstance(value, datetime) and value.microsecond % _US_PER_MS:
+        return value.astimezone(UTC).isoformat()  # finer than the wire shows it
+    return shown_value(value)
 
 
 def _order(each: SetupObject, entry: dict[str, Any]) -> tuple[str, ...]:

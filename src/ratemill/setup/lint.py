@@ -8,7 +8,8 @@ from typing import Any
 
 from ratemill.errors import NotFound
 from ratemill.setup.apply import no_collection
-from ratemill.setup.lint_rules import RULES, Finding, PlanSetup
+from ratemill.setup.lint_plan import Finding, PlanSetup
+from ratemill.setup.lint_rules import RULES
 from ratemill.setup.registry import WRITABLE
 from ratemill.setup.world import Row
 from ratemill.store import owners, setup_objects

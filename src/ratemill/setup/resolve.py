@@ -114,7 +114,7 @@ class _Resolver:
         keyed = [entry for entry in entries if self._has_key(entry)]
         self._load(each, keyed)
         keyed.sort(key=lambda entry: not entry.addressed)
-        keyed = [entry for entry in keyed if self._identify(entry)]
+        keyed = self._identified(keyed)
         for entry in keyed:
             for member in own:
                 self._resolve(entry, member)
@@ -224,7 +224,9 @@ class _Resolver:
 
     def _require(self, entry: Entry, member: Member) -> None:
         entry.bad |= {member.column}
-        self._faults.add(Code.MEMBER_REQUIRED, entry.path(member.name), entry.line_of(member.name), "is required")
+        by_id = member.is_reference and (entry.fresh or entry.addressed)
+        message = f"is required, or {member.id_name}" if by_id else "is required"
+        self._faults.add(Code.MEMBER_REQUIRED, entry.path(member.name), entry.line_of(member.name), message)
 
     # stored rows
 
@@ -284,13 +286,35 @@ class _Resolver:
 
     # an entry as a whole
 
+    def _identified(self, entries: list[Entry]) -> list[Entry]:
+        """Return the entries whose key is theirs; those that were addressed give theirs up first, to change places."""
+        left = {entry.addressed: key for entry in entries if entry.addressed and (key := self._leave(entry))}
+        found = []
+        for entry in entries:
+            if self._identify(entry):
+                found.append(entry)
+            elif entry.addressed in left:
+                by_key = self._world.by_key[entry.object.list_name]
+                by_key.setdefault(left[entry.addressed], entry.addressed)
+        return found
+
+    def _leave(self, entry: Entry) -> tuple[Any, ...] | None:
+        """Take a stored object's key from it if it will have another; return the key."""
+        each = entry.object
+        by_key, row = self._world.by_key[each.list_name], self._world.rows[each.list_name][entry.addressed]
+        old = tuple(row[column] for column in each.key)
+        if old == tuple(entry.current(column) for column in each.key) or by_key.get(old) != entry.addressed:
+            return None
+        del by_key[old]
+        return old
+
     def _identify(self, entry: Entry) -> bool:
         each = entry.object
         key = tuple(entry.current(column) for column in each.key)
         by_key, rows = self._world.by_key[each.list_name], self._world.rows[each.list_name]
         identity = by_key.get(key)
         if identity is None and entry.addressed:
-            identity = self._move(entry, key)
+            identity = by_key[key] = entry.addressed
         if identity is None:
             entry.identity = by_key[key] = self._world.new_identity()
             entry.row = rows[entry.identity] = {"name": entry.given.get("name"), "entry": entry}
@@ -306,15 +330,6 @@ class _Resolver:
         entry.identity, entry.stored = identity, known
         entry.row = rows[identity] = {**known, "entry": entry}
         return True
-
-    def _move(self, entry: Entry, key: tuple[Any, ...]) -> int:
-        """Let a stored object be known by the key that it will have."""
-        by_key = self._world.by_key[entry.object.list_name]
-        old = tuple(self._world.rows[entry.object.list_name][entry.addressed][column] for column in entry.object.key)
-        if by_key.get(old) == entry.addressed:
-            del by_key[old]
-        by_key[key] = entry.addressed
-        return entry.addressed
 
     def _report_taken(self, entry: Entry, identity: int) -> bool:
         each = entry.object

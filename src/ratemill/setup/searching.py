@@ -1,7 +1,4 @@
-"""Set-up objects by what their members are: comparisons, an order, pages.
-
-A total that took long to count is kept with the version of the owner's set-up, which every change raises.
-"""
+"""Set-up objects by what their members are: comparisons, an order, pages."""
 
 from __future__ import annotations
 
@@ -16,10 +13,11 @@ from ratemill import money
 from ratemill.errors import Code, NotFound
 from ratemill.pages import Page, Paging
 from ratemill.periods import read_instant
+from ratemill.setup import long_lists
 from ratemill.setup.declaration import Kind, SetupObject
 from ratemill.setup.showing import Shown, pointer_of, shape, show
-from ratemill.store import owners, setup_searches
-from ratemill.store.connections import Connection, Database, database_name
+from ratemill.store import setup_searches
+from ratemill.store.connections import Connection, Database
 from ratemill.store.setup_searches import OPERATORS, Comparison, Field, Search
 
 __all__ = ["OPERATORS", "Comparison", "Field"]
@@ -31,8 +29,6 @@ NO_VALUE = ("isNull", "isNotNull")
 MANY_VALUES = ("in", "notIn")
 OF_TEXTS = ("contains", "startsWith", "endsWith")
 OF_ORDERED = ("lt", "ltEq", "gt", "gtEq")
-_KEPT_ROWS_MIN = 5_000  # a smaller list is counted sooner than its version is compared
-_KEPT_MAX = 1_000
 _WHOLE = re.compile(r"[+-]?\d{1,40}\Z", re.ASCII)
 _TYPES = {
     Kind.TEXT: "text",
@@ -43,8 +39,6 @@ _TYPES = {
     Kind.QUANTITY: "numeric",
     Kind.INSTANT: "timestamptz",
 }
-
-_totals: dict[tuple[object, ...], tuple[int, int]] = {}  # by search: the version at which it was counted, and the total
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +113,8 @@ def page_within(connection: Connection, owner_id: int, each: SetupObject, asked:
     """Return a page as ``page`` does, in a transaction that is open already."""
     search = _search(owner_id, each, asked)
     by_identity = setup_searches.settled(connection, search)
-    total = _total(connection, by_identity) if paging.with_total else None
-    found = setup_searches.identities(connection, by_identity, paging, total)
+    total = long_lists.total(connection, each, by_identity) if paging.with_total else None
+    found = long_lists.identities(connection, by_identity, paging, total)
     return Page(list(show(connection, owner_id, each, found).values()), total)
 
 
@@ -153,21 +147,6 @@ def _search(owner_id: int, each: SetupObject, asked: Asked) -> Search:
     known = fields(each)
     order = tuple((known[name], descends) for name, descends in asked.order)
     return Search(each.table, each.identity, owner_id, asked.comparisons, asked.any_of, order)
-
-
-def _total(connection: Connection, search: Search) -> int:
-    if not search.is_owned:
-        return setup_searches.count(connection, search)
-    key = (database_name(connection), *search.key)
-    version = owners.version(connection, search.owner_id)
-    if key in _totals and _totals[key][0] == version:
-        return _totals[key][1]
-    counted = setup_searches.count(connection, search)
-    if counted >= _KEPT_ROWS_MIN:
-        while len(_totals) >= _KEPT_MAX:
-            _totals.pop(next(iter(_totals)), None)
-        _totals[key] = version, counted
-    return counted
 
 
 def _text(text: str) -> str:

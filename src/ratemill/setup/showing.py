@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from ratemill import money
-from ratemill.periods import write_instant
 from ratemill.setup.declaration import Kind, Member, SetupObject
 from ratemill.setup.registry import BY_LIST
+from ratemill.setup.values import shown_value
 from ratemill.store import setup_pages
 from ratemill.store.connections import Connection
 from ratemill.store.setup_pages import OWNER_NAME, Pointer, PointerList, Row, Shape
@@ -102,16 +99,10 @@ def _instance(each: SetupObject, row: Row) -> Json:
             instance[id_name] = row.get(member.column)
             instance[member.name] = row.get(alias)
         else:
-            instance[member.name] = _value(document.get(member.name) if member.inner else row.get(member.column))
+            instance[member.name] = shown_value(document.get(member.name) if member.inner else row.get(member.column))
     return instance
 
 
 @lru_cache
 def _members(each: SetupObject) -> tuple[tuple[Member, str, str], ...]:
     return tuple((member, member.id_name, f"{member.column}:name") for member in each.members)
-
-
-def _value(value: object) -> object:
-    if isinstance(value, Decimal):
-        return money.plain(value)
-    return write_instant(value) if isinstance(value, datetime) else value

@@ -1,4 +1,4 @@
-"""Text to value: what each kind of member takes, and the sentence it says about what it does not take."""
+"""Text to value and back: what each kind of member takes, what it says about what it does not take, how it is shown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from ratemill import money
-from ratemill.periods import read_instant
+from ratemill.periods import read_instant, write_instant
 from ratemill.setup.declaration import Kind, Member
 from ratemill.setup.nodes import Written
 
@@ -31,6 +31,13 @@ def read_value(member: Member, text: str, written: Written) -> Any:  # noqa: ANN
     if member.check is not None and (trouble := member.check(value)):
         raise Unfit(trouble)
     return value
+
+
+def shown_value(value: object) -> object:
+    """Return a value as the wire shows it: decimals by their digits, instants in UTC."""
+    if isinstance(value, Decimal):
+        return money.plain(value)
+    return write_instant(value) if isinstance(value, datetime) else value
 
 
 def _text(member: Member, text: str, written: Written) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from ratemill.store import accounts, setup_objects
+from ratemill.store import accounts, owners, setup_objects
 from ratemill.store.connections import Connection, clock
 
 Row = dict[str, Any]
@@ -18,11 +18,15 @@ _US_PER_MS = 1_000
 
 
 class World:
-    """Rows by list and identity, stored ones as this transaction read them; ``owner_id`` is None for one still unmade."""
+    """Rows by list and identity, stored ones as this transaction read them; ``owner_id`` is None for one still unmade.
 
-    def __init__(self, connection: Connection, owner_id: int | None) -> None:
+    ``writes`` says whether anything may come of it: a dry run waits for nobody.
+    """
+
+    def __init__(self, connection: Connection, owner_id: int | None, *, writes: bool = True) -> None:
         self.connection = connection
         self.owner_id = owner_id
+        self.writes = writes
         self.rows: defaultdict[str, dict[int, Row]] = defaultdict(dict)
         self.by_key: defaultdict[str, dict[tuple[Any, ...], int]] = defaultdict(dict)
         self.removed: defaultdict[str, set[int]] = defaultdict(
@@ -51,7 +55,9 @@ class World:
         return now.replace(microsecond=now.microsecond // _US_PER_MS * _US_PER_MS)
 
     def charged_accounts(self, account_ids: Iterable[int]) -> set[int]:
-        """Return which of these accounts have charges, and so keep their currency."""
+        """Return which of these accounts have charges, and so keep their currency; none gets its first one meanwhile."""
+        if self.writes and self.owner_id is not None:
+            owners.wait_for_usage(self.connection, self.owner_id, accepts=False)
         return accounts.charged(self.connection, list(account_ids))
 
     def stored_members(self, location_group_ids: set[int]) -> dict[int, set[int]]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
-from ratemill import money
-from ratemill.periods import write_instant
 from ratemill.setup.declaration import Entry, Kind, Member
 from ratemill.setup.registry import BY_LIST
 from ratemill.setup.resolve import read_objects
+from ratemill.setup.values import shown_value
 from ratemill.setup.world import Row, World
 
 
@@ -34,11 +31,8 @@ def _written(member: Member, value: Any, world: World) -> Any:  # noqa: ANN401 -
         return None
     if member.kind is Kind.REFERENCE:
         return _name(member, value, world)
-    if isinstance(value, Decimal):
-        return money.plain(value)
-    if member.kind in (Kind.PRICE, Kind.QUANTITY):
-        return str(value)
-    return write_instant(value) if isinstance(value, datetime) else value
+    shown = shown_value(value)
+    return str(shown) if member.kind in (Kind.PRICE, Kind.QUANTITY) else shown
 
 
 def _name(member: Member, identity: int, world: World) -> str | None:

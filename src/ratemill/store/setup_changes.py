@@ -15,6 +15,7 @@ from ratemill.store.connections import Connection, driver
 from ratemill.store.filters import parameters, where
 from ratemill.store.setup_pages import Pointer, PointerList, Shape, alias_of, column_of, joined
 
+_FEW_MAX = 1_000  # changed objects that are looked up one by one; for more the planner may read the whole table
 _MEMBERS_MAX = 45  # members of one call of the function that builds JSON; it takes 100 arguments
 _COLUMNS = (
     "owner_id",
@@ -125,18 +126,20 @@ def _of(changing: Changing) -> dict[str, Any]:
 
 
 def _add(connection: Connection, instance: Instance, ending: str, known: dict[str, Any]) -> None:
+    own_identity = column_of("t", instance.shape.identity)
     statement = sql.SQL(
         "insert into setup_changes ({columns}) select t.owner_id, %(at)s, %(by)s, %(via)s, %(list)s, {identity}, "
         "concat_ws(' / ', {words}), {ending} from {table} join unnest(%(ids)s::bigint[], %(before)s::text[]) "
-        "with ordinality v (object_id, before, place) on v.object_id = {identity} order by v.place"
+        "with ordinality v (object_id, before, place) on v.object_id = {identity} {few} order by v.place"
     ).format(
+        few=sql.SQL("where {} = any(%(ids)s::bigint[])" if len(known["ids"]) <= _FEW_MAX else "").format(own_identity),
         columns=sql.SQL(", ").join(sql.Identifier(name) for name in _COLUMNS),
-        identity=column_of("t", instance.shape.identity),
+        identity=own_identity,
         words=sql.SQL(", ").join(instance.words),
         ending=sql.SQL(ending).format(after=_as_json(instance)),
         table=joined(instance.shape),
     )
-    driver(connection).execute(statement, known)
+    driver(connection).execute(statement, known, prepare=False)  # planned with its values: one object of a million
 
 
 def _as_json(instance: Instance) -> sql.Composable:
@@ -229,3 +232,33 @@ def page(connection: Connection, owner_id: int, filters: ChangeFilters, paging: 
         counted = driver(connection).execute(f"select count(*) from setup_changes where {asked}", known).fetchone()
         total = int(counted[0]) if counted else 0
     return Page(rows, total)
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What became of one list since a change: how many changes, and the number of the last one of the owner."""
+
+    rows: int
+    created: int
+    deleted: int
+    last: int
+
+
+def last(connection: Connection, owner_id: int) -> int:
+    """Return the number of the newest change of an owner; 0 if there is none."""
+    statement = "select coalesce(max(setup_change_id), 0) from setup_changes where owner_id = %s"
+    row = driver(connection).execute(statement, (owner_id,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def since(connection: Connection, owner_id: int, list_name: str, setup_change_id: int, *, most: int) -> Since | None:
+    """Return what became of a list after a change; None if the owner has more than ``most`` changes after it."""
+    statement = """
+        select count(*), count(*) filter (where list = %(list)s),
+            count(*) filter (where list = %(list)s and action = 'created'),
+            count(*) filter (where list = %(list)s and action = 'deleted'), coalesce(max(setup_change_id), %(after)s)
+        from (select setup_change_id, list, action from setup_changes
+            where owner_id = %(owner_id)s and setup_change_id > %(after)s order by setup_change_id limit %(limit)s) c"""
+    known = {"list": list_name, "after": setup_change_id, "owner_id": owner_id, "limit": most + 1}
+    row = driver(connection).execute(statement, known).fetchone()
+    return None if row is None or row[0] > most else Since(*row[1:])

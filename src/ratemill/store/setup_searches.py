@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg import sql
+from sqlalchemy import UniqueConstraint
 
-from ratemill.pages import Paging
 from ratemill.store.connections import Connection, driver
 from ratemill.store.schema.tables import metadata
 from ratemill.store.setup_pages import Pointer, PointerList
@@ -28,6 +28,8 @@ _TESTS = {
     "isNotNull": "{e} is not null",
 }
 _NEGATED = {"notEq": "eq", "notIn": "in"}
+_BY_TARGET_ROWS_MAX = 10_000  # a later page in the order of names is sorted for
+_NAMES_MAX = 2_000  # names gone through for a page in their order, before all is sorted
 _SETTLED_MAX = 1_000  # identities that a name may stand for before it is left to the database
 OPERATORS = ("eq", "notEq", *[name for name in _TESTS if name != "eq"], "notIn")
 
@@ -74,6 +76,19 @@ class Search:
         return (self.table, self.owner_id, repr(self.comparisons), self.any_of)
 
 
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """How a page is reached: so many rows skipped from the beginning, or backwards from the end.
+
+    ``place`` is an identity to begin behind, or, backwards, with; only in the order of identities.
+    """
+
+    limit: int
+    skipped: int
+    backwards: bool = False
+    place: int | None = None
+
+
 def settled(connection: Connection, search: Search) -> Search:
     """Return the search with the identities of what its comparisons name: the planner then knows how many rows they mean."""
     return replace(search, comparisons=tuple(_settled(connection, each) for each in search.comparisons))
@@ -113,27 +128,74 @@ def count(connection: Connection, search: Search) -> int:
     return int(row[0]) if row else 0
 
 
-def identities(connection: Connection, search: Search, paging: Paging, total: int | None) -> list[int]:
-    """Return the identities of one page; where ``total`` is known, a late page is looked for from the end."""
-    limit, offset = paging.size, paging.offset
-    backwards = False
-    if total is not None:
-        limit = max(0, min(limit, total - offset))
-        backwards = offset > total - offset - limit
-        offset = total - offset - limit if backwards else offset
-    if limit == 0:
+def identities(connection: Connection, search: Search, walk: Walk) -> list[int]:
+    """Return the identities of one page, in the order of the search."""
+    if walk.limit <= 0:
         return []
-    values: dict[str, Any] = {"limit": limit, "offset": offset}
-    ordered, joined = _order(search, backwards=backwards)
-    statement = sql.SQL("select t.{} from {} t {} where {} order by {} limit %(limit)s offset %(offset)s").format(
+    if (found := _by_target(connection, search, walk)) is not None:
+        return found
+    values: dict[str, Any] = {"limit": walk.limit, "offset": walk.skipped, "place": walk.place}
+    ordered, joined = _order(search, backwards=walk.backwards)
+    beyond: sql.Composable = sql.SQL("")
+    if walk.place is not None:
+        operator = sql.SQL("<=" if walk.backwards else ">")
+        beyond = sql.SQL(" and t.{} {} %(place)s").format(sql.Identifier(search.identity), operator)
+    statement = sql.SQL("select t.{} from {} t {} where {}{} order by {} limit %(limit)s offset %(offset)s").format(
         sql.Identifier(search.identity),
         sql.Identifier(search.table),
         sql.SQL(" ").join(joined),
         _conditions(search, values),
+        beyond,
         sql.SQL(", ").join(ordered),
     )
     found = [row[0] for row in driver(connection).execute(statement, values, prepare=False)]  # planned with its values
-    return found[::-1] if backwards else found
+    return found[::-1] if walk.backwards else found
+
+
+def _by_target(connection: Connection, search: Search, walk: Walk) -> list[int] | None:
+    """Return a page of all rows in the order of a name that they point to, by going from name to name.
+
+    The planner would sort all of them. None if that does not do: the page is late, or not within the first names.
+    """
+    rows = walk.skipped + walk.limit
+    if len(search.order) != 1 or search.comparisons or walk.backwards or rows > _BY_TARGET_ROWS_MAX:
+        return None
+    field, descends = search.order[0]
+    pointer = field.pointer
+    if pointer is None or not field.by_name or pointer.through is not None or not _has_unique_name(pointer):
+        return None
+    names = {
+        "own": sql.Identifier(search.identity),
+        "table": sql.Identifier(search.table),
+        "column": sql.Identifier(pointer.column),
+        "target": sql.Identifier(pointer.table),
+        "identity": sql.Identifier(pointer.identity),
+        "name": sql.Identifier(pointer.name or pointer.identity),
+        "direction": sql.SQL("desc" if descends else "asc"),
+    }
+    values = {"owner_id": search.owner_id, "rows": rows, "names": _NAMES_MAX}
+    if descends and _has_unset(connection, names, values):
+        return None  # these come first
+    statement = sql.SQL(
+        "select r.{own} from (select x.{identity}, x.{name} from {target} x where x.owner_id = %(owner_id)s "
+        "order by x.{name} {direction} limit %(names)s) x cross join lateral (select t.{own} from {table} t "
+        "where t.owner_id = %(owner_id)s and t.{column} = x.{identity} order by t.{own} {direction} limit %(rows)s) r "
+        "order by x.{name} {direction}, r.{own} {direction} limit %(rows)s"
+    ).format(**names)
+    found = [row[0] for row in driver(connection).execute(statement, values, prepare=False)]
+    return found[walk.skipped :] if len(found) == rows else None
+
+
+def _has_unique_name(pointer: Pointer) -> bool:
+    constraints = metadata.tables[pointer.table].constraints
+    unique = [set(each.columns.keys()) for each in constraints if isinstance(each, UniqueConstraint)]
+    return {"owner_id", pointer.name} in unique
+
+
+def _has_unset(connection: Connection, names: dict[str, sql.Composable], values: dict[str, Any]) -> bool:
+    statement = sql.SQL("select exists (select from {table} t where t.owner_id = %(owner_id)s and t.{column} is null)")
+    row = driver(connection).execute(statement.format(**names), values).fetchone()
+    return bool(row and row[0])
 
 
 def identities_after(connection: Connection, search: Search, identity: int, limit: int) -> list[int]:

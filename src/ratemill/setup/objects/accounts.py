@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ratemill.periods import read_zone
+from ratemill.setup.bucket_rules import account_keeps_currency_of_buckets
 from ratemill.setup.currencies import check_currency
 from ratemill.setup.declaration import Kind, Member, Rule, SetupObject, name_member, reference, span
 from ratemill.setup.rules import (
@@ -41,7 +42,11 @@ OBJECT = SetupObject(
         Member("usageBillDay", "bill_day", Kind.INTEGER, default=1, least=1, most=BILL_DAY_MAX),
         *span(),
     ),
-    rules=(Rule(("start_at", "end_at"), start_before_end), Rule(("currency",), currency_of_charged_account)),
+    rules=(
+        Rule(("start_at", "end_at"), start_before_end),
+        Rule(("currency",), currency_of_charged_account),
+        Rule(("currency",), account_keeps_currency_of_buckets),
+    ),
     list_rules=(no_cycle("parent_account_id", "parentAccountName"),),
     warnings=(currency_without_group,),
     zone=account_zone,

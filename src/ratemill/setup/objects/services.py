@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ratemill.setup.bucket_rules import service_keeps_currency_of_buckets
 from ratemill.setup.declaration import Rule, SetupObject, name_member, reference, span
 from ratemill.setup.rules import currency_without_group, start_before_end, zone_of_named_account
 
@@ -20,7 +21,10 @@ OBJECT = SetupObject(
     ),
     key=("account_id", "name"),
     lookup=("account_id", "name"),
-    rules=(Rule(("start_at", "end_at"), start_before_end),),
+    rules=(
+        Rule(("start_at", "end_at"), start_before_end),
+        Rule(("account_id",), service_keeps_currency_of_buckets),
+    ),
     warnings=(currency_without_group,),
     zone=zone_of_named_account,
 )

@@ -74,7 +74,14 @@ def setup_table(name: str, key: str, *columns: Column[object], unique: tuple[str
         Column("revision", Integer, nullable=False, server_default="1"),
         Column("built_in", Boolean, nullable=False, server_default="false"),
         *columns,
-        *([UniqueConstraint(*unique)] if unique else []),
+        *([changing_places(*unique)] if unique else []),
+    )
+
+
+def changing_places(*columns: Column[object] | str, name: str | None = None) -> UniqueConstraint:
+    """Return a key that is looked at when a statement ends, so that two rows may change places in one; null is a value."""
+    return UniqueConstraint(
+        *columns, name=name, deferrable=True, initially="IMMEDIATE", postgresql_nulls_not_distinct=True
     )
 
 

@@ -22,7 +22,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlalchemy.sql import func
 
-from ratemill.store.schema.columns import instant, metadata, name, owner, reference, setup_table
+from ratemill.store.schema.columns import (
+    changing_places,
+    instant,
+    metadata,
+    name,
+    owner,
+    reference,
+    setup_table,
+)
 
 # Set-up objects. `revision` counts the changes of a row; `built_in` rows are made with the owner and cannot be removed.
 
@@ -127,14 +135,14 @@ bucket_base_details = setup_table(
     reference("location_group_id", "location_groups.location_group_id"),
     unique=(),
 )
-Index(
-    "bucket_base_details_key_idx",
-    bucket_base_details.c.bucket_base_id,
-    bucket_base_details.c.usage_class_id,
-    bucket_base_details.c.location_id,
-    bucket_base_details.c.location_group_id,
-    unique=True,
-    postgresql_nulls_not_distinct=True,
+bucket_base_details.append_constraint(
+    changing_places(
+        bucket_base_details.c.bucket_base_id,
+        bucket_base_details.c.usage_class_id,
+        bucket_base_details.c.location_id,
+        bucket_base_details.c.location_group_id,
+        name="bucket_base_details_key",
+    )
 )
 
 data_profiles = setup_table(
@@ -167,8 +175,17 @@ feeds = setup_table(
     Column("batch_wait_s", Numeric, nullable=False, server_default="1"),
     unique=(),
 )
-Index("feeds_owner_id_name_idx", feeds.c.owner_id, func.lower(feeds.c.name), unique=True)
-Index("feeds_owner_id_api_name_idx", feeds.c.owner_id, func.lower(feeds.c.api_name), unique=True)
+for _column in (feeds.c.name, feeds.c.api_name):
+    feeds.append_constraint(
+        ExcludeConstraint(
+            (feeds.c.owner_id, "="),
+            (func.lower(_column), "="),
+            name=f"feeds_owner_id_{_column.name}_key",
+            using="btree",
+            deferrable=True,
+            initially="IMMEDIATE",
+        )
+    )
 
 time_periods = setup_table(
     "time_periods",
@@ -215,7 +232,7 @@ rates = setup_table(
     "rates",
     "rate_id",
     Column("rate_group_id", BigInteger, ForeignKey("rate_groups.rate_group_id"), nullable=False),
-    reference("usage_class_id", "usage_classes.usage_class_id", required=True),
+    Column("usage_class_id", BigInteger, ForeignKey("usage_classes.usage_class_id"), nullable=False),
     Column("location_id", BigInteger, ForeignKey("locations.location_id")),
     Column("location_group_id", BigInteger, ForeignKey("location_groups.location_group_id")),
     Column("amount", Numeric, nullable=False),
@@ -230,20 +247,21 @@ rates = setup_table(
     Column("display_name", Text),
     unique=(),
 )
-# A page of one owner's, of a group's or of a location's rates, and their counts, without a look at the others.
+# A page of one owner's, of a group's, of a class's or of a location's rates, and their counts, without a look at the others.
 Index("rates_owner_id_idx", rates.c.owner_id, rates.c.rate_id)
 Index("rates_rate_group_id_idx", rates.c.rate_group_id, rates.c.rate_id, postgresql_include=["owner_id"])
+Index("rates_usage_class_id_idx", rates.c.usage_class_id, rates.c.rate_id, postgresql_include=["owner_id"])
 Index("rates_location_id_idx", rates.c.location_id, rates.c.rate_id)
 Index("rates_location_group_id_idx", rates.c.location_group_id)
-Index(
-    "rates_key_idx",
-    rates.c.rate_group_id,
-    rates.c.usage_class_id,
-    rates.c.location_id,
-    rates.c.location_group_id,
-    rates.c.start_at,
-    unique=True,
-    postgresql_nulls_not_distinct=True,
+rates.append_constraint(
+    changing_places(
+        rates.c.rate_group_id,
+        rates.c.usage_class_id,
+        rates.c.location_id,
+        rates.c.location_group_id,
+        rates.c.start_at,
+        name="rates_key",
+    )
 )
 
 accounts = setup_table(
@@ -280,14 +298,14 @@ identifiers = setup_table(
     instant("end_at"),
     unique=(),
 )
-Index(
-    "identifiers_key_idx",
-    identifiers.c.owner_id,
-    identifiers.c.usage_identifier,
-    identifiers.c.identifier_type_id,
-    identifiers.c.start_at,
-    unique=True,
-    postgresql_nulls_not_distinct=True,
+identifiers.append_constraint(
+    changing_places(
+        identifiers.c.owner_id,
+        identifiers.c.usage_identifier,
+        identifiers.c.identifier_type_id,
+        identifiers.c.start_at,
+        name="identifiers_key",
+    )
 )
 identifiers.append_constraint(
     ExcludeConstraint(
@@ -297,6 +315,8 @@ identifiers.append_constraint(
         (func.tstzrange(identifiers.c.start_at, identifiers.c.end_at), "&&"),
         name="identifiers_overlap_excl",
         using="gist",
+        deferrable=True,
+        initially="IMMEDIATE",
     ),
 )
 
@@ -345,14 +365,7 @@ def bucket_attachments(name: str, key: str, holder: Column[object]) -> Table:
         instant("end_at"),
         unique=(),
     )
-    Index(
-        f"{name}_key_idx",
-        holder,
-        table.c.bucket_id,
-        table.c.start_at,
-        unique=True,
-        postgresql_nulls_not_distinct=True,
-    )
+    table.append_constraint(changing_places(holder, table.c.bucket_id, table.c.start_at, name=f"{name}_key"))
     return table
 
 

@@ -234,7 +234,7 @@ CREATE TABLE bucket_bases (
 	retired BOOLEAN DEFAULT 'false' NOT NULL,
 	base_unit_id BIGINT NOT NULL,
 	CONSTRAINT bucket_bases_pkey PRIMARY KEY (bucket_base_id),
-	CONSTRAINT bucket_bases_owner_id_name_key UNIQUE (owner_id, name),
+	CONSTRAINT bucket_bases_owner_id_name_key UNIQUE NULLS NOT DISTINCT (owner_id, name) DEFERRABLE INITIALLY IMMEDIATE,
 	CONSTRAINT bucket_bases_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
 	CONSTRAINT bucket_bases_base_unit_id_fkey FOREIGN KEY(base_unit_id) REFERENCES base_units (base_unit_id)
 );
@@ -312,7 +312,7 @@ CREATE TABLE data_profiles (
 	version INTEGER DEFAULT '1' NOT NULL,
 	document JSONB NOT NULL,
 	CONSTRAINT data_profiles_pkey PRIMARY KEY (data_profile_id),
-	CONSTRAINT data_profiles_owner_id_name_key UNIQUE (owner_id, name),
+	CONSTRAINT data_profiles_owner_id_name_key UNIQUE NULLS NOT DISTINCT (owner_id, name) DEFERRABLE INITIALLY IMMEDIATE,
 	CONSTRAINT data_profiles_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id)
 );
 
@@ -323,7 +323,7 @@ CREATE TABLE identifier_types (
 	built_in BOOLEAN DEFAULT 'false' NOT NULL,
 	name TEXT NOT NULL,
 	CONSTRAINT identifier_types_pkey PRIMARY KEY (identifier_type_id),
-	CONSTRAINT identifier_types_owner_id_name_key UNIQUE (owner_id, name),
+	CONSTRAINT identifier_types_owner_id_name_key UNIQUE NULLS NOT DISTINCT (owner_id, name) DEFERRABLE INITIALLY IMMEDIATE,
 	CONSTRAINT identifier_types_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id)
 );
 
@@ -345,7 +345,7 @@ CREATE TABLE location_groups (
 	name TEXT NOT NULL,
 	description TEXT,
 	CONSTRAINT location_groups_pkey PRIMARY KEY (location_group_id),
-	CONSTRAINT location_groups_owner_id_name_key UNIQUE (owner_id, name),
+	CONSTRAINT location_groups_owner_id_name_key UNIQUE NULLS NOT DISTINCT (owner_id, name) DEFERRABLE INITIALLY IMMEDIATE,
 	CONSTRAINT location_groups_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id)
 );
 
@@ -357,7 +357,7 @@ CREATE TABLE locations (
 	name TEXT NOT NULL,
 	parent_location_id BIGINT,
 	CONSTRAINT locations_pkey PRIMARY KEY (location_id),
-	CONSTRAINT locations_owner_id_name_key UNIQUE (owner_id, name),
+	CONSTRAINT locations_owner_id_name_key UNIQUE NULLS NOT DISTINCT (owner_id, name) DEFERRABLE INITIALLY IMMEDIATE,
 	CONSTRAINT locations_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
 	CONSTRAINT locations_parent_location_id_fkey FOREIGN KEY(parent_location_id) REFERENCES locations (location_id)
 );
@@ -394,7 +394,7 @@ CREATE TABLE rate_plans (
 	display_name TEXT,
 	amount_places SMALLINT,
 	CONSTRAINT rate_plans_pkey PRIMARY KEY (rate_plan_id),
-	CONSTRAINT rate_plans_owner_id_name_key UNIQUE (owner_id, name),
+	CONSTRAINT rate_plans_owner_id_name_key UNIQUE NULLS NOT DISTINCT (owner_id, name) DEFERRABLE INITIALLY IMMEDIATE,
 	CONSTRAINT rate_plans_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id)
 );
 
@@ -510,7 +510,7 @@ CREATE TABLE time_periods (
 	time_zone TEXT DEFAULT 'UTC' NOT NULL,
 	document JSONB NOT NULL,
 	CONSTRAINT time_periods_pkey PRIMARY KEY (time_period_id),
-	CONSTRAINT time_periods_owner_id_name_key UNIQUE (owner_id, name),
+	CONSTRAINT time_periods_owner_id_name_key UNIQUE NULLS NOT DISTINCT (owner_id, name) DEFERRABLE INITIALLY IMMEDIATE,
 	CONSTRAINT time_periods_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id)
 );
 
@@ -536,7 +536,7 @@ CREATE TABLE usage_class_types (
 	name TEXT NOT NULL,
 	sort_order INTEGER DEFAULT '1' NOT NULL,
 	CONSTRAINT usage_class_types_pkey PRIMARY KEY (usage_class_type_id),
-	CONSTRAINT usage_class_types_owner_id_name_key UNIQUE (owner_id, name),
+	CONSTRAINT usage_class_types_owner_id_name_key UNIQUE NULLS NOT DISTINCT (owner_id, name) DEFERRABLE INITIALLY IMMEDIATE,
 	CONSTRAINT usage_class_types_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id)
 );
 
@@ -549,7 +549,7 @@ CREATE TABLE usage_units (
 	base_unit_id BIGINT NOT NULL,
 	multiplier NUMERIC NOT NULL,
 	CONSTRAINT usage_units_pkey PRIMARY KEY (usage_unit_id),
-	CONSTRAINT usage_units_owner_id_name_key UNIQUE (owner_id, name),
+	CONSTRAINT usage_units_owner_id_name_key UNIQUE NULLS NOT DISTINCT (owner_id, name) DEFERRABLE INITIALLY IMMEDIATE,
 	CONSTRAINT usage_units_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
 	CONSTRAINT usage_units_base_unit_id_fkey FOREIGN KEY(base_unit_id) REFERENCES base_units (base_unit_id)
 );
@@ -581,7 +581,7 @@ CREATE TABLE accounts (
 	start_at TIMESTAMP WITH TIME ZONE,
 	end_at TIMESTAMP WITH TIME ZONE,
 	CONSTRAINT accounts_pkey PRIMARY KEY (account_id),
-	CONSTRAINT accounts_owner_id_name_key UNIQUE (owner_id, name),
+	CONSTRAINT accounts_owner_id_name_key UNIQUE NULLS NOT DISTINCT (owner_id, name) DEFERRABLE INITIALLY IMMEDIATE,
 	CONSTRAINT accounts_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
 	CONSTRAINT accounts_parent_account_id_fkey FOREIGN KEY(parent_account_id) REFERENCES accounts (account_id),
 	CONSTRAINT accounts_rate_plan_id_fkey FOREIGN KEY(rate_plan_id) REFERENCES rate_plans (rate_plan_id)
@@ -614,7 +614,7 @@ CREATE TABLE buckets (
 	overage_rate_plan_id BIGINT,
 	may_owe BOOLEAN DEFAULT 'false' NOT NULL,
 	CONSTRAINT buckets_pkey PRIMARY KEY (bucket_id),
-	CONSTRAINT buckets_owner_id_name_key UNIQUE (owner_id, name),
+	CONSTRAINT buckets_owner_id_name_key UNIQUE NULLS NOT DISTINCT (owner_id, name) DEFERRABLE INITIALLY IMMEDIATE,
 	CONSTRAINT buckets_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
 	CONSTRAINT buckets_usage_unit_id_fkey FOREIGN KEY(usage_unit_id) REFERENCES usage_units (usage_unit_id),
 	CONSTRAINT buckets_overage_rate_plan_id_fkey FOREIGN KEY(overage_rate_plan_id) REFERENCES rate_plans (rate_plan_id)
@@ -702,14 +702,12 @@ CREATE TABLE feeds (
 	batch_wait_s NUMERIC DEFAULT '1' NOT NULL,
 	CONSTRAINT feeds_pkey PRIMARY KEY (feed_id),
 	CONSTRAINT feeds_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
-	CONSTRAINT feeds_data_profile_id_fkey FOREIGN KEY(data_profile_id) REFERENCES data_profiles (data_profile_id)
+	CONSTRAINT feeds_data_profile_id_fkey FOREIGN KEY(data_profile_id) REFERENCES data_profiles (data_profile_id),
+	CONSTRAINT feeds_owner_id_name_key EXCLUDE USING btree (owner_id WITH =, lower(name) WITH =) DEFERRABLE INITIALLY IMMEDIATE,
+	CONSTRAINT feeds_owner_id_api_name_key EXCLUDE USING btree (owner_id WITH =, lower(api_name) WITH =) DEFERRABLE INITIALLY IMMEDIATE
 );
 
 CREATE INDEX feeds_data_profile_id_idx ON feeds (data_profile_id);
-
-CREATE UNIQUE INDEX feeds_owner_id_api_name_idx ON feeds (owner_id, lower(api_name));
-
-CREATE UNIQUE INDEX feeds_owner_id_name_idx ON feeds (owner_id, lower(name));
 
 CREATE TABLE location_group_members (
 	owner_id INTEGER NOT NULL,
@@ -731,7 +729,7 @@ CREATE TABLE location_patterns (
 	name TEXT NOT NULL,
 	location_id BIGINT NOT NULL,
 	CONSTRAINT location_patterns_pkey PRIMARY KEY (location_pattern_id),
-	CONSTRAINT location_patterns_owner_id_name_key UNIQUE (owner_id, name),
+	CONSTRAINT location_patterns_owner_id_name_key UNIQUE NULLS NOT DISTINCT (owner_id, name) DEFERRABLE INITIALLY IMMEDIATE,
 	CONSTRAINT location_patterns_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
 	CONSTRAINT location_patterns_location_id_fkey FOREIGN KEY(location_id) REFERENCES locations (location_id)
 );
@@ -753,7 +751,7 @@ CREATE TABLE rate_groups (
 	is_pass_through BOOLEAN DEFAULT 'false' NOT NULL,
 	amount_places SMALLINT,
 	CONSTRAINT rate_groups_pkey PRIMARY KEY (rate_group_id),
-	CONSTRAINT rate_groups_owner_id_name_key UNIQUE (owner_id, name),
+	CONSTRAINT rate_groups_owner_id_name_key UNIQUE NULLS NOT DISTINCT (owner_id, name) DEFERRABLE INITIALLY IMMEDIATE,
 	CONSTRAINT rate_groups_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
 	CONSTRAINT rate_groups_time_period_id_fkey FOREIGN KEY(time_period_id) REFERENCES time_periods (time_period_id)
 );
@@ -770,7 +768,7 @@ CREATE TABLE usage_classes (
 	rater TEXT DEFAULT 'Class' NOT NULL,
 	usage_class_type_id BIGINT,
 	CONSTRAINT usage_classes_pkey PRIMARY KEY (usage_class_id),
-	CONSTRAINT usage_classes_owner_id_name_key UNIQUE (owner_id, name),
+	CONSTRAINT usage_classes_owner_id_name_key UNIQUE NULLS NOT DISTINCT (owner_id, name) DEFERRABLE INITIALLY IMMEDIATE,
 	CONSTRAINT usage_classes_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
 	CONSTRAINT usage_classes_base_unit_id_fkey FOREIGN KEY(base_unit_id) REFERENCES base_units (base_unit_id),
 	CONSTRAINT usage_classes_usage_class_type_id_fkey FOREIGN KEY(usage_class_type_id) REFERENCES usage_class_types (usage_class_type_id)
@@ -793,7 +791,7 @@ CREATE TABLE usage_roundings (
 	active BOOLEAN DEFAULT 'true' NOT NULL,
 	sort_order INTEGER,
 	CONSTRAINT usage_roundings_pkey PRIMARY KEY (usage_rounding_id),
-	CONSTRAINT usage_roundings_owner_id_name_key UNIQUE (owner_id, name),
+	CONSTRAINT usage_roundings_owner_id_name_key UNIQUE NULLS NOT DISTINCT (owner_id, name) DEFERRABLE INITIALLY IMMEDIATE,
 	CONSTRAINT usage_roundings_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
 	CONSTRAINT usage_roundings_base_unit_id_fkey FOREIGN KEY(base_unit_id) REFERENCES base_units (base_unit_id),
 	CONSTRAINT usage_roundings_usage_unit_id_fkey FOREIGN KEY(usage_unit_id) REFERENCES usage_units (usage_unit_id)
@@ -815,14 +813,13 @@ CREATE TABLE account_buckets (
 	CONSTRAINT account_buckets_pkey PRIMARY KEY (account_bucket_id),
 	CONSTRAINT account_buckets_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
 	CONSTRAINT account_buckets_account_id_fkey FOREIGN KEY(account_id) REFERENCES accounts (account_id),
-	CONSTRAINT account_buckets_bucket_id_fkey FOREIGN KEY(bucket_id) REFERENCES buckets (bucket_id)
+	CONSTRAINT account_buckets_bucket_id_fkey FOREIGN KEY(bucket_id) REFERENCES buckets (bucket_id),
+	CONSTRAINT account_buckets_key UNIQUE NULLS NOT DISTINCT (account_id, bucket_id, start_at) DEFERRABLE INITIALLY IMMEDIATE
 );
 
 CREATE INDEX account_buckets_account_id_idx ON account_buckets (account_id);
 
 CREATE INDEX account_buckets_bucket_id_idx ON account_buckets (bucket_id);
-
-CREATE UNIQUE INDEX account_buckets_key_idx ON account_buckets (account_id, bucket_id, start_at) NULLS NOT DISTINCT;
 
 CREATE TABLE bucket_base_details (
 	bucket_base_detail_id BIGINT GENERATED BY DEFAULT AS IDENTITY,
@@ -839,12 +836,11 @@ CREATE TABLE bucket_base_details (
 	CONSTRAINT bucket_base_details_bucket_base_id_fkey FOREIGN KEY(bucket_base_id) REFERENCES bucket_bases (bucket_base_id),
 	CONSTRAINT bucket_base_details_usage_class_id_fkey FOREIGN KEY(usage_class_id) REFERENCES usage_classes (usage_class_id),
 	CONSTRAINT bucket_base_details_location_id_fkey FOREIGN KEY(location_id) REFERENCES locations (location_id),
-	CONSTRAINT bucket_base_details_location_group_id_fkey FOREIGN KEY(location_group_id) REFERENCES location_groups (location_group_id)
+	CONSTRAINT bucket_base_details_location_group_id_fkey FOREIGN KEY(location_group_id) REFERENCES location_groups (location_group_id),
+	CONSTRAINT bucket_base_details_key UNIQUE NULLS NOT DISTINCT (bucket_base_id, usage_class_id, location_id, location_group_id) DEFERRABLE INITIALLY IMMEDIATE
 );
 
 CREATE INDEX bucket_base_details_bucket_base_id_idx ON bucket_base_details (bucket_base_id);
-
-CREATE UNIQUE INDEX bucket_base_details_key_idx ON bucket_base_details (bucket_base_id, usage_class_id, location_id, location_group_id) NULLS NOT DISTINCT;
 
 CREATE INDEX bucket_base_details_location_group_id_idx ON bucket_base_details (location_group_id);
 
@@ -917,10 +913,9 @@ CREATE TABLE rates (
 	CONSTRAINT rates_location_id_fkey FOREIGN KEY(location_id) REFERENCES locations (location_id),
 	CONSTRAINT rates_location_group_id_fkey FOREIGN KEY(location_group_id) REFERENCES location_groups (location_group_id),
 	CONSTRAINT rates_usage_unit_id_fkey FOREIGN KEY(usage_unit_id) REFERENCES usage_units (usage_unit_id),
-	CONSTRAINT rates_usage_rounding_id_fkey FOREIGN KEY(usage_rounding_id) REFERENCES usage_roundings (usage_rounding_id)
+	CONSTRAINT rates_usage_rounding_id_fkey FOREIGN KEY(usage_rounding_id) REFERENCES usage_roundings (usage_rounding_id),
+	CONSTRAINT rates_key UNIQUE NULLS NOT DISTINCT (rate_group_id, usage_class_id, location_id, location_group_id, start_at) DEFERRABLE INITIALLY IMMEDIATE
 );
-
-CREATE UNIQUE INDEX rates_key_idx ON rates (rate_group_id, usage_class_id, location_id, location_group_id, start_at) NULLS NOT DISTINCT;
 
 CREATE INDEX rates_location_group_id_idx ON rates (location_group_id);
 
@@ -930,7 +925,7 @@ CREATE INDEX rates_owner_id_idx ON rates (owner_id, rate_id);
 
 CREATE INDEX rates_rate_group_id_idx ON rates (rate_group_id, rate_id) INCLUDE (owner_id);
 
-CREATE INDEX rates_usage_class_id_idx ON rates (usage_class_id);
+CREATE INDEX rates_usage_class_id_idx ON rates (usage_class_id, rate_id) INCLUDE (owner_id);
 
 CREATE TABLE services (
 	service_id BIGINT GENERATED BY DEFAULT AS IDENTITY,
@@ -943,7 +938,7 @@ CREATE TABLE services (
 	start_at TIMESTAMP WITH TIME ZONE,
 	end_at TIMESTAMP WITH TIME ZONE,
 	CONSTRAINT services_pkey PRIMARY KEY (service_id),
-	CONSTRAINT services_account_id_name_key UNIQUE (account_id, name),
+	CONSTRAINT services_account_id_name_key UNIQUE NULLS NOT DISTINCT (account_id, name) DEFERRABLE INITIALLY IMMEDIATE,
 	CONSTRAINT services_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
 	CONSTRAINT services_account_id_fkey FOREIGN KEY(account_id) REFERENCES accounts (account_id),
 	CONSTRAINT services_rate_plan_id_fkey FOREIGN KEY(rate_plan_id) REFERENCES rate_plans (rate_plan_id)
@@ -967,12 +962,11 @@ CREATE TABLE identifiers (
 	CONSTRAINT identifiers_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
 	CONSTRAINT identifiers_identifier_type_id_fkey FOREIGN KEY(identifier_type_id) REFERENCES identifier_types (identifier_type_id),
 	CONSTRAINT identifiers_service_id_fkey FOREIGN KEY(service_id) REFERENCES services (service_id),
-	CONSTRAINT identifiers_overlap_excl EXCLUDE USING gist (owner_id WITH =, usage_identifier WITH =, identifier_type_id WITH =, tstzrange(start_at, end_at) WITH &&)
+	CONSTRAINT identifiers_key UNIQUE NULLS NOT DISTINCT (owner_id, usage_identifier, identifier_type_id, start_at) DEFERRABLE INITIALLY IMMEDIATE,
+	CONSTRAINT identifiers_overlap_excl EXCLUDE USING gist (owner_id WITH =, usage_identifier WITH =, identifier_type_id WITH =, tstzrange(start_at, end_at) WITH &&) DEFERRABLE INITIALLY IMMEDIATE
 );
 
 CREATE INDEX identifiers_identifier_type_id_idx ON identifiers (identifier_type_id);
-
-CREATE UNIQUE INDEX identifiers_key_idx ON identifiers (owner_id, usage_identifier, identifier_type_id, start_at) NULLS NOT DISTINCT;
 
 CREATE INDEX identifiers_service_id_idx ON identifiers (service_id);
 
@@ -988,12 +982,11 @@ CREATE TABLE service_buckets (
 	CONSTRAINT service_buckets_pkey PRIMARY KEY (service_bucket_id),
 	CONSTRAINT service_buckets_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
 	CONSTRAINT service_buckets_service_id_fkey FOREIGN KEY(service_id) REFERENCES services (service_id),
-	CONSTRAINT service_buckets_bucket_id_fkey FOREIGN KEY(bucket_id) REFERENCES buckets (bucket_id)
+	CONSTRAINT service_buckets_bucket_id_fkey FOREIGN KEY(bucket_id) REFERENCES buckets (bucket_id),
+	CONSTRAINT service_buckets_key UNIQUE NULLS NOT DISTINCT (service_id, bucket_id, start_at) DEFERRABLE INITIALLY IMMEDIATE
 );
 
 CREATE INDEX service_buckets_bucket_id_idx ON service_buckets (bucket_id);
-
-CREATE UNIQUE INDEX service_buckets_key_idx ON service_buckets (service_id, bucket_id, start_at) NULLS NOT DISTINCT;
 
 CREATE INDEX service_buckets_service_id_idx ON service_buckets (service_id);
 

@@ -1,4 +1,4 @@
-"""Price lists in bulk and the lint of a rate plan over HTTP."""
+"""Price lists in bulk over HTTP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ratemill.face.auth import needs
 from ratemill.face.bodies import read_csv_body
 from ratemill.face.paging import Parameter, read_boolean, read_text, read_time
 from ratemill.face.paths import RESOURCES
-from ratemill.setup import lint, price_lists
+from ratemill.setup import price_lists
 from ratemill.setup.changes import Author
 from ratemill.setup.declaration import Kind, SetupObject
 from ratemill.setup.price_lists import PATTERNS, RATES, Outcome, PriceList
@@ -24,7 +24,6 @@ from ratemill.setup.tokens import Principal
 router = APIRouter(prefix=RESOURCES, tags=["Price lists"])
 
 Setter = Annotated[Principal, Depends(needs("setup"))]
-Reader = Annotated[Principal, Depends(needs("read"))]
 
 # One list at a time holds its hundreds of megabytes and computes; others wait without a thread.
 _ONE_AT_A_TIME = CapacityLimiter(1)
@@ -85,16 +84,6 @@ async def lay_patterns(request: Request, principal: Setter) -> Response:
     query, preview = _asked(request, PATTERN_LIST)
     asked = PriceList(await read_csv_body(request), **query)
     return await _lay(request, principal, asked, preview=preview)
-
-
-@router.get("/Usage/Rate/Plan/{number}/Lint", tags=["Lint"])
-def lint_plan(number: str, request: Request, principal: Reader) -> Response:
-    """Return what is likely a mistake in a rate plan."""
-    paging.read_query(request)
-    plan_id = min(envelope.number_in_path(number), paging.NUMBER_MAX)
-    return envelope.reply(
-        envelope.one(lint.as_json(lint.lint(request.app.state.database, principal.owner_id, plan_id)))
-    )
 
 
 def _asked(request: Request, parameters: Mapping[str, Parameter]) -> tuple[dict[str, Any], bool]:
