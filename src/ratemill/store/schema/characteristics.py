@@ -66,6 +66,7 @@ characteristic_batches = Table(
     instant("cleared_at"),
     Column("pass", SmallInteger, nullable=False, server_default="1"),
     Column("next_item", BigInteger, nullable=False, server_default="0"),
+    count("items_received"),
     count("items_created"),
     count("items_updated"),
     count("items_unchanged"),

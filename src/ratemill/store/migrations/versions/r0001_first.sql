@@ -661,6 +661,7 @@ CREATE TABLE characteristic_batches (
 	cleared_at TIMESTAMP WITH TIME ZONE,
 	pass SMALLINT DEFAULT '1' NOT NULL,
 	next_item BIGINT DEFAULT '0' NOT NULL,
+	items_received INTEGER DEFAULT '0' NOT NULL,
 	items_created INTEGER DEFAULT '0' NOT NULL,
 	items_updated INTEGER DEFAULT '0' NOT NULL,
 	items_unchanged INTEGER DEFAULT '0' NOT NULL,
