@@ -647,6 +647,7 @@ CREATE TABLE characteristic_batches (
 	pass SMALLINT DEFAULT '1' NOT NULL,
 	next_page INTEGER DEFAULT '0' NOT NULL,
 	next_index INTEGER DEFAULT '0' NOT NULL,
+	items_received INTEGER DEFAULT '0' NOT NULL,
 	items_created INTEGER DEFAULT '0' NOT NULL,
 	items_updated INTEGER DEFAULT '0' NOT NULL,
 	items_unchanged INTEGER DEFAULT '0' NOT NULL,
