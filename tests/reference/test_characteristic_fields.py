@@ -6,11 +6,12 @@ from ratemill.reference import json_text
 from ratemill.reference.characteristic_fields import check_declared, inferred, types_for
 from ratemill.reference.characteristic_items import ItemFault
 
-ITEM = json_text.read(
+READ = json_text.read(
     '{"id": "1", "ud_text": "0", "ud_number": 0, "ud_flag": false, "ud_reference": {"id": "x"}, "ud_null": null,'
     ' "ud_time": "2019-08-24T14:15:22Z", "udLookup_Rows": {"udfLookupItems": []}}'
 )
-assert isinstance(ITEM, dict)
+assert isinstance(READ, dict)
+ITEM = READ
 
 
 def test_a_field_is_inferred_from_its_value():

