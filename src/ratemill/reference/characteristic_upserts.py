@@ -7,46 +7,20 @@ item of a circle of parents.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
 
-from ratemill.reference.characteristic_fields import LOOKUP_PREFIX, PREFIX
-from ratemill.reference.characteristic_items import ItemFault
+from ratemill.reference.characteristic_items import CHARACTERISTIC_MAX, ItemFault, is_kept, read_date
+from ratemill.reference.characteristic_references import references
 from ratemill.reference.json_text import Number, Value
 
 Item = Mapping[str, Value]
 
 PARENT = "parentReference"
-_PLAIN = {
-    "adminClassReference",
-    "comment",
-    "description",
-    "id",
-    "ipRightsBearingFlag",
-    PARENT,
-    "royaltyBearingFlag",
-}
-
-# The members by which a reference may name its object, in the order in which they count if there are several.
-_KEYS = {
-    "guid": "guid",
-    "id": "id",
-    "sid": "sid",
-    "description": "description",
-    "name": "name",
-    "registeredprocedurename": "registeredProcedureName",
-    "registeredprodedurename": "registeredProcedureName",
-}
 _PERCENT_WHOLE = 100
-_KEY_OF_ITEM = re.compile(r"udKey(X|[1-9][0-9]?)Reference\Z")
-_OF_CHARACTERISTIC = re.compile(r"udKey(X|[1-9][0-9]?)(HierarchyType|List)Reference\Z")
-_PERIOD = re.compile(r"(?:start|end)(Actual|Other|Posted)PeriodReference\Z")
-_CONTACT = re.compile(r"contact[1-4]Reference\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +33,8 @@ class Use:
     value: str
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class NamedObject:
-    """What a reference names that is no item: ``kind`` such as contact, adminClass, user1List or the name of a field."""
-
-    kind: str
-    key: str
-    value: str
+NamedObject = tuple[str, str, str]
+"""What a reference names that is no item: its kind, such as ``contact`` or the name of a field, key and value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +48,18 @@ class Names:
 def names_of(item: Item, number: int) -> Names:
     """Return what an item of the characteristic ``number`` names."""
     names = Names([], [])
-    for member, reference, target in _references(item, number):
-        named = _identified(reference)
-        if named is None:
-            continue
-        if isinstance(target, int):
-            names.uses.append(Use(member, target, *named))
-        else:
-            names.objects.append(NamedObject(target, *named))
+    told = {name: value for name, value in item.items() if isinstance(value, dict | list)}
+    for each in references(told, number) if told else ():
+        if not each.of_item:
+            names.objects.append((each.kind, each.key, each.value))
+        elif 0 < (of := int(each.kind.removeprefix("user"))) <= CHARACTERISTIC_MAX:
+            names.uses.append(Use(each.member, of, each.key, each.value))
     return names
 
 
-def kept(item: Item, number: int) -> dict[str, Value]:
+def kept(item: Item) -> dict[str, Value]:
     """Return the members of an item that its characteristic keeps: those that it knows, in their order."""
-    bill = f"user{number}BOMHeaders"
-    return {
-        name: value
-        for name, value in item.items()
-        if name in _PLAIN or name == bill or name.startswith((PREFIX, LOOKUP_PREFIX))
-    }
+    return {name: value for name, value in item.items() if is_kept(name)}
 
 
 def merged(stored: Item, sent: Item) -> dict[str, Value] | None:
@@ -124,8 +86,6 @@ def bill_warnings(item: Item, number: int, at: str) -> list[ItemFault]:
         if total is not None and total != _PERCENT_WHOLE:
             warnings.append(ItemFault("percents_not_100", f"allocationPercent comes to {total:f}, not 100", path))
         span = _span(header)
-        if span is None:
-            continue
         warnings += [
             ItemFault("dates_overlap", f"the dates meet those of user{number}BOMHeaders[{other}]", path)
             for start, end, other in spans
@@ -196,78 +156,6 @@ def _circles(
         yield circle
 
 
-def _references(item: Item, number: int) -> Iterator[tuple[str, Value, int | str]]:
-    """Yield each reference of an item: its place, itself, and the characteristic or the kind of object that it names."""
-    bill = f"user{number}BOMHeaders"
-    for name, value in item.items():
-        if isinstance(value, dict):
-            if name.startswith(LOOKUP_PREFIX):
-                yield from _of_lookup(name, value, number)
-            elif name == PARENT:
-                yield name, value, number
-            elif name == "adminClassReference":
-                yield name, value, "adminClass"
-            elif name.startswith(PREFIX):
-                yield name, value, name
-        elif name == bill and isinstance(value, list):
-            yield from _of_bill(name, value, number)
-
-
-def _of_lookup(name: str, lookup: dict[str, Value], number: int) -> Iterator[tuple[str, Value, int | str]]:
-    rows = lookup.get("udfLookupItems")
-    for index, row in enumerate(rows if isinstance(rows, list) else ()):
-        for member, value in row.items() if isinstance(row, dict) else ():
-            if not isinstance(value, dict):
-                continue
-            target = member if member.startswith(PREFIX) else _target(member, number)
-            if target is not None:
-                yield f"{name}.udfLookupItems[{index}].{member}", value, target
-
-
-def _of_bill(name: str, headers: list[Value], number: int) -> Iterator[tuple[str, Value, int | str]]:
-    for index, header in enumerate(headers):
-        if not isinstance(header, dict):
-            continue
-        at = f"{name}[{index}]"
-        yield f"{at}.allocationMethodReference", header.get("allocationMethodReference"), "procedure"
-        yield f"{at}.allocationUDFReference", header.get("allocationUDFReference"), "userDefinedField"
-        details = header.get(f"user{number}BOMDetails")
-        for row, detail in enumerate(details if isinstance(details, list) else ()):
-            for member, value in detail.items() if isinstance(detail, dict) else ():
-                target = _target(member, number)
-                if isinstance(target, int):
-                    yield f"{at}.user{number}BOMDetails[{row}].{member}", value, target
-
-
-@lru_cache(maxsize=4_096)
-def _target(member: str, number: int) -> int | str | None:
-    """Return what a member of a row names: the items of a characteristic, or objects of a kind; None: nothing."""
-    if key := _KEY_OF_ITEM.match(member):
-        return number if key[1] == "X" else int(key[1])
-    if _CONTACT.match(member):
-        return "contact"
-    if period := _PERIOD.match(member):
-        return f"{period[1].lower()}Period"
-    if of := _OF_CHARACTERISTIC.match(member):
-        return f"user{number if of[1] == 'X' else of[1]}{of[2]}"
-    return None
-
-
-def _identified(reference: Value) -> tuple[str, str] | None:
-    """Return the key and the value by which a reference names its object; None if it names nothing."""
-    if not isinstance(reference, dict):
-        return None
-    found = {
-        _KEYS[name.lower()]: value
-        for name, value in reference.items()
-        if isinstance(value, str) and name.lower() in _KEYS
-    }
-    for key in _KEYS.values():
-        if key in found:
-            return key, str(found[key])
-    return None
-
-
 def _same(stored: Value, sent: Value) -> bool:
     """Return whether two values are the same JSON: a number is no text, and has its digits."""
     if stored != sent:
@@ -289,16 +177,10 @@ def _percents(details: Value) -> Decimal | None:
     return sum(numbers, Decimal()) if numbers else None
 
 
-def _span(header: dict[str, Value]) -> tuple[datetime, datetime] | None:
-    try:
-        start, end = (_instant(header.get(name)) for name in ("effectiveFromDate", "effectiveToDate"))
-    except (ValueError, OverflowError):
-        return None
+def _span(header: dict[str, Value]) -> tuple[datetime, datetime]:
+    start, end = (_instant(header.get(name)) for name in ("effectiveFromDate", "effectiveToDate"))
     return start or datetime.min.replace(tzinfo=UTC), end or datetime.max.replace(tzinfo=UTC)
 
 
 def _instant(text: Value) -> datetime | None:
-    if not isinstance(text, str):
-        return None
-    instant = datetime.fromisoformat(text)
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    return read_date(text) if isinstance(text, str) else None
