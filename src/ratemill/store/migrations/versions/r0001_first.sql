@@ -295,6 +295,14 @@ CREATE TABLE characteristic_outcomes (
 
 CREATE INDEX characteristic_outcomes_refused_idx ON characteristic_outcomes (batch_id, page_number, item_index) WHERE outcome = 'refused';
 
+CREATE TABLE charged_items (
+	owner_id INTEGER NOT NULL,
+	characteristic SMALLINT NOT NULL,
+	id TEXT NOT NULL,
+	CONSTRAINT charged_items_pkey PRIMARY KEY (owner_id, characteristic, id),
+	CONSTRAINT charged_items_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id)
+);
+
 CREATE TABLE charged_objects (
 	owner_id INTEGER NOT NULL,
 	charge_column TEXT NOT NULL,
@@ -1056,6 +1064,8 @@ grant select, insert, update, delete on characteristic_items to ratemill_face;
 grant select, insert, update, delete on characteristic_outcomes to ratemill_face;
 grant select, insert, update, delete on characteristic_pages to ratemill_face;
 grant select, insert, update, delete on characteristic_uses to ratemill_face;
+revoke update, delete on charged_items from ratemill_worker;
+grant select, insert on charged_items to ratemill_face;
 revoke update, delete on charged_objects from ratemill_worker;
 grant select, insert on charged_objects to ratemill_face;
 grant select, insert, update, delete on charges to ratemill_face;
@@ -1125,6 +1135,8 @@ alter table characteristic_pages enable row level security;
 create policy owner_only on characteristic_pages to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
 alter table characteristic_uses enable row level security;
 create policy owner_only on characteristic_uses to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
+alter table charged_items enable row level security;
+create policy owner_only on charged_items to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
 alter table charged_objects enable row level security;
 create policy owner_only on charged_objects to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
 alter table charges enable row level security;
