@@ -44,7 +44,7 @@ def test_what_is_not_looked_up_stays_as_it_is():
         ("udKeyXHierarchyTypeReference", "hierarchyType"),
         ("endPostedPeriodReference", "period"),
         ("contact4Reference", "contact"),
-        ("ud_contact", "ud_contact"),
+        ("ud_contactReference", "ud_contactReference"),
     ],
 )
 def test_the_name_of_a_member_tells_what_it_points_to(member: str, kind: str):

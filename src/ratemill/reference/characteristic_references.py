@@ -69,8 +69,8 @@ def kind_of(member: str, number: int) -> str:
     of_item = _OF_ITEM.match(member)
     if of_item:
         return f"user{number if of_item[1] in 'xX' else int(of_item[1])}"
-    if not member.endswith(_SUFFIX):
-        return member  # a user-defined field
+    if member.startswith("ud_") or not member.endswith(_SUFFIX):
+        return member
     bare = member.removesuffix(_SUFFIX)
     if bare.lower().startswith("udkey"):
         what = re.sub(r"(?i)\Audkey(x|\d{1,2})", "", bare)

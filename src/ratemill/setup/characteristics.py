@@ -155,10 +155,15 @@ def timestamp(revision: int) -> str:
     return f"0x{revision:016X}"
 
 
-def refuse_filter(name: str, message: str) -> BadRequest:
-    """Return the refusal of a ``$filter`` or ``$orderby``."""
-    fault = Fault(Code.FILTER_NOT_VALID, f"{name} {message}", field=name, word="filter_not_valid")
-    return BadRequest(faults=[fault])
+def faults_of(asked: Asked) -> list[Fault]:
+    """Return what is wrong with the texts of ``$filter`` and ``$orderby``, at most one fault each."""
+    faults: list[Fault] = []
+    for name, text, read in (("$filter", asked.filter, _read_filter), ("$orderby", asked.order, _read_order)):
+        try:
+            read(text)
+        except FilterFault as fault:
+            faults.append(Fault(Code.FILTER_NOT_VALID, f"{name} {fault}", field=name, word="filter_not_valid"))
+    return faults
 
 
 def _page(connection: Connection, search: Search, asked: Asked, warnings: list[ItemFault]) -> Collection:
@@ -206,21 +211,18 @@ def _key(sent: Members) -> Members:
 
 def _search(number: int, asked: Asked) -> Search:
     """Return what a collection's texts mean; raise ``BadRequest`` with the faults of both."""
-    faults: list[Fault] = []
-    condition, order = None, []
-    if asked.filter:
-        try:
-            condition = _condition(odata_filter.read_filter(asked.filter))
-        except FilterFault as fault:
-            faults += refuse_filter("$filter", str(fault)).faults
-    if asked.order:
-        try:
-            order = [(_field(each.field), each.descending) for each in odata_filter.read_order(asked.order)]
-        except FilterFault as fault:
-            faults += refuse_filter("$orderby", str(fault)).faults
+    faults = faults_of(asked)
     if faults:
         raise BadRequest(faults=faults)
-    return Search(number, condition, tuple(order))
+    return Search(number, _read_filter(asked.filter), tuple(_read_order(asked.order)))
+
+
+def _read_filter(text: str | None) -> Condition | None:
+    return _condition(odata_filter.read_filter(text)) if text else None
+
+
+def _read_order(text: str | None) -> list[tuple[Field, bool]]:
+    return [(_field(each.field), each.descending) for each in odata_filter.read_order(text)] if text else []
 
 
 def _condition(tree: odata_filter.Tree) -> Condition:
