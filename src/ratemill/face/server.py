@@ -21,6 +21,7 @@ from starlette.routing import BaseRoute, Match, Route
 from ratemill import logs
 from ratemill.errors import BadRequest, CallerError, Code, Fault, RatemillError, Unavailable
 from ratemill.face import (
+    characteristics,
     charges,
     envelope,
     exceptions,
@@ -48,6 +49,7 @@ ROUTERS = (
     exceptions.router,
     histories.router,
     charges.router,
+    characteristics.router,
     profile_versions.router,
     setup_bulk.router,
     setup_reading.router,

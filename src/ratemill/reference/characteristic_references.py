@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from ratemill.reference.json_text import Number, Value
+from ratemill.reference.characteristic_items import key_of
+from ratemill.reference.json_text import Value
 
-KEYS = ("guid", "id", "sid", "description", "name", "registeredProcedureName")
-"""What a reference may name a thing by; letter case makes no difference."""
-
-_BY_LOWER = {key.lower(): key for key in KEYS} | {"registeredprodedurename": "registeredProcedureName"}
 _OF_ITEM = re.compile(r"udKey(X|\d{1,2})Reference\Z", re.IGNORECASE)
 _NUMBERED = re.compile(r"\d+\Z")
 _KINDS = {
@@ -32,7 +30,7 @@ class Reference:
     """A reference where it stands.
 
     ``member`` is its path in the item, ``kind`` what it points to: ``user<N>`` is an item of characteristic N, all else is
-    a named object; ``key`` is one of ``KEYS`` and ``value`` what it names.
+    a named object; ``key`` and ``value`` are those of ``characteristic_items.key_of``.
     """
 
     member: str
@@ -46,17 +44,21 @@ class Reference:
         return is_item_kind(self.kind)
 
 
+Look: TypeAlias = "Callable[[Reference, dict[str, Value]], dict[str, Value] | None]"
+
+
 def references(item: Mapping[str, Value], number: int) -> Iterator[Reference]:
     """Return every reference of an item of characteristic ``number``, in the order of its members."""
     found: list[Reference] = []
-    rewritten(item, number, found.append)
+    rewritten(item, number, lambda reference, _: found.append(reference))
     yield from found
 
 
-def rewritten(
-    item: Mapping[str, Value], number: int, look: Callable[[Reference], dict[str, Value] | None]
-) -> dict[str, Value]:
-    """Return the item with what ``look`` gives in the place of each reference; where it gives None, all stays as sent."""
+def rewritten(item: Mapping[str, Value], number: int, look: Look) -> dict[str, Value]:
+    """Return the item with what ``look`` gives in the place of each reference; where it gives None, it stays as sent.
+
+    ``look`` takes the reference and the object that was sent in its place.
+    """
     return {name: _rewritten(value, name, name, number, look) for name, value in item.items()}
 
 
@@ -67,8 +69,8 @@ def kind_of(member: str, number: int) -> str:
     of_item = _OF_ITEM.match(member)
     if of_item:
         return f"user{number if of_item[1] in 'xX' else int(of_item[1])}"
-    if not member.endswith(_SUFFIX):
-        return member  # a user-defined field
+    if member.startswith("ud_") or not member.endswith(_SUFFIX):
+        return member
     bare = member.removesuffix(_SUFFIX)
     if bare.lower().startswith("udkey"):
         what = re.sub(r"(?i)\Audkey(x|\d{1,2})", "", bare)
@@ -86,23 +88,12 @@ def is_item_kind(kind: str) -> bool:
     return kind.startswith("user") and kind[4:].isdigit()
 
 
-def identified(reference: Mapping[str, Value]) -> tuple[str, str] | None:
-    """Return by which key an object names a thing, and the text or the digits; None if it is no reference."""
-    for name, value in reference.items():
-        key = _BY_LOWER.get(name.lower())
-        if key is not None and isinstance(value, str) and (key == "sid" or not isinstance(value, Number)):
-            return key, str(value)
-    return None
-
-
-def _rewritten(
-    value: Value, name: str, path: str, number: int, look: Callable[[Reference], dict[str, Value] | None]
-) -> Value:
+def _rewritten(value: Value, name: str, path: str, number: int, look: Look) -> Value:
     if isinstance(value, list):
         return [_rewritten(each, name, f"{path}[{at}]", number, look) for at, each in enumerate(value)]
     if not isinstance(value, dict):
         return value
     if name.endswith(_SUFFIX) or name.startswith("ud_"):
-        named = identified(value)
-        return value if named is None else look(Reference(path, kind_of(name, number), *named)) or value
+        named = key_of(value)
+        return value if named is None else look(Reference(path, kind_of(name, number), *named), value) or value
     return {inner: _rewritten(each, inner, f"{path}.{inner}", number, look) for inner, each in value.items()}

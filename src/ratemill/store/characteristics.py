@@ -44,7 +44,7 @@ _OPERATORS = {
     "ge": "{e} >= {v}",
     "contains": "strpos(lower({e}), lower({v})) > 0",
     "startswith": "starts_with(lower({e}), lower({v}))",
-    "endswith": "right(lower({e}), length({v})) = lower({v})",
+    "endswith": "right(lower({e}), length(lower({v}))) = lower({v})",
 }
 _ORDERING = {"eq", "ne", "lt", "le", "gt", "ge"}
 _NUMBER = re.compile(r"-?\d{1,100}(\.\d{1,100})?\Z", re.ASCII)
@@ -167,7 +167,8 @@ def read(connection: Connection, item_ids: Sequence[int]) -> list[Item]:
     """Return the items of these identities, in their order; one that is gone is left out."""
     statement = f"""
         with recursive up as (
-            select i.item_id as below, i.parent_item_id, 1 as level from characteristic_items i where i.item_id = any(%(ids)s)
+            select i.item_id as below, i.parent_item_id, 1 as level
+            from characteristic_items i where i.item_id = any(%(ids)s)
             union all
             select up.below, p.parent_item_id, up.level + 1
             from up join characteristic_items p on p.item_id = up.parent_item_id
@@ -257,7 +258,8 @@ def _condition(condition: Condition, values: Values) -> str:
     negated = condition.operator == "ne"
     tested = Comparison(condition.field, "eq", condition.value) if negated else condition
     found = f"""select p.item_id from characteristic_items p
-        where p.owner_id = {OWNER_ENTERED} and p.characteristic = %(characteristic)s and {_comparison(tested, "p", values)}"""
+        where p.owner_id = {OWNER_ENTERED} and p.characteristic = %(characteristic)s
+            and {_comparison(tested, "p", values)}"""
     return (
         f"(i.parent_item_id is null or i.parent_item_id not in ({found}))"
         if negated

@@ -310,6 +310,14 @@ CREATE TABLE characteristic_staged (
 	CONSTRAINT characteristic_staged_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id)
 );
 
+CREATE TABLE charged_items (
+	owner_id INTEGER NOT NULL,
+	characteristic SMALLINT NOT NULL,
+	id TEXT NOT NULL,
+	CONSTRAINT charged_items_pkey PRIMARY KEY (owner_id, characteristic, id),
+	CONSTRAINT charged_items_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id)
+);
+
 CREATE TABLE charged_objects (
 	owner_id INTEGER NOT NULL,
 	charge_column TEXT NOT NULL,
@@ -1102,6 +1110,8 @@ grant select, insert, update, delete on characteristic_staged to ratemill_face;
 grant select, insert, update, delete on characteristic_staged_uses to ratemill_face;
 grant select, insert, update, delete on characteristic_uses to ratemill_face;
 grant select, insert, update, delete on characteristics to ratemill_face;
+revoke update, delete on charged_items from ratemill_worker;
+grant select, insert on charged_items to ratemill_face;
 revoke update, delete on charged_objects from ratemill_worker;
 grant select, insert on charged_objects to ratemill_face;
 grant select, insert, update, delete on charges to ratemill_face;
@@ -1177,6 +1187,8 @@ alter table characteristic_uses enable row level security;
 create policy owner_only on characteristic_uses to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
 alter table characteristics enable row level security;
 create policy owner_only on characteristics to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
+alter table charged_items enable row level security;
+create policy owner_only on charged_items to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
 alter table charged_objects enable row level security;
 create policy owner_only on charged_objects to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
 alter table charges enable row level security;
