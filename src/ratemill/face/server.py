@@ -21,6 +21,7 @@ from starlette.routing import BaseRoute, Match, Route
 from ratemill import logs
 from ratemill.errors import BadRequest, CallerError, Code, Fault, RatemillError, Unavailable
 from ratemill.face import (
+    characteristic_jobs,
     characteristics,
     charges,
     envelope,
@@ -49,6 +50,7 @@ ROUTERS = (
     exceptions.router,
     histories.router,
     charges.router,
+    characteristic_jobs.router,
     characteristics.router,
     profile_versions.router,
     setup_bulk.router,
