@@ -44,6 +44,12 @@ class Settings(BaseSettings):
         default=False,
         description="Refuse items that name what is not registered yet: contacts, periods, lists and the like.",
     )
+    characteristic_page_items_max: int = Field(
+        default=10_000, ge=1, description="Items in one page of a batch of characteristics."
+    )
+    characteristic_batch_items_max: int = Field(
+        default=1_000_000, ge=1, description="Items in one batch of characteristics."
+    )
     session_token_s: int = Field(default=1_800, ge=60, description="Seconds for which a token from a login is valid.")
 
     lock_timeout_s: int = Field(default=30, ge=1, description="Longest wait for a lock or a free connection.")
