@@ -27,6 +27,7 @@ NUMBER_CHARS_MAX = 64  # more digits than any amount has
 WHOLE_DIGITS_MAX = 18
 
 REFERENCE_KEYS = ("guid", "sid", "id", "description", "name", "registeredProdedureName", "registeredProcedureName")
+_KEY_OF = {key.lower(): key for key in REFERENCE_KEYS}  # letter case makes no difference: clients write `Id` as well
 READ_ONLY = frozenset(
     {
         "_timestamp",
@@ -105,8 +106,9 @@ def key_of(reference: dict[str, Value]) -> tuple[str, str] | None:
     Both spellings of a procedure's key are one, the one of the wire. Where an answer's reference was sent back, with
     several keys, its guid holds, then its sid.
     """
+    named = {_KEY_OF[name.lower()]: value for name, value in reference.items() if name.lower() in _KEY_OF}
     for key in REFERENCE_KEYS:
-        text = reference.get(key)
+        text = named.get(key)
         if isinstance(text, str) and text:
             if key == "guid":
                 return key, text.lower()
@@ -314,19 +316,17 @@ def _reference(value: Value, at: str, name: str, found: _Found) -> None:
     if not isinstance(value, dict):
         found.fault("must_be_a_reference", f"must be an object such as {{'id': '…'}}, not {_kind(value)}", at, name)
         return
-    named = [key for key in value if key in REFERENCE_KEYS]
+    named = [key for key in value if key.lower() in _KEY_OF]
     if not named:
         message = f"names nothing: one of {', '.join(REFERENCE_KEYS[:-1])} is needed"
         found.fault("reference_without_key", message, at, name)
     elif len(named) > 1 and not value.keys() & _ANSWERED:
         found.fault("reference_with_many_keys", f"is named by one key, not by {' and '.join(named)}", at, name)
     for key in named:
-        _reference_key(value[key], at, f"{name}.{key}", key, found)
+        _reference_key(value[key], at, f"{name}.{key}", _KEY_OF[key.lower()], found)
     if len(value) > len(named):
         for key in value.keys() - _ANSWERED - set(named):
-            found.warn(
-                "member_not_known", f"is no member of a reference{_meant(key, REFERENCE_KEYS)}", at, f"{name}.{key}"
-            )
+            found.warn("member_not_known", "is no member of a reference", at, f"{name}.{key}")
 
 
 def _reference_key(value: Value, at: str, path: str, key: str, found: _Found) -> None:
