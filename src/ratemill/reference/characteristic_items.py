@@ -317,6 +317,9 @@ def _reference(value: Value, at: str, name: str, found: _Found) -> None:
     if not isinstance(value, dict):
         found.fault("must_be_a_reference", f"must be an object such as {{'id': '…'}}, not {kind_of(value)}", at, name)
         return
+    text = value.get("id") if len(value) == 1 else None
+    if type(text) is str and 0 < len(text) <= REFERENCE_CHARS_MAX and text.isascii() and "\0" not in text:
+        return  # most references by far
     named = [key for key in value if key.lower() in _KEY_OF]
     if not named:
         message = f"names nothing: one of {', '.join(REFERENCE_KEYS[:-1])} is needed"
