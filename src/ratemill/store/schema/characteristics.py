@@ -66,6 +66,7 @@ characteristic_batches = Table(
     Column("pass", SmallInteger, nullable=False, server_default="1"),
     Column("next_page", Integer, nullable=False, server_default="0"),
     Column("next_index", Integer, nullable=False, server_default="0"),
+    count("items_received"),
     count("items_created"),
     count("items_updated"),
     count("items_unchanged"),
