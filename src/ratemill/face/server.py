@@ -22,6 +22,7 @@ from ratemill import logs
 from ratemill.errors import BadRequest, CallerError, Code, Fault, RatemillError, Unavailable
 from ratemill.face import (
     characteristic_batches,
+    characteristics,
     charges,
     envelope,
     exceptions,
@@ -51,6 +52,7 @@ ROUTERS = (
     exceptions.router,
     histories.router,
     charges.router,
+    characteristics.router,
     profile_versions.router,
     setup_bulk.router,
     setup_reading.router,
