@@ -46,6 +46,10 @@ class Settings(BaseSettings):
     characteristic_batch_items_max: int = Field(
         default=1_000_000, ge=1, description="Items in one batch of characteristics."
     )
+    references_strict: bool = Field(
+        default=False,
+        description="Refuse items that name what is not registered yet: contacts, periods, lists and the like.",
+    )
     session_token_s: int = Field(default=1_800, ge=60, description="Seconds for which a token from a login is valid.")
 
     lock_timeout_s: int = Field(default=30, ge=1, description="Longest wait for a lock or a free connection.")
