@@ -121,9 +121,9 @@ def test_what_charges_name_is_written_down_whether_it_exists_or_not(mine: Mill, 
     """So that whoever deletes an item need not search the charges; a rating exception is no charge."""
     named = {(1, PRODUCT), (1, QUOTED), (20, "en"), (1, "nothing")}
     with mine.database.face(1) as connection:
-        assert carried_items.charged(connection, named) == named - {(1, "nothing")}
+        assert carried_items.charged(connection, 1, named) == named - {(1, "nothing")}
     with mine.database.face(2) as connection:
-        assert carried_items.charged(connection, named) == {(1, PRODUCT)}
+        assert carried_items.charged(connection, 2, named) == {(1, PRODUCT)}
 
 
 def test_a_rating_exception_shows_the_item_and_is_found_by_it_to_be_rated_anew(mine: Mill):

@@ -41,7 +41,7 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class _RefusedItems(msgspec.Struct):
-    items: msgspec.Raw
+    items: list[msgspec.Raw]
 
 
 class _RefusedAnswer(msgspec.Struct):
@@ -192,10 +192,15 @@ class Client:
         items: list[Json] = self._result("GET", f"{JOBS}/{guid}/Items", params=parameters)["items"]
         return items
 
-    def refused_items(self, guid: str) -> bytes:
-        """Return the items that a job refused, as they were sent: the text of a JSON list."""
-        answer = msgspec.json.decode(self._call("GET", f"{JOBS}/{guid}/Refused").content, type=_RefusedAnswer)
-        return bytes(answer.result.items)
+    def refused_items(self, guid: str) -> Iterator[bytes]:
+        """Yield the items that a job refused, as they were sent: the JSON text of each."""
+        for number in count():
+            asked = {"pageNumber": number, "pageSize": PAGE_SIZE}
+            response = self._call("GET", f"{JOBS}/{guid}/Refused", params=asked)
+            items = msgspec.json.decode(response.content, type=_RefusedAnswer).result.items
+            yield from map(bytes, items)
+            if len(items) < PAGE_SIZE:
+                return
 
     def _result(self, method: str, path: str, **options: Any) -> Json:  # noqa: ANN401
         result: Json = _content(self._call(method, path, **options))["result"]

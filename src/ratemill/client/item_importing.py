@@ -108,7 +108,7 @@ def import_items(client: Client, file: ItemFile, asked: Asked, journal: ItemJour
         outcome.already_imported, outcome.job = True, batch.job
         return outcome
     if not batch.submitted:
-        _send_pages(client, file, _Sending(client, journal, batch, watched, asked.in_flight))
+        _send_pages(client, _Sending(file, journal, batch, watched, asked.in_flight))
         _submit(client, batch)
         journal.submitted()
         die_at("import-after-submit-is-written", watched.die_at)
@@ -136,7 +136,10 @@ def _batch_to_go_on(client: Client, journal: ItemJournal, what: What, *, again: 
                 f"the server does not know the batch {last.batch_id} that the journal says was begun: it is another server, "
                 f"or another owner's token. Begin a new batch with --again",
             ) from error
-        return None if state == "cleared" else last
+        if state == "cleared":
+            return None
+        last.submitted = last.submitted or state != "open"
+        return last
     if last.job is None and not last.submitted:
         _clear(client, last)
     return None
@@ -165,7 +168,7 @@ def _new_batch(client: Client, journal: ItemJournal, what: What, asked: Asked) -
 class _Sending:
     """The pages under way, oldest first; ``refused`` are the faults of pages that the server would not have."""
 
-    client: Client
+    file: ItemFile
     journal: ItemJournal
     batch: Batch
     watched: Watched
@@ -194,7 +197,7 @@ class _Sending:
             if error.status != HTTPStatus.BAD_REQUEST:
                 raise
             self.status = error.status
-            self.refused.extend(_placed(fault, page, self.watched.outcome) for fault in error.faults)
+            self.refused.extend(_placed(fault, page, self.file) for fault in error.faults)
             return
         self.journal.answered(page.number, page.sha256)
         if len(self.batch.pages) == _SECOND:
@@ -215,15 +218,14 @@ class _Sending:
         self.watched.sent(self.items)
 
 
-def _placed(fault: Fault, page: Page, outcome: Outcome) -> Fault:
+def _placed(fault: Fault, page: Page, file: ItemFile) -> Fault:
     """Return a fault of a page with the place in the file of the item that it is about."""
     index, path = _index_of(fault.path or "")
     if index is None or index >= len(page.places):
         return fault
-    where = f"{outcome.file}, {page.places[index]}"
-    return replace(
-        fault, message=f"{where}: {path}: {fault.message}" if path else f"{where}: {fault.message}", path=path
-    )
+    where = f"{file.place} {page.places[index]}"
+    message = f"{where}, {path}: {fault.message}" if path else f"{where}: {fault.message}"
+    return replace(fault, message=message, path=path)
 
 
 def _index_of(path: str) -> tuple[int | None, str]:
@@ -235,13 +237,13 @@ def _index_of(path: str) -> tuple[int | None, str]:
     return int(index), inner.removeprefix(".")
 
 
-def _send_pages(client: Client, file: ItemFile, sending: _Sending) -> None:
+def _send_pages(client: Client, sending: _Sending) -> None:
     """Send every page that the journal does not know as answered, a few at once."""
     trouble: BaseException | None = None
     batch = sending.batch
     with ThreadPoolExecutor(sending.in_flight) as threads:
         try:
-            for page in pages(file.items(), batch.what.page_size):
+            for page in pages(sending.file.items(), batch.what.page_size):
                 if sending.is_answered(page):
                     continue
                 while len(sending.pending) >= sending.in_flight:

@@ -8,7 +8,7 @@ from ratemill.errors import Code, NotFound
 from ratemill.ledger.carried_items import with_items
 from ratemill.pages import Page, Paging
 from ratemill.records import ChargeName, charge_name
-from ratemill.store import charges
+from ratemill.store import carried_items, charges
 from ratemill.store.charges import Charge, ChargeFilters
 from ratemill.store.connections import Database
 
@@ -20,6 +20,9 @@ _IDENTITY_MAX = 2**80  # beyond the number of any charge
 def page(database: Database, owner_id: int, filters: ChargeFilters, paging: Paging) -> Page[Charge]:
     """Return a page of charges, by request, row, run and entry."""
     with database.reader(owner_id) as connection:
+        asked = set(filters.items or ())
+        if carried_items.charged(connection, owner_id, asked) != asked:
+            return Page([], 0 if paging.with_total else None)
         found = charges.page(connection, filters, paging)
         return replace(found, rows=with_items(connection, found.rows))
 

@@ -89,18 +89,20 @@ def note_charged(connection: Connection, owner_id: int, named: Iterable[Carried]
     )
 
 
-def charged(connection: Connection, named: Collection[Carried]) -> set[Carried]:
-    """Return which of these items a charge of the connection's owner names.
+def charged(connection: Connection, owner_id: int, named: Collection[Carried]) -> set[Carried]:
+    """Return which of these items a charge of an owner names.
 
     Whoever asks in order to delete an item first waits for usage under way (``owners.wait_for_usage``), which may be
     about to name it.
     """
+    if not named:
+        return set()
     rows = driver(connection).execute(
-        f"""
+        """
         select c.characteristic, c.id from unnest(%s::smallint[], %s::text[]) as n (characteristic, id)
-        join charged_items c on c.owner_id = {OWNER_ENTERED} and c.characteristic = n.characteristic and c.id = n.id
+        join charged_items c on c.owner_id = %s and c.characteristic = n.characteristic and c.id = n.id
         """,
-        _columns(named),
+        (*_columns(named), owner_id),
     )
     return set(rows.fetchall())
 

@@ -19,7 +19,6 @@ from psycopg.types.json import Jsonb
 from ratemill.characteristics import Carried
 from ratemill.pages import Page, Paging
 from ratemill.records import ChargeName
-from ratemill.store import carried_items
 from ratemill.store.connections import Connection, driver
 from ratemill.store.filters import parameters, submission_of_tracking_id
 from ratemill.store.usage_records import USAGE_COLUMNS, UsageRecord
@@ -192,8 +191,6 @@ def page(connection: Connection, filters: ChargeFilters, paging: Paging) -> Page
         return Page([], 0 if paging.with_total else None)
     known = parameters(filters) | parameters(found)
     if filters.items is not None:
-        if carried_items.charged(connection, filters.items) != set(filters.items):
-            return Page([], 0 if paging.with_total else None)
         known["items"] = Jsonb({f"characteristic{number}": each for number, each in filters.items})
     if filters.is_counted_by_spans:
         return _page_by_counts(connection, known, paging)
