@@ -223,9 +223,13 @@ def _placed(fault: Fault, page: Page, file: ItemFile) -> Fault:
     index, path = _index_of(fault.path or "")
     if index is None or index >= len(page.places):
         return fault
-    where = f"{file.place} {page.places[index]}"
-    message = f"{where}, {path}: {fault.message}" if path else f"{where}: {fault.message}"
-    return replace(fault, message=message, path=path)
+    message = f"{file.place} {page.places[index]}: {told(path, fault.message)}"
+    return replace(fault, message=message, path=path or None)
+
+
+def told(path: str, message: str) -> str:
+    """Return a message that names the member at fault, once."""
+    return message if not path or message.startswith(path) else f"{path}: {message}"
 
 
 def _index_of(path: str) -> tuple[int | None, str]:
@@ -258,6 +262,7 @@ def _send_pages(client: Client, sending: _Sending) -> None:
     if trouble:
         raise trouble
     if sending.refused:
+        _clear(client, batch)  # only another file can mend it, and that has a batch of its own
         raise Rejected(sending.status, sending.refused)
 
 

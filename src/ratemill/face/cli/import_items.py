@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from ratemill.client.calls import RETRY_S, Client, Json
 from ratemill.client.errors import ClientError, Rejected
 from ratemill.client.files import STDIN, digest_of
-from ratemill.client.item_importing import IN_FLIGHT, PAGE_ITEMS, Asked, Outcome, Watched, import_items
+from ratemill.client.item_importing import IN_FLIGHT, PAGE_ITEMS, Asked, Outcome, Watched, import_items, told
 from ratemill.client.item_journal import ItemJournal
 from ratemill.client.items import SHAPES, Shape, look_through, shape_of
 from ratemill.client.watching import faults_of
@@ -85,7 +85,7 @@ def import_userx(
                 bar.counted(found.count)
                 watched = Watched(outcome, bar.sent, bar.processed, stopping, settings.die_at)
                 import_items(client, found, asked, held, watched)
-            _tell_refused(client, outcome, refused, as_json=as_json)
+            _tell_refused(client, outcome, refused, page_size=page_size, as_json=as_json)
         except KeyboardInterrupt:
             trouble = ClientError("stopped; the same command goes on where it ended")
         except RatemillError as error:
@@ -110,7 +110,7 @@ def _journal_of(file: Path, path: Path, settings: Settings, characteristic: int)
     return file.with_name(f"{file.name}{JOURNAL_SUFFIX}-user{characteristic}")
 
 
-def _tell_refused(client: Client, outcome: Outcome, to: Path | None, *, as_json: bool) -> None:
+def _tell_refused(client: Client, outcome: Outcome, to: Path | None, *, page_size: int, as_json: bool) -> None:
     """Say which items were refused and why, and write them to a file if that is asked for."""
     job = outcome.job
     if job is None or outcome.already_imported:
@@ -120,8 +120,10 @@ def _tell_refused(client: Client, outcome: Outcome, to: Path | None, *, as_json:
     if not job["refusedCount"] or as_json:
         return
     for item in client.job_items(job["jobQueueGuid"], "refused", items_max=REFUSED_SHOWN_MAX):
-        said = "; ".join(_fault(each) for each in item["errors"])
-        say(f"page {item['pageNumber']}, item {item['index']} ({item['id'] or 'no id'}): {said}")
+        within = f"items[{item['index']}]."
+        said = "; ".join(told(each["property"].removeprefix(within), each["message"]) for each in item["errors"])
+        number = item["pageNumber"] * page_size + item["index"] + 1
+        say(f"item {number} ({item['id'] or 'no id'}): {said}")
     if job["refusedCount"] > REFUSED_SHOWN_MAX:
         say(f"… and {job['refusedCount'] - REFUSED_SHOWN_MAX} more: --refused FILE writes them all")
 
@@ -138,10 +140,6 @@ def _write_refused(client: Client, job: Json, to: Path) -> None:
             file.write(b"\n]\n" if separator != b"\n" else b"]\n")
     except OSError as error:
         raise ClientError(f"the refused items cannot be written to {to}: {error.strerror}") from error
-
-
-def _fault(fault: Json) -> str:
-    return f"{fault['property']}: {fault['message']}" if fault["property"] else str(fault["message"])
 
 
 def _print(outcome: Outcome, trouble: RatemillError | None, *, as_json: bool) -> None:
