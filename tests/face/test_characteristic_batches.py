@@ -524,6 +524,13 @@ def test_a_batch_that_is_not_complete_stays_open_and_says_what_is_missing(mine: 
     assert call(mine, "PATCH", f"{path}?Submit").status_code == 200
 
 
+def test_a_last_page_that_is_not_full_is_named_too(mine: Mill):
+    path = f"{BATCH}/{opened(mine, totalItems=2)}"
+    call(mine, "PATCH", path, page(0, "a"))
+    message = call(mine, "PATCH", f"{path}?Submit").json()["errors"][0]["message"]
+    assert message == "1 of 2 items have been received; pages that are not full: 0"
+
+
 def test_only_the_first_hundred_missing_pages_are_named(mine: Mill):
     answer = call(mine, "PATCH", f"{BATCH}/{opened(mine, pageSize=1, totalItems=250)}?Submit")
     assert answer.json()["errors"][0]["message"].endswith("98, 99 and 150 more")

@@ -18,7 +18,7 @@ from ratemill.reference import json_text
 from ratemill.reference.characteristic_items import ItemFault
 
 PREFIX = "/api/"
-LOGIN = "/api/security/login"
+LOGIN, LOGOUT = "/api/security/login", "/api/security/logout"
 _STATUSES = {401: 403, 412: 409, 413: 400, 422: 400, 429: 500, 503: 500}
 
 
