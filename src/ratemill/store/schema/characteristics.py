@@ -189,7 +189,8 @@ characteristic_items = Table(
     instant("changed_at", now=True),
     Column("changed_by", Text, nullable=False),
     CheckConstraint("characteristic between 1 and 20", name="characteristic"),
-    UniqueConstraint("owner_id", "characteristic", "id"),
+    # With the identity, pages by id and counts are read from the index alone.
+    UniqueConstraint("owner_id", "characteristic", "id", postgresql_include=["item_id"]),
 )
 Index("characteristic_items_parent_item_id_idx", characteristic_items.c.parent_item_id)
 Index("characteristic_items_description_idx", characteristic_items.c.description, postgresql_using="hash")

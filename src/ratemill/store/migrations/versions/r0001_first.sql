@@ -271,7 +271,7 @@ CREATE TABLE characteristic_items (
 	changed_by TEXT NOT NULL,
 	CONSTRAINT characteristic_items_pkey PRIMARY KEY (item_id),
 	CONSTRAINT characteristic_items_characteristic_check CHECK (characteristic between 1 and 20),
-	CONSTRAINT characteristic_items_owner_id_characteristic_id_key UNIQUE (owner_id, characteristic, id),
+	CONSTRAINT characteristic_items_owner_id_characteristic_id_key UNIQUE (owner_id, characteristic, id) INCLUDE (item_id),
 	CONSTRAINT characteristic_items_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
 	CONSTRAINT characteristic_items_guid_key UNIQUE (guid),
 	CONSTRAINT characteristic_items_parent_item_id_fkey FOREIGN KEY(parent_item_id) REFERENCES characteristic_items (item_id)
