@@ -1,4 +1,8 @@
-"""The envelope of the calls under ``/api/``: a result, errors, warnings, and whether there are any."""
+"""The envelope of the calls under ``/api/``: a result, errors, warnings, and whether there are any.
+
+Every answer has it, also that of a path or method which is not there and that of a call without a session. The statuses
+are the dialect's: no 401 but at the login, no 413, no 503.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,16 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
 
+from ratemill.errors import CallerError, Code, Fault, NotAuthenticated
 from ratemill.reference import json_text
+from ratemill.reference.characteristic_items import ItemFault
+
+PREFIX = "/api/"
+LOGIN, LOGOUT = "/api/security/login", "/api/security/logout"
+_STATUSES = {401: 403, 412: 409, 413: 400, 422: 400, 429: 500, 503: 500}
 
 
 class Trouble(Protocol):
@@ -53,6 +64,32 @@ def refused(
 ) -> Response:
     """Return the answer to a call that was not carried out, with every fault; the result is null."""
     return _answer(None, faults, warnings, status, headers)
+
+
+def speaks(request: Request) -> bool:
+    """Whether a call is one of this envelope: its path, without the instance, begins with ``/api/``."""
+    return request.url.path.lower().startswith(PREFIX)
+
+
+def caller_error(request: Request, error: CallerError) -> Response:
+    """Return the answer to a caller who erred."""
+    if isinstance(error, NotAuthenticated):
+        if request.url.path.lower() == LOGIN:
+            return refused(error.status, map(_of_fault, error.faults))
+        message = "a session is required, or it is over: log in, and send its token as X-AlliantSession"
+        return refused(_STATUSES[error.status], [ItemFault("no_session", message, "")])
+    return refused(_STATUSES.get(error.status, error.status), map(_of_fault, error.faults))
+
+
+def failed(status: int, fault: Fault, headers: dict[str, str] | None = None) -> Response:
+    """Return the answer to a call that found no route, or in which we or the world failed."""
+    return refused(_STATUSES.get(status, status), [_of_fault(fault)], headers=headers)
+
+
+def _of_fault(fault: Fault) -> ItemFault:
+    known = fault.code in Code.__members__.values()
+    word = fault.word or (Code(fault.code).name.lower() if known else "not_accepted")
+    return ItemFault(word, fault.message, fault.field or fault.path or "")
 
 
 def _answer(

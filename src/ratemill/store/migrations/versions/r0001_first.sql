@@ -543,6 +543,7 @@ CREATE TABLE tokens (
 	name TEXT NOT NULL,
 	role TEXT NOT NULL,
 	secret_sha256 BYTEA NOT NULL,
+	of_login BOOLEAN DEFAULT 'false' NOT NULL,
 	created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
 	expires_at TIMESTAMP WITH TIME ZONE,
 	revoked_at TIMESTAMP WITH TIME ZONE,
