@@ -22,6 +22,7 @@ from ratemill import logs
 from ratemill.errors import BadRequest, CallerError, Code, Fault, RatemillError, Unavailable
 from ratemill.face import (
     characteristic_batches,
+    characteristic_jobs,
     characteristics,
     charges,
     envelope,
@@ -52,6 +53,7 @@ ROUTERS = (
     exceptions.router,
     histories.router,
     charges.router,
+    characteristic_jobs.router,
     characteristics.router,
     profile_versions.router,
     setup_bulk.router,

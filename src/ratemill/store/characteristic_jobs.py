@@ -46,6 +46,7 @@ class Job:
     warnings: int
     attempts: int
     error: str | None
+    read_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,8 @@ class Outcome:
     warnings: list[dict[str, str]] | None
 
 
-_OF_JOB = [name for name in Job.__dataclass_fields__ if name not in ("characteristic", "step")]
-_COLUMNS = f'{", ".join(_OF_JOB)}, coalesce(characteristic, 1) as characteristic, "pass" as step'
+_OF_JOB = [name for name in Job.__dataclass_fields__ if name not in ("characteristic", "step", "read_at")]
+_COLUMNS = f'{", ".join(_OF_JOB)}, coalesce(characteristic, 1) as characteristic, "pass" as step, now() as read_at'
 _OUTCOME = tuple(Outcome.__dataclass_fields__)
 
 
