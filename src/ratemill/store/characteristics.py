@@ -91,12 +91,13 @@ Condition: TypeAlias = "Comparison | Junction"
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """The items of a characteristic that a condition means, or those below one parent, in an order; last of all by id."""
+    """The items of a characteristic, of one parent or of a list, that a condition means, in an order; last of all by id."""
 
     characteristic: int
     condition: Condition | None = None
     order: tuple[tuple[Field, bool], ...] = ()  # a field, and whether it descends
     parent_item_id: int | None = None
+    list_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,12 @@ _COLUMNS = """i.item_id, i.characteristic, i.guid, i.id, i.description, i.parent
     i.created_at, i.created_by, i.changed_at, i.changed_by"""
 
 
+_BELOW = """select m.item_id from characteristic_list_members m where m.list_id = %(list)s and {}
+    union select c.item_id from characteristic_items c join {} b on c.parent_item_id = b.item_id"""
+_LISTED = f"""with recursive taken as ({_BELOW.format("not m.excluded", "taken")}), left_out as (
+    {_BELOW.format("m.excluded", "left_out")}) select item_id from taken except select item_id from left_out"""
+
+
 def page(connection: Connection, search: Search, *, skip: int, top: int) -> tuple[int, list[int]]:
     """Return how many items a search means, and the identities of those of one page."""
     values: Values = {"characteristic": search.characteristic, "skip": skip, "top": top}
@@ -142,6 +149,9 @@ def page(connection: Connection, search: Search, *, skip: int, top: int) -> tupl
     if search.parent_item_id is not None:
         values["parent"] = search.parent_item_id
         conditions.append("i.parent_item_id = %(parent)s")
+    if search.list_id is not None:
+        values["list"] = search.list_id
+        conditions.append(f"i.item_id in ({_LISTED})")
     if search.condition is not None:
         conditions.append(_condition(search.condition, values))
     where = " and ".join(conditions)

@@ -223,6 +223,19 @@ named_objects = Table(
     UniqueConstraint("owner_id", "kind", "key", "value"),
 )
 
+# The items that a list of a characteristic takes in with all below them, and those that it leaves out with all below them.
+# The list is a named object, of a kind such as `user1list`.
+characteristic_list_members = Table(
+    "characteristic_list_members",
+    metadata,
+    Column("list_id", BigInteger, ForeignKey("named_objects.named_object_id"), nullable=False),
+    Column("item_id", BigInteger, ForeignKey("characteristic_items.item_id"), nullable=False),
+    owner(),
+    Column("excluded", Boolean, nullable=False),
+    PrimaryKeyConstraint("list_id", "item_id"),
+)
+Index("characteristic_list_members_item_id_idx", characteristic_list_members.c.item_id)
+
 # The user-defined fields of a characteristic: `ud_…` of its items, `udLookup_…` with rows of their own. `declared` by
 # somebody, or inferred from the first item that bears it.
 characteristic_fields = Table(
