@@ -10,7 +10,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "ratemill"
 
 # A folder may import itself, the ground, and the folders named here.
 MAY_IMPORT = {
-    "face": {"jobs", "intake", "ledger", "setup", "client"},
+    "face": {"jobs", "intake", "ledger", "setup", "reference", "client"},
     "jobs": {"intake", "ledger", "setup", "mediation", "rating", "reference", "store"},
     "intake": {"ledger", "setup", "mediation", "rating", "reference", "store"},
     "ledger": {"setup", "mediation", "rating", "reference", "store"},

@@ -95,6 +95,7 @@ class Fault:
     """One thing wrong with a request or a document.
 
     ``code`` never changes its meaning; ``row`` counts from 1; ``path`` and ``line`` place a fault of a set-up document.
+    ``word`` is the code in the dialects whose codes are words; without one it is the code's name in small letters.
     """
 
     code: int
@@ -103,6 +104,7 @@ class Fault:
     field: str | None = None
     path: str | None = None
     line: int | None = None
+    word: str | None = None
 
 
 class RatemillError(Exception):

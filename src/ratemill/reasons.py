@@ -57,6 +57,7 @@ IMPORT_REASONS: tuple[Reason, ...] = (
     Reason(1210, "match_not_found", "could not find a match for '{value}'"),
     Reason(1211, "value_must_be_a_time", "'{value}' is not a time of day"),
     Reason(1212, "usage_class_not_found", "there is no usage class '{value}'"),
+    Reason(1213, "characteristic_item_not_found", "no item of the characteristic has the id '{value}'"),
     # the record as a whole
     Reason(1301, "older_than_duplicate_window", "the usage date is older than the duplicate window of {value} days"),
     Reason(

@@ -40,6 +40,16 @@ class Settings(BaseSettings):
     body_bytes_max: int = Field(default=16 * 1024 * 1024, ge=1, description="Bytes of one request body.")
     field_chars_max: int = Field(default=64 * 1024, ge=1, description="Characters of one field of a row.")
     idempotency_keep_h: int = Field(default=48, ge=24, description="Hours for which an Idempotency-Key is kept.")
+    references_strict: bool = Field(
+        default=False,
+        description="Refuse items that name what is not registered yet: contacts, periods, lists and the like.",
+    )
+    characteristic_page_items_max: int = Field(
+        default=10_000, ge=1, description="Items in one page of a batch of characteristics."
+    )
+    characteristic_batch_items_max: int = Field(
+        default=1_000_000, ge=1, description="Items in one batch of characteristics."
+    )
     session_token_s: int = Field(default=1_800, ge=60, description="Seconds for which a token from a login is valid.")
 
     lock_timeout_s: int = Field(default=30, ge=1, description="Longest wait for a lock or a free connection.")

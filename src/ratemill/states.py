@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 
 class RequestState(IntEnum):
@@ -40,3 +40,16 @@ class RatingExceptionState(IntEnum):
     OPEN = 1
     RATED = 2
     WRITTEN_OFF = 3
+
+
+class ImportJobState(StrEnum):
+    """``characteristic_batches.state``: of the batch while it is open, of its job from then on."""
+
+    OPEN = "open"  # takes pages
+    SUBMITTED = "submitted"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    COMPLETED_WITH_ERRORS = "completedWithErrors"  # some items were refused
+    FAILED = "failed"
+    CANCELLED = "cancelled"  # before it began
+    CLEARED = "cleared"  # before it was submitted; what was cleared later keeps its state

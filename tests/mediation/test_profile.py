@@ -50,6 +50,7 @@ duplicateWindowDays: 90
 creditsAllowed: true
 unknownKeys: refuse
 envelope: request
+requiredCharacteristics: [characteristic20]
 """
 
 

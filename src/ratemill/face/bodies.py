@@ -17,6 +17,15 @@ async def read_json_body(request: Request) -> bytes:
     return await _read(request, "application/json")
 
 
+async def read_json_body_if_any(request: Request) -> bytes:
+    """Return the body of a JSON call that may have none, blanks being none, whatever its media type then is."""
+    body = await _collect(request)
+    if not body.strip():
+        return b""
+    _check_type(request, "application/json")
+    return body
+
+
 async def read_csv_body(request: Request) -> str:
     """Return the text of a CSV call, unpacked if it came as gzip; raise as ``read_json_body`` does, or ``BadRequest``."""
     body = await _read(request, "text/csv")
@@ -76,9 +85,17 @@ def _unpack(body: bytes, limit: int) -> bytes:
 
 
 async def _read(request: Request, wanted: str) -> bytes:
+    _check_type(request, wanted)
+    return await _collect(request)
+
+
+def _check_type(request: Request, wanted: str) -> None:
     media_type = request.headers.get("content-type")
     if media_type is not None and media_type.split(";")[0].strip().lower() != wanted:
         raise WrongMediaType(f"the body must be {wanted}, not {media_type}")
+
+
+async def _collect(request: Request) -> bytes:
     limit: int = request.app.state.settings.body_bytes_max
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:

@@ -1,4 +1,4 @@
-"""The three login routes: each turns a token's name and secret into a short token of the same rights."""
+"""The three login routes, which turn a token's name and secret into a short token of the same rights; and the way out."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from ratemill.errors import BadRequest, NotAuthenticated
+from ratemill.errors import BadRequest, NotAuthenticated, NotFound
+from ratemill.face import result_envelope
+from ratemill.face.auth import secret_of
 from ratemill.face.envelope import Json, reply
-from ratemill.setup.tokens import Session, open_session
+from ratemill.setup.tokens import Session, close_session, open_session
 
 router = APIRouter(tags=["Login"])
+
+_LAYER = "default"  # the one system layer, and its one application layer
 
 
 class Given(BaseModel):
@@ -79,14 +83,36 @@ async def login_with_client_credentials(request: Request, given: Annotated[Given
     )
 
 
-@router.post("/api/security/login")
+@router.post(result_envelope.LOGIN)
 async def login_with_query_or_basic(request: Request, given: Annotated[Given, Query()]) -> Response:
     """Answer userId and password, in the query or by HTTP Basic, with a session."""
     name, secret = (given.name, given.secret) if given.name or given.secret else _basic(request)
     session = await _session(request, name, secret)
     expires = datetime.now(UTC) + timedelta(seconds=session.expires_in_s)
     text = expires.strftime("%Y-%m-%dT%H:%M:%S")
-    return reply({"token": session.secret, "expires": text, "expiresUtc": text})
+    return result_envelope.result({"token": session.secret, "expires": text, "expiresUtc": text})
+
+
+@router.post(result_envelope.LOGOUT)
+def logout(request: Request) -> Response:
+    """End a session; a token that no login gave stays valid."""
+    if not close_session(request.app.state.database, secret_of(request)):
+        raise NotAuthenticated("there is no session to end")
+    return result_envelope.result("Bye")
+
+
+@router.get("/api/security/systemLayers")
+def read_system_layers() -> Response:
+    """Return the layers that a login may name; there is one."""
+    return result_envelope.result([{"key": _LAYER, "displayName": _LAYER.capitalize()}])
+
+
+@router.get("/api/security/systemLayers/{key}/applicationLayers")
+def read_application_layers(key: str) -> Response:
+    """Return the application layers of a layer; there is one."""
+    if key.lower() != _LAYER:
+        raise NotFound(f"there is no system layer '{key}'")
+    return result_envelope.result([_LAYER])
 
 
 async def _session(request: Request, name: str, secret: str) -> Session:

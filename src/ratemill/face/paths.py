@@ -1,6 +1,7 @@
-"""Paths under ``/ResourceServer/api/``: any case, with or without a slash at the end, in each version that exists.
+"""Paths: any case, with or without a slash at the end; under ``/ResourceServer/api/`` in each version that exists.
 
-All are brought to the one form under which the routes are declared, before routing and without a redirect.
+All are brought to the one form under which the routes are declared, before routing and without a redirect. Before
+``/api/`` the name of an instance may stand, which says nothing here: ``/INSTANCE/api/...`` is ``/api/...``.
 """
 
 from __future__ import annotations
@@ -19,10 +20,15 @@ VERSIONS = ("v6", "v7", "v8")
 IDENTITY = "{identity:identity}"  # of a set-up object, in a path: no word is one, so that no other path is taken for it
 _IDENTITY_MAX = 2**63 - 1  # what the database counts with
 
+CHARACTERISTICS = "{named:characteristics}"  # the collection of a characteristic, whose batches are meant
+
 IDENTITY_IN_PATH = re.compile(r"/[0-9]{1,30}(?=/|\Z)")
 
 _RESOURCE_PATH = re.compile(r"/ResourceServer/api/(?P<version>v\d+)(?P<rest>/.*)?\Z", re.IGNORECASE | re.DOTALL)
 _JSON_ROUTE = re.compile(r"/(internal/)?DataImport/Usage/Json(/|\Z)", re.IGNORECASE)
+_INSTANCE_PATH = re.compile(
+    r"/(?!ResourceServer/|AuthorizationServer/)[^/]+(?P<rest>/api(?:/.*)?)", re.IGNORECASE | re.DOTALL
+)
 _NOWHERE = "/no-such-version"
 
 
@@ -43,6 +49,23 @@ class Identity(Convertor[int]):
 register_url_convertor("identity", Identity())
 
 
+class Characteristics(Convertor[str]):
+    """The collection of a characteristic in a path, ``UserXs`` or ``User1s`` to ``User20s`` in any letter case."""
+
+    regex = "[Uu][Ss][Ee][Rr](?:[Xx]|[1-9]|1[0-9]|20)[Ss]"
+
+    def convert(self, value: str) -> str:
+        """Return the collection as it is named."""
+        return f"User{value[4:-1].upper()}s"
+
+    def to_string(self, value: str) -> str:
+        """Return the collection as it is written."""
+        return value
+
+
+register_url_convertor("characteristics", Characteristics())
+
+
 class OnePath:
     """Middleware that brings the path of each request to the form under which it is declared."""
 
@@ -61,7 +84,8 @@ def one_path(path: str) -> str:
     """Return the declared form of ``path``; letter case is settled by the routes, which do not regard it."""
     match = _RESOURCE_PATH.match(path)
     if match is None:
-        return path.rstrip("/") or "/"
+        instance = _INSTANCE_PATH.fullmatch(path)
+        return (instance["rest"] if instance else path).rstrip("/") or "/"
     version, rest = match["version"].lower(), (match["rest"] or "").rstrip("/")
     if version not in VERSIONS or (version == "v6" and _JSON_ROUTE.match(rest)):  # the Json routes came with v7
         return _NOWHERE

@@ -21,6 +21,10 @@ from starlette.routing import BaseRoute, Match, Route
 from ratemill import logs
 from ratemill.errors import BadRequest, CallerError, Code, Fault, RatemillError, Unavailable
 from ratemill.face import (
+    characteristic_batches,
+    characteristic_jobs,
+    characteristic_sets,
+    characteristics,
     charges,
     envelope,
     exceptions,
@@ -32,6 +36,7 @@ from ratemill.face import (
     openapi,
     price_lists,
     profile_versions,
+    result_envelope,
     setup_reading,
     setup_writing,
     usage_import,
@@ -45,10 +50,14 @@ from ratemill.setup.database import Database
 FIRST = (health.router, login.router, usage_import.router)
 # In this order: a path that ends in a name stands before the same path with anything in that place.
 ROUTERS = (
+    characteristic_batches.router,
     mending.router,
     exceptions.router,
     histories.router,
     charges.router,
+    characteristic_jobs.router,
+    characteristics.router,
+    characteristic_sets.router,
     profile_versions.router,
     price_lists.router,
     lint.router,
@@ -123,7 +132,7 @@ def _without_case(route: BaseRoute) -> BaseRoute:
 
 def _caller_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, CallerError)  # noqa: S101 -- registered for this class alone
-    return envelope.caller_error(request, error)
+    return _refused(request, error)
 
 
 def _parameters(request: Request, error: Exception) -> Response:
@@ -132,7 +141,19 @@ def _parameters(request: Request, error: Exception) -> Response:
         Fault(Code.PARAMETER_NOT_VALID, f"{fault['loc'][-1]}: {fault['msg']}", field=str(fault["loc"][-1]))
         for fault in error.errors()
     ]
-    return envelope.caller_error(request, BadRequest(faults=faults))
+    return _refused(request, BadRequest(faults=faults))
+
+
+def _refused(request: Request, error: CallerError) -> Response:
+    if result_envelope.speaks(request):
+        return result_envelope.caller_error(request, error)
+    return envelope.caller_error(request, error)
+
+
+def _failed(request: Request, status: int, fault: Fault, headers: dict[str, str] | None = None) -> Response:
+    if result_envelope.speaks(request):
+        return result_envelope.failed(status, fault, headers)
+    return envelope.reply(envelope.errors(request, [fault]), status, headers)
 
 
 def _http_error(request: Request, error: Exception) -> Response:
@@ -140,10 +161,10 @@ def _http_error(request: Request, error: Exception) -> Response:
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = ", ".join(sorted(_methods(request)))
         fault = Fault(Code.METHOD_NOT_ALLOWED, f"{request.method} is not allowed here; allowed: {allowed}")
-        return envelope.reply(envelope.errors(request, [fault]), error.status_code, {"Allow": allowed})
+        return _failed(request, error.status_code, fault, {"Allow": allowed})
     code = Code.NOT_FOUND if error.status_code == HTTPStatus.NOT_FOUND else 1000 + error.status_code
     message = "there is no such path" if error.status_code == HTTPStatus.NOT_FOUND else str(error.detail)
-    return envelope.reply(envelope.errors(request, [Fault(code, message)]), error.status_code)
+    return _failed(request, error.status_code, Fault(code, message))
 
 
 def _methods(request: Request) -> set[str]:
@@ -158,12 +179,11 @@ def _methods(request: Request) -> set[str]:
 
 def _unavailable(request: Request, error: Exception) -> Response:
     log.warning("unavailable", error=str(error))
-    faults = [Fault(Code.UNAVAILABLE, f"{error}; try again, under the same Idempotency-Key if it has one")]
-    return envelope.reply(envelope.errors(request, faults), 503, {"Retry-After": "5"})
+    fault = Fault(Code.UNAVAILABLE, f"{error}; try again, under the same Idempotency-Key if it has one")
+    return _failed(request, 503, fault, {"Retry-After": "5"})
 
 
 def _our_fault(request: Request, error: Exception) -> Response:
     log.error("request_failed", path=request.url.path, exc_info=error)
     kind = type(error).__name__ if isinstance(error, RatemillError) else "an error"
-    faults = [Fault(Code.OUR_FAULT, f"{kind} of ours")]
-    return envelope.reply(envelope.errors(request, faults), 500)
+    return _failed(request, 500, Fault(Code.OUR_FAULT, f"{kind} of ours"))

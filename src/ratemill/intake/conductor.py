@@ -13,11 +13,12 @@ from ratemill.intake.claim import Waiting
 from ratemill.intake.duplicates import RECORD, SortedOut, leave_keys, sort_out
 from ratemill.intake.faultpoints import die_at
 from ratemill.intake.holders import holders_of
-from ratemill.mediation.mediate import Limits, Mediated, mediate, refuse
+from ratemill.mediation.mediate import Limits, Mediated, begin, finish, refuse
 from ratemill.rating.book import PriceBook
 from ratemill.rating.rate import Rated, rate
 from ratemill.settings import Settings
 from ratemill.setup.book import WorkerFeed
+from ratemill.setup.mediation_setup import items_named
 from ratemill.store import batches, duplicate_keys, outcomes, submissions
 from ratemill.store.connections import Connection, clock
 
@@ -61,7 +62,7 @@ def conduct(connection: Connection, settings: Settings, work: Work) -> None:
     book = work.book
     raw = _cut(connection, work, book_version=book.version)
     work.stage("mediation")
-    mediated = _mediate(settings, work, raw, book)
+    mediated = _mediate(connection, settings, work, raw)
     die_at("after-mediate", settings)
     found = sort_out(connection, work.feed.feed_id, mediated)
     usage = mediated.usage.join(found.duplicates, on=RECORD, how="anti", maintain_order="left")
@@ -83,7 +84,7 @@ def condemn(connection: Connection, settings: Settings, work: Work, *, stage: st
             connection, settings, work, raw, replace(nothing, refused=refuse(raw, "could_not_be_processed", error))
         )
         return
-    mediated = _mediate(settings, work, raw, book)
+    mediated = _mediate(connection, settings, work, raw)
     found = sort_out(connection, work.feed.feed_id, mediated)
     usage = mediated.usage.join(found.duplicates, on=RECORD, how="anti", maintain_order="left")
     excepted = replace(nothing.rated, exceptions=_excepted(usage, error))
@@ -168,14 +169,19 @@ def _usage_at(table: pl.DataFrame) -> pl.Expr:
     return pl.col("usage_at") if "usage_at" in table.columns else pl.lit(None, columns.INSTANT).alias("usage_at")
 
 
-def _mediate(settings: Settings, work: Work, raw: pl.DataFrame, book: PriceBook) -> Mediated:
-    return mediate(
+def _mediate(connection: Connection, settings: Settings, work: Work, raw: pl.DataFrame) -> Mediated:
+    feed = work.feed
+    begun = begin(
         raw,
-        work.feed.profile,
-        usage_classes=book.classes.select("usage_class", "usage_class_id"),
-        lists=work.feed.lists,
+        feed.profile,
+        lists=feed.lists,
         unreadable=work.waiting.unreadable,
         limits=Limits(field_chars_max=settings.field_chars_max),
+    )
+    return finish(
+        begun,
+        usage_classes=work.book.classes.select("usage_class", "usage_class_id"),
+        items=items_named(connection, feed.owner_id, begun),
     )
 
 

@@ -18,6 +18,8 @@ Point = Literal[
     "after-commit",
     "reprocess-before-commit",
     "reprocess-after-commit",
+    "characteristics-before-commit",
+    "characteristics-after-commit",
 ]
 
 

@@ -9,7 +9,6 @@ stands alone; that one stays open, with the error.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 
 import polars as pl
 
@@ -17,6 +16,7 @@ from ratemill import columns, logs, reasons
 from ratemill.errors import Unavailable, invariant
 from ratemill.intake.faultpoints import die_at
 from ratemill.intake.holders import holders_of
+from ratemill.jobs.tries import Try
 from ratemill.rating.rate import Rated, rate
 from ratemill.settings import Settings
 from ratemill.setup import book as price_books
@@ -25,7 +25,6 @@ from ratemill.store.connections import Connection, Database, clock
 from ratemill.store.reprocesses import Reprocess
 
 ROWS_MAX = 4_096  # a power of two, to be halved; larger tables are hardly faster, and hold their submissions longer
-ATTEMPTS_ALONE_MAX = 2  # a single record is tried twice, so that a power cut condemns nobody
 
 _USAGE = [(name, pl.String() if name == "quantity" else kind) for name, kind in columns.USAGE.items()]
 EXCEPTIONS = pl.Schema([("rating_exception_id", pl.Int64()), ("feed_id", pl.Int32()), *_USAGE])
@@ -33,30 +32,8 @@ RECORD = list(columns.RECORD)
 
 _KIND_OF_REASON = {reason.id: reason.kind for reason in reasons.RATING_REASONS}
 _COULD_NOT_BE_PROCESSED = reasons.RATING["could_not_be_processed"].id
-_HALVINGS_MAX = ROWS_MAX.bit_length() - 1
 
 log = logs.get(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Try:
-    """How the next table is to be taken, by how often work began since the last one was committed."""
-
-    attempts: int
-
-    @property
-    def _halvings(self) -> int:
-        return max(0, self.attempts - 1)  # the first failure may have been the world's
-
-    @property
-    def rows_max(self) -> int:
-        """How many records to take."""
-        return max(1, ROWS_MAX >> self._halvings)
-
-    @property
-    def condemns(self) -> bool:
-        """Whether the record that stands alone failed often enough."""
-        return self._halvings >= _HALVINGS_MAX + ATTEMPTS_ALONE_MAX
 
 
 def run_table(database: Database, settings: Settings, reprocess_id: int) -> bool:
@@ -69,7 +46,7 @@ def run_table(database: Database, settings: Settings, reprocess_id: int) -> bool
             order = reprocesses.hold(connection, reprocess_id)
             if order is None:
                 return False
-            ended = _work_off(connection, order, Try(order.attempts - 1))
+            ended = _work_off(connection, order, Try(order.attempts - 1, ROWS_MAX))
             die_at("reprocess-before-commit", settings)
     except Unavailable:
         with suppress(Unavailable), database.worker() as connection:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Event
 
 from ratemill import logs
 from ratemill.errors import Unavailable
+from ratemill.jobs import characteristic_batches
 from ratemill.settings import Settings
-from ratemill.store import reprocesses
+from ratemill.store import characteristic_jobs, reprocesses
 from ratemill.store.connections import Database
 
 POLL_S = 0.2
@@ -37,15 +39,25 @@ class Runner:
     def step(self) -> bool:
         """Work off one table of each job that is due; return whether any was."""
         with self._database.worker() as connection:
-            due = reprocesses.due(connection)
-        return any([self._run_table(reprocess_id) for reprocess_id in due if not self._stopping.is_set()])  # noqa: C419 -- each gets its turn
+            orders, batches = reprocesses.due(connection), characteristic_jobs.due(connection)
+        tables = [
+            *((self._rate_table, number) for number in orders),
+            *((self._item_table, number) for number in batches),
+        ]
+        return any([self._run_table(run, number) for run, number in tables if not self._stopping.is_set()])  # noqa: C419 -- each gets its turn
 
-    def _run_table(self, reprocess_id: int) -> bool:
+    def _run_table(self, run: Callable[[int], bool], number: int) -> bool:
+        try:
+            return run(number)
+        except Unavailable as error:
+            log.warning("job_put_off", job=run.__name__, number=number, error=str(error))
+            return False  # the other orders get their turn
+
+    def _rate_table(self, reprocess_id: int) -> bool:
         # The table engine is loaded when there is work: most of the time there is none.
         from ratemill.jobs import reprocess
 
-        try:
-            return reprocess.run_table(self._database, self._settings, reprocess_id)
-        except Unavailable as error:
-            log.warning("reprocess_put_off", reprocess_id=reprocess_id, error=str(error))
-            return False  # the other orders get their turn
+        return reprocess.run_table(self._database, self._settings, reprocess_id)
+
+    def _item_table(self, batch_id: int) -> bool:
+        return characteristic_batches.run_table(self._database, self._settings, batch_id)

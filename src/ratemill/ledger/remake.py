@@ -112,8 +112,8 @@ def _by_setup(connection: Connection, owner_id: int, rows: list[_Row]) -> list[t
     for group in groups.values():
         version = versions[group[0].batch_id]
         profile = read_profile(version.document | {"name": version.name})
-        # A row that was mediated is judged by itself, whatever became of its request since.
-        alone = replace(profile, request_envelope=False)
+        # A row that was mediated is judged by itself, whatever became of its request and of the items it names since.
+        alone = replace(profile, request_envelope=False, required_characteristics=())
         found.append((mediation_setup(alone, version.version, reader_of(connection, owner_id)), group))
     return found
 

@@ -181,7 +181,10 @@ class Mapping:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A data profile. ``duplicate_key`` None means all mapped targets, an empty one that nothing is checked."""
+    """A data profile. ``duplicate_key`` None means all mapped targets, an empty one that nothing is checked.
+
+    ``required_characteristics`` are the targets whose items must exist.
+    """
 
     name: str
     format: Format
@@ -197,6 +200,7 @@ class Profile:
     credits_allowed: bool = False
     unknown_keys_refused: bool = False
     request_envelope: bool = False
+    required_characteristics: tuple[str, ...] = ()
     # Fields by their name in small letters: names are found whatever their case.
     names: tuple[str, ...] = field(init=False, repr=False, compare=False, default=())
 

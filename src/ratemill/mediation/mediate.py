@@ -6,7 +6,6 @@ no row stops another, and what becomes of a row does not depend on the rows besi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -16,17 +15,18 @@ from ratemill.errors import invariant
 from ratemill.mediation.conditions import holds
 from ratemill.mediation.declared import Profile
 from ratemill.mediation.keys import keys_of
-from ratemill.mediation.mapping import map_targets
+from ratemill.mediation.mapping import Failed, Lists, map_targets
 from ratemill.mediation.parse import parse
 from ratemill.mediation.transforms import transform
-from ratemill.mediation.validate import Validator
-from ratemill.mediation.working import AT, FAULTS, Faults, Limits
+from ratemill.mediation.validate import Items, Validator
+from ratemill.mediation.working import AT, FAULTS, Faults, Limits, target_column
 from ratemill.reasons import IMPORT
 
-__all__ = ["Limits", "Mediated", "Rehearsal", "mediate", "refuse", "rehearse"]
+__all__ = ["Begun", "Limits", "Mediated", "Rehearsal", "begin", "finish", "mediate", "refuse", "rehearse", "show"]
 
 _LIMITS = Limits()
-_NO_LISTS: Mapping[str, pl.DataFrame] = {}
+_NO_LISTS: Lists = {}
+_NO_ITEMS: Items = {}
 _REPLACEMENT = "\ufffd"
 
 
@@ -50,25 +50,30 @@ class Rehearsal:
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
-    """What a call was given beside the rows."""
+class Begun:
+    """Raw rows with their targets filled, as text, and not yet validated; to be ended once, by ``finish`` or ``show``."""
 
     profile: Profile
-    usage_classes: pl.DataFrame
-    lists: Mapping[str, pl.DataFrame]
-    limits: Limits
-    unreadable: pl.DataFrame | None
+    raw: pl.DataFrame
+    parsed: pl.DataFrame
+    mapped: pl.DataFrame
+    skipped: pl.Series
+    uncut: list[pl.DataFrame]
+    failed: Failed
+    faults: Faults
+
+    def items_named(self) -> dict[str, pl.Series]:
+        """Return the ids of the items that the rows name and that must exist, by the target of their characteristic."""
+        targets = self.profile.required_characteristics
+        return {target: self.mapped[target_column(target)].drop_nulls().unique().sort() for target in targets}
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """The rows after each step; ``rows`` are the typed rows that the filter let through."""
+    """The rows at the end; ``rows`` are the typed rows that the filter let through."""
 
-    raw: pl.DataFrame
-    parsed: pl.DataFrame
-    mapped: pl.DataFrame
+    begun: Begun
     rows: pl.DataFrame
-    skipped: pl.Series
     faults: pl.DataFrame
 
 
@@ -77,17 +82,20 @@ def mediate(
     profile: Profile,
     *,
     usage_classes: pl.DataFrame,
-    lists: Mapping[str, pl.DataFrame] = _NO_LISTS,
+    lists: Lists = _NO_LISTS,
+    items: Items = _NO_ITEMS,
     limits: Limits = _LIMITS,
     unreadable: pl.DataFrame | None = None,
 ) -> Mediated:
     """Return what becomes of raw rows (``columns.RAW``), all of them of one version of one profile.
 
     ``usage_classes`` has usage_class and usage_class_id; ``lists`` are the lists that a match of the profile looks in;
+    ``items`` are the ids of items that exist, at least of those that the rows name and the profile requires to exist;
     ``unreadable`` (submission_id, row_index) names rows whose text had lone surrogates, replaced by now. With the
     envelope `request` all rows of a submission must be in one call.
     """
-    return _ended(_run(raw, _Given(profile, usage_classes, lists, limits, unreadable)), profile)
+    begun = begin(raw, profile, lists=lists, limits=limits, unreadable=unreadable)
+    return finish(begun, usage_classes=usage_classes, items=items)
 
 
 def rehearse(
@@ -95,13 +103,48 @@ def rehearse(
     profile: Profile,
     *,
     usage_classes: pl.DataFrame,
-    lists: Mapping[str, pl.DataFrame] = _NO_LISTS,
+    lists: Lists = _NO_LISTS,
+    items: Items = _NO_ITEMS,
     limits: Limits = _LIMITS,
     unreadable: pl.DataFrame | None = None,
 ) -> Rehearsal:
     """Show raw rows on their way, step by step; takes what ``mediate`` takes."""
-    run = _run(raw, _Given(profile, usage_classes, lists, limits, unreadable))
-    return Rehearsal(_shown(run.parsed, "f:"), _shown(run.mapped, "t:"), _ended(run, profile))
+    begun = begin(raw, profile, lists=lists, limits=limits, unreadable=unreadable)
+    return show(begun, usage_classes=usage_classes, items=items)
+
+
+def begin(
+    raw: pl.DataFrame,
+    profile: Profile,
+    *,
+    lists: Lists = _NO_LISTS,
+    limits: Limits = _LIMITS,
+    unreadable: pl.DataFrame | None = None,
+) -> Begun:
+    """Take raw rows as far as their targets, for who must first find out which of the items exist that they name."""
+    faults = Faults(limits)
+    raw = _placed(raw)
+    parsed = parse(raw, profile, faults, unreadable)
+    uncut = [*faults.found]
+    rows = transform(parsed.rows, profile, faults)
+    skipped = parsed.headers
+    if profile.filter:
+        passes = holds(profile.filter, rows)
+        skipped = pl.concat([skipped, rows[AT].filter(~passes)])
+        rows = rows.filter(passes)
+    mapped, failed = map_targets(rows, profile, lists, faults)
+    return Begun(profile, raw, parsed.rows, mapped, skipped, uncut, failed, faults)
+
+
+def finish(begun: Begun, *, usage_classes: pl.DataFrame, items: Items = _NO_ITEMS) -> Mediated:
+    """Return what becomes of rows that were begun; ``usage_classes`` and ``items`` as ``mediate`` takes them."""
+    return _ended(_run(begun, usage_classes, items))
+
+
+def show(begun: Begun, *, usage_classes: pl.DataFrame, items: Items = _NO_ITEMS) -> Rehearsal:
+    """Show rows that were begun on their way; ``usage_classes`` and ``items`` as ``mediate`` takes them."""
+    ended = _ended(_run(begun, usage_classes, items))
+    return Rehearsal(_shown(begun.parsed, "f:"), _shown(begun.mapped, "t:"), ended)
 
 
 def refuse(raw: pl.DataFrame, reason: str, value: str | None = None, *, limits: Limits = _LIMITS) -> pl.DataFrame:
@@ -126,27 +169,17 @@ def _shown(rows: pl.DataFrame, prefix: str) -> pl.DataFrame:
     )
 
 
-def _run(raw: pl.DataFrame, given: _Given) -> _Run:
-    profile, faults = given.profile, Faults(given.limits)
-    raw = _placed(raw)
-    parsed = parse(raw, profile, faults, given.unreadable)
-    uncut = [*faults.found]
-    rows = transform(parsed.rows, profile, faults)
-    skipped = parsed.headers
-    if profile.filter:
-        passes = holds(profile.filter, rows)
-        skipped = pl.concat([skipped, rows[AT].filter(~passes)])
-        rows = rows.filter(passes)
-    mapped, failed = map_targets(rows, profile, given.lists, faults)
-    typed = Validator(profile, given.usage_classes, faults).usage(mapped, failed)
-    table = faults.table()
+def _run(begun: Begun, usage_classes: pl.DataFrame, items: Items) -> _Run:
+    profile, skipped = begun.profile, begun.skipped
+    typed = Validator(profile, usage_classes, items, begun.faults).usage(begun.mapped, begun.failed)
+    table = begun.faults.table()
     if skipped.len():
         # A row that the filter did not let through breaks no rule of a transform.
         table = table.filter(~pl.col(AT).is_in(skipped.implode()))
-    invariant(all(not part[AT].is_in(skipped.implode()).any() for part in uncut), "a row is skipped and refused")
+    invariant(all(not part[AT].is_in(skipped.implode()).any() for part in begun.uncut), "a row is skipped and refused")
     if profile.request_envelope:
-        table = _whole_requests(raw, table, skipped)
-    return _Run(raw, parsed.rows, mapped, typed, skipped, table)
+        table = _whole_requests(begun.raw, table, skipped)
+    return _Run(begun, typed, table)
 
 
 def _whole_requests(raw: pl.DataFrame, faults: pl.DataFrame, skipped: pl.Series) -> pl.DataFrame:
@@ -169,17 +202,17 @@ def _whole_requests(raw: pl.DataFrame, faults: pl.DataFrame, skipped: pl.Series)
     return pl.concat([faults, added.match_to_schema(FAULTS)]).sort(AT, "reason_id", "place")
 
 
-def _ended(run: _Run, profile: Profile) -> Mediated:
-    rows = run.rows
+def _ended(run: _Run) -> Mediated:
+    rows, raw, gone = run.rows, run.begun.raw, run.begun.skipped
     if run.faults.height:
         rows = rows.filter(~pl.col(AT).is_in(run.faults[AT].implode()))
-    skipped = run.raw.filter(pl.col(AT).is_in(run.skipped.implode())) if run.skipped.len() else None
-    refused = _refused(run.raw, run.faults) if run.faults.height else None
+    skipped = raw.filter(pl.col(AT).is_in(gone.implode())) if gone.len() else None
+    refused = _refused(raw, run.faults) if run.faults.height else None
     ends = sum(part.height for part in (rows, skipped, refused) if part is not None)
-    invariant(ends == run.raw.height, f"{run.raw.height} rows came to {ends} ends")
+    invariant(ends == raw.height, f"{raw.height} rows came to {ends} ends")
     return Mediated(
         usage=check(rows, USAGE, stage="mediation"),
-        keys=keys_of(rows, profile),
+        keys=keys_of(rows, run.begun.profile),
         skipped=pl.DataFrame(schema=SKIPPED) if skipped is None else check(skipped, SKIPPED, stage="mediation"),
         refused=pl.DataFrame(schema=REFUSED) if refused is None else check(refused, REFUSED, stage="mediation"),
     )

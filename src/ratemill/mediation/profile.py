@@ -71,6 +71,7 @@ def write_profile(profile: Profile) -> dict[str, Any]:
         "creditsAllowed": (profile.credits_allowed, False),
         "unknownKeys": ("refuse" if profile.unknown_keys_refused else "keep", "keep"),
         "envelope": ("request" if profile.request_envelope else "row", "row"),
+        "requiredCharacteristics": (list(profile.required_characteristics), []),
     }
     return document | {name: value for name, (value, default) in optional.items() if value != default}
 

@@ -31,7 +31,7 @@ from ratemill.mediation.declared import (
 from ratemill.mediation.declared import Mapping as TargetMapping
 from ratemill.mediation.formulas import FormulaFault, parse_formula
 from ratemill.mediation.patterns import date_format_fault, pattern_fault, zone_fault
-from ratemill.mediation.targets import REQUIRED, target_named
+from ratemill.mediation.targets import CHARACTERISTICS, REQUIRED, target_named
 
 FIELDS_MAX = 1_000
 TRANSFORM_DEPTH_MAX = 10  # conditional transforms inside one another
@@ -52,6 +52,7 @@ _MEMBERS = {
     "creditsAllowed",
     "unknownKeys",
     "envelope",
+    "requiredCharacteristics",
 }
 _NO_VALUE = (Operator.IS_NULL, Operator.IS_NOT_NULL)
 _MANY_VALUES = (Operator.IN, Operator.NOT_IN)
@@ -91,6 +92,7 @@ class ProfileReader:
             credits_allowed=self.flag(entry, "creditsAllowed", ""),
             unknown_keys_refused=self.choice(entry, "unknownKeys", "", ["keep", "refuse"], default="keep") == "refuse",
             request_envelope=self.choice(entry, "envelope", "", ["row", "request"], default="row") == "request",
+            required_characteristics=self.targets(entry.get("requiredCharacteristics"), "requiredCharacteristics"),
         )
         self.check_separators(profile)
         self.check_targets(profile)
@@ -302,10 +304,11 @@ class ProfileReader:
 
     def duplicate_key(self, value: object) -> tuple[str, ...] | None:
         """Read the names of a duplicate key; none is not the same as an empty list."""
-        if value is None:
-            return None
-        names = [target_named(self.scalar(each, path)) for path, each in self.items(value, "duplicateKey")]
-        return tuple(dict.fromkeys(names))
+        return None if value is None else self.targets(value, "duplicateKey")
+
+    def targets(self, value: object, member: str) -> tuple[str, ...]:
+        """Read a list of names of targets, each of them once."""
+        return tuple(dict.fromkeys(target_named(self.scalar(each, path)) for path, each in self.items(value, member)))
 
     # what must hold for the profile as a whole
 
@@ -318,15 +321,22 @@ class ProfileReader:
             self.fault("quote", "delimiter and quote must be different")
 
     def check_targets(self, profile: Profile) -> None:
-        """Check that the required targets are filled, and those of the duplicate key; only if nothing else is wrong."""
+        """Check that the targets are filled that must be, and those that lists name; only if nothing else is wrong."""
+        if self.faults:
+            return
         mapped = {each.target for each in profile.mapped()}
-        if not self.faults:
-            for target in REQUIRED:
-                if target not in mapped:
-                    self.fault("mappings", f"no field and no mapping fills '{target}'")
-            for at, name in enumerate(profile.duplicate_key or ()):
-                if name not in mapped:
-                    self.fault(f"duplicateKey[{at}]", f"'{name}' is not a target that a field or a mapping fills")
+        for target in REQUIRED:
+            if target not in mapped:
+                self.fault("mappings", f"no field and no mapping fills '{target}'")
+        for at, name in enumerate(profile.duplicate_key or ()):
+            if name not in mapped:
+                self.fault(f"duplicateKey[{at}]", f"'{name}' is not a target that a field or a mapping fills")
+        for at, name in enumerate(profile.required_characteristics):
+            if name not in CHARACTERISTICS:
+                said = f"{CHARACTERISTICS[0]} to {CHARACTERISTICS[-1]} is expected, not '{name}'"
+                self.fault(f"requiredCharacteristics[{at}]", said)
+            elif name not in mapped:
+                self.fault(f"requiredCharacteristics[{at}]", f"no field and no mapping fills '{name}'")
 
     # scalars, lists and names
 

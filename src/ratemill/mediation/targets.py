@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ratemill import characteristics
+
 DATE = "date"
 IDENTIFIER_TYPE = "udrIdentifierTypeName"
 IDENTIFIER = "udrUsageIdentifier"
@@ -27,7 +29,7 @@ COLUMN_OF: dict[str, str] = {
 REQUIRED = (DATE, IDENTIFIER, VALUE, USAGE_CLASS)
 FLAGS = (INBOUND, REVERSE_RATING)
 IDENTIFIER_TYPE_UNKNOWN = "Unknown"
-CHARACTERISTICS = tuple(f"characteristic{number}" for number in range(1, 21))
+CHARACTERISTICS = characteristics.NAMES
 
 # By the name in small letters; a field called `DateTime` feeds the date.
 _BY_LOWER = {name.lower(): name for name in (*COLUMN_OF, *CHARACTERISTICS)} | {"datetime": DATE}

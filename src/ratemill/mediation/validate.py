@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as ByName
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -27,12 +28,17 @@ from ratemill.mediation.working import AT, EXTRA, UNKNOWN, Faults, field_column,
 _TRUE, _FALSE = ("True", "true", "TRUE", "1"), ("False", "false", "FALSE", "0")
 
 
+Items = ByName[str, pl.Series]
+"""The ids of items that exist, of each characteristic by the name of its target."""
+
+
 @dataclass(frozen=True, slots=True)
 class Validator:
     """Checks the rows of one call and makes their columns."""
 
     profile: Profile
     usage_classes: pl.DataFrame
+    items: Items
     faults: Faults
 
     def usage(self, rows: pl.DataFrame, failed: Failed) -> pl.DataFrame:
@@ -51,6 +57,7 @@ class Validator:
             if target in failed:
                 absent = absent & ~rows[AT].is_in(failed[target].implode())
             self.faults.note("field_is_required", rows, absent, field=sender_name(mapped[target]))
+        self.required_items(rows, mapped)
         columns = [self.column(rows, mapped.get(target), target) for target in COLUMN_OF]
         return rows.with_columns(columns).with_columns(_extension(self.profile), self.usage_class_id(rows))
 
@@ -66,6 +73,15 @@ class Validator:
         if self.profile.unknown_keys_refused:
             unknown = rows[UNKNOWN]
             self.faults.note("key_must_be_known", rows, unknown.is_not_null(), value=unknown)
+
+    def required_items(self, rows: pl.DataFrame, mapped: ByName[str, Mapping]) -> None:
+        """Note the rows that name an item which does not exist, of a characteristic whose items must."""
+        for target in self.profile.required_characteristics:
+            texts = rows[target_column(target)]
+            known = self.items.get(target, pl.Series(dtype=pl.String))
+            unknown = (~texts.is_in(known.implode())).fill_null(value=False)
+            field = sender_name(mapped[target])
+            self.faults.note("characteristic_item_not_found", rows, unknown, field=field, value=texts)
 
     def column(self, rows: pl.DataFrame, mapping: Mapping | None, target: str) -> pl.Series | pl.Expr:
         """Return the column of one target."""

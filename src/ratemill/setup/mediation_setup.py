@@ -1,4 +1,4 @@
-"""What mediation needs of the set-up: a data profile in one version, the usage classes, the lists of its matches.
+"""What mediation needs beside the rows: a profile in one version, usage classes, lists of its matches, known items.
 
 Whoever reads these holds tables; API processes do not import this.
 """
@@ -11,10 +11,12 @@ from typing import Any
 
 import polars as pl
 
+from ratemill.characteristics import NUMBERS
 from ratemill.mediation.declared import Match, Profile
+from ratemill.mediation.mediate import Begun
 from ratemill.setup.declaration import SetupObject
 from ratemill.setup.registry import WRITABLE
-from ratemill.store import setup_objects
+from ratemill.store import carried_items, setup_objects
 from ratemill.store.connections import Connection
 
 USAGE_CLASSES = pl.Schema({"usage_class": pl.String, "usage_class_id": pl.Int32})
@@ -50,6 +52,16 @@ def match_lists(profile: Profile, read: Read) -> dict[str, pl.DataFrame]:
 def reader_of(connection: Connection, owner_id: int) -> Read:
     """Return what reads the stored set-up of an owner."""
     return lambda each, columns: setup_objects.read_rows(connection, each.table, columns, owner_id)
+
+
+def items_named(connection: Connection, owner_id: int, begun: Begun) -> dict[str, pl.Series]:
+    """Return which of the items exist that rows name and that their profile requires to exist, in one query."""
+    named = begun.items_named()
+    asked = [(NUMBERS[target], each) for target, ids in named.items() for each in ids]
+    found = carried_items.existing(connection, owner_id, asked)
+    return {
+        target: pl.Series([each for each in ids if (NUMBERS[target], each) in found]) for target, ids in named.items()
+    }
 
 
 def _usage_classes(read: Read) -> pl.DataFrame:

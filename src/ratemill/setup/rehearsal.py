@@ -18,13 +18,13 @@ import polars as pl
 from ratemill import columns
 from ratemill.errors import Fault, NotFound, UsageFault
 from ratemill.mediation import mediate
-from ratemill.mediation.mediate import Limits, Mediated
+from ratemill.mediation.mediate import Begun, Limits, Mediated
 from ratemill.mediation.profile import read_profile
 from ratemill.reasons import row_message
 from ratemill.setup.apply import check_document, in_order
 from ratemill.setup.declaration import Entry, SetupObject
 from ratemill.setup.document import Document, read_document
-from ratemill.setup.mediation_setup import MediationSetup, mediation_setup, reader_of
+from ratemill.setup.mediation_setup import MediationSetup, items_named, mediation_setup, reader_of
 from ratemill.setup.nodes import Faults
 from ratemill.setup.world import Row, World
 from ratemill.store import data_profiles, owners, setup_objects
@@ -80,8 +80,12 @@ class RehearsedRow:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A data profile ready for sample rows, with the set-up that it needs; the rows count as accepted at ``at``."""
+    """A data profile ready for sample rows, with the set-up that it needs; the rows count as accepted at ``at``.
 
+    ``owner_id`` is None for an owner who is not there yet, and so has no items.
+    """
+
+    owner_id: int | None
     setup: MediationSetup
     at: datetime
 
@@ -98,7 +102,7 @@ def prepare_stored(database: Database, owner: str, name: str) -> Prepared:
             raise NotFound(f"there is no data profile '{name}'")
         profile = read_profile(found.document | {"name": found.name})
         setup = mediation_setup(profile, found.version, reader_of(connection, owner_id))
-        return Prepared(setup, clock(connection))
+        return Prepared(owner_id, setup, clock(connection))
 
 
 def prepare_document(database: Database, text: str, folder: Path | None, name: str) -> Prepared:
@@ -116,24 +120,25 @@ def prepare_document(database: Database, text: str, folder: Path | None, name: s
             raise DocumentFaulty(in_order(faults))
         row = _profile_row(document, name)
         profile = read_profile(row["document"] | {"name": name})
-        return Prepared(mediation_setup(profile, None, _Laid(world).read), clock(connection))
+        return Prepared(world.owner_id, mediation_setup(profile, None, _Laid(world).read), clock(connection))
 
 
 def rehearse(
-    prepared: Prepared, texts: Sequence[str], *, are_objects: bool, field_chars_max: int
+    database: Database, prepared: Prepared, texts: Sequence[str], *, are_objects: bool, field_chars_max: int
 ) -> list[RehearsedRow]:
     """Return each of the rows on its way through the profile.
 
     ``are_objects``: they are JSON objects although the profile is of another format, as on the JSON routes.
     """
     setup = prepared.setup
-    shown = mediate.rehearse(
+    begun = mediate.begin(
         _raw(texts, prepared.at, are_objects=are_objects),
         setup.profile,
-        usage_classes=setup.usage_classes,
         lists=setup.lists,
         limits=Limits(field_chars_max=field_chars_max),
     )
+    items = _items(database, prepared.owner_id, begun)
+    shown = mediate.show(begun, usage_classes=setup.usage_classes, items=items)
     parsed = _texts(shown.parsed, setup.profile.names, "f:")
     mapped = _texts(shown.mapped, [each.target for each in setup.profile.mapped()], "t:")
     ends = _ends(shown.mediated, setup.usage_classes)
@@ -177,6 +182,14 @@ def _raw(texts: Sequence[str], at: datetime, *, are_objects: bool) -> pl.DataFra
         pl.lit(are_objects, pl.Boolean).alias("is_object"),
         "raw",
     )
+
+
+def _items(database: Database, owner_id: int | None, begun: Begun) -> dict[str, pl.Series]:
+    if owner_id is None or not begun.profile.required_characteristics:
+        return {}
+    with database.worker() as connection:
+        owners.read_only_snapshot(connection)
+        return items_named(connection, owner_id, begun)
 
 
 def _texts(table: pl.DataFrame, names: Iterable[str], prefix: str) -> dict[int, dict[str, str | None]]:

@@ -111,6 +111,16 @@ def open_session(database: Database, name: str, secret: str, expires_in_s: int) 
     return None if seconds is None else Session(short, seconds, principal)
 
 
+def close_session(database: Database, secret: str) -> bool:
+    """End the session of that secret; return False if it is nobody's. A token that no login gave stays as it is."""
+    principal = authenticate(database, secret)
+    if principal is None:
+        return False
+    with database.face(principal.owner_id) as connection:
+        tokens.remove_session(connection, principal.token_id)
+    return True
+
+
 def digest(secret: str) -> bytes:
     """Return what is kept of a secret; one round is enough for 256 random bits."""
     return hashlib.sha256(_bytes(secret)).digest()

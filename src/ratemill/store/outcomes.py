@@ -12,12 +12,14 @@ from datetime import datetime
 
 import polars as pl
 
+from ratemill.characteristics import NUMBERS, Carried
 from ratemill.errors import invariant
 from ratemill.states import RatingExceptionState
-from ratemill.store import charged_objects
+from ratemill.store import carried_items, charged_objects
 from ratemill.store.connections import Connection, driver
 
 _INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%S.%6f+00"
+_CARRIED = pl.Struct(dict.fromkeys(NUMBERS, pl.String))
 
 
 def copy(connection: Connection, table: str, rows: pl.DataFrame, *, midway: Callable[[], None] | None = None) -> None:
@@ -38,9 +40,21 @@ def copy(connection: Connection, table: str, rows: pl.DataFrame, *, midway: Call
 
 
 def note_charged(connection: Connection, owner_id: int, charges: pl.DataFrame) -> None:
-    """Write down the set-up objects that these charges refer to, so far as they are not known to be charged."""
+    """Write down the set-up objects and items that these charges name, so far as they are not known to be charged."""
     named = {column: charges[column].drop_nulls().unique().to_list() for column in charged_objects.TABLES}
     charged_objects.note(connection, owner_id, named)
+    carried_items.note_charged(connection, owner_id, _items_named(charges["extension"]))
+
+
+def _items_named(extensions: pl.Series) -> list[Carried]:
+    """Return the items that the extensions of charges name, each once."""
+    texts = extensions.filter(extensions.str.contains('"characteristic', literal=True))
+    if texts.is_empty():
+        return []
+    members = texts.unique().str.json_decode(_CARRIED)
+    return [
+        (number, each) for name, number in NUMBERS.items() for each in members.struct.field(name).drop_nulls().unique()
+    ]
 
 
 def take_back(connection: Connection, records: pl.DataFrame) -> int:

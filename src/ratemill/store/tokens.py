@@ -48,13 +48,18 @@ def insert(
 def insert_session(connection: Connection, *, token_id: int, digest: bytes, expires_in_s: int) -> int | None:
     """Keep a token of the same owner, name and role for a time, never beyond the first one; return its seconds."""
     statement = """
-        insert into tokens (owner_id, name, role, secret_sha256, expires_at)
-        select owner_id, name, role, %s,
+        insert into tokens (owner_id, name, role, secret_sha256, of_login, expires_at)
+        select owner_id, name, role, %s, true,
             least(expires_at, date_trunc('milliseconds', clock_timestamp()) + make_interval(secs => %s))
         from tokens where token_id = %s
         returning greatest(0, ceil(extract(epoch from expires_at - clock_timestamp())))::integer"""
     row = driver(connection).execute(statement, (digest, expires_in_s, token_id)).fetchone()
     return row[0] if row else None
+
+
+def remove_session(connection: Connection, token_id: int) -> None:
+    """Forget a token, if a login gave it."""
+    driver(connection).execute("delete from tokens where token_id = %s and of_login", (token_id,))
 
 
 def remove_expired(connection: Connection, owner_id: int) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
+
+from ratemill.store.carried_items import CarriedItem
 
 # The row `{row}` has the columns of a usage record; `s` is its submission, `f` its feed, `u` its usage class.
 USAGE_COLUMNS = """{row}.submission_id, {row}.row_index, s.request_tracking_id, s.import_tracking_id, f.name as feed,
@@ -16,7 +18,10 @@ USAGE_COLUMNS = """{row}.submission_id, {row}.row_index, s.request_tracking_id, 
 
 @dataclass(frozen=True, slots=True)
 class UsageRecord:
-    """A mediated record; ``extension`` is the JSON text of the targets that have no column."""
+    """A mediated record; ``extension`` is the JSON text of the targets that have no column.
+
+    ``items`` are the items of characteristics that the extension names, as far as somebody has looked them up.
+    """
 
     submission_id: int
     row_index: int
@@ -37,3 +42,4 @@ class UsageRecord:
     usage_class_type: str | None
     uniqueness_identifier: str | None
     extension: str | None
+    items: tuple[CarriedItem, ...] = field(default=(), kw_only=True)

@@ -39,7 +39,7 @@ def rehearse(
         raise UsageFault("only one of the two can be standard input", exit_code=USED_WRONGLY)
     with opened_database(settings) as database:
         prepared = rehearsed.prepare(database, profile, document, owner or DEFAULT_OWNER, as_json=as_json)
-    rows = rehearsed.rehearse_file(prepared, file, settings)
+        rows = rehearsed.rehearse_file(database, prepared, file, settings)
     if as_json:
         print_json(rehearsed.instance(prepared, rows))
     else:

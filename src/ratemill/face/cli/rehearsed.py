@@ -74,7 +74,7 @@ def prepare(database: Database, profile: str, document: Path | None, owner: str,
         raise typer.Exit(1) from error
 
 
-def rehearse_file(prepared: Prepared, file: Path, settings: Settings) -> list[RehearsedRow]:
+def rehearse_file(database: Database, prepared: Prepared, file: Path, settings: Settings) -> list[RehearsedRow]:
     """Return the rows of a file on their way; as many as one request may have, the others are passed over."""
     profile = prepared.setup.profile
     members = {"format": str(profile.format), "delimiter": profile.delimiter, "quote": profile.quote}
@@ -89,7 +89,9 @@ def rehearse_file(prepared: Prepared, file: Path, settings: Settings) -> list[Re
         raise UsageFault(f"'{file}' holds no rows")
     if has_more:
         sys.stderr.write(f"there are further rows; the first {len(texts)} are shown\n")
-    return rehearse(prepared, texts, are_objects=form.route == "multi", field_chars_max=settings.field_chars_max)
+    return rehearse(
+        database, prepared, texts, are_objects=form.route == "multi", field_chars_max=settings.field_chars_max
+    )
 
 
 def instance(prepared: Prepared, rows: Iterable[RehearsedRow]) -> Json:

@@ -68,6 +68,7 @@ OBJECT = SetupObject(
         _inner("creditsAllowed", words="false"),
         _inner("unknownKeys", words="keep"),
         _inner("envelope", words="row"),
+        _inner("requiredCharacteristics", words="none: an item that is not known is kept"),
     ),
     document="document",
     finish=check_profile,

@@ -39,8 +39,9 @@ import_files = Table(
 Index("import_files_owner_id_name_idx", import_files.c.owner_id, func.lower(import_files.c.name), unique=True)
 
 # One batch and its job. `named` is the collection of its path: `UserXs`, `User1s` to `User20s`; of the first kind the
-# characteristic is known once an item has told it. The job goes through the items by page, then index, in two passes:
-# each item, then the parents; (`pass`, `next_page`, `next_index`) says where it is.
+# characteristic is known once an item has told it. An item's number in its batch is page number x page size + index.
+# The job goes through the items by number: (`pass`, `next_item`) says where it is. Pass 1 stages each item with what it
+# names, 2 settles at once which of them hold, 3 writes the items with their outcomes, 4 links what was named ahead.
 characteristic_batches = Table(
     "characteristic_batches",
     metadata,
@@ -64,8 +65,8 @@ characteristic_batches = Table(
     instant("ended_at"),
     instant("cleared_at"),
     Column("pass", SmallInteger, nullable=False, server_default="1"),
-    Column("next_page", Integer, nullable=False, server_default="0"),
-    Column("next_index", Integer, nullable=False, server_default="0"),
+    Column("next_item", BigInteger, nullable=False, server_default="0"),
+    count("items_received"),
     count("items_created"),
     count("items_updated"),
     count("items_unchanged"),
@@ -94,6 +95,57 @@ characteristic_pages = Table(
     Column("warnings", JSONB),
     instant("received_at", now=True),
     PrimaryKeyConstraint("batch_id", "page_number"),
+)
+
+# What an owner's characteristic is about now: the batch that changes it, for one does at a time, and the number that the
+# next item without an id gets.
+characteristics = Table(
+    "characteristics",
+    metadata,
+    owner(),
+    Column("characteristic", SmallInteger, nullable=False),
+    Column("batch_id", BigInteger, ForeignKey("characteristic_batches.batch_id")),
+    Column("next_number", BigInteger, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("owner_id", "characteristic"),
+    CheckConstraint("characteristic between 1 and 20", name="characteristic"),
+)
+
+# The items of a batch while its job is at work. `id` is null for an item that has none yet and for one that repeats the
+# id of another; `faults` are null while the item holds; `parent_cleared` says that it names no parent any more.
+characteristic_staged = Table(
+    "characteristic_staged",
+    metadata,
+    Column("batch_id", BigInteger, nullable=False),
+    Column("item_number", BigInteger, nullable=False),
+    owner(),
+    Column("id", Text),
+    Column("description", Text),
+    Column("parent_cleared", Boolean, nullable=False, server_default="false"),
+    Column("faults", JSONB),
+    PrimaryKeyConstraint("batch_id", "item_number"),
+    UniqueConstraint("batch_id", "id"),
+)
+
+# The items that the items of a batch name: by `key` (id, guid, sid, description) and `value`. What was found holds its
+# item until it is linked: `used_item_id` in the store, else `used_id` in the batch.
+characteristic_staged_uses = Table(
+    "characteristic_staged_uses",
+    metadata,
+    Column("batch_id", BigInteger, nullable=False),
+    Column("item_number", BigInteger, nullable=False),
+    Column("member", Text, nullable=False),
+    owner(),
+    Column("characteristic", SmallInteger, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("used_item_id", BigInteger, ForeignKey("characteristic_items.item_id")),
+    Column("used_id", Text),
+    PrimaryKeyConstraint("batch_id", "item_number", "member"),
+)
+Index(
+    "characteristic_staged_uses_used_item_id_idx",
+    characteristic_staged_uses.c.used_item_id,
+    postgresql_where=text("used_item_id is not null"),
 )
 
 # What became of each item: created, updated, unchanged or refused.
@@ -137,9 +189,11 @@ characteristic_items = Table(
     instant("changed_at", now=True),
     Column("changed_by", Text, nullable=False),
     CheckConstraint("characteristic between 1 and 20", name="characteristic"),
-    UniqueConstraint("owner_id", "characteristic", "id"),
+    # With the identity, pages by id and counts are read from the index alone.
+    UniqueConstraint("owner_id", "characteristic", "id", postgresql_include=["item_id"]),
 )
 Index("characteristic_items_parent_item_id_idx", characteristic_items.c.parent_item_id)
+Index("characteristic_items_description_idx", characteristic_items.c.description, postgresql_using="hash")
 
 # Where an item names another: a parent, a component of its bill of materials, a key of a lookup row. `member` is the
 # place, such as `user1BOMHeaders[0].user1BOMDetails[2].udKey1Reference`.
@@ -168,6 +222,19 @@ named_objects = Table(
     instant("created_at", now=True),
     UniqueConstraint("owner_id", "kind", "key", "value"),
 )
+
+# The items that a list of a characteristic takes in with all below them, and those that it leaves out with all below them.
+# The list is a named object, of a kind such as `user1list`.
+characteristic_list_members = Table(
+    "characteristic_list_members",
+    metadata,
+    Column("list_id", BigInteger, ForeignKey("named_objects.named_object_id"), nullable=False),
+    Column("item_id", BigInteger, ForeignKey("characteristic_items.item_id"), nullable=False),
+    owner(),
+    Column("excluded", Boolean, nullable=False),
+    PrimaryKeyConstraint("list_id", "item_id"),
+)
+Index("characteristic_list_members_item_id_idx", characteristic_list_members.c.item_id)
 
 # The user-defined fields of a characteristic: `ud_…` of its items, `udLookup_…` with rows of their own. `declared` by
 # somebody, or inferred from the first item that bears it.

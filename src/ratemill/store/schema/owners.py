@@ -42,6 +42,7 @@ tokens = Table(
     Column("name", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("secret_sha256", LargeBinary, nullable=False, unique=True),
+    Column("of_login", Boolean, nullable=False, server_default="false"),
     instant("created_at", now=True),
     instant("expires_at"),
     instant("revoked_at"),

@@ -341,3 +341,13 @@ charged_objects = Table(
     Column("object_id", BigInteger, nullable=False),
     PrimaryKeyConstraint("charge_column", "object_id"),
 )
+
+# The items that a charge names, whether they exist or not; written with the first charge.
+charged_items = Table(
+    "charged_items",
+    metadata,
+    owner(),
+    Column("characteristic", SmallInteger, nullable=False),
+    Column("id", Text, nullable=False),
+    PrimaryKeyConstraint("owner_id", "characteristic", "id"),
+)

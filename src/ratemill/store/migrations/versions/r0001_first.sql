@@ -271,11 +271,13 @@ CREATE TABLE characteristic_items (
 	changed_by TEXT NOT NULL,
 	CONSTRAINT characteristic_items_pkey PRIMARY KEY (item_id),
 	CONSTRAINT characteristic_items_characteristic_check CHECK (characteristic between 1 and 20),
-	CONSTRAINT characteristic_items_owner_id_characteristic_id_key UNIQUE (owner_id, characteristic, id),
+	CONSTRAINT characteristic_items_owner_id_characteristic_id_key UNIQUE (owner_id, characteristic, id) INCLUDE (item_id),
 	CONSTRAINT characteristic_items_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
 	CONSTRAINT characteristic_items_guid_key UNIQUE (guid),
 	CONSTRAINT characteristic_items_parent_item_id_fkey FOREIGN KEY(parent_item_id) REFERENCES characteristic_items (item_id)
 );
+
+CREATE INDEX characteristic_items_description_idx ON characteristic_items USING hash (description);
 
 CREATE INDEX characteristic_items_parent_item_id_idx ON characteristic_items (parent_item_id);
 
@@ -294,6 +296,27 @@ CREATE TABLE characteristic_outcomes (
 );
 
 CREATE INDEX characteristic_outcomes_refused_idx ON characteristic_outcomes (batch_id, page_number, item_index) WHERE outcome = 'refused';
+
+CREATE TABLE characteristic_staged (
+	batch_id BIGINT NOT NULL,
+	item_number BIGINT NOT NULL,
+	owner_id INTEGER NOT NULL,
+	id TEXT,
+	description TEXT,
+	parent_cleared BOOLEAN DEFAULT 'false' NOT NULL,
+	faults JSONB,
+	CONSTRAINT characteristic_staged_pkey PRIMARY KEY (batch_id, item_number),
+	CONSTRAINT characteristic_staged_batch_id_id_key UNIQUE (batch_id, id),
+	CONSTRAINT characteristic_staged_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id)
+);
+
+CREATE TABLE charged_items (
+	owner_id INTEGER NOT NULL,
+	characteristic SMALLINT NOT NULL,
+	id TEXT NOT NULL,
+	CONSTRAINT charged_items_pkey PRIMARY KEY (owner_id, characteristic, id),
+	CONSTRAINT charged_items_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id)
+);
 
 CREATE TABLE charged_objects (
 	owner_id INTEGER NOT NULL,
@@ -520,6 +543,7 @@ CREATE TABLE tokens (
 	name TEXT NOT NULL,
 	role TEXT NOT NULL,
 	secret_sha256 BYTEA NOT NULL,
+	of_login BOOLEAN DEFAULT 'false' NOT NULL,
 	created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
 	expires_at TIMESTAMP WITH TIME ZONE,
 	revoked_at TIMESTAMP WITH TIME ZONE,
@@ -645,8 +669,8 @@ CREATE TABLE characteristic_batches (
 	ended_at TIMESTAMP WITH TIME ZONE,
 	cleared_at TIMESTAMP WITH TIME ZONE,
 	pass SMALLINT DEFAULT '1' NOT NULL,
-	next_page INTEGER DEFAULT '0' NOT NULL,
-	next_index INTEGER DEFAULT '0' NOT NULL,
+	next_item BIGINT DEFAULT '0' NOT NULL,
+	items_received INTEGER DEFAULT '0' NOT NULL,
 	items_created INTEGER DEFAULT '0' NOT NULL,
 	items_updated INTEGER DEFAULT '0' NOT NULL,
 	items_unchanged INTEGER DEFAULT '0' NOT NULL,
@@ -664,6 +688,36 @@ CREATE TABLE characteristic_batches (
 CREATE INDEX characteristic_batches_due_idx ON characteristic_batches (submitted_at) WHERE state in ('submitted', 'processing');
 
 CREATE INDEX characteristic_batches_owner_id_idx ON characteristic_batches (owner_id, batch_id);
+
+CREATE TABLE characteristic_list_members (
+	list_id BIGINT NOT NULL,
+	item_id BIGINT NOT NULL,
+	owner_id INTEGER NOT NULL,
+	excluded BOOLEAN NOT NULL,
+	CONSTRAINT characteristic_list_members_pkey PRIMARY KEY (list_id, item_id),
+	CONSTRAINT characteristic_list_members_list_id_fkey FOREIGN KEY(list_id) REFERENCES named_objects (named_object_id),
+	CONSTRAINT characteristic_list_members_item_id_fkey FOREIGN KEY(item_id) REFERENCES characteristic_items (item_id),
+	CONSTRAINT characteristic_list_members_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id)
+);
+
+CREATE INDEX characteristic_list_members_item_id_idx ON characteristic_list_members (item_id);
+
+CREATE TABLE characteristic_staged_uses (
+	batch_id BIGINT NOT NULL,
+	item_number BIGINT NOT NULL,
+	member TEXT NOT NULL,
+	owner_id INTEGER NOT NULL,
+	characteristic SMALLINT NOT NULL,
+	key TEXT NOT NULL,
+	value TEXT NOT NULL,
+	used_item_id BIGINT,
+	used_id TEXT,
+	CONSTRAINT characteristic_staged_uses_pkey PRIMARY KEY (batch_id, item_number, member),
+	CONSTRAINT characteristic_staged_uses_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
+	CONSTRAINT characteristic_staged_uses_used_item_id_fkey FOREIGN KEY(used_item_id) REFERENCES characteristic_items (item_id)
+);
+
+CREATE INDEX characteristic_staged_uses_used_item_id_idx ON characteristic_staged_uses (used_item_id) WHERE used_item_id is not null;
 
 CREATE TABLE characteristic_uses (
 	item_id BIGINT NOT NULL,
@@ -875,6 +929,17 @@ CREATE TABLE characteristic_pages (
 	CONSTRAINT characteristic_pages_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id)
 );
 
+CREATE TABLE characteristics (
+	owner_id INTEGER NOT NULL,
+	characteristic SMALLINT NOT NULL,
+	batch_id BIGINT,
+	next_number BIGINT DEFAULT '1' NOT NULL,
+	CONSTRAINT characteristics_pkey PRIMARY KEY (owner_id, characteristic),
+	CONSTRAINT characteristics_characteristic_check CHECK (characteristic between 1 and 20),
+	CONSTRAINT characteristics_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
+	CONSTRAINT characteristics_batch_id_fkey FOREIGN KEY(batch_id) REFERENCES characteristic_batches (batch_id)
+);
+
 CREATE TABLE rate_plan_groups (
 	owner_id INTEGER NOT NULL,
 	rate_plan_id BIGINT NOT NULL,
@@ -1046,9 +1111,15 @@ grant select, insert, update, delete on buckets_bases to ratemill_face;
 grant select, insert, update, delete on characteristic_batches to ratemill_face;
 grant select, insert, update, delete on characteristic_fields to ratemill_face;
 grant select, insert, update, delete on characteristic_items to ratemill_face;
+grant select, insert, update, delete on characteristic_list_members to ratemill_face;
 grant select, insert, update, delete on characteristic_outcomes to ratemill_face;
 grant select, insert, update, delete on characteristic_pages to ratemill_face;
+grant select, insert, update, delete on characteristic_staged to ratemill_face;
+grant select, insert, update, delete on characteristic_staged_uses to ratemill_face;
 grant select, insert, update, delete on characteristic_uses to ratemill_face;
+grant select, insert, update, delete on characteristics to ratemill_face;
+revoke update, delete on charged_items from ratemill_worker;
+grant select, insert on charged_items to ratemill_face;
 revoke update, delete on charged_objects from ratemill_worker;
 grant select, insert on charged_objects to ratemill_face;
 grant select, insert, update, delete on charges to ratemill_face;
@@ -1112,12 +1183,22 @@ alter table characteristic_fields enable row level security;
 create policy owner_only on characteristic_fields to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
 alter table characteristic_items enable row level security;
 create policy owner_only on characteristic_items to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
+alter table characteristic_list_members enable row level security;
+create policy owner_only on characteristic_list_members to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
 alter table characteristic_outcomes enable row level security;
 create policy owner_only on characteristic_outcomes to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
 alter table characteristic_pages enable row level security;
 create policy owner_only on characteristic_pages to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
+alter table characteristic_staged enable row level security;
+create policy owner_only on characteristic_staged to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
+alter table characteristic_staged_uses enable row level security;
+create policy owner_only on characteristic_staged_uses to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
 alter table characteristic_uses enable row level security;
 create policy owner_only on characteristic_uses to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
+alter table characteristics enable row level security;
+create policy owner_only on characteristics to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
+alter table charged_items enable row level security;
+create policy owner_only on charged_items to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
 alter table charged_objects enable row level security;
 create policy owner_only on charged_objects to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
 alter table charges enable row level security;

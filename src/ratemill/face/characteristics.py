@@ -1,0 +1,262 @@
+"""Items of characteristics over HTTP: ``/api/data/user1`` to ``user20``, read, created, changed, deleted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.responses import Response
+
+from ratemill.errors import BadRequest, Code, Fault
+from ratemill.face import result_envelope
+from ratemill.face.auth import needs
+from ratemill.face.bodies import read_json_body
+from ratemill.face.result_envelope import Exact
+from ratemill.reference.characteristic_items import ItemFault
+from ratemill.setup import characteristic_edits, characteristics
+from ratemill.setup.characteristics import AUDIT, Asked, Collection, Members
+from ratemill.setup.tokens import Principal
+
+
+class Characteristic(Convertor[int]):
+    """The number of a characteristic in a path."""
+
+    regex = "(?:1[0-9]|20|[1-9])"
+
+    def convert(self, value: str) -> int:
+        """Return the number."""
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        """Return the number as it is written."""
+        return str(value)
+
+
+register_url_convertor("characteristic", Characteristic())
+
+router = APIRouter(prefix="/api/data", tags=["Characteristics"])
+
+Reader = Annotated[Principal, Depends(needs("read"))]
+Writer = Annotated[Principal, Depends(needs("setup"))]
+
+TOP, TOP_MAX = 20, 1_000
+SKIP_MAX = 2**31 - 1  # more items than any characteristic has
+MINIMAL = ("_type", "displayName", "guid", "sid", "id")
+
+_WHOLE = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
+_ON, _OFF = ("", "true", "1"), ("false", "0")
+
+
+@dataclass(slots=True)
+class Query:
+    """What a call's query says: the part of a list, and which members are shown."""
+
+    asked: Asked = field(default_factory=Asked)
+    views: set[str] = field(default_factory=set)
+    include: list[str] = field(default_factory=list)
+    exclude: list[str] = field(default_factory=list)
+    warnings: list[ItemFault] = field(default_factory=list)
+
+
+@router.get("/user{number:characteristic}")
+def read_items(number: int, request: Request, principal: Reader) -> Response:
+    """Return items of a characteristic: ``$filter``, ``$orderby``, ``$skip`` and ``$top`` say which."""
+    query = read_query(request)
+    database = request.app.state.database
+    found = characteristics.page(database, principal.owner_id, number, query.asked)
+    return collection(request, number, principal, query, found)
+
+
+@router.get("/user{number:characteristic}/{guid}")
+def read_item(number: int, guid: str, request: Request, principal: Reader) -> Response:
+    """Return one item."""
+    query = read_query(request, paged=False)
+    item = characteristics.find(request.app.state.database, principal.owner_id, number, guid)
+    return _one(request, number, principal, query, item)
+
+
+@router.get("/user{number:characteristic}/{guid}/children")
+def read_children(number: int, guid: str, request: Request, principal: Reader) -> Response:
+    """Return the items whose parent an item is, as a collection."""
+    query = read_query(request)
+    found = characteristics.children(request.app.state.database, principal.owner_id, number, guid, query.asked)
+    return collection(request, number, principal, query, found)
+
+
+@router.get("/user{number:characteristic}/{guid}/parents")
+def read_parents(number: int, guid: str, request: Request, principal: Reader) -> Response:
+    """Return an item's parent, the parent of that, and so on to the top."""
+    query = read_query(request, paged=False)
+    found = characteristics.parents(request.app.state.database, principal.owner_id, number, guid)
+    return collection(request, number, principal, query, found)
+
+
+@router.post("/user{number:characteristic}", status_code=201)
+async def create_item(number: int, request: Request, principal: Writer) -> Response:
+    """Create an item; one without an id gets the next number."""
+    query, body = read_query(request, paged=False), await read_json_body(request)
+
+    def create() -> Response:
+        database, owner_id = request.app.state.database, principal.owner_id
+        done = characteristic_edits.create(database, owner_id, number, body=body, author=principal.name)
+        query.warnings += done.warnings
+        return _one(request, number, principal, query, done.item, status=201)
+
+    return await run_in_threadpool(create)
+
+
+@router.put("/user{number:characteristic}/{guid}")
+@router.patch("/user{number:characteristic}/{guid}")
+async def update_item(number: int, guid: str, request: Request, principal: Writer) -> Response:
+    """Change the members of an item that are sent; null clears, what is not sent stays."""
+    query, body = read_query(request, paged=False), await read_json_body(request)
+
+    def update() -> Response:
+        database, owner_id = request.app.state.database, principal.owner_id
+        done = characteristic_edits.update(database, owner_id, number, guid, body=body, author=principal.name)
+        query.warnings += done.warnings
+        return _one(request, number, principal, query, done.item)
+
+    return await run_in_threadpool(update)
+
+
+@router.delete("/user{number:characteristic}/{guid}")
+def delete_item(number: int, guid: str, request: Request, principal: Writer) -> Response:
+    """Delete an item that nothing uses; 409 names who does."""
+    query = read_query(request, paged=False)
+    characteristic_edits.delete(request.app.state.database, principal.owner_id, number, guid)
+    return result_envelope.result({}, warnings=query.warnings)
+
+
+def read_query(
+    request: Request,
+    *,
+    paged: bool = True,
+    check: Callable[[Asked], list[Fault]] = characteristics.faults_of,
+) -> Query:
+    """Return what a call's query says, names in any letter case; raise ``BadRequest`` with every fault.
+
+    ``check`` tells what is wrong with the texts of ``$filter`` and ``$orderby``.
+
+    A name beginning with ``$`` that is not known is a fault, for a misspelt filter would answer with everything; any other
+    is a warning.
+    """
+    query, faults = Query(), list[Fault]()
+    texts: dict[str, str] = {}
+    seen: set[str] = set()
+    for given, text in request.query_params.multi_items():
+        name = given.lower()
+        if name in seen:
+            faults.append(_fault(given, "comes more than once"))
+        seen.add(name)
+        if name in ("minimal", "default", "verbose"):
+            _read_switch(query, faults, name, text)
+        elif name in ("include", "exclude"):
+            getattr(query, name).extend(each.strip() for each in text.split(",") if each.strip())
+        elif paged and name in ("$top", "$skip", "$filter", "$orderby"):
+            texts[name] = text
+        elif name.startswith("$"):
+            known = "$filter, $orderby, $top and $skip" if paged else "none that begin with $"
+            faults.append(_fault(given, f"is no parameter of this call, which knows {known}"))
+        else:
+            query.warnings.append(ItemFault("parameter_not_known", f"'{given}' is no parameter of this call", given))
+    query.asked = Asked(
+        filter=texts.get("$filter"),
+        order=texts.get("$orderby"),
+        skip=_whole(texts, "$skip", 0, SKIP_MAX, faults),
+        top=_whole(texts, "$top", TOP, TOP_MAX, faults),
+    )
+    faults += check(query.asked)
+    if faults:
+        raise BadRequest(faults=faults)
+    return query
+
+
+def list_of(request: Request, found: Collection, asked: Asked, warnings: list[ItemFault]) -> Response:
+    """Return a collection in its envelope, with the ways to the pages before and after."""
+    before = max(asked.skip - asked.top, 0)
+    content = {
+        "previousPageUrl": _url(request, before, asked.top) if asked.skip and asked.top else None,
+        "nextPageUrl": _url(request, asked.skip + asked.top, asked.top)
+        if asked.top and asked.skip + len(found.items) < found.total and found.items
+        else None,
+        "itemCount": len(found.items),
+        "totalItemCount": found.total,
+        "items": [Exact(item) for item in found.items],
+    }
+    return result_envelope.result(content, warnings=warnings)
+
+
+def collection(request: Request, number: int, principal: Principal, query: Query, found: Collection) -> Response:
+    """Return a collection of items with the members that are asked for."""
+    names = _names(request, number, principal, query)
+    items = [_viewed(item, query, names) for item in found.items]
+    return list_of(request, Collection(items, found.total), query.asked, query.warnings + found.warnings)
+
+
+def _one(
+    request: Request, number: int, principal: Principal, query: Query, item: Members, *, status: int = 200
+) -> Response:
+    shown = _viewed(item, query, _names(request, number, principal, query))
+    return result_envelope.result(Exact(shown), warnings=query.warnings, status=status)
+
+
+def _names(request: Request, number: int, principal: Principal, query: Query) -> Mapping[str, str]:
+    """Return the members that are asked for or left out by name, in their own letter case; warn of what is none."""
+    if not (query.include or query.exclude):
+        return {}
+    known = characteristics.known_members(request.app.state.database, principal.owner_id, number)
+    by_lower = {name.lower(): name for name in known}
+    for parameter in ("include", "exclude"):
+        for name in getattr(query, parameter):
+            if name.lower() not in by_lower:
+                message = f"'{name}' is no member of a user{number}"
+                query.warnings.append(ItemFault("member_not_known", message, parameter))
+    return by_lower
+
+
+def _viewed(item: Members, query: Query, names: Mapping[str, str]) -> Members:
+    """Return the members of an item that are asked for, in their order."""
+    included = {names.get(name.lower()) for name in query.include}
+    excluded = {names.get(name.lower()) for name in query.exclude}
+    if "minimal" in query.views and not query.views & {"default", "verbose"}:
+        shown = {name for name in item if name in MINIMAL}
+    else:
+        shown = {name for name in item if "verbose" in query.views or name not in AUDIT}
+    return {name: value for name, value in item.items() if name in (shown | included) and name not in excluded}
+
+
+def _read_switch(query: Query, faults: list[Fault], name: str, text: str) -> None:
+    if text.lower() in _ON:
+        query.views.add(name)
+    elif text.lower() not in _OFF:
+        faults.append(_fault(name, f"is a switch: without a value, true or false, not '{text[:80]}'"))
+
+
+def _whole(texts: Mapping[str, str], name: str, default: int, largest: int, faults: list[Fault]) -> int:
+    text = texts.get(name)
+    if text is None:
+        return default
+    if not _WHOLE.match(text) or int(text) > largest:
+        faults.append(_fault(name, f"must be a whole number from 0 to {largest}, not '{text[:80]}'"))
+        return default
+    return int(text)
+
+
+def _fault(name: str, message: str) -> Fault:
+    return Fault(Code.PARAMETER_NOT_VALID, f"{name} {message}", field=name, word="parameter_not_valid")
+
+
+def _url(request: Request, skip: int, top: int) -> str:
+    """Return the address of another part of the list that a call asks for."""
+    kept = [(name, text) for name, text in request.query_params.multi_items() if name.lower() not in ("$skip", "$top")]
+    parts = [f"{quote(name, safe='$')}={quote(text)}" if text else quote(name, safe="$") for name, text in kept]
+    parts += [f"$skip={skip}", f"$top={top}"]
+    path = request.scope.get("asked_path", request.url.path)
+    return f"{request.url.scheme}://{request.url.netloc}{quote(path)}?{'&'.join(parts)}"

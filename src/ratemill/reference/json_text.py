@@ -1,0 +1,94 @@
+"""JSON that goes out as it came in: members in their order, numbers by their digits, never through a float."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from json.encoder import encode_basestring
+from typing import NoReturn, TypeAlias
+
+DEPTH_MAX = 100  # lists and objects in each other; what people and programs write has ten
+
+Value: TypeAlias = "dict[str, Value] | list[Value] | str | bool | None"  # a Number is a str of its own class
+
+
+class Number(str):
+    """The digits of a number, as they were sent; told from a text by its class alone."""
+
+    __slots__ = ()
+
+
+def read(text: str | bytes) -> Value:
+    """Return the value that ``text`` (UTF-8) writes; numbers are ``Number``.
+
+    Raises ``ValueError`` for what is no JSON, a member named twice in one object, NaN and the infinities, and a depth
+    over ``DEPTH_MAX``.
+    """
+    try:
+        value: Value = json.loads(
+            text if isinstance(text, str) else text.decode(),
+            parse_float=Number,
+            parse_int=Number,
+            parse_constant=_no_number,
+            object_pairs_hook=_once,
+        )
+    except RecursionError:
+        _too_deep()
+    _measure(value, DEPTH_MAX)
+    return value
+
+
+def write(value: Value) -> str:
+    """Return the JSON of a value, with no blanks: what ``read`` reads as the same value."""
+    parts: list[str] = []
+    _append(value, parts.append)
+    return "".join(parts)
+
+
+def _append(value: Value, put: Callable[[str], None]) -> None:
+    if isinstance(value, str):
+        put(value if isinstance(value, Number) else encode_basestring(value))
+    elif isinstance(value, dict):
+        mark = "{"
+        for name, member in value.items():
+            put(mark + encode_basestring(name) + ":")
+            _append(member, put)
+            mark = ","
+        put("}" if value else "{}")
+    elif isinstance(value, list):
+        mark = "["
+        for element in value:
+            put(mark)
+            _append(element, put)
+            mark = ","
+        put("]" if value else "[]")
+    else:
+        put("null" if value is None else "true" if value else "false")
+
+
+def _once(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise ValueError(f"the member '{name}' stands twice in one object")
+            seen.add(name)
+    return members
+
+
+def _measure(value: Value, left: int) -> None:
+    if isinstance(value, dict | list):
+        if left == 0:
+            _too_deep()
+        for each in value.values() if isinstance(value, dict) else value:
+            if isinstance(each, dict | list):
+                _measure(each, left - 1)
+
+
+def _too_deep() -> NoReturn:
+    raise ValueError(f"nested too deeply: at most {DEPTH_MAX} lists and objects may stand in each other")
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")

@@ -1,0 +1,111 @@
+"""The items that usage carries: which of them exist, what they are, and which are named by a charge.
+
+Usage names an item by the number of its characteristic and its id, also before the item is imported or after it is gone.
+What a charge names is written down with the first such charge, so that a delete need not search the charges. A process
+keeps in mind what it has seen written down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from ratemill.characteristics import Carried
+from ratemill.store.connections import Connection, driver
+from ratemill.store.policies import OWNER_ENTERED
+
+KNOWN_MAX = 500_000  # kept in mind of all owners, about 100 MB; more are forgotten all at once
+
+_known: set[tuple[str, int, int, str]] = set()  # by database, owner, characteristic and id: written down and committed
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedItem:
+    """An item by the number of its characteristic and the id that a record names; the rest is None if there is none."""
+
+    characteristic: int
+    id: str
+    guid: UUID | None = None
+    description: str | None = None
+
+
+def existing(connection: Connection, owner_id: int, named: Collection[Carried]) -> set[Carried]:
+    """Return which of the items an owner has."""
+    if not named:
+        return set()
+    rows = driver(connection).execute(
+        """
+        select i.characteristic, i.id from unnest(%s::smallint[], %s::text[]) as n (characteristic, id)
+        join characteristic_items i on i.owner_id = %s and i.characteristic = n.characteristic and i.id = n.id
+        """,
+        (*_columns(named), owner_id),
+    )
+    return set(rows.fetchall())
+
+
+def described(connection: Connection, named: Collection[Carried]) -> dict[Carried, CarriedItem]:
+    """Return what the items are that the connection's owner has."""
+    if not named:
+        return {}
+    rows = driver(connection).execute(
+        f"""
+        select i.characteristic, i.id, i.guid, i.description
+        from unnest(%s::smallint[], %s::text[]) as n (characteristic, id)
+        join characteristic_items i on i.owner_id = {OWNER_ENTERED}
+            and i.characteristic = n.characteristic and i.id = n.id
+        """,
+        _columns(named),
+    )
+    return {(row[0], row[1]): CarriedItem(*row) for row in rows}
+
+
+def note_charged(connection: Connection, owner_id: int, named: Iterable[Carried]) -> None:
+    """Write down that charges name these items, whether they exist or not."""
+    database = driver(connection).info.dsn
+    new = sorted(each for each in named if (database, owner_id, *each) not in _known)
+    if not new:
+        return
+    rows = driver(connection).execute(
+        """
+        select c.characteristic, c.id from unnest(%s::smallint[], %s::text[]) as n (characteristic, id)
+        join charged_items c on c.owner_id = %s and c.characteristic = n.characteristic and c.id = n.id
+        where c.xmin is distinct from pg_current_xact_id_if_assigned()::xid
+        """,
+        (*_columns(new), owner_id),
+    )
+    committed = set(rows.fetchall())
+    if len(_known) > KNOWN_MAX:
+        _known.clear()
+    _known.update((database, owner_id, *each) for each in committed)
+    # In one order for all, so that no two workers wait for each other.
+    driver(connection).execute(
+        """
+        insert into charged_items (owner_id, characteristic, id)
+        select %s, n.characteristic, n.id from unnest(%s::smallint[], %s::text[]) as n (characteristic, id)
+        on conflict do nothing
+        """,
+        (owner_id, *_columns([each for each in new if each not in committed])),
+    )
+
+
+def charged(connection: Connection, owner_id: int, named: Collection[Carried]) -> set[Carried]:
+    """Return which of these items a charge of an owner names.
+
+    Whoever asks in order to delete an item first waits for usage under way (``owners.wait_for_usage``), which may be
+    about to name it.
+    """
+    if not named:
+        return set()
+    rows = driver(connection).execute(
+        """
+        select c.characteristic, c.id from unnest(%s::smallint[], %s::text[]) as n (characteristic, id)
+        join charged_items c on c.owner_id = %s and c.characteristic = n.characteristic and c.id = n.id
+        """,
+        (*_columns(named), owner_id),
+    )
+    return set(rows.fetchall())
+
+
+def _columns(named: Collection[Carried]) -> tuple[list[int], list[str]]:
+    return [number for number, _ in named], [each for _, each in named]
