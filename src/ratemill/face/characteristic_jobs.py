@@ -30,16 +30,7 @@ TOP, TOP_MAX = 20, 1_000
 NUMBER_MAX = 2**31 - 1  # more items than any batch has
 
 _WHOLE = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
-_STATES = {
-    "open": "Open",
-    "submitted": "Submitted",
-    "processing": "Processing",
-    "completed": "Completed",
-    "completedWithErrors": "Completed With Errors",
-    "failed": "Failed",
-    "cancelled": "Cancelled",
-    "cleared": "Cleared",
-}
+_BEFORE_CAPITAL = re.compile(r"(?=[A-Z])")
 
 
 def _described(*names: str) -> Json:
@@ -114,7 +105,7 @@ def _shown(job: Job) -> Json:
         "batchId": job.batch_id,
         "characteristic": job.characteristic,
         "state": job.state,
-        "statusReference": {"displayName": _STATES[job.state]},
+        "statusReference": {"displayName": _BEFORE_CAPITAL.sub(" ", job.state).capitalize()},
         "dryRun": job.dry_run,
         "totalCountNumber": job.total_items,
         "completedCountNumber": completed,

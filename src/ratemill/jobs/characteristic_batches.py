@@ -25,6 +25,7 @@ from ratemill.reference import characteristic_upserts as upserts
 from ratemill.reference.characteristic_items import ItemFault
 from ratemill.reference.json_text import Value
 from ratemill.settings import Settings
+from ratemill.states import ImportJobState
 from ratemill.store import characteristic_items as items
 from ratemill.store import characteristic_jobs as jobs
 from ratemill.store import characteristic_staging as staging
@@ -98,7 +99,7 @@ def _note_attempt(database: Database, batch_id: int) -> int | None:
     """Write down, before the work, that it begins; return how often it began before, None if it cannot begin."""
     with database.worker() as connection:
         job = jobs.hold(connection, batch_id)
-        if job is None or (job.state == "submitted" and not jobs.begin(connection, job)):
+        if job is None or (job.state == ImportJobState.SUBMITTED and not jobs.begin(connection, job)):
             return None
         jobs.note_attempt(connection, batch_id)
     return job.attempts

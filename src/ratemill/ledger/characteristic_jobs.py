@@ -9,14 +9,14 @@ from uuid import UUID
 from ratemill.errors import BadRequest, Code, Conflict, Fault, NotFound
 from ratemill.reference import json_text
 from ratemill.reference.json_text import Value
+from ratemill.states import ImportJobState
 from ratemill.store import characteristic_jobs
 from ratemill.store.characteristic_jobs import Job, Outcome
 from ratemill.store.connections import Connection, Database
 
-__all__ = ["ENDED", "OUTCOMES", "Job", "Outcome", "cancel", "find", "outcomes", "refused"]
+__all__ = ["OUTCOMES", "Job", "Outcome", "cancel", "find", "outcomes", "refused"]
 
 OUTCOMES = ("created", "updated", "unchanged", "refused")
-ENDED = ("completed", "completedWithErrors", "failed", "cancelled", "cleared")
 
 
 def find(database: Database, owner_id: int, job_id: str) -> Job:
@@ -57,7 +57,7 @@ def cancel(database: Database, owner_id: int, job_id: str) -> Job:
     """Take back that a batch was submitted; raise ``NotFound``, or ``Conflict`` unless it still waits."""
     with database.face(owner_id) as connection:
         job = _found(connection, job_id, lock=True)
-        if job.state != "submitted":
+        if job.state != ImportJobState.SUBMITTED:
             message = f"the job is {job.state}: only one that is submitted and waits can be cancelled"
             raise Conflict(faults=[Fault(Code.CONFLICT, message, word="job_not_waiting")])
         characteristic_jobs.cancel(connection, job.batch_id)

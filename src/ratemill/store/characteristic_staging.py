@@ -96,7 +96,7 @@ def find_described(connection: Connection, job: Job) -> list[StagedUse]:
             group by u.item_number, u.member
         ), settled as (
             update characteristic_staged_uses u set used_id = n.id from named n
-            where u.batch_id = %(batch_id)s and u.item_number = n.item_number and u.member = n.member and n.items = 1
+            where u.batch_id = %(batch_id)s and u.item_number = n.item_number and u.member = n.member
         )
         select u.item_number, u.member, u.characteristic, u.key, u.value, u.used_item_id, u.used_id
         from named n join characteristic_staged_uses u on u.item_number = n.item_number and u.member = n.member

@@ -1,0 +1,436 @@
+"""The job of a batch of characteristics: each item comes to one outcome, and what is refused was never there."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+from tests.mill import Mill, mill
+from tests.processes import started, wait_until, was_killed
+
+from ratemill.jobs import characteristic_batches
+from ratemill.jobs.runner import Runner
+from ratemill.reference import characteristic_upserts
+from ratemill.settings import Settings
+from ratemill.store.connections import Database
+
+Item = dict[str, Any]
+
+
+@pytest.fixture
+def guide(new_database, settings: Settings) -> Iterator[Mill]:
+    database = Database(new_database(), settings)
+    with mill(database, settings) as made:
+        yield made
+    database.close()
+
+
+def submitted(
+    guide: Mill, items: list[Item], *, number: int = 1, page_size: int = 1_000, submit: str = "?submit", token: str = ""
+) -> str:
+    """Send items by the page and submit them; return the number of the job."""
+    headers = {"Authorization": f"Bearer {token or guide.token}"}
+    path = f"api/Import/User{number}s/Batch"
+    body = {"importFileName": "products", "pageSize": page_size, "totalItems": len(items)}
+    answer = guide.request("POST", path, json=body, headers=headers)
+    assert answer.status_code == 201, answer.text
+    made = answer.json()["result"]
+    for page in range(-(-len(items) // page_size)):
+        part = items[page * page_size : (page + 1) * page_size]
+        sent = guide.request("PATCH", f"{path}/{made['batchId']}", json={"pageNumber": page, "items": part})
+        assert sent.status_code == 200, sent.text
+    answer = guide.request("PATCH", f"{path}/{made['batchId']}{submit}", headers=headers)
+    assert answer.status_code == 200, answer.text
+    return str(made["jobQueueGuid"])
+
+
+def run(guide: Mill) -> None:
+    """Let a runner work until nothing is due."""
+    runner = Runner(guide.database, guide.settings, Event())
+    while runner.step():
+        pass
+
+
+def job(guide: Mill, number: str) -> dict[str, Any]:
+    answer = guide.request("GET", f"api/Import/Jobs/{number}")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()["result"]
+    return found
+
+
+def outcomes(guide: Mill, number: str, **parameters: str) -> list[dict[str, Any]]:
+    answer = guide.request("GET", f"api/Import/Jobs/{number}/Items", params={"$top": "1000", **parameters})
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["result"]["items"]
+    return found
+
+
+def counts(guide: Mill, number: str) -> tuple[int, ...]:
+    """Return created, updated, unchanged and refused of a job that ended; they add up to the total."""
+    shown = job(guide, number)
+    assert shown["state"] in ("completed", "completedWithErrors"), shown
+    found = tuple(shown[f"{name}Count"] for name in ("created", "updated", "unchanged", "refused"))
+    assert sum(found) == shown["completedCountNumber"] == shown["totalCountNumber"]
+    assert shown["percentCompleteNumber"] == 100
+    return found
+
+
+def imported(guide: Mill, *items: Item, **options: Any) -> tuple[int, ...]:
+    number = submitted(guide, list(items), **options)
+    run(guide)
+    return counts(guide, number)
+
+
+def refused(guide: Mill, *items: Item, **options: Any) -> dict[str | int, list[str]]:
+    """Import items and return the codes of those that are refused, by id or index."""
+    number = submitted(guide, list(items), **options)
+    run(guide)
+    counts(guide, number)
+    found = outcomes(guide, number, outcome="refused")
+    return {each["id"] or each["index"]: [error["code"] for error in each["errors"]] for each in found}
+
+
+def stored(guide: Mill) -> dict[str, Item]:
+    return {id_: json.loads(text) for id_, text in guide.rows("select id, document from characteristic_items")}
+
+
+def parents(guide: Mill) -> dict[str, str | None]:
+    found = (
+        "select i.id, p.id from characteristic_items i left join characteristic_items p on p.item_id = i.parent_item_id"
+    )
+    return dict(guide.rows(found))
+
+
+def uses(guide: Mill) -> set[tuple[str, str, str]]:
+    statement = """select i.id, u.member, o.id from characteristic_uses u
+        join characteristic_items i using (item_id) join characteristic_items o on o.item_id = u.used_item_id"""
+    return set(guide.rows(statement))
+
+
+def made_of(id_: str, *components: str, **header: Any) -> Item:
+    """Return an item with one bill of materials."""
+    details = [{"udKey1Reference": {"id": each}, "allocationPercent": 100 / len(components)} for each in components]
+    return {"id": id_, "user1BOMHeaders": [{**header, "user1BOMDetails": details}]}
+
+
+def child(id_: str, parent: str) -> Item:
+    return {"id": id_, "parentReference": {"id": parent}}
+
+
+def test_the_item_of_the_seed_is_imported_once_the_items_that_it_names_are_there(guide: Mill, cases: Path):
+    item = json.loads((cases / "characteristic_batches/page_request.json").read_text())["items"][0]
+    assert refused(guide, item) == {"004 Product": ["reference_not_found"] * 3}
+    assert imported(guide, {"id": "idOfParent"}, {"id": "exampleID"}) == (2, 0, 0, 0)
+    assert imported(guide, item) == (1, 0, 0, 0)
+    assert stored(guide)["004 Product"] == item
+    assert parents(guide)["004 Product"] == "idOfParent"
+    assert uses(guide) == {
+        ("004 Product", "udLookup_LookupUDField.udfLookupItems[0].udKeyXReference", "exampleID"),
+        ("004 Product", "user1BOMHeaders[0].user1BOMDetails[0].udKey1Reference", "exampleID"),
+    }
+    assert ("contact", "id", "exampleID") in guide.rows("select kind, key, value from named_objects")
+    fields = dict(guide.rows("select name, type from characteristic_fields"))
+    assert fields == {
+        "ud_userDefinedStringField": "string",
+        "ud_userDefinedNumberField": "number",
+        "ud_userDefinedReference": "reference",
+        "udLookup_LookupUDField": "lookup",
+    }
+
+
+def test_the_same_again_changes_nothing_and_a_member_that_is_not_sent_stays(guide: Mill):
+    items = [{"id": str(n), "comment": f"c{n}", "ud_a": 87.0} for n in range(5)]
+    assert imported(guide, *items) == (5, 0, 0, 0)
+    before = guide.rows("select * from characteristic_items order by item_id")
+    assert imported(guide, *items) == (0, 0, 5, 0)
+    assert imported(guide, *[{"id": str(n), "description": None} for n in range(5)]) == (0, 0, 5, 0)
+    assert guide.rows("select * from characteristic_items order by item_id") == before
+    assert imported(guide, {"id": "3", "comment": "new"}) == (0, 1, 0, 0)
+    assert stored(guide)["3"] == {"id": "3", "comment": "new", "ud_a": 87.0}
+    assert imported(guide, {"id": "3", "comment": None}) == (0, 1, 0, 0)
+    assert guide.value("select revision from characteristic_items where id = '3'") == 3
+
+
+def test_documents_keep_order_and_digits(guide: Mill):
+    text = '[{"ud_b":1.50,"id":"a","ud_a":1E+2,"description":"Ünï"}]'
+    body = f'{{"importFileName":"f","pageSize":1,"totalItems":1,"pageNumber":0,"items":{text}}}'
+    assert guide.request("POST", "api/Import/UserXs/Batch?submit", content=body).status_code == 201
+    run(guide)
+    assert guide.value("select document from characteristic_items") == text[1:-1]
+    assert guide.value("select description from characteristic_items") == "Ünï"
+
+
+def test_what_an_item_names_may_come_later_in_any_page(guide: Mill):
+    items = [child("a", "b"), made_of("m", "z", "a"), child("b", "c"), {"id": "c"}, {"id": "z"}]
+    assert imported(guide, *items, page_size=2) == (5, 0, 0, 0)
+    assert parents(guide) == {"a": "b", "b": "c", "c": None, "m": None, "z": None}
+    assert {(item, used) for item, _, used in uses(guide)} == {("m", "z"), ("m", "a")}
+    assert guide.value("select count(*) from characteristic_staged") == 0
+    assert guide.value("select count(*) from characteristic_staged_uses") == 0
+
+
+def test_items_are_found_across_tables(guide: Mill, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(characteristic_batches, "ITEMS_MAX", 4)
+    monkeypatch.setattr(characteristic_batches, "LINKS_MAX", 3)
+    items = [child(str(n), str(n + 7)) for n in range(23)] + [{"id": str(n)} for n in range(23, 30)]
+    assert imported(guide, *items, page_size=3) == (30, 0, 0, 0)
+    assert parents(guide) == {str(n): str(n + 7) if n < 23 else None for n in range(30)}
+    again = [made_of(str(n), str(n + 1), str(29 - n)) for n in range(29)]
+    assert imported(guide, *again, page_size=5) == (0, 29, 0, 0)
+    assert len(uses(guide)) == 58
+    assert parents(guide)["0"] == "7"
+
+
+@pytest.mark.parametrize("key", ["id", "description", "guid", "sid"])
+def test_a_reference_finds_its_item_by_each_key(guide: Mill, key: str):
+    imported(guide, {"id": "p", "description": "The parent"})
+    item_id, guid = guide.rows("select item_id, guid::text from characteristic_items")[0]
+    value = {"id": "p", "description": "The parent", "guid": guid.upper(), "sid": item_id}[key]
+    assert imported(guide, {"id": "c", "parentReference": {key: value}}) == (1, 0, 0, 0)
+    assert parents(guide)["c"] == "p"
+
+
+def test_a_description_of_the_same_batch_is_found_unless_two_items_bear_it(guide: Mill):
+    items: list[Item] = [
+        {"id": "a", "parentReference": {"description": "One"}},
+        {"id": "b", "parentReference": {"description": "Two"}},
+        {"id": "1", "description": "One"},
+        {"id": "2", "description": "Two"},
+        {"id": "3", "description": "Two"},
+    ]
+    assert refused(guide, *items) == {"b": ["reference_ambiguous"]}
+    assert parents(guide)["a"] == "1"
+    assert refused(guide, {"id": "c", "parentReference": {"description": "Two"}}) == {"c": ["reference_ambiguous"]}
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [{"id": "gone"}, {"description": "gone"}, {"guid": "e29a07ac-4391-4846-9cf6-492fbba5b2dc"}, {"sid": 99}],
+)
+def test_what_names_nothing_is_refused_and_named(guide: Mill, reference: dict[str, Any]):
+    number = submitted(guide, [{"id": "a"}, {"id": "b", "parentReference": reference}])
+    run(guide)
+    assert counts(guide, number) == (1, 0, 0, 1)
+    error = outcomes(guide, number)[1]["errors"][0]
+    assert error["property"] == "items[1].parentReference"
+    assert "parentReference" in error["message"]
+    assert str(next(iter(reference.values()))) in error["message"]
+    assert set(stored(guide)) == {"a"}
+
+
+def test_who_names_a_refused_item_is_refused_too_unless_it_is_stored(guide: Mill):
+    imported(guide, {"id": "old"})
+    items = [child("a", "b"), child("b", "c"), child("c", "gone"), child("old", "gone"), child("d", "old"), {"id": "e"}]
+    assert refused(guide, *items) == {
+        "a": ["reference_refused"],
+        "b": ["reference_refused"],
+        "c": ["reference_not_found"],
+        "old": ["reference_not_found"],
+    }
+    assert parents(guide) == {"old": None, "d": "old", "e": None}
+
+
+def test_all_faults_of_an_item_are_told_at_once(guide: Mill):
+    item = {**made_of("m", "x", "y"), "parentReference": {"id": "z"}}
+    number = submitted(guide, [item, {"id": "m", "parentReference": {"id": "q"}}])
+    run(guide)
+    first, second = outcomes(guide, number)
+    assert [error["property"] for error in first["errors"]] == [
+        "items[0].parentReference",
+        "items[0].user1BOMHeaders[0].user1BOMDetails[0].udKey1Reference",
+        "items[0].user1BOMHeaders[0].user1BOMDetails[1].udKey1Reference",
+    ]
+    assert [error["code"] for error in second["errors"]] == ["id_twice_in_batch", "reference_not_found"]
+
+
+def test_of_an_id_that_comes_twice_the_first_holds(guide: Mill, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(characteristic_batches, "ITEMS_MAX", 2)
+    items = [{"id": "a", "comment": str(n)} for n in range(3)]
+    number = submitted(guide, items)
+    run(guide)
+    assert [each["outcome"] for each in outcomes(guide, number)] == ["created", "refused", "refused"]
+    assert stored(guide) == {"a": items[0]}
+
+
+CIRCLES = {
+    "oneself": ([], [child("a", "a"), {"id": "b"}], {"a"}),
+    "two": ([], [child("a", "b"), child("b", "a"), child("c", "d"), {"id": "d"}], {"a", "b"}),
+    "and who names them": ([], [child("a", "b"), child("b", "a"), child("c", "a")], {"a", "b", "c"}),
+    "through the store": ([child("c", "b"), child("b", "a"), {"id": "a"}], [child("a", "c")], {"a"}),
+    "broken by the batch": ([child("b", "a"), {"id": "a"}, {"id": "x"}], [child("a", "b"), child("b", "x")], set()),
+    "broken by a null": (
+        [child("b", "a"), {"id": "a"}],
+        [child("a", "b"), {"id": "b", "parentReference": None}],
+        set(),
+    ),
+    "closed by a refusal": (
+        [child("b", "a"), {"id": "a"}],
+        [child("a", "b"), {"id": "b", "parentReference": {"id": "gone"}}],
+        {"a", "b"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CIRCLES)
+def test_parents_in_a_circle_are_refused(guide: Mill, case: str):
+    before, items, expected = CIRCLES[case]
+    if before:
+        imported(guide, *before)
+    assert set(refused(guide, *items)) == expected
+
+
+def test_a_circle_names_its_items(guide: Mill):
+    number = submitted(guide, [child("a", "b"), child("b", "a")])
+    run(guide)
+    assert "'a' → 'b' → 'a'" in outcomes(guide, number)[0]["errors"][0]["message"]
+
+
+def test_a_chain_of_many_parents_is_linear(guide: Mill):
+    items = [child(str(n), str(n + 1)) for n in range(5_000)]
+    assert imported(guide, *items) == (0, 0, 0, 5_000)
+    assert imported(guide, *items, {"id": "5000"}) == (5_001, 0, 0, 0)
+
+
+def test_a_changed_bill_takes_the_place_of_the_old(guide: Mill):
+    imported(guide, {"id": "x"}, {"id": "y"}, made_of("m", "x"))
+    assert imported(guide, made_of("m", "y")) == (0, 1, 0, 0)
+    assert {used for _, _, used in uses(guide)} == {"y"}
+    assert imported(guide, {"id": "m", "comment": "kept"}) == (0, 1, 0, 0)
+    assert {used for _, _, used in uses(guide)} == {"y"}
+    assert imported(guide, {"id": "m", "user1BOMHeaders": None}) == (0, 1, 0, 0)
+    assert uses(guide) == set()
+
+
+def test_an_item_without_an_id_gets_the_next_number_that_is_free(guide: Mill):
+    imported(guide, {"id": "2"})
+    number = submitted(guide, [{"comment": "first"}, {"comment": "second"}, {"id": "3"}])
+    run(guide)
+    assert [each["id"] for each in outcomes(guide, number)] == ["1", "4", "3"]
+    assert stored(guide)["4"] == {"id": "4", "comment": "second"}
+    assert imported(guide, {"comment": "first"}) == (1, 0, 0, 0)
+    assert "5" in stored(guide)
+
+
+def test_bills_that_overlap_or_do_not_come_to_100_are_warned_of(guide: Mill):
+    item = made_of("m", "x", effectiveFromDate="2021-01-01T00:00:00", effectiveToDate="9999-12-31T23:59:59")
+    other = json.loads(json.dumps(item["user1BOMHeaders"][0]))
+    other["user1BOMDetails"][0]["allocationPercent"] = 60
+    item["user1BOMHeaders"].append(other)
+    number = submitted(guide, [{"id": "x"}, {**item, "unknown": 1}])
+    run(guide)
+    assert counts(guide, number) == (2, 0, 0, 0)
+    warnings = outcomes(guide, number)[1]["warnings"]
+    assert [each["code"] for each in warnings] == ["member_not_known", "percents_not_100", "dates_overlap"]
+    assert job(guide, number)["warningCount"] == 3
+    assert "unknown" not in stored(guide)["m"]
+
+
+def test_a_declared_type_is_held_and_an_inferred_one_is_warned_of(guide: Mill):
+    imported(guide, {"id": "a", "ud_free": "text"})
+    guide.change("""insert into characteristic_fields (owner_id, characteristic, name, type, declared)
+        values (1, 1, 'ud_n', 'number', true)""")
+    number = submitted(guide, [{"id": "b", "ud_n": "one"}, {"id": "c", "ud_n": 1, "ud_free": 2}])
+    run(guide)
+    first, second = outcomes(guide, number)
+    assert (first["outcome"], [each["property"] for each in first["errors"]]) == ("refused", ["items[0].ud_n"])
+    assert (second["outcome"], [each["code"] for each in second["warnings"]]) == ("created", ["type_differs"])
+
+
+def test_strict_references_must_be_registered(new_database, settings: Settings):
+    database = Database(new_database(), settings)
+    item = {"id": "a", "adminClassReference": {"id": "films"}}
+    with mill(database, settings) as loose:
+        assert imported(loose, {**item, "id": "b"}) == (1, 0, 0, 0)
+    with mill(database, settings.model_copy(update={"references_strict": True}), document="ratemill: 1") as strict:
+        assert imported(strict, item) == (1, 0, 0, 0)
+        other = {"id": "c", "adminClassReference": {"id": "books"}}
+        assert refused(strict, other) == {"c": ["reference_not_found"]}
+    database.close()
+
+
+def test_a_dry_run_checks_and_counts_and_writes_nothing(guide: Mill):
+    imported(guide, {"id": "a", "comment": "1"}, {"id": "b"})
+    before = guide.rows("select * from characteristic_items order by item_id")
+    items = [{"id": "a", "comment": "2"}, {"id": "b"}, {"comment": "new"}, child("d", "gone"), child("e", "a")]
+    number = submitted(guide, [*items, {"id": "f", "ud_x": {"id": "q"}}], submit="?submit&dryRun")
+    run(guide)
+    assert job(guide, number)["dryRun"] is True
+    assert counts(guide, number) == (3, 1, 1, 1)
+    assert guide.rows("select * from characteristic_items order by item_id") == before
+    for table in ("characteristic_fields", "named_objects", "characteristic_staged", "characteristic_staged_uses"):
+        assert guide.value(f"select count(*) from {table}") == 0
+    assert imported(guide, {"comment": "new"}) == (1, 0, 0, 0)
+    assert "1" in stored(guide)
+
+
+def test_batches_of_one_characteristic_go_one_after_the_other(guide: Mill):
+    first = submitted(guide, [{"id": "a", "comment": "1"}, {"id": "b"}])
+    second = submitted(guide, [{"id": "a", "comment": "2"}])
+    other = submitted(guide, [{"id": "a", "comment": "3"}], number=2)
+    runner = Runner(guide.database, guide.settings, Event())
+    runner.step()
+    assert [job(guide, each)["state"] for each in (first, second, other)] == ["processing", "submitted", "processing"]
+    run(guide)
+    assert [counts(guide, each) for each in (first, second, other)] == [(2, 0, 0, 0), (0, 1, 0, 0), (1, 0, 0, 0)]
+    found = guide.rows("select characteristic, document::json ->> 'comment' from characteristic_items where id = 'a'")
+    assert sorted(found) == [(1, "2"), (2, "3")]
+
+
+def test_owners_have_items_of_their_own(guide: Mill):
+    other = Mill(guide.database, guide.settings, "other", guide.client)
+    imported(guide, {"id": "p"})
+    number = submitted(other, [child("c", "p")])
+    run(guide)
+    assert counts(other, number) == (0, 0, 0, 1)
+    assert guide.request("GET", f"api/Import/Jobs/{number}").status_code == 404
+
+
+@pytest.mark.parametrize("point", ["characteristics-before-commit", "characteristics-after-commit"])
+def test_a_process_killed_in_the_middle_is_taken_up_and_neither_doubles_nor_loses(guide: Mill, point: str):
+    items = [child(str(n), str(n + 2_500)) if n < 2_500 else {"comment": f"c{n}"} for n in range(2_500)]
+    items += [{"id": str(n)} for n in range(2_500, 5_000)]
+    number = submitted(guide, items)
+    options = {"database_url": guide.database.dsn}
+    for _ in range(6):
+        with started("jobs", die_at=point, **options) as doomed:
+            assert was_killed(doomed)
+    with started("jobs", **options):
+        wait_until(lambda: job(guide, number)["endDatetime"])
+    assert counts(guide, number) == (5_000, 0, 0, 0)
+    assert guide.value("select count(*) from characteristic_items") == 5_000
+    assert guide.value("select count(*) from characteristic_outcomes") == 5_000
+    assert guide.value("select count(*) from characteristic_items where parent_item_id is not null") == 2_500
+
+
+@pytest.mark.parametrize("step", ["names_of", "kept"])
+def test_an_item_on_which_the_work_fails_is_refused_with_the_error_and_the_others_go_on(
+    guide: Mill, monkeypatch: pytest.MonkeyPatch, step: str
+):
+    work = getattr(characteristic_upserts, step)
+
+    def failing(item: Item, *arguments: Any) -> Any:
+        if item["id"] in ("7", "19"):
+            raise ValueError("too much")
+        return work(item, *arguments)
+
+    monkeypatch.setattr(characteristic_batches, "ITEMS_MAX", 16)
+    monkeypatch.setattr(characteristic_upserts, step, failing)
+    found = refused(guide, *[{"id": str(n)} for n in range(40)])
+    assert found == {"7": ["could_not_be_processed"], "19": ["could_not_be_processed"]}
+    assert len(stored(guide)) == 38
+
+
+def test_a_batch_that_cannot_be_settled_fails_and_lets_the_next_one_go(guide: Mill, monkeypatch: pytest.MonkeyPatch):
+    def failing(*_: Any) -> Any:
+        raise ValueError("too much")
+
+    number = submitted(guide, [{"id": "a"}])
+    with monkeypatch.context() as patch:
+        patch.setattr(characteristic_upserts, "refused_together", failing)
+        run(guide)
+    shown = job(guide, number)
+    assert (shown["state"], shown["completedCountNumber"]) == ("failed", 0)
+    assert "too much" in shown["error"]
+    assert imported(guide, {"id": "a"}) == (1, 0, 0, 0)
