@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from httpx import Response
 from tests.mill import Mill, mill
 
+from ratemill.face.server import create_app
 from ratemill.settings import Settings
 from ratemill.setup.tokens import create_token
 from ratemill.store.connections import Database
@@ -402,6 +404,16 @@ def test_while_a_batch_changes_a_characteristic_nobody_else_does(mine: Mill):
         answer = call(mine, method, path, None if method == "DELETE" else {"comment": "x"})
         assert refused(answer, 409) == [("batch_at_work", "")]
     create(mine, {"id": "free"}, number=2)
+
+
+def test_with_strict_references_what_is_not_registered_is_refused(mine: Mill, settings: Settings):
+    create(mine, {"id": "known", "adminClassReference": {"id": "main"}})
+    strict = settings.model_copy(update={"references_strict": True})
+    with TestClient(create_app(mine.database, strict)) as client:
+        other = Mill(mine.database, strict, "default", client)
+        create(other, {"id": "fits", "adminClassReference": {"id": "main"}})
+        answer = call(other, "POST", "user1", {"id": "not", "adminClassReference": {"id": "other"}})
+        assert refused(answer, 400) == [("reference_not_found", "")]
 
 
 # Lists

@@ -20,6 +20,7 @@ from ratemill.face.bodies import read_json_body
 from ratemill.face.result_envelope import Exact
 from ratemill.reference.characteristic_items import ID_CHARS_MAX, ItemFault
 from ratemill.setup import characteristic_edits, characteristics
+from ratemill.setup.characteristic_edits import Author
 from ratemill.setup.characteristics import AUDIT, Asked, Collection, Members
 from ratemill.setup.tokens import Principal
 
@@ -142,7 +143,7 @@ async def create_item(number: int, request: Request, principal: Writer) -> Respo
 
     def create() -> Response:
         database, owner_id = request.app.state.database, principal.owner_id
-        done = characteristic_edits.create(database, owner_id, number, body=body, author=principal.name)
+        done = characteristic_edits.create(database, owner_id, number, body=body, by=_author(request, principal))
         query.warnings += done.warnings
         return _one(request, number, principal, query, done.item, status=201)
 
@@ -157,7 +158,7 @@ async def update_item(number: int, guid: str, request: Request, principal: Write
 
     def update() -> Response:
         database, owner_id = request.app.state.database, principal.owner_id
-        done = characteristic_edits.update(database, owner_id, number, guid, body=body, author=principal.name)
+        done = characteristic_edits.update(database, owner_id, number, guid, body=body, by=_author(request, principal))
         query.warnings += done.warnings
         return _one(request, number, principal, query, done.item)
 
@@ -257,6 +258,10 @@ def _names(request: Request, number: int, principal: Principal, query: Query) ->
                 message = f"'{name}' is no member of a user{number}"
                 query.warnings.append(ItemFault("member_not_known", message, parameter))
     return by_lower
+
+
+def _author(request: Request, principal: Principal) -> Author:
+    return Author(principal.name, strict=request.app.state.settings.references_strict)
 
 
 def _viewed(item: Members, query: Query, names: Mapping[str, str]) -> Members:
