@@ -1,4 +1,4 @@
-"""`import userx` against a real server and its jobs: killed anywhere and begun again, each item is there once."""
+"""`import userx` against a real server and its jobs: from a file to a charge; killed and begun again, each item once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from tests.client.test_kill import Served
 from tests.mill import mill
 from tests.processes import answers, free_port, started, wait_until
+from tests.two_mills import items
 
 from ratemill.settings import Settings
 from ratemill.store.connections import Database
@@ -18,6 +19,7 @@ from ratemill.store.connections import Database
 pytestmark = pytest.mark.slow
 
 COUNT = 2_500
+ROYALTIES = Path(__file__).parents[2] / "examples" / "royalties"
 
 
 @pytest.fixture
@@ -67,3 +69,30 @@ def test_a_dry_run_counts_and_writes_nothing(served: Served, tmp_path: Path):
     done = served.run("import", "userx", "3", str(path), "--dry-run")
     assert b"would be 2 created" in done.stdout
     assert served.guide.value("select count(*) from characteristic_items") == 0
+
+
+def test_the_example_of_royalties_goes_from_its_files_to_charges(served: Served, tmp_path: Path):
+    """As its README and the page on importing characteristics say."""
+    guide = served.guide
+    guide.apply((ROYALTIES / "royalties.yaml").read_text(), ROYALTIES)
+    for number, name, count in ((1, "products.json", 3), (2, "languages.csv", 4)):
+        done = served.run("import", "userx", str(number), str(ROYALTIES / name), "--journal", str(tmp_path / name))
+        assert done.returncode == 0, done.stderr
+        assert f"{count} created".encode() in done.stdout
+    sales = (ROYALTIES / "sales.csv").read_text().splitlines()
+    assert guide.post_rows(*sales, feed="sales").status_code == 200
+    guide.work()
+    guide.assert_ties()
+
+    charges = items(guide, "/Udr/Charge/Paged", characteristic1="004 Product")
+    assert [(charge["amount"], charge["characteristic2"]) for charge in charges] == [("45", "en"), ("30", "de")]
+    assert [charge["characteristics"]["characteristic2"]["description"] for charge in charges] == ["English", "German"]
+    charge = items(guide, "/Udr/Charge/Paged", characteristic2="xx")[0]
+    assert charge["characteristics"]["characteristic2"] == {"id": "xx", "guid": None, "description": None}
+    refused = items(guide, "/DataImport/History/Exception/Paged")
+    assert [each["fieldValue"] for each in refused] == ["005 Product"]
+
+    score = charge["characteristics"]["characteristic1"]["guid"]
+    answer = guide.request("DELETE", f"api/data/user1/{score}")
+    assert answer.status_code == 409, answer.text
+    assert "charges name characteristic1 'Pebbles Score'" in answer.text
