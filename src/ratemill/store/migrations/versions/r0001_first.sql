@@ -304,6 +304,7 @@ CREATE TABLE characteristic_staged (
 	id TEXT,
 	description TEXT,
 	parent_cleared BOOLEAN DEFAULT 'false' NOT NULL,
+	written BOOLEAN DEFAULT 'false' NOT NULL,
 	faults JSONB,
 	CONSTRAINT characteristic_staged_pkey PRIMARY KEY (batch_id, item_number),
 	CONSTRAINT characteristic_staged_batch_id_id_key UNIQUE (batch_id, id),
