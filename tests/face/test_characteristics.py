@@ -139,6 +139,20 @@ def test_pages_lead_to_the_ones_before_and_after(mine: Mill):
     }
 
 
+def test_a_collection_knows_how_many_items_it_has(mine: Mill):
+    mine.change(
+        "insert into characteristic_items (owner_id, characteristic, guid, id, document, created_by, changed_by)"
+        " select owner_id, 1 + g %% 2, gen_random_uuid(), g::text, '{}', '', '' from owners, generate_series(1, 7) g"
+    )
+    mine.change("delete from characteristic_items where id in ('1', '2', '3')")
+    for number in (1, 2, 3):
+        statement = """select count(*) from characteristic_items join owners using (owner_id)
+            where name = 'default' and characteristic = %s"""
+        expected = mine.value(statement, number)
+        assert done(call(mine, "GET", f"user{number}"))["totalItemCount"] == expected
+        assert done(call(mine, "GET", f"user{number}?$filter=id ne ''"))["totalItemCount"] == expected
+
+
 @pytest.fixture(scope="module")
 def searched(database: Database, settings: Settings) -> Iterator[Mill]:
     """Yield a mill with a few items that differ in everything that is compared."""
