@@ -1,24 +1,37 @@
-"""The page on importing files says what the code does."""
+"""The pages on importing files and characteristics say what the code does."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from typer import Typer
 from typer.main import get_command
 
-from ratemill.client import records, watching
-from ratemill.face.cli import importing
+from ratemill.client import item_importing, records, watching
+from ratemill.face.cli import import_items, importing
 
-PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "import-files.md").read_text()
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
+PAGE = (HOW_TO / "import-files.md").read_text()
 OF_EVERY_COMMAND = {"--url", "--token", "--in-flight", "--install-completion", "--show-completion"}
 
 
+def options(*commands: Callable[..., None]) -> list[str]:
+    """Return the options of commands that stand nowhere else."""
+    apps = [Typer() for _ in commands]
+    for app, command in zip(apps, commands, strict=True):
+        app.command()(command)
+    named = {name for app in apps for each in get_command(app).params for name in each.opts if name.startswith("--")}
+    return sorted(named - OF_EVERY_COMMAND)
+
+
 def test_every_option_is_on_the_page():
-    watch = Typer()
-    watch.command()(importing.watch)
-    options = {name for app in (importing.app, watch) for each in get_command(app).params for name in each.opts}
-    assert [
-        name for name in sorted(options - OF_EVERY_COMMAND) if name.startswith("--") and f"`{name}" not in PAGE
-    ] == []
+    assert [name for name in options(importing.import_usage, importing.watch) if f"`{name}" not in PAGE] == []
+
+
+def test_every_option_of_an_import_of_items_is_on_its_page():
+    page = (HOW_TO / "import-characteristics.md").read_text()
+    assert [name for name in options(import_items.import_userx) if f"`{name}" not in page] == []
+    assert f"({item_importing.PAGE_ITEMS:,})" in page
+    assert f"the first {import_items.REFUSED_SHOWN_MAX} are named" in page
 
 
 def test_the_limits_on_the_page_are_those_of_the_code():

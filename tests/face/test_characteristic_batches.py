@@ -193,6 +193,8 @@ def test_each_collection_is_there_in_any_case_and_under_any_instance(mine: Mill,
         "api/Import/Users/Batch",
         "api/Import/User1/Batch",
         "api/nothing",
+        "api",
+        "Instance/api/",
         "api/Import/UserXs/Batch/x",
         "api/Import/UserXs/Batch/-1",
         "api/Import/UserXs/Batch/1.5",
@@ -522,6 +524,13 @@ def test_a_batch_that_is_not_complete_stays_open_and_says_what_is_missing(mine: 
     for number, ids in ((0, "ab"), (2, "cd"), (3, "ef"), (4, "g")):
         call(mine, "PATCH", path, page(number, *ids))
     assert call(mine, "PATCH", f"{path}?Submit").status_code == 200
+
+
+def test_a_last_page_that_is_not_full_is_named_too(mine: Mill):
+    path = f"{BATCH}/{opened(mine, totalItems=2)}"
+    call(mine, "PATCH", path, page(0, "a"))
+    message = call(mine, "PATCH", f"{path}?Submit").json()["errors"][0]["message"]
+    assert message == "1 of 2 items have been received; pages that are not full: 0"
 
 
 def test_only_the_first_hundred_missing_pages_are_named(mine: Mill):

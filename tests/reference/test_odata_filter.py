@@ -13,6 +13,8 @@ from ratemill.reference.odata_filter import (
     Direction,
     FilterFault,
     Junction,
+    arranged,
+    holds,
     read_filter,
     read_order,
 )
@@ -102,3 +104,26 @@ def test_an_order_is_read_as_it_is_meant():
 def test_an_order_that_cannot_be_read_is_refused(text: str):
     with pytest.raises(FilterFault):
         read_order(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        ("name eq 'ud_Color'", True),
+        ("name eq 'ud_color'", False),
+        ("name contains 'COL' and type eq 'string'", True),
+        ("name endswith 'x' or name startswith 'UD_'", True),
+        ("type ne 'string'", False),
+        ("type gt 'number' and type lt 'x'", True),
+        ("comment eq null", True),
+        ("comment contains 'x'", False),
+        ("name ne null", True),
+    ],
+)
+def test_a_filter_holds_for_an_object_or_not(text: str, held: bool):
+    assert holds(read_filter(text), {"name": "ud_Color", "type": "string"}) is held
+
+
+def test_objects_are_arranged_by_several_members():
+    rows = [{"a": "1", "b": "x"}, {"a": "2", "b": "x"}, {"b": "y"}]
+    assert arranged(rows, read_order("b desc, a")) == [{"b": "y"}, {"a": "1", "b": "x"}, {"a": "2", "b": "x"}]

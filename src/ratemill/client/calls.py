@@ -28,6 +28,8 @@ from ratemill.errors import Code, Fault, UsageFault
 Json = dict[str, Any]
 
 RESOURCES = "/ResourceServer/api/v7"
+BATCHES = "/api/Import/User{}s/Batch"
+JOBS = "/api/Import/Jobs"
 REQUEST_TIMEOUT_S = 60.0  # an answer comes after the commit, which may wait for a lock
 WAIT_S_MAX = 10.0  # how long one call may ask the server to wait
 BACKOFF_S_MIN, BACKOFF_S_MAX = 0.2, 10.0
@@ -36,6 +38,14 @@ LOOK_S = 0.2  # between two looks at something that is under way
 PAGE_SIZE = 1_000
 _USED_WRONGLY = 2
 _ENCODER = msgspec.json.Encoder()
+
+
+class _RefusedItems(msgspec.Struct):
+    items: list[msgspec.Raw]
+
+
+class _RefusedAnswer(msgspec.Struct):
+    result: _RefusedItems
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +111,7 @@ class Client:
         """Send a body of usage that is made already, by the route of rows (``rows``) or of objects (``multi``)."""
         way = "Json/Multi/" if route == "multi" else ""
         headers = {"Idempotency-Key": idempotency_key}
-        path = f"/DataImport/Usage/{way}{quote(feed, safe='')}"
+        path = f"{RESOURCES}/DataImport/Usage/{way}{quote(feed, safe='')}"
         response = self._call("POST", path, content=body, headers=headers)
         replayed = response.headers.get("Idempotent-Replayed", "").lower() == "true"
         return Answer(str(_content(response)["trackingId"]), replayed)
@@ -134,21 +144,67 @@ class Client:
 
     def read(self, path: str, **parameters: object) -> Json:
         """Return the one object that a path names."""
-        instance: Json = _content(self._call("GET", path, params=parameters))["instance"]
+        instance: Json = _content(self._call("GET", RESOURCES + path, params=parameters))["instance"]
         return instance
 
     def pages(self, path: str, filters: Mapping[str, str], *, page_size: int = PAGE_SIZE) -> Iterator[Json]:
         """Yield the items of a paged list."""
         for number in count(1):
             asked: Json = {**filters, "pageNumber": number, "pageSize": page_size, "excludeTotalCount": "true"}
-            items = _content(self._call("GET", path, params=asked))["pagedResults"]["items"]
+            items = _content(self._call("GET", RESOURCES + path, params=asked))["pagedResults"]["items"]
             yield from items
             if len(items) < page_size:
                 return
 
     def post(self, path: str, content: Json) -> Json:
         """Post an object under the resource path; return the whole answer. Not tried again once it may have arrived."""
-        return _content(self._call("POST", path, content=_ENCODER.encode(content), once=True))
+        return _content(self._call("POST", RESOURCES + path, content=_ENCODER.encode(content), once=True))
+
+    # items of characteristics
+
+    def create_batch(self, characteristic: int, content: Json) -> Json:
+        """Create a batch of items; return its ``batchId`` and ``jobQueueGuid``.
+
+        Where the answer is lost and the call tried again, an empty batch stays behind that nobody submits.
+        """
+        return self._result("POST", BATCHES.format(characteristic), content=_ENCODER.encode(content))
+
+    def send_page(self, characteristic: int, batch_id: int, body: bytes) -> None:
+        """Send a page of a batch; one that comes twice takes the place of the first."""
+        self._result("PATCH", f"{BATCHES.format(characteristic)}/{batch_id}", content=body)
+
+    def submit_batch(self, characteristic: int, batch_id: int, *, dry_run: bool) -> None:
+        """Submit a batch; with ``dry_run`` its items are checked and counted, and none is written."""
+        switches = "?Submit&dryRun" if dry_run else "?Submit"
+        self._result("PATCH", f"{BATCHES.format(characteristic)}/{batch_id}{switches}")
+
+    def clear_batch(self, characteristic: int, batch_id: int) -> None:
+        """Remove the pages of a batch, which takes no further ones then."""
+        self._result("POST", f"{BATCHES.format(characteristic)}/{batch_id}/clear")
+
+    def job(self, guid: str) -> Json:
+        """Return the job of a batch: its state and counts."""
+        return self._result("GET", f"{JOBS}/{guid}")
+
+    def job_items(self, guid: str, outcome: str, *, items_max: int = PAGE_SIZE) -> list[Json]:
+        """Return what became of the first items that came to an outcome, by page, then index."""
+        parameters = {"outcome": outcome, "$top": items_max}
+        items: list[Json] = self._result("GET", f"{JOBS}/{guid}/Items", params=parameters)["items"]
+        return items
+
+    def refused_items(self, guid: str) -> Iterator[bytes]:
+        """Yield the items that a job refused, as they were sent: the JSON text of each."""
+        for number in count():
+            asked = {"pageNumber": number, "pageSize": PAGE_SIZE}
+            response = self._call("GET", f"{JOBS}/{guid}/Refused", params=asked)
+            items = msgspec.json.decode(response.content, type=_RefusedAnswer).result.items
+            yield from map(bytes, items)
+            if len(items) < PAGE_SIZE:
+                return
+
+    def _result(self, method: str, path: str, **options: Any) -> Json:  # noqa: ANN401
+        result: Json = _content(self._call(method, path, **options))["result"]
+        return result
 
     # one call
 
@@ -158,7 +214,7 @@ class Client:
             options["headers"] = {"Content-Type": "application/json", **options.get("headers", {})}
         deadline = monotonic() + self._retry_s
         for attempt in count():
-            trouble, asked_s = self._try(method, RESOURCES + path, options)
+            trouble, asked_s = self._try(method, path, options)
             if not isinstance(trouble, ClientError):
                 return trouble
             if asked_s is not None:  # the server is there and says when: that is no failure to reach it
@@ -221,11 +277,18 @@ def _content(response: httpx.Response) -> Json:
     return content
 
 
+def _fault(named: Json) -> Fault:
+    """Return one fault of either envelope: by number, row and field, or by a path."""
+    if "property" in named:
+        return Fault(0, named["message"], path=named["property"] or None)
+    return Fault(named["code"], named["message"], named.get("row"), named.get("field"))
+
+
 def _faults(response: httpx.Response) -> list[Fault]:
     """Return the faults of an error's envelope, or the start of what came instead."""
     try:
         listed = _content(response)["errors"]
-        faults = [Fault(each["code"], each["message"], each.get("row"), each.get("field")) for each in listed]
+        faults = [_fault(each) for each in listed]
     except (Rejected, KeyError, TypeError):
         faults = []
     return faults or [Fault(0, response.text[:200] or response.reason_phrase)]

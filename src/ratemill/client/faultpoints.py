@@ -10,6 +10,8 @@ Point = Literal[
     "import-before-first-answer-is-written",
     "import-after-second-answer-is-written",
     "import-before-last-answer-is-written",
+    "import-after-second-page-is-written",
+    "import-after-submit-is-written",
     "watch-before-move",
 ]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,11 +49,11 @@ class Begun:
     done: bool = False
 
 
-class Journal:
-    """The journal at a path, held by one process at a time."""
+class Notes:
+    """A file of notes, one JSON value a line, held by one process at a time."""
 
     def __init__(self, path: Path) -> None:
-        """Open or make the journal; raise ``ImportIsRunning`` if another process holds it."""
+        """Open or make the file; raise ``ImportIsRunning`` if another process holds it."""
         self.path = path
         is_new = not path.exists()
         try:
@@ -69,31 +70,65 @@ class Journal:
             raise ImportIsRunning(f"{path} is held: another process imports this file now") from error
         if is_new:
             _sync_folder(path.parent)
-        self.imports = self._read()
+
+    def __enter__(self) -> Self:
+        """Return the notes themselves."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def add(self, entry: Json) -> None:
+        """Add a note; it is on disk when this returns."""
+        self._file.write(msgspec.json.encode(entry) + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def read(self) -> Iterator[Json]:
+        """Yield every note; a line torn by a crash is cut off at the end."""
+        self._file.seek(0)
+        whole = 0
+        for line in self._file:
+            if not line.endswith(b"\n"):
+                break
+            whole += len(line)
+            try:
+                yield msgspec.json.decode(line, type=dict[str, Any])
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise self.damaged() from error
+        self._file.truncate(whole)
+
+    def damaged(self) -> ClientError:
+        """Return the error that says that these are no such notes."""
+        return ClientError(f"{self.path} is no journal of an import, or is damaged")
+
+
+class Journal(Notes):
+    """The journal of an import of usage."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the journal, and read what it knows."""
+        super().__init__(path)
+        self.imports: list[Begun] = []
+        for entry in self.read():
+            self._follow(entry)
 
     @property
     def last(self) -> Begun | None:
         """The import that was begun last."""
         return self.imports[-1] if self.imports else None
 
-    def __enter__(self) -> Self:
-        """Return the journal itself."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Let go of the journal."""
-        self._file.close()
-
     def begin(self, begun: Begun) -> None:
         """Note that an import begins."""
         known = {"feedId": begun.feed_id, "form": begun.form, "size": begun.size, "sha256": begun.sha256}
-        self._add({"import": {**known, "generation": begun.generation, "at": write_instant(begun.active_at)}})
+        self.add({"import": {**known, "generation": begun.generation, "at": write_instant(begun.active_at)}})
         self.imports.append(begun)
 
     def answered(self, request: Request, tracking_id: str) -> None:
         """Note the answer to a request."""
         entry = Answered(request.sha256, request.records, tracking_id)
-        self._add(
+        self.add(
             {
                 "request": request.number,
                 "line": request.line,
@@ -108,31 +143,14 @@ class Journal:
 
     def finish(self, summary: Json) -> None:
         """Note that every request was answered."""
-        self._add({"done": {**summary, "at": write_instant(datetime.now(UTC))}})
+        self.add({"done": {**summary, "at": write_instant(datetime.now(UTC))}})
         if self.last:
             self.last.done = True
 
-    def _add(self, entry: Json) -> None:
-        self._file.write(msgspec.json.encode(entry) + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def _read(self) -> list[Begun]:
-        self._file.seek(0)
-        imports: list[Begun] = []
-        whole = 0
-        for line in self._file:
-            if not line.endswith(b"\n"):
-                break
-            whole += len(line)
-            self._follow(imports, line)
-        self._file.truncate(whole)
-        return imports
-
-    def _follow(self, imports: list[Begun], line: bytes) -> None:
-        """Take one more line into account."""
+    def _follow(self, entry: Json) -> None:
+        """Take one more note into account."""
+        imports = self.imports
         try:
-            entry = msgspec.json.decode(line, type=dict[str, Any])
             if begun := entry.get("import"):
                 feed_id, form, size, sha256 = (begun[name] for name in ("feedId", "form", "size", "sha256"))
                 imports.append(Begun(feed_id, form, size, sha256, begun["generation"], read_instant(begun["at"])))
@@ -142,8 +160,8 @@ class Journal:
                 imports[-1].active_at = read_instant(entry["at"])
             else:
                 imports[-1].done = bool(entry["done"])
-        except (msgspec.DecodeError, UnicodeDecodeError, KeyError, IndexError, ValueError) as error:
-            raise ClientError(f"{self.path} is no journal of an import, or is damaged") from error
+        except (KeyError, IndexError, ValueError) as error:
+            raise self.damaged() from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -128,7 +128,14 @@ def faults_of(error: RatemillError) -> list[Json]:
         return [{"line": error.line, "message": str(error)}]
     if isinstance(error, Rejected):
         known = [
-            {"code": each.code, "message": each.message, "row": each.row, "field": each.field} for each in error.faults
+            {
+                "code": each.code or None,
+                "message": each.message,
+                "row": each.row,
+                "field": each.field,
+                "path": each.path,
+            }
+            for each in error.faults
         ]
         return [{name: value for name, value in each.items() if value is not None} for each in known]
     return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 from urllib.parse import quote
@@ -70,7 +70,7 @@ def read_items(number: int, request: Request, principal: Reader) -> Response:
     query = read_query(request)
     database = request.app.state.database
     found = characteristics.page(database, principal.owner_id, number, query.asked)
-    return _collection(request, number, principal, query, found)
+    return collection(request, number, principal, query, found)
 
 
 @router.get("/user{number:characteristic}/{guid}")
@@ -86,7 +86,7 @@ def read_children(number: int, guid: str, request: Request, principal: Reader) -
     """Return the items whose parent an item is, as a collection."""
     query = read_query(request)
     found = characteristics.children(request.app.state.database, principal.owner_id, number, guid, query.asked)
-    return _collection(request, number, principal, query, found)
+    return collection(request, number, principal, query, found)
 
 
 @router.get("/user{number:characteristic}/{guid}/parents")
@@ -94,7 +94,7 @@ def read_parents(number: int, guid: str, request: Request, principal: Reader) ->
     """Return an item's parent, the parent of that, and so on to the top."""
     query = read_query(request, paged=False)
     found = characteristics.parents(request.app.state.database, principal.owner_id, number, guid)
-    return _collection(request, number, principal, query, found)
+    return collection(request, number, principal, query, found)
 
 
 @router.post("/user{number:characteristic}", status_code=201)
@@ -134,8 +134,15 @@ def delete_item(number: int, guid: str, request: Request, principal: Writer) -> 
     return result_envelope.result({}, warnings=query.warnings)
 
 
-def read_query(request: Request, *, paged: bool = True) -> Query:
+def read_query(
+    request: Request,
+    *,
+    paged: bool = True,
+    check: Callable[[Asked], list[Fault]] = characteristics.faults_of,
+) -> Query:
     """Return what a call's query says, names in any letter case; raise ``BadRequest`` with every fault.
+
+    ``check`` tells what is wrong with the texts of ``$filter`` and ``$orderby``.
 
     A name beginning with ``$`` that is not known is a fault, for a misspelt filter would answer with everything; any other
     is a warning.
@@ -165,7 +172,7 @@ def read_query(request: Request, *, paged: bool = True) -> Query:
         skip=_whole(texts, "$skip", 0, SKIP_MAX, faults),
         top=_whole(texts, "$top", TOP, TOP_MAX, faults),
     )
-    faults += characteristics.faults_of(query.asked)
+    faults += check(query.asked)
     if faults:
         raise BadRequest(faults=faults)
     return query
@@ -186,7 +193,8 @@ def list_of(request: Request, found: Collection, asked: Asked, warnings: list[It
     return result_envelope.result(content, warnings=warnings)
 
 
-def _collection(request: Request, number: int, principal: Principal, query: Query, found: Collection) -> Response:
+def collection(request: Request, number: int, principal: Principal, query: Query, found: Collection) -> Response:
+    """Return a collection of items with the members that are asked for."""
     names = _names(request, number, principal, query)
     items = [_viewed(item, query, names) for item in found.items]
     return list_of(request, Collection(items, found.total), query.asked, query.warnings + found.warnings)

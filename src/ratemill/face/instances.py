@@ -177,6 +177,7 @@ def rating_exception_instance(excepted: RatingException) -> Json:
         "accountName": excepted.account,
         "accountServiceName": excepted.service,
         "usageRatePlanName": excepted.rate_plan,
+        **_characteristics(excepted),
         **_write_off(excepted),
     }
 
@@ -208,6 +209,7 @@ def charge_instance(charge: Charge) -> Json:
         "usageRateGroupName": charge.rate_group,
         "usageRateId": charge.rate_id,
         "geoTreeLocationName": charge.location,
+        **_characteristics(charge),
         "quantity": plain(charge.quantity),
         "valueActual": plain(charge.quantity_rounded),
         "value": plain(charge.quantity_charged),
@@ -333,6 +335,19 @@ def _mediated(usage: Charge | RatingException) -> Json:
         "usageClassTypeName": usage.usage_class_type,
         "uniquenessIdentifier": usage.uniqueness_identifier,
         "extension": _extension(usage.extension),
+        **_characteristics(usage),
+    }
+
+
+def _characteristics(usage: Charge | RatingException) -> Json:
+    """Return the items that a record names: their ids under the names of the filters, and what is known of them."""
+    named = {f"characteristic{item.characteristic}": item for item in usage.items}
+    return {
+        **{name: item.id for name, item in named.items()},
+        "characteristics": {
+            name: {"id": item.id, "guid": str(item.guid) if item.guid else None, "description": item.description}
+            for name, item in named.items()
+        },
     }
 
 

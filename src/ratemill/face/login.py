@@ -93,7 +93,7 @@ async def login_with_query_or_basic(request: Request, given: Annotated[Given, Qu
     return result_envelope.result({"token": session.secret, "expires": text, "expiresUtc": text})
 
 
-@router.post("/api/security/logout")
+@router.post(result_envelope.LOGOUT)
 def logout(request: Request) -> Response:
     """End a session; a token that no login gave stays valid."""
     if not close_session(request.app.state.database, secret_of(request)):

@@ -6,14 +6,16 @@ from typing import Any
 
 from ratemill.face import setup_schemas
 from ratemill.face.paths import RESOURCES
+from ratemill.face.result_envelope import LOGIN, LOGOUT, PREFIX
 
 Json = dict[str, Any]
 
-BEARER = "bearer"
+BEARER, SESSION = "bearer", "session"
 ABOUT = """Usage in by API, mediated and rated, every record accounted for.
 
 Under `/ResourceServer/api/` the versions v6, v7 and v8 are alike, but that the `Json` routes came with v7; letter case and a
-slash at the end make no difference. A path that is not here is 404, a method that is not here is 405 with `Allow`."""
+slash at the end make no difference. A path that is not here is 404, a method that is not here is 405 with `Allow`. Before
+`/api/` the name of an instance may stand."""
 
 _ERROR: Json = {
     "type": "object",
@@ -38,6 +40,18 @@ _ERROR: Json = {
     },
 }
 _OBJECT: Json = {"type": "object"}
+_TROUBLES: Json = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["code", "message", "property"],
+        "properties": {
+            "code": {"type": "string"},
+            "message": {"type": "string"},
+            "property": {"type": "string", "description": "The path of the member at fault; empty: the whole."},
+        },
+    },
+}
 _HEALTH: Json = {
     "type": "object",
     "required": ["status", "workers"],
@@ -54,6 +68,7 @@ _MEANINGS = {
     413: "The body is over the limit.",
     415: "The body is not JSON.",
     422: "The Idempotency-Key came with another request before.",
+    500: "We failed, or the database does not answer.",
     429: "Over the backlog bound; Retry-After says when to try again.",
     503: "The database does not answer; Retry-After says when to try again.",
 }
@@ -66,15 +81,57 @@ def finish(description: Json) -> Json:
     """Add to FastAPI's description what it cannot know; take out the answers that never come."""
     description["info"]["description"] = ABOUT
     components = description.setdefault("components", {})
-    components["securitySchemes"] = {BEARER: {"type": "http", "scheme": "bearer"}}
+    components["securitySchemes"] = {
+        BEARER: {"type": "http", "scheme": "bearer"},
+        SESSION: {"type": "apiKey", "in": "header", "name": "X-AlliantSession"},
+    }
     schemas = components.get("schemas", {})
     known = {name: each for name, each in schemas.items() if name not in ("HTTPValidationError", "ValidationError")}
-    components["schemas"] = {"error": _ERROR, **setup_schemas.components(), **known}
+    components["schemas"] = {
+        "error": _ERROR,
+        "refused": _result_envelope({"type": "null"}),
+        **setup_schemas.components(),
+        **known,
+    }
     description["security"] = [{BEARER: []}]
     for path, methods in description["paths"].items():
         for method, operation in methods.items():
-            _finish(path, method, operation)
+            (_finish_result if path.startswith(PREFIX) else _finish)(path, method, operation)
     return description
+
+
+def _finish_result(path: str, method: str, operation: Json) -> None:
+    """Do the same for a call whose answers have the envelope of a result."""
+    answers = operation["responses"]
+    answers.pop("422", None)
+    done = answers["201" if "201" in answers else "200"]
+    done["description"] = "Done."
+    done["content"] = {"application/json": {"schema": _result_envelope({})}}
+    for status in _result_errors(path, method, operation):
+        answers[str(status)] = _answer(_MEANINGS[status], {"$ref": "#/components/schemas/refused"})
+    is_open = path.startswith(_OPEN) and path != LOGOUT
+    operation["security"] = [] if is_open else [{BEARER: []}, {SESSION: []}]
+
+
+def _result_errors(path: str, method: str, operation: Json) -> list[int]:
+    statuses = [400, 500]
+    if path == LOGIN:
+        statuses.append(401)
+    elif not path.startswith(_OPEN) or path == LOGOUT:
+        statuses.append(403)
+    if "{" in path:
+        statuses.append(404)
+    if method != "get" and not path.startswith(_OPEN):
+        statuses.append(409)
+    if "application/json" in operation.get("requestBody", {}).get("content", {}):
+        statuses.append(415)
+    return statuses
+
+
+def _result_envelope(result: Json) -> Json:
+    flag = {"type": "boolean"}
+    members = {"result": result, "errors": _TROUBLES, "warnings": _TROUBLES, "hasErrors": flag, "hasWarnings": flag}
+    return {"type": "object", "required": list(members), "properties": members}
 
 
 def _finish(path: str, method: str, operation: Json) -> None:

@@ -6,7 +6,7 @@ The query wins over the header. A parameter that the call does not know, or that
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -150,8 +150,15 @@ def read_query(request: Request, parameters: Mapping[str, Parameter] | None = No
 
 
 def _read(request: Request, parameters: Mapping[str, Parameter], faults: list[Fault]) -> dict[str, Any]:
+    return read_pairs(request.query_params.multi_items(), parameters, faults)
+
+
+def read_pairs(
+    pairs: Iterable[tuple[str, str]], parameters: Mapping[str, Parameter], faults: list[Fault]
+) -> dict[str, Any]:
+    """Return what pairs of a parameter's name and its text ask for, by member; add what is wrong to ``faults``."""
     asked: dict[str, Any] = {}
-    for name, text in request.query_params.multi_items():
+    for name, text in pairs:
         if name not in parameters:
             known = ", ".join(parameters) or "none"
             faults.append(Fault(Code.PARAMETER_UNKNOWN, f"'{name}' is no parameter of this call: {known}", field=name))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NoReturn
 
+from ratemill import characteristics
 from ratemill.errors import BadRequest, Code
 from ratemill.face.bodies import compared, object_of
 from ratemill.face.envelope import Json
@@ -45,9 +46,11 @@ MEMBERS = {
     "accountName": "account",
     "accountServiceName": "service",
     "usageRatePlanName": "rate_plan",
+    **{name: name for name in characteristics.NAMES},
 }
 _WIRE = {name: member for member, name in MEMBERS.items()}
 _BY_LOWER = {member.lower(): member for member in MEMBERS}
+_SHOWN = ", ".join(name for name in MEMBERS if name not in characteristics.NUMBERS)
 _CHOICES = ("filterCriteria", "ids", "all")
 
 
@@ -76,7 +79,7 @@ def comparison(name: str, operator: str, value: object) -> Comparison:
     """Return the comparison of a member of the wire."""
     member = _BY_LOWER.get(name.lower())
     if member is None:
-        _refuse(f"'{name}' is no member of a rating exception: {', '.join(MEMBERS)}")
+        _refuse(f"'{name}' is no member of a rating exception: {_SHOWN}, characteristic1 to characteristic20")
     try:
         return Comparison(MEMBERS[member], operator, compared(value))
     except ValueError as error:

@@ -18,7 +18,7 @@ from ratemill.reference import json_text
 from ratemill.reference.characteristic_items import ItemFault
 
 PREFIX = "/api/"
-LOGIN = "/api/security/login"
+LOGIN, LOGOUT = "/api/security/login", "/api/security/logout"
 _STATUSES = {401: 403, 412: 409, 413: 400, 422: 400, 429: 500, 503: 500}
 
 
@@ -68,7 +68,7 @@ def refused(
 
 def speaks(request: Request) -> bool:
     """Whether a call is one of this envelope: its path, without the instance, begins with ``/api/``."""
-    return request.url.path.lower().startswith(PREFIX)
+    return f"{request.url.path.lower()}/".startswith(PREFIX)
 
 
 def caller_error(request: Request, error: CallerError) -> Response:

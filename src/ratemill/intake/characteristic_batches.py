@@ -145,7 +145,7 @@ def clear(database: Database, owner_id: int, named: str, batch_id: int) -> None:
     with database.face(owner_id) as connection:
         batch = _hold(connection, named, batch_id)
         if batch.state in {ImportJobState.SUBMITTED, ImportJobState.PROCESSING}:
-            message = f"the batch {batch_id} is {batch.state}: it can be cleared once its job has ended"
+            message = f"batch {batch_id} is {batch.state}: it can be cleared once its job has ended"
             raise Conflict(faults=[_fault("batch_not_ended", message)])
         batches.clear(connection, batch.batch_id)
 
@@ -183,10 +183,10 @@ def _must_be_open(batch: CharacteristicBatch, *, for_page: bool) -> None:
     if batch.state == ImportJobState.OPEN:
         return
     if batch.cleared_at is not None:
-        message = f"the batch {batch.batch_id} has been cleared: create a new Import UserX Batch"
+        message = f"batch {batch.batch_id} has been cleared: create a new Import UserX Batch"
         raise Conflict(faults=[_fault("batch_cleared", message)])
     refused = "takes no more pages" if for_page else "cannot be submitted again"
-    message = f"the batch {batch.batch_id} is {batch.state} and {refused}: create a new Import UserX Batch"
+    message = f"batch {batch.batch_id} is {batch.state} and {refused}: create a new Import UserX Batch"
     raise Conflict(faults=[_fault("batch_not_open", message)])
 
 

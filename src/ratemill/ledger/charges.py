@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ratemill.errors import Code, NotFound
+from ratemill.ledger.carried_items import with_items
 from ratemill.pages import Page, Paging
 from ratemill.records import ChargeName, charge_name
-from ratemill.store import charges
+from ratemill.store import carried_items, charges
 from ratemill.store.charges import Charge, ChargeFilters
 from ratemill.store.connections import Database
 
@@ -17,7 +20,11 @@ _IDENTITY_MAX = 2**80  # beyond the number of any charge
 def page(database: Database, owner_id: int, filters: ChargeFilters, paging: Paging) -> Page[Charge]:
     """Return a page of charges, by request, row, run and entry."""
     with database.reader(owner_id) as connection:
-        return charges.page(connection, filters, paging)
+        asked = set(filters.items or ())
+        if carried_items.charged(connection, owner_id, asked) != asked:
+            return Page([], 0 if paging.with_total else None)
+        found = charges.page(connection, filters, paging)
+        return replace(found, rows=with_items(connection, found.rows))
 
 
 def find(database: Database, owner_id: int, identity: int) -> Charge:
@@ -25,9 +32,9 @@ def find(database: Database, owner_id: int, identity: int) -> Charge:
     name = charge_name(min(identity, _IDENTITY_MAX))
     with database.reader(owner_id) as connection:
         charge = charges.find(connection, name)
-    if charge is None:
-        raise NotFound(f"there is no charge {identity}", code=Code.CHARGE_NOT_FOUND)
-    return charge
+        if charge is None:
+            raise NotFound(f"there is no charge {identity}", code=Code.CHARGE_NOT_FOUND)
+        return with_items(connection, [charge])[0]
 
 
 def reversed_by(charge: Charge) -> ChargeName | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ratemill.errors import Code, NotFound
+from ratemill.ledger.carried_items import with_items
 from ratemill.ledger.reading import NUMBER_MAX
 from ratemill.pages import Page, Paging
 from ratemill.reasons import RATING_KINDS, message_of, row_message
@@ -52,7 +53,7 @@ def require_rating(connection: Connection, rating_exception_id: int) -> RatingEx
     found = rating_exceptions.find(connection, min(rating_exception_id, NUMBER_MAX))
     if found is None:
         raise NotFound(f"there is no rating exception {rating_exception_id}", code=Code.EXCEPTION_NOT_FOUND)
-    return found
+    return with_items(connection, [found])[0]
 
 
 def rating_page(
@@ -60,7 +61,8 @@ def rating_page(
 ) -> Page[RatingException]:
     """Return a page of rating exceptions, by request, then row."""
     with database.reader(owner_id) as connection:
-        return rating_exceptions.page(connection, filters, paging)
+        found = rating_exceptions.page(connection, filters, paging)
+        return replace(found, rows=with_items(connection, found.rows))
 
 
 def kinds(database: Database, owner_id: int) -> list[Kind]:

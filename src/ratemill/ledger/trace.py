@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar, cast
 
+from ratemill.ledger.carried_items import with_items
 from ratemill.ledger.reading import require_history
 from ratemill.pages import Page, Paging
 from ratemill.reasons import BY_ID
@@ -117,8 +118,8 @@ def read_lives(connection: Connection, names: list[RecordName]) -> list[RecordLi
 
 def _read_ends(connection: Connection, submission_ids: list[int], row_indexes: list[int]) -> dict[RecordName, _Ends]:
     named = (connection, submission_ids, row_indexes)
-    charged = _by_name(charges.of_records(*named))
-    excepted = _by_name(rating_exceptions.of_records(*named))
+    charged = _by_name(with_items(connection, charges.of_records(*named)))
+    excepted = _by_name(with_items(connection, rating_exceptions.of_records(*named)))
     skipped = _by_name(record_ends.skipped(*named))
     duplicates = _by_name(record_ends.duplicates(*named))
     refused = _by_name(import_exceptions.of_records(*named))

@@ -27,6 +27,7 @@ NUMBER_CHARS_MAX = 64  # more digits than any amount has
 WHOLE_DIGITS_MAX = 18
 
 REFERENCE_KEYS = ("guid", "sid", "id", "description", "name", "registeredProdedureName", "registeredProcedureName")
+_KEY_OF = {key.lower(): key for key in REFERENCE_KEYS}  # letter case makes no difference: clients write `Id` as well
 READ_ONLY = frozenset(
     {
         "_timestamp",
@@ -71,7 +72,7 @@ def check(item: Value, number: int | None, at: str) -> tuple[list[ItemFault], li
     """
     found = _Found()
     if not isinstance(item, dict):
-        found.fault("must_be_an_object", f"must be an object, not {_kind(item)}", at)
+        found.fault("must_be_an_object", f"must be an object, not {kind_of(item)}", at)
     elif not item:
         found.fault("must_not_be_empty", "is empty: an item has at least one member", at)
     else:
@@ -105,8 +106,9 @@ def key_of(reference: dict[str, Value]) -> tuple[str, str] | None:
     Both spellings of a procedure's key are one, the one of the wire. Where an answer's reference was sent back, with
     several keys, its guid holds, then its sid.
     """
+    named = {_KEY_OF[name.lower()]: value for name, value in reference.items() if name.lower() in _KEY_OF}
     for key in REFERENCE_KEYS:
-        text = reference.get(key)
+        text = named.get(key)
         if isinstance(text, str) and text:
             if key == "guid":
                 return key, text.lower()
@@ -197,7 +199,8 @@ def _is_storable(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _kind(value: Value) -> str:
+def kind_of(value: Value) -> str:
+    """Return what a value is, as a message says it."""
     if isinstance(value, Number):
         return "a number"
     if isinstance(value, str):
@@ -213,7 +216,7 @@ def _text(value: Value, at: str, name: str, found: _Found, *, chars_max: int = T
     if value is None:
         return
     if type(value) is not str:
-        found.fault("must_be_a_text", f"must be a text, not {_kind(value)}", at, name)
+        found.fault("must_be_a_text", f"must be a text, not {kind_of(value)}", at, name)
         return
     if len(value) > chars_max:
         found.fault("text_too_long", f"has {len(value)} characters, at most {chars_max} are taken", at, name)
@@ -229,14 +232,14 @@ def _id(value: Value, at: str, name: str, found: _Found) -> None:
 
 def _flag(value: Value, at: str, name: str, found: _Found) -> None:
     if value is not None and not isinstance(value, bool):
-        found.fault("must_be_true_or_false", f"must be true or false, not {_kind(value)}", at, name)
+        found.fault("must_be_true_or_false", f"must be true or false, not {kind_of(value)}", at, name)
 
 
 def _number(value: Value, at: str, name: str, found: _Found) -> None:
     if value is None:
         return
     if not isinstance(value, Number):
-        found.fault("must_be_a_number", f"must be a number, not {_kind(value)}", at, name)
+        found.fault("must_be_a_number", f"must be a number, not {kind_of(value)}", at, name)
     elif len(value) > NUMBER_CHARS_MAX or ("e" in value.lower() and not _has_few_digits(value)):
         message = f"has too many digits: at most {NUMBER_CHARS_MAX} characters, written out as well"
         found.fault("number_too_long", message, at, name)
@@ -251,21 +254,21 @@ def _whole(value: Value, at: str, name: str, found: _Found) -> None:
     if value is None:
         return
     if not isinstance(value, Number) or not _WHOLE.fullmatch(value):
-        found.fault("must_be_a_whole_number", f"must be a whole number, not {_shown(value)}", at, name)
+        found.fault("must_be_a_whole_number", f"must be a whole number, not {shown(value)}", at, name)
     elif len(value) > WHOLE_DIGITS_MAX:
         found.fault("number_too_long", f"has over {WHOLE_DIGITS_MAX} digits", at, name)
 
 
-def _shown(value: Value) -> str:
+def shown(value: Value) -> str:
     """Return a value as a message repeats it: a short one as it is, else its kind."""
-    return str(value) if isinstance(value, Number) and len(value) <= NUMBER_CHARS_MAX else _kind(value)
+    return str(value) if isinstance(value, Number) and len(value) <= NUMBER_CHARS_MAX else kind_of(value)
 
 
 def _range(value: Value, at: str, name: str, found: _Found) -> None:
     if value is None:
         return
     if type(value) is not str:
-        found.fault("must_be_a_range", f"must be a text such as '1:3', not {_kind(value)}", at, name)
+        found.fault("must_be_a_range", f"must be a text such as '1:3', not {kind_of(value)}", at, name)
         return
     wrong = _range_fault(value)
     if wrong:
@@ -278,7 +281,7 @@ def _range_fault(text: str) -> tuple[str, str] | None:
     if not ends:
         return "must_be_a_range", f"must be a low and a high number, such as '4.21:30.45', not '{text[:80]}'"
     if Decimal(ends[1]) > Decimal(ends[2]):
-        return "range_must_not_fall", f"the low number must come first, not '{text}'"
+        return "range_must_not_fall", f"must have the low number first, not '{text}'"
     return None
 
 
@@ -289,7 +292,7 @@ def _date(value: Value, at: str, name: str, found: _Found) -> None:
     if value is None:
         return
     if type(value) is not str:
-        found.fault("must_be_a_date", f"must be a text such as '2021-08-06T00:00:00', not {_kind(value)}", at, name)
+        found.fault("must_be_a_date", f"must be a text such as '2021-08-06T00:00:00', not {kind_of(value)}", at, name)
     elif _instant(value) is None:
         message = f"must be a time as ISO 8601 writes it, such as '2021-08-06T00:00:00', not '{value[:80]}'"
         found.fault("must_be_a_date", message, at, name)
@@ -312,30 +315,31 @@ def _reference(value: Value, at: str, name: str, found: _Found) -> None:
     if value is None:
         return
     if not isinstance(value, dict):
-        found.fault("must_be_a_reference", f"must be an object such as {{'id': '…'}}, not {_kind(value)}", at, name)
+        found.fault("must_be_a_reference", f"must be an object such as {{'id': '…'}}, not {kind_of(value)}", at, name)
         return
-    named = [key for key in value if key in REFERENCE_KEYS]
+    text = value.get("id") if len(value) == 1 else None
+    if type(text) is str and 0 < len(text) <= REFERENCE_CHARS_MAX and text.isascii() and "\0" not in text:
+        return  # most references by far
+    named = [key for key in value if key.lower() in _KEY_OF]
     if not named:
         message = f"names nothing: one of {', '.join(REFERENCE_KEYS[:-1])} is needed"
         found.fault("reference_without_key", message, at, name)
     elif len(named) > 1 and not value.keys() & _ANSWERED:
         found.fault("reference_with_many_keys", f"is named by one key, not by {' and '.join(named)}", at, name)
     for key in named:
-        _reference_key(value[key], at, f"{name}.{key}", key, found)
+        _reference_key(value[key], at, f"{name}.{key}", _KEY_OF[key.lower()], found)
     if len(value) > len(named):
         for key in value.keys() - _ANSWERED - set(named):
-            found.warn(
-                "member_not_known", f"is no member of a reference{_meant(key, REFERENCE_KEYS)}", at, f"{name}.{key}"
-            )
+            found.warn("member_not_known", "is no member of a reference", at, f"{name}.{key}")
 
 
 def _reference_key(value: Value, at: str, path: str, key: str, found: _Found) -> None:
     if key == "sid":
         if not isinstance(value, str) or not (value.isascii() and value.isdigit() and len(value) <= WHOLE_DIGITS_MAX):
-            found.fault("must_be_a_whole_number", f"must be a whole number, not {_kind(value)}", at, path)
+            found.fault("must_be_a_whole_number", f"must be a whole number, not {kind_of(value)}", at, path)
         return
     if type(value) is not str:
-        found.fault("must_be_a_text", f"must be a text, not {_kind(value)}", at, path)
+        found.fault("must_be_a_text", f"must be a text, not {kind_of(value)}", at, path)
     elif not value:
         found.fault("must_not_be_empty", "must not be empty", at, path)
     elif key == "guid" and not _is_guid(value):
@@ -374,21 +378,21 @@ def _list_of(
     if value is None:
         return
     if not isinstance(value, list):
-        found.fault("must_be_a_list", f"must be a list, not {_kind(value)}", at, name)
+        found.fault("must_be_a_list", f"must be a list, not {kind_of(value)}", at, name)
         return
     for index, element in enumerate(value):
         path = f"{_path(at, name)}[{index}]"
         if isinstance(element, dict):
             each(element, path, found)
         else:
-            found.fault("must_be_an_object", f"must be an object, not {_kind(element)}", path)
+            found.fault("must_be_an_object", f"must be an object, not {kind_of(element)}", path)
 
 
 def _lookup(value: Value, at: str, name: str, found: _Found) -> None:
     if value is None:
         return
     if not isinstance(value, dict):
-        found.fault("must_be_an_object", f"must be an object with udfLookupItems, not {_kind(value)}", at, name)
+        found.fault("must_be_an_object", f"must be an object with udfLookupItems, not {kind_of(value)}", at, name)
         return
     path = _path(at, name)
     if "udfLookupItems" not in value:

@@ -20,6 +20,7 @@ from ratemill.reference.characteristic_items import (
     as_faults,
     characteristic_of,
     check,
+    shown,
 )
 from ratemill.reference.json_text import Number, Value
 
@@ -221,7 +222,7 @@ def _page_number(asked: dict[str, Value], frame: Frame | None, faults: list[Item
         return 0
     number = _whole(value)
     if number is None:
-        message = "pageNumber must be a whole number, counted from 0"
+        message = f"pageNumber must be a whole number, counted from 0, not {shown(value)}"
         faults.append(ItemFault("must_be_a_whole_number", message, "pageNumber"))
         return 0
     wrong = span(frame, number) if frame else None

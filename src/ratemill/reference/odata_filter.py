@@ -7,18 +7,30 @@ functions; the parsers of OData refuse that, so this is one of its own. What a f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, NoReturn, TypeAlias
+from typing import Literal, NoReturn, TypeAlias, TypeVar
 
 OPERATORS = ("contains", "endswith", "startswith", "eq", "ne", "le", "lt", "ge", "gt")
 COMPARISONS_MAX = 100  # of one filter
 DEPTH_MAX = 20  # of brackets within brackets
 FIELDS_MAX = 10  # of one order
 
+_TESTS: dict[str, Callable[[str, str], bool]] = {
+    "contains": lambda own, given: given.lower() in own.lower(),
+    "endswith": lambda own, given: own.lower().endswith(given.lower()),
+    "startswith": lambda own, given: own.lower().startswith(given.lower()),
+    "le": str.__le__,
+    "lt": str.__lt__,
+    "ge": str.__ge__,
+    "gt": str.__gt__,
+}
 _TOKEN = re.compile(r"\s*(?:(?P<bracket>[()])|'(?P<value>(?:[^']|'')*)'|(?P<word>[^\s()']+))")
 _FIELD = re.compile(r"[^\W\d][\w-]*(?:[./][\w-]+)*\Z")
 _NUMBER = re.compile(r"-?\d{1,100}(?:\.\d{1,100})?\Z", re.ASCII)
+
+
+Members = TypeVar("Members", bound=Mapping[str, object])
 
 
 class FilterFault(ValueError):
@@ -82,6 +94,35 @@ def read_order(text: str) -> tuple[Direction, ...]:
     if len(order) > FIELDS_MAX:
         raise FilterFault(f"has {len(order)} fields, at most {FIELDS_MAX} are taken")
     return order
+
+
+def holds(tree: Tree, members: Mapping[str, object]) -> bool:
+    """Return whether a filter lets an object through whose members are texts: for short lists that no database holds."""
+    if isinstance(tree, Junction):
+        return (all if tree.operator == "and" else any)(holds(part, members) for part in tree.parts)
+    value = members.get(tree.field[0])
+    if tree.operator in ("eq", "ne"):
+        return (value == tree.value) == (tree.operator == "eq")
+    if not isinstance(value, str) or tree.value is None:
+        return False
+    return _TESTS[tree.operator](value, tree.value)
+
+
+def arranged(members: Iterable[Members], order: Iterable[Direction]) -> list[Members]:
+    """Return objects in an order; one without the member stands first."""
+    found = list(members)
+    for each in reversed(list(order)):
+        found.sort(key=lambda one: str(one.get(each.field[0]) or ""), reverse=each.descending)
+    return found
+
+
+def fields_of(tree: Tree) -> Iterator[tuple[str, ...]]:
+    """Return the field of each comparison of a filter."""
+    if isinstance(tree, Comparison):
+        yield tree.field
+    else:
+        for part in tree.parts:
+            yield from fields_of(part)
 
 
 def _direction(part: str) -> Direction:

@@ -5,6 +5,7 @@ While the job of a batch changes a characteristic, nobody else does: such a call
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -13,12 +14,22 @@ from ratemill.reference import json_text
 from ratemill.reference.characteristic_fields import check_declared, inferred
 from ratemill.reference.characteristic_items import READ_ONLY, REFERENCE_KEYS, ItemFault, as_faults, check, key_of
 from ratemill.reference.characteristic_references import Reference, rewritten
-from ratemill.reference.characteristic_upserts import PARENT, Use, bill_warnings, kept, merged, names_of
+from ratemill.reference.characteristic_upserts import PARENT, bill_warnings, kept, merged, names_of
+from ratemill.reference.characteristic_upserts import Use as UseOf
 from ratemill.reference.json_text import Value
-from ratemill.setup.characteristics import AUDIT, HIERARCHY, Members, identity, shown, timestamp
-from ratemill.store import carried_items, characteristic_edits, characteristic_fields, owners
+from ratemill.setup.characteristics import AUDIT, HIERARCHY, Members, identity, read_object, shown, timestamp
+from ratemill.store import (
+    carried_items,
+    characteristic_edits,
+    characteristic_fields,
+    characteristic_jobs,
+    characteristic_lists,
+    owners,
+)
+from ratemill.store import characteristic_items as items
 from ratemill.store import characteristics as store
 from ratemill.store.characteristic_edits import Kept
+from ratemill.store.characteristic_items import Use
 from ratemill.store.characteristics import Item
 from ratemill.store.connections import Connection, Database
 
@@ -35,7 +46,7 @@ class Written:
 
 def create(database: Database, owner_id: int, number: int, *, body: bytes, author: str) -> Written:
     """Create an item, with the next number as its id if it has none; raise ``BadRequest``, ``Conflict``."""
-    sent = _without_our_own(_object(body))
+    sent = _without_our_own(read_object(body)[0])
     warnings = _checked(sent, number)
     with database.face(owner_id) as connection:
         _lock(connection, owner_id, number)
@@ -44,6 +55,7 @@ def create(database: Database, owner_id: int, number: int, *, body: bytes, autho
         found = work.resolve(members, None)
         given = members.get("id")
         id_ = given if isinstance(given, str) else characteristic_edits.next_id(connection, owner_id, number)
+        members = members if given == id_ else {"id": id_, **members}
         row = _kept(members, found.get(PARENT))
         item_id = characteristic_edits.insert(connection, owner_id, number, id_, row, author=author)
         if item_id is None:
@@ -58,7 +70,7 @@ def update(database: Database, owner_id: int, number: int, guid: str, *, body: b
     A member that is null is cleared. What was read may be sent back; with its ``_timestamp`` it is refused if the item has
     changed since.
     """
-    answered = _object(body)
+    answered, _ = read_object(body)
     with database.face(owner_id) as connection:
         identity(connection, number, guid)
         _lock(connection, owner_id, number)
@@ -105,15 +117,14 @@ class _Work:
         declared = {each.name: each.type for each in fields if each.declared}
         faults = check_declared(members, declared, "")
         uses = names_of(members, self._number).uses
-        asked = {(use.characteristic, use.key, use.value) for use in uses}
-        candidates = characteristic_edits.resolve(self._connection, self._owner_id, sorted(asked))
+        candidates = self._candidates(uses)
         found: dict[str, int] = {}
         for use in uses:
-            ids = candidates.get((use.characteristic, use.key, use.value), [])
-            if len(ids) == 1:
-                found[use.member] = ids[0]
+            named = candidates.get((use.characteristic, use.key), {}).get(use.value, [])
+            if len(named) == 1:
+                found[use.member] = named[0][0]
             else:
-                faults.append(_unresolved(use, len(ids)))
+                faults.append(_unresolved(use, len(named)))
         parent = found.get(PARENT)
         if parent is not None and item_id is not None:
             circle = [parent, *store.above(self._connection, parent)]
@@ -125,26 +136,21 @@ class _Work:
             raise BadRequest(faults=as_faults(faults))
         return found
 
+    def _candidates(self, uses: Iterable[UseOf]) -> dict[tuple[int, str], dict[str, list[tuple[int, str]]]]:
+        """Return the items that may be meant, identity and id, by characteristic and key, then by value."""
+        asked: defaultdict[tuple[int, str], list[str]] = defaultdict(list)
+        for use in uses:
+            asked[use.characteristic, use.key].append(use.value)
+        return {of: items.find(self._connection, self._owner_id, *of, values) for of, values in asked.items()}
+
     def note(self, item_id: int, members: Members, found: Mapping[str, int]) -> None:
-        """Write down what an item names now, and the fields that it bears."""
+        """Write down what an item names now, but for its parent, which it bears itself, and the fields that it has."""
         names = names_of(members, self._number)
-        characteristic_edits.replace_uses(self._connection, self._owner_id, item_id, list(members), found)
-        characteristic_edits.register(self._connection, self._owner_id, names.objects)
-        characteristic_fields.infer(self._connection, self._owner_id, self._number, inferred(members))
-
-
-def _object(body: bytes) -> Members:
-    try:
-        value = json_text.read(body)
-    except ValueError as error:
-        fault = Fault(Code.BODY_NOT_JSON, f"the body is not JSON: {error}", field="", word="body_not_json")
-        raise BadRequest(faults=[fault]) from error
-    if not isinstance(value, dict):
-        fault = Fault(
-            Code.BODY_NOT_AN_OBJECT, "the body must be one item, a JSON object", field="", word="body_not_an_object"
-        )
-        raise BadRequest(faults=[fault])
-    return value
+        uses = [Use(item_id, member, used) for member, used in found.items() if member != PARENT]
+        items.forget_uses(self._connection, [(item_id, name) for name in members])
+        items.insert_uses(self._connection, self._owner_id, uses)
+        items.register(self._connection, self._owner_id, names.objects)
+        items.infer_fields(self._connection, self._owner_id, self._number, inferred(members))
 
 
 def _without_our_own(sent: Members) -> Members:
@@ -221,7 +227,7 @@ def _kept(members: Mapping[str, Value], parent_item_id: int | None) -> Kept:
 
 
 def _lock(connection: Connection, owner_id: int, number: int) -> None:
-    batch_id = characteristic_edits.lock(connection, owner_id, number)
+    batch_id = characteristic_jobs.at_work(connection, owner_id, number)
     if batch_id is not None:
         message = f"batch {batch_id} changes user{number} now: try again once its job has ended"
         raise _conflict("batch_at_work", message)
@@ -234,17 +240,20 @@ def _users(connection: Connection, owner_id: int, item: Item) -> Iterable[Fault]
         yield Fault(Code.IN_USE, f"user{characteristic} '{id_}' names it in {member}", field="", word="in_use")
     if total > len(users):
         yield Fault(Code.IN_USE, f"{total - len(users)} more places name it", field="", word="in_use")
+    for description in characteristic_lists.with_item(connection, item.item_id):
+        yield Fault(Code.IN_USE, f"the list '{description}' names it", field="", word="in_use")
     if carried_items.charged(connection, owner_id, [(item.characteristic, item.id)]):
         yield Fault(
             Code.IN_USE, f"charges name characteristic{item.characteristic} '{item.id}'", field="", word="in_use"
         )
 
 
-def _unresolved(use: Use, found: int) -> ItemFault:
-    what = f"user{use.characteristic} of the {use.key} '{use.value}'"
+def _unresolved(use: UseOf, found: int) -> ItemFault:
+    of = f"the {use.key} '{use.value}'"
     if found:
-        return ItemFault("reference_not_unique", f"{use.member}: there is more than one {what}", use.member)
-    return ItemFault("reference_not_found", f"{use.member}: there is no {what}", use.member)
+        return ItemFault("reference_ambiguous", f"{use.member}: several items have {of}", use.member)
+    message = f"{use.member}: no item of characteristic {use.characteristic} has {of}"
+    return ItemFault("reference_not_found", message, use.member)
 
 
 def _conflict(word: str, message: str, member: str = "") -> Conflict:

@@ -6,8 +6,8 @@ with; around them stand the members that the product sets.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -80,7 +80,7 @@ def children(database: Database, owner_id: int, number: int, guid: str, asked: A
     """Return the items whose parent an item is; raise ``NotFound``, ``BadRequest``."""
     search = _search(number, asked)
     with database.reader(owner_id) as connection:
-        below = Search(number, search.condition, search.order, identity(connection, number, guid))
+        below = replace(search, parent_item_id=identity(connection, number, guid))
         return _page(connection, below, asked, _warnings(connection, below))
 
 
@@ -89,6 +89,53 @@ def parents(database: Database, owner_id: int, number: int, guid: str) -> Collec
     with database.reader(owner_id) as connection:
         above = store.above(connection, identity(connection, number, guid))
         return Collection(shown(connection, above), len(above))
+
+
+def of_list(connection: Connection, number: int, list_id: int, asked: Asked) -> Collection:
+    """Return the items of a list that are asked for; raise ``BadRequest``."""
+    search = replace(_search(number, asked), list_id=list_id)
+    return _page(connection, search, asked, _warnings(connection, search))
+
+
+def part(found: list[Members], asked: Asked, known: Iterable[str]) -> Collection:
+    """Return the part of a short list that is asked for, compared by ``known`` members; raise ``BadRequest``."""
+    faults = part_faults(asked, known)
+    if faults:
+        raise BadRequest(faults=faults)
+    tree = odata_filter.read_filter(asked.filter) if asked.filter else None
+    chosen = [each for each in found if tree is None or odata_filter.holds(tree, each)]
+    if asked.order:
+        chosen = odata_filter.arranged(chosen, odata_filter.read_order(asked.order))
+    return Collection(chosen[asked.skip : asked.skip + asked.top], len(chosen))
+
+
+def part_faults(asked: Asked, known: Iterable[str]) -> list[Fault]:
+    """Return what is wrong with the texts of ``$filter`` and ``$orderby`` of a short list with these members."""
+
+    def read_filter(text: str | None) -> None:
+        names(odata_filter.fields_of(odata_filter.read_filter(text))) if text else None
+
+    def read_order(text: str | None) -> None:
+        names(each.field for each in odata_filter.read_order(text)) if text else None
+
+    def names(paths: Iterable[tuple[str, ...]]) -> None:
+        unknown = sorted({".".join(path) for path in paths} - set(known))
+        if unknown:
+            raise FilterFault(f"names '{unknown[0]}', which cannot be compared: {', '.join(known)}")
+
+    return _text_faults(asked, read_filter, read_order)
+
+
+def read_object(body: bytes, known: Iterable[str] | None = None) -> tuple[Members, list[ItemFault]]:
+    """Return the object that a body is, and a warning for each member that is none of ``known``; raise ``BadRequest``."""
+    try:
+        value = json_text.read(body)
+    except ValueError as error:
+        raise BadRequest(f"the body is not JSON: {error}", code=Code.BODY_NOT_JSON) from error
+    if not isinstance(value, dict):
+        raise BadRequest("the body must be a JSON object", code=Code.BODY_NOT_AN_OBJECT)
+    others = value.keys() - set(known) if known is not None else set()
+    return value, [ItemFault("member_not_known", f"'{name}' is passed over", name) for name in sorted(others)]
 
 
 def known_members(database: Database, owner_id: int, number: int) -> set[str]:
@@ -157,13 +204,23 @@ def timestamp(revision: int) -> str:
 
 def faults_of(asked: Asked) -> list[Fault]:
     """Return what is wrong with the texts of ``$filter`` and ``$orderby``, at most one fault each."""
+    return _text_faults(asked, _read_filter, _read_order)
+
+
+def _text_faults(
+    asked: Asked, read_filter: Callable[[str | None], object], read_order: Callable[[str | None], object]
+) -> list[Fault]:
     faults: list[Fault] = []
-    for name, text, read in (("$filter", asked.filter, _read_filter), ("$orderby", asked.order, _read_order)):
+    for name, text, read in (("$filter", asked.filter, read_filter), ("$orderby", asked.order, read_order)):
         try:
             read(text)
         except FilterFault as fault:
-            faults.append(Fault(Code.FILTER_NOT_VALID, f"{name} {fault}", field=name, word="filter_not_valid"))
+            faults.append(_filter_fault(name, str(fault)))
     return faults
+
+
+def _filter_fault(name: str, message: str) -> Fault:
+    return Fault(Code.FILTER_NOT_VALID, f"{name} {message}", field=name)
 
 
 def _page(connection: Connection, search: Search, asked: Asked, warnings: list[ItemFault]) -> Collection:

@@ -90,11 +90,13 @@ def note_charged(connection: Connection, owner_id: int, named: Iterable[Carried]
 
 
 def charged(connection: Connection, owner_id: int, named: Collection[Carried]) -> set[Carried]:
-    """Return which of these items a charge names.
+    """Return which of these items a charge of an owner names.
 
     Whoever asks in order to delete an item first waits for usage under way (``owners.wait_for_usage``), which may be
     about to name it.
     """
+    if not named:
+        return set()
     rows = driver(connection).execute(
         """
         select c.characteristic, c.id from unnest(%s::smallint[], %s::text[]) as n (characteristic, id)

@@ -47,7 +47,7 @@ class CharacteristicBatch:
 
 @dataclass(frozen=True, slots=True)
 class Gaps:
-    """Why a batch lacks items: pages that have not arrived, and pages but the last with fewer items than they may have.
+    """Why a batch lacks items: pages that have not arrived, and pages with fewer items than they may have.
 
     Both from 0, in order, and only the first hundred; ``pages_missing`` counts all that have not arrived.
     """
@@ -200,6 +200,7 @@ def gaps(connection: Connection, batch: CharacteristicBatch, last_page: int) -> 
         "batch_id": batch.batch_id,
         "last_page": last_page,
         "page_size": batch.page_size,
+        "total_items": batch.total_items,
         "most": _PAGES_NAMED_MAX,
     }
     rows = driver(connection)
@@ -217,7 +218,8 @@ def gaps(connection: Connection, batch: CharacteristicBatch, last_page: int) -> 
     short = rows.execute(
         """
         select page_number from characteristic_pages
-        where batch_id = %(batch_id)s and item_count < %(page_size)s and page_number < %(last_page)s
+        where batch_id = %(batch_id)s
+            and item_count < least(%(page_size)s, %(total_items)s - page_number::bigint * %(page_size)s)
         order by page_number limit %(most)s
         """,
         asked,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg import errors
 
 from ratemill.store.connections import Connection, driver
-
-_FOUND_BY = {"id": "i.id = n.value", "description": "i.description = n.value"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +16,6 @@ class Kept:
     document: str
     description: str | None
     parent_item_id: int | None
-
-
-def lock(connection: Connection, owner_id: int, characteristic: int) -> int | None:
-    """Let nobody else change items of a characteristic until this transaction ends; return the batch that does, if any."""
-    values = (owner_id, characteristic)
-    driver(connection).execute(
-        "insert into characteristics (owner_id, characteristic) values (%s, %s) on conflict do nothing", values
-    )
-    statement = "select batch_id from characteristics where owner_id = %s and characteristic = %s for update"
-    row = driver(connection).execute(statement, values).fetchone()
-    return row[0] if row else None
 
 
 def next_id(connection: Connection, owner_id: int, characteristic: int) -> str:
@@ -78,52 +64,3 @@ def delete(connection: Connection, item_id: int) -> bool:
     except errors.ForeignKeyViolation:
         return False
     return True
-
-
-def resolve(
-    connection: Connection, owner_id: int, uses: Sequence[tuple[int, str, str]]
-) -> dict[tuple[int, str, str], list[int]]:
-    """Return the items that each characteristic, key (id, guid, sid, description) and value names: at most two of them."""
-    found: dict[tuple[int, str, str], list[int]] = {}
-    for key in sorted({use[1] for use in uses}):
-        asked = [use for use in uses if use[1] == key]
-        test = _FOUND_BY.get(key) or {"guid": "i.guid = n.value::uuid", "sid": "i.item_id = n.value::bigint"}.get(key)
-        if test is None:
-            continue
-        statement = f"""
-            select n.characteristic, n.value, array(
-                select i.item_id from characteristic_items i
-                where i.owner_id = %s and i.characteristic = n.characteristic and {test} order by i.item_id limit 2)
-            from unnest(%s::smallint[], %s::text[]) as n (characteristic, value)"""
-        values = (owner_id, [use[0] for use in asked], [use[2] for use in asked])
-        for characteristic, value, ids in driver(connection).execute(statement, values):
-            found[characteristic, key, value] = ids
-    return found
-
-
-def replace_uses(
-    connection: Connection, owner_id: int, item_id: int, members: Collection[str], uses: Mapping[str, int]
-) -> None:
-    """Write down the items that these members, the first part of a path, name now: identities by the whole path."""
-    driver(connection).execute(
-        "delete from characteristic_uses where item_id = %s and substring(member from '^[^.[]+') = any(%s)",
-        (item_id, list(members)),
-    )
-    if uses:
-        statement = """
-            insert into characteristic_uses (item_id, member, owner_id, used_item_id)
-            select %s, n.member, %s, n.used from unnest(%s::text[], %s::bigint[]) as n (member, used)"""
-        driver(connection).execute(statement, (item_id, owner_id, list(uses), list(uses.values())))
-
-
-def register(connection: Connection, owner_id: int, names: Collection[tuple[str, str, str]]) -> None:
-    """Write down the named objects of these kinds, keys and values that are not known yet."""
-    if not names:
-        return
-    kinds, keys, values = zip(*sorted(set(names)), strict=True)
-    statement = """
-        insert into named_objects (owner_id, kind, key, value, guid)
-        select %s, n.kind, n.key, n.value, gen_random_uuid()
-        from unnest(%s::text[], %s::text[], %s::text[]) as n (kind, key, value)
-        on conflict do nothing"""
-    driver(connection).execute(statement, (owner_id, list(kinds), list(keys), list(values)))

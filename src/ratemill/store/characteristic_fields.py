@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,17 +38,6 @@ def declare(connection: Connection, owner_id: int, characteristic: int, name: st
         insert into characteristic_fields (owner_id, characteristic, name, type, declared) values (%s, %s, %s, %s, true)
         on conflict (owner_id, characteristic, name) do update set type = excluded.type, declared = true"""
     driver(connection).execute(statement, (owner_id, characteristic, name, type_))
-
-
-def infer(connection: Connection, owner_id: int, characteristic: int, types: Mapping[str, str]) -> None:
-    """Write down the fields that are not known yet, with the types of their values."""
-    if not types:
-        return
-    statement = """
-        insert into characteristic_fields (owner_id, characteristic, name, type)
-        select %s, %s, n.name, n.type from unnest(%s::text[], %s::text[]) as n (name, type) order by n.name
-        on conflict do nothing"""
-    driver(connection).execute(statement, (owner_id, characteristic, list(types), list(types.values())))
 
 
 def remove(connection: Connection, characteristic: int, name: str) -> bool:

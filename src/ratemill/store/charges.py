@@ -2,7 +2,7 @@
 
 What names a holder (an identifier, a service, an account) goes through the accounts, if their charges are few. All else
 goes through the spans of batches to the key of the charges; a span says within which dates its usage lies. Nothing leads
-to the charges of a usage class: a rare one alone costs a walk through the table.
+to the charges of a usage class or of an item: a rare one alone costs a walk through the table.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
+from ratemill.characteristics import Carried
 from ratemill.pages import Page, Paging
 from ratemill.records import ChargeName
 from ratemill.store.connections import Connection, driver
@@ -47,7 +49,7 @@ class Charge(UsageRecord):
 
 @dataclass(frozen=True, slots=True)
 class ChargeFilters:
-    """Which charges; the span [from_at, to_at) bounds the usage date."""
+    """Which charges; ``items`` are all named by each; the span [from_at, to_at) bounds the usage date."""
 
     tracking_id: UUID | None = None
     batch_id: int | None = None
@@ -56,6 +58,7 @@ class ChargeFilters:
     account: str | None = None
     service: str | None = None
     usage_class: str | None = None
+    items: tuple[Carried, ...] | None = None
     from_at: datetime | None = None
     to_at: datetime | None = None
 
@@ -65,13 +68,14 @@ class ChargeFilters:
         of_request = not (self.tracking_id is None and self.batch_id is None)
         of_holder = not (self.usage_identifier is None and self.account is None and self.service is None)
         of_dates = not (self.from_at is None and self.to_at is None)
-        return not of_request and (of_holder or (self.usage_class is not None and not of_dates))
+        of_others = not (self.usage_class is None and self.items is None)
+        return not of_request and (of_holder or (of_others and not of_dates))
 
     @property
     def is_counted_by_spans(self) -> bool:
         """Whether only feeds and dates are asked for, whose charges the spans count."""
         others = (self.tracking_id, self.batch_id, self.usage_identifier, self.account, self.service, self.usage_class)
-        return all(other is None for other in others)
+        return all(other is None for other in (*others, self.items))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,7 @@ _CONDITIONS = {
     "service_ids": "c.service_id = any(%(service_ids)s)",
     "account_ids": "c.account_id = any(%(account_ids)s)",
     "feed_id": "c.feed_id = %(feed_id)s",
+    "items": "c.extension @> %(items)s",
     "from_at": "c.usage_at >= %(from_at)s",
     "to_at": "c.usage_at < %(to_at)s",
 }
@@ -185,6 +190,8 @@ def page(connection: Connection, filters: ChargeFilters, paging: Paging) -> Page
     if found.is_nothing:
         return Page([], 0 if paging.with_total else None)
     known = parameters(filters) | parameters(found)
+    if filters.items is not None:
+        known["items"] = Jsonb({f"characteristic{number}": each for number, each in filters.items})
     if filters.is_counted_by_spans:
         return _page_by_counts(connection, known, paging)
     if filters.may_be_few:

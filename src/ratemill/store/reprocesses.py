@@ -14,6 +14,7 @@ from typing import Any
 
 from psycopg.rows import class_row
 
+from ratemill import characteristics
 from ratemill.reasons import RATING_KINDS, RATING_REASONS
 from ratemill.records import record_identity
 from ratemill.states import RatingExceptionState
@@ -90,6 +91,7 @@ MEMBERS = {
     "account": Member(_OF.format(column="name", table="accounts", key="account_id"), "text"),
     "service": Member(_OF.format(column="name", table="services", key="service_id"), "text"),
     "rate_plan": Member(_OF.format(column="name", table="rate_plans", key="rate_plan_id"), "text"),
+    **{name: Member(f"(e.extension ->> '{name}')", "text") for name in characteristics.NAMES},
 }
 
 # What an operator does with an expression and its value, or its list of values.

@@ -11,6 +11,7 @@ from ratemill.face.cli import (
     audit,
     db,
     demo,
+    import_items,
     importing,
     lint,
     prices,
@@ -55,6 +56,7 @@ app.command("prices")(prices.prices)
 app.command("lint")(lint.lint)
 app.command("rehearse")(rehearse.rehearse)
 app.add_typer(token.app, name="token")
+importing.app.command("userx")(import_items.import_userx)
 app.add_typer(importing.app, name="import")
 app.command("watch")(importing.watch)
 app.command("demo")(demo.demo)

@@ -75,7 +75,9 @@ def import_usage(
     outcome = Outcome(str(file), feed)
     trouble: RatemillError | None = None
     with (
-        _client(settings, url, token, retry_s=retry_seconds, in_flight=in_flight, stopping=_stopping()) as client,
+        client_of(
+            settings, url, token, retry_s=retry_seconds, in_flight=in_flight, stopping=stop_on_signals()
+        ) as client,
         readable(file) as path,
     ):
         try:
@@ -123,7 +125,7 @@ def watch(
         signal.signal(each, lambda *_: stopping.set())
     asked = _asked(shape, delimiter, quote, skip_header=skip_header)
     results: list[Json] = []
-    with _client(settings, url, token, retry_s=retry_seconds, in_flight=in_flight, stopping=stopping) as client:
+    with client_of(settings, url, token, retry_s=retry_seconds, in_flight=in_flight, stopping=stopping) as client:
         watching = Watch(
             client,
             feed,
@@ -144,7 +146,7 @@ def watch(
     raise typer.Exit(1 if counts["failed"] or counts["left"] else 0)
 
 
-def _stopping() -> Event:
+def stop_on_signals() -> Event:
     """Return what SIGTERM and Ctrl-C set: no call is tried again after it, and the answers under way are noted."""
     stopping = Event()
 
@@ -167,14 +169,15 @@ def _asked(shape: str | None, delimiter: str | None, quote: str | None, *, skip_
     return Asked(shape, delimiter, quote, skip_header)
 
 
-def _client(
+def client_of(
     settings: Settings, url: str | None, token: str | None, *, retry_s: float, in_flight: int, stopping: Event
 ) -> Client:
+    """Return a client of the server and with the token that were given, or that the settings name."""
     secret = token or settings.token
     if not secret:
         raise UsageFault("a token is needed: --token or RATEMILL_TOKEN", exit_code=USED_WRONGLY)
     return Client(
-        url or settings.url, secret, connections_max=in_flight + 1, retry_s=retry_s, stopping=stopping, say=_say
+        url or settings.url, secret, connections_max=in_flight + 1, retry_s=retry_s, stopping=stopping, say=say
     )
 
 
@@ -205,7 +208,7 @@ def _print(outcome: Outcome, trouble: RatemillError | None, *, as_json: bool) ->
     for line in _lines(outcome):
         sys.stdout.write(line + "\n")
     if trouble:
-        _say(str(trouble))
+        say(str(trouble))
 
 
 def _lines(outcome: Outcome) -> Iterator[str]:
@@ -232,7 +235,8 @@ def _one_line(result: Json) -> str:
     return f"{said}: {result['error']}" if "error" in result else said
 
 
-def _say(message: str) -> None:
+def say(message: str) -> None:
+    """Say something beside the answer of a command."""
     sys.stderr.write(f"ratemill: {message}\n")
     sys.stderr.flush()
 

@@ -27,7 +27,6 @@ from ratemill.ledger import charges as ledger_charges
 from ratemill.ledger import exceptions as ledger_exceptions
 from ratemill.ledger import history as ledger_history
 from ratemill.ledger.audit import owner_of
-from ratemill.ledger.charges import ChargeFilters
 from ratemill.ledger.exceptions import ImportExceptionFilters, RatingExceptionFilters
 from ratemill.ledger.history import History
 from ratemill.ledger.lookup import look_up
@@ -126,17 +125,23 @@ def exceptions(  # noqa: PLR0917 -- the options of the command
     _print_page(excepted, rating_exception_instance, _RATING_COLUMNS, as_json=as_json)
 
 
-def charges(
+def charges(  # noqa: PLR0917 -- the options of the command
     tracking_id: TrackingId = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option("--filter", metavar="NAME=VALUE", help="A filter of the call that reads charges; all must hold."),
+    ] = None,
     page_number: PageNumber = 1,
     page_size: PageSize = 1_000,
     owner: Owner = DEFAULT_OWNER,
     as_json: AsJson = False,
 ) -> None:
     """List charges, by request, then row."""
+    from ratemill.face.charge_filters import filters_of_terms  # the web framework loads with it
+
+    asked = filters_of_terms([*(filters or []), *([f"trackingId={tracking_id}"] if tracking_id else [])])
     with opened_database() as database:
-        filters = ChargeFilters(tracking_id=tracking_id)
-        shown = ledger_charges.page(database, owner_of(database, owner), filters, Paging(page_number, page_size))
+        shown = ledger_charges.page(database, owner_of(database, owner), asked, Paging(page_number, page_size))
     _print_page(shown, charge_instance, _CHARGE_COLUMNS, as_json=as_json)
 
 

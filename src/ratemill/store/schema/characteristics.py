@@ -192,7 +192,8 @@ characteristic_items = Table(
     instant("changed_at", now=True),
     Column("changed_by", Text, nullable=False),
     CheckConstraint("characteristic between 1 and 20", name="characteristic"),
-    UniqueConstraint("owner_id", "characteristic", "id"),
+    # With the identity, pages by id and counts are read from the index alone.
+    UniqueConstraint("owner_id", "characteristic", "id", postgresql_include=["item_id"]),
 )
 Index("characteristic_items_parent_item_id_idx", characteristic_items.c.parent_item_id)
 Index("characteristic_items_description_idx", characteristic_items.c.description, postgresql_using="hash")
@@ -224,6 +225,19 @@ named_objects = Table(
     instant("created_at", now=True),
     UniqueConstraint("owner_id", "kind", "key", "value"),
 )
+
+# The items that a list of a characteristic takes in with all below them, and those that it leaves out with all below them.
+# The list is a named object, of a kind such as `user1list`.
+characteristic_list_members = Table(
+    "characteristic_list_members",
+    metadata,
+    Column("list_id", BigInteger, ForeignKey("named_objects.named_object_id"), nullable=False),
+    Column("item_id", BigInteger, ForeignKey("characteristic_items.item_id"), nullable=False),
+    owner(),
+    Column("excluded", Boolean, nullable=False),
+    PrimaryKeyConstraint("list_id", "item_id"),
+)
+Index("characteristic_list_members_item_id_idx", characteristic_list_members.c.item_id)
 
 # The user-defined fields of a characteristic: `ud_…` of its items, `udLookup_…` with rows of their own. `declared` by
 # somebody, or inferred from the first item that bears it.

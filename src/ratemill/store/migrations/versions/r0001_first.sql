@@ -271,7 +271,7 @@ CREATE TABLE characteristic_items (
 	changed_by TEXT NOT NULL,
 	CONSTRAINT characteristic_items_pkey PRIMARY KEY (item_id),
 	CONSTRAINT characteristic_items_characteristic_check CHECK (characteristic between 1 and 20),
-	CONSTRAINT characteristic_items_owner_id_characteristic_id_key UNIQUE (owner_id, characteristic, id),
+	CONSTRAINT characteristic_items_owner_id_characteristic_id_key UNIQUE (owner_id, characteristic, id) INCLUDE (item_id),
 	CONSTRAINT characteristic_items_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
 	CONSTRAINT characteristic_items_guid_key UNIQUE (guid),
 	CONSTRAINT characteristic_items_parent_item_id_fkey FOREIGN KEY(parent_item_id) REFERENCES characteristic_items (item_id)
@@ -690,6 +690,19 @@ CREATE INDEX characteristic_batches_due_idx ON characteristic_batches (submitted
 
 CREATE INDEX characteristic_batches_owner_id_idx ON characteristic_batches (owner_id, batch_id);
 
+CREATE TABLE characteristic_list_members (
+	list_id BIGINT NOT NULL,
+	item_id BIGINT NOT NULL,
+	owner_id INTEGER NOT NULL,
+	excluded BOOLEAN NOT NULL,
+	CONSTRAINT characteristic_list_members_pkey PRIMARY KEY (list_id, item_id),
+	CONSTRAINT characteristic_list_members_list_id_fkey FOREIGN KEY(list_id) REFERENCES named_objects (named_object_id),
+	CONSTRAINT characteristic_list_members_item_id_fkey FOREIGN KEY(item_id) REFERENCES characteristic_items (item_id),
+	CONSTRAINT characteristic_list_members_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id)
+);
+
+CREATE INDEX characteristic_list_members_item_id_idx ON characteristic_list_members (item_id);
+
 CREATE TABLE characteristic_staged_uses (
 	batch_id BIGINT NOT NULL,
 	item_number BIGINT NOT NULL,
@@ -1106,6 +1119,7 @@ grant select, insert, update, delete on buckets_bases to ratemill_face;
 grant select, insert, update, delete on characteristic_batches to ratemill_face;
 grant select, insert, update, delete on characteristic_fields to ratemill_face;
 grant select, insert, update, delete on characteristic_items to ratemill_face;
+grant select, insert, update, delete on characteristic_list_members to ratemill_face;
 grant select, insert, update, delete on characteristic_outcomes to ratemill_face;
 grant select, insert, update, delete on characteristic_pages to ratemill_face;
 grant select, insert, update, delete on characteristic_staged to ratemill_face;
@@ -1177,6 +1191,8 @@ alter table characteristic_fields enable row level security;
 create policy owner_only on characteristic_fields to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
 alter table characteristic_items enable row level security;
 create policy owner_only on characteristic_items to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
+alter table characteristic_list_members enable row level security;
+create policy owner_only on characteristic_list_members to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
 alter table characteristic_outcomes enable row level security;
 create policy owner_only on characteristic_outcomes to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
 alter table characteristic_pages enable row level security;
