@@ -98,8 +98,8 @@ characteristic_pages = Table(
     PrimaryKeyConstraint("batch_id", "page_number"),
 )
 
-# What an owner's characteristic is about now: the batch that changes it, for one does at a time, and the number that the
-# next item without an id gets.
+# What an owner's characteristic is about now: the batch that changes it, for one does at a time, the number that the next
+# item without an id gets, and how many items there are, which a trigger counts.
 characteristics = Table(
     "characteristics",
     metadata,
@@ -107,6 +107,7 @@ characteristics = Table(
     Column("characteristic", SmallInteger, nullable=False),
     Column("batch_id", BigInteger, ForeignKey("characteristic_batches.batch_id")),
     Column("next_number", BigInteger, nullable=False, server_default="1"),
+    Column("item_count", BigInteger, nullable=False, server_default="0"),
     PrimaryKeyConstraint("owner_id", "characteristic"),
     CheckConstraint("characteristic between 1 and 20", name="characteristic"),
 )
