@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Path, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from ratemill.face import result_envelope
@@ -26,6 +27,9 @@ Follower = Annotated[Principal, Depends(needs("history"))]
 Named = Annotated[
     str, Path(description="`UserXs`, or `User1s` to `User20s`.", pattern="^[Uu]ser([Xx]|[1-9]|1[0-9]|20)s$")
 ]
+
+# One page is checked while another is written; more would only take the processor from accepts of usage.
+_TWO_AT_A_TIME = CapacityLimiter(2)
 
 _SUBMIT = ("Submit", "dryRun")
 _PAGE_NUMBER = "pageNumber"
@@ -68,9 +72,8 @@ async def create_batch(request: Request, principal: Importer, named: Named) -> R
     submit = _submit(request)
     body = await read_json_body(request)
     state = request.app.state
-    created = await run_in_threadpool(
-        batches.create, state.database, state.settings, principal, named=named, body=body, submit=submit
-    )
+    create = partial(batches.create, named=named, body=body, submit=submit)
+    created = await to_thread.run_sync(create, state.database, state.settings, principal, limiter=_TWO_AT_A_TIME)
     content = {"batchId": created.batch_id, "jobQueueGuid": str(created.job_id)}
     return result_envelope.result(content, warnings=[*unknown(request, _SUBMIT), *created.warnings], status=201)
 
@@ -81,16 +84,8 @@ async def send_page(request: Request, principal: Importer, named: Named, batch_i
     submit = _submit(request)
     body = await read_json_body_if_any(request)
     state = request.app.state
-    warnings = await run_in_threadpool(
-        batches.receive,
-        state.database,
-        state.settings,
-        principal,
-        named=named,
-        batch_id=batch_id,
-        body=body,
-        submit=submit,
-    )
+    receive = partial(batches.receive, named=named, batch_id=batch_id, body=body, submit=submit)
+    warnings = await to_thread.run_sync(receive, state.database, state.settings, principal, limiter=_TWO_AT_A_TIME)
     return result_envelope.result({}, warnings=[*unknown(request, _SUBMIT), *warnings])
 
 

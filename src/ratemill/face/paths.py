@@ -27,7 +27,7 @@ IDENTITY_IN_PATH = re.compile(r"/[0-9]{1,30}(?=/|\Z)")
 _RESOURCE_PATH = re.compile(r"/ResourceServer/api/(?P<version>v\d+)(?P<rest>/.*)?\Z", re.IGNORECASE | re.DOTALL)
 _JSON_ROUTE = re.compile(r"/(internal/)?DataImport/Usage/Json(/|\Z)", re.IGNORECASE)
 _INSTANCE_PATH = re.compile(
-    r"/(?!ResourceServer/|AuthorizationServer/)[^/]+(?P<rest>/api/.*)", re.IGNORECASE | re.DOTALL
+    r"/(?!ResourceServer/|AuthorizationServer/)[^/]+(?P<rest>/api(?:/.*)?)", re.IGNORECASE | re.DOTALL
 )
 _NOWHERE = "/no-such-version"
 

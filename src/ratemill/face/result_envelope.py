@@ -68,7 +68,7 @@ def refused(
 
 def speaks(request: Request) -> bool:
     """Whether a call is one of this envelope: its path, without the instance, begins with ``/api/``."""
-    return request.url.path.lower().startswith(PREFIX)
+    return f"{request.url.path.lower()}/".startswith(PREFIX)
 
 
 def caller_error(request: Request, error: CallerError) -> Response:
