@@ -43,8 +43,18 @@ CIRCLE_SHOWN_MAX = 10  # items of a circle that a message names
 
 STAGE, SETTLE, WRITE, LINK = 1, 2, 3, 4
 
-Named = tuple[int, str, int | None, str | None]
-"""What an item names: its number, the member, the item if it is known, and that one's id."""
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What items name.
+
+    ``uses`` has the item's number, the member, the item that it names if that is known, and that one's id; ``objects`` what
+    is no item, by number.
+    """
+
+    uses: Sequence[tuple[int, str, int | None, str | None]]
+    objects: dict[int, list[upserts.NamedObject]]
+
 
 log = logs.get(__name__)
 
@@ -209,7 +219,8 @@ def _stage(
     )
     if ready:
         known = [(use.item_number, use.member, use.used_item_id, use.used_id) for n in ready for use in uses.get(n, ())]
-        _put(connection, job, [one for one in table if one.number in ready], ready, known)
+        objects = {number: names[number].objects for number in ready}
+        _put(connection, job, [one for one in table if one.number in ready], ready, _Named(known, objects))
 
 
 def _staged(one: Numbered, id_: str | None, faults: Faults | None, *, written: bool) -> StagedItem:
@@ -393,7 +404,8 @@ def _write(
     waiting = [one for one in table if one.number in staged]
     if condemned is not None:
         staged = {one.number: (one.id, [*(staged[one.number][1] or []), _condemned(one, condemned)]) for one in waiting}
-    late = _put(connection, job, waiting, staged, staging.uses(connection, job, first, last))
+    objects = {one.number: upserts.names_of(one.item, job.characteristic).objects for one in waiting}
+    late = _put(connection, job, waiting, staged, _Named(staging.uses(connection, job, first, last), objects))
     staging.keep_uses(connection, job, first, last, late)
 
 
@@ -402,7 +414,7 @@ def _put(
     job: Job,
     table: Sequence[Numbered],
     staged: dict[int, tuple[str | None, Faults | None]],
-    named: Sequence[Named],
+    named: _Named,
 ) -> list[tuple[int, str]]:
     """Write items and what became of each; return the uses that cannot be linked yet."""
     written = _written(connection, job, table, staged, named)
@@ -428,7 +440,7 @@ def _written(
     job: Job,
     table: Sequence[Numbered],
     staged: dict[int, tuple[str | None, Faults | None]],
-    named: Sequence[Named],
+    named: _Named,
 ) -> _Written:
     ids = [id_ for id_, faults in staged.values() if id_ is not None and faults is None]
     stored = items.read(connection, job.owner_id, job.characteristic, ids)
@@ -437,7 +449,7 @@ def _written(
     identities = dict(zip(new_ids, items.new_identities(connection, 0 if job.dry_run else len(new_ids)), strict=False))
     item_ids: dict[str | None, int] = {id_: kept.item_id for id_, kept in stored.items()}
     item_ids |= {staged[number][0]: item_id for number, item_id in identities.items()}
-    links = _links(named, item_ids)
+    links = _links(named.uses, item_ids)
     written = _Written([], [], [], [], [], set(), {}, [])
     for one in table:
         id_, faults = staged[one.number]
@@ -453,7 +465,7 @@ def _written(
             item_id = before.item_id if before else identities.get(one.number)
             outcome, guid = _upsert(written, _Sent(one.number, item_id, sent, links.get(one.number, {})), before)
             if outcome != "unchanged":
-                written.objects.update(upserts.names_of(sent, job.characteristic).objects)
+                written.objects.update(named.objects[one.number])
                 written.fields.update({name: kind for name, kind in types.items() if name not in known})
         written.outcomes.append(
             Outcome(one.page_number, one.index, id_ or one.id, outcome, guid, faults, warnings or None)
@@ -461,10 +473,12 @@ def _written(
     return written
 
 
-def _links(named: Sequence[Named], item_ids: dict[str | None, int]) -> dict[int, dict[str, int | None]]:
+def _links(
+    uses: Sequence[tuple[int, str, int | None, str | None]], item_ids: dict[str | None, int]
+) -> dict[int, dict[str, int | None]]:
     """Return what items name, by number and member; None for an item that is not written yet."""
     links: defaultdict[int, dict[str, int | None]] = defaultdict(dict)
-    for number, member, item_id, used_id in named:
+    for number, member, item_id, used_id in uses:
         links[number][member] = item_id if item_id is not None else item_ids.get(used_id)
     return links
 
