@@ -426,11 +426,11 @@ def test_a_batch_that_cannot_be_settled_fails_and_lets_the_next_one_go(guide: Mi
     def failing(*_: Any) -> Any:
         raise ValueError("too much")
 
-    number = submitted(guide, [{"id": "a"}])
+    number = submitted(guide, [child("a", "b"), {"id": "b"}])
     with monkeypatch.context() as patch:
         patch.setattr(characteristic_upserts, "refused_together", failing)
         run(guide)
     shown = job(guide, number)
-    assert (shown["state"], shown["completedCountNumber"]) == ("failed", 0)
+    assert (shown["state"], shown["completedCountNumber"]) == ("failed", 1)
     assert "too much" in shown["error"]
-    assert imported(guide, {"id": "a"}) == (1, 0, 0, 0)
+    assert imported(guide, child("a", "b"), {"id": "b"}) == (1, 0, 1, 0)

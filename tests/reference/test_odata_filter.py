@@ -118,10 +118,12 @@ def test_an_order_that_cannot_be_read_is_refused(text: str):
         ("comment eq null", True),
         ("comment contains 'x'", False),
         ("name ne null", True),
+        ("flag eq true", True),
+        ("flag ne 'true'", False),
     ],
 )
 def test_a_filter_holds_for_an_object_or_not(text: str, held: bool):
-    assert holds(read_filter(text), {"name": "ud_Color", "type": "string"}) is held
+    assert holds(read_filter(text), {"name": "ud_Color", "type": "string", "flag": True}) is held
 
 
 def test_objects_are_arranged_by_several_members():

@@ -55,6 +55,7 @@ class Outcome:
     pages: int = 0
     pages_resumed: int = 0
     batch_id: int | None = None
+    submitted: bool = False
     job: Json | None = None
 
     @property
@@ -74,6 +75,7 @@ class Outcome:
             "pages": self.pages,
             "pagesResumed": self.pages_resumed,
             "batchId": self.batch_id,
+            "submitted": self.submitted,
             "job": self.job,
         }
 
@@ -105,13 +107,14 @@ def import_items(client: Client, file: ItemFile, asked: Asked, journal: ItemJour
     outcome.batch_id, outcome.pages = batch.batch_id, -(-file.count // asked.page_size)
     outcome.pages_resumed = len(batch.pages)
     if batch.job is not None:
-        outcome.already_imported, outcome.job = True, batch.job
+        outcome.already_imported, outcome.submitted, outcome.job = True, True, batch.job
         return outcome
     if not batch.submitted:
         _send_pages(client, _Sending(file, journal, batch, watched, asked.in_flight))
         _submit(client, batch)
         journal.submitted()
         die_at("import-after-submit-is-written", watched.die_at)
+    outcome.submitted = True
     outcome.job = _wait(client, batch, watched)
     journal.ended(outcome.job)
     return outcome

@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from ratemill.face import result_envelope
 from ratemill.face.bodies import read_json_body
-from ratemill.face.characteristics import Reader, Writer, collection, list_of, read_query
+from ratemill.face.characteristics import PAGED, VIEWS, Json, Reader, Writer, collection, described, list_of, read_query
 from ratemill.face.result_envelope import Exact
+from ratemill.reference.characteristic_fields import LOOKUP, TYPES
 from ratemill.setup import characteristic_fields, characteristic_lists
 from ratemill.setup.characteristics import part_faults
 
@@ -19,9 +20,12 @@ router = APIRouter(prefix="/api/data", tags=["Characteristics"])
 
 _of_lists = partial(part_faults, known=characteristic_lists.MEMBERS)
 _of_fields = partial(part_faults, known=characteristic_fields.MEMBERS)
+_NAMED: Json = {"type": ["array", "null"], "items": {"type": "object"}}
+_LIST: Json = {"description": {"type": "string"}, "includedItems": _NAMED, "excludedItems": _NAMED}
+_FIELD: Json = {"name": {"type": "string"}, "type": {"enum": [*TYPES, LOOKUP]}}
 
 
-@router.get("/user{number:characteristic}lists")
+@router.get("/user{number:characteristic}lists", openapi_extra=described(*PAGED))
 def read_lists(number: int, request: Request, principal: Reader) -> Response:
     """Return the lists of a characteristic, by description."""
     query = read_query(request, check=_of_lists)
@@ -29,7 +33,7 @@ def read_lists(number: int, request: Request, principal: Reader) -> Response:
     return list_of(request, found, query.asked, query.warnings)
 
 
-@router.post("/user{number:characteristic}lists", status_code=201)
+@router.post("/user{number:characteristic}lists", status_code=201, openapi_extra=described(body=_LIST))
 async def create_list(number: int, request: Request, principal: Writer) -> Response:
     """Make a list: its description, the items that it takes in, those that it leaves out."""
     query, body = read_query(request, paged=False), await read_json_body(request)
@@ -46,7 +50,7 @@ def read_list(number: int, guid: str, request: Request, principal: Reader) -> Re
     return result_envelope.result(Exact(found), warnings=query.warnings)
 
 
-@router.get("/user{number:characteristic}lists/{guid}/items")
+@router.get("/user{number:characteristic}lists/{guid}/items", openapi_extra=described(*PAGED, *VIEWS))
 def read_list_items(number: int, guid: str, request: Request, principal: Reader) -> Response:
     """Return the items that are in a list now, with all below what it takes in, without all below what it leaves out."""
     query = read_query(request)
@@ -55,8 +59,8 @@ def read_list_items(number: int, guid: str, request: Request, principal: Reader)
     return collection(request, number, principal, query, found)
 
 
-@router.put("/user{number:characteristic}lists/{guid}")
-@router.patch("/user{number:characteristic}lists/{guid}")
+@router.put("/user{number:characteristic}lists/{guid}", openapi_extra=described(body=_LIST))
+@router.patch("/user{number:characteristic}lists/{guid}", openapi_extra=described(body=_LIST))
 async def update_list(number: int, guid: str, request: Request, principal: Writer) -> Response:
     """Say anew which items a list takes in or leaves out; what is not sent stays."""
     query, body = read_query(request, paged=False), await read_json_body(request)
@@ -75,7 +79,7 @@ def delete_list(number: int, guid: str, request: Request, principal: Writer) -> 
     return result_envelope.result({}, warnings=query.warnings)
 
 
-@router.get("/user{number:characteristic}fields")
+@router.get("/user{number:characteristic}fields", openapi_extra=described(*PAGED))
 def read_fields(number: int, request: Request, principal: Reader) -> Response:
     """Return the user-defined fields of a characteristic, declared or inferred, by name."""
     query = read_query(request, check=_of_fields)
@@ -83,7 +87,7 @@ def read_fields(number: int, request: Request, principal: Reader) -> Response:
     return list_of(request, found, query.asked, query.warnings)
 
 
-@router.post("/user{number:characteristic}fields", status_code=201)
+@router.post("/user{number:characteristic}fields", status_code=201, openapi_extra=described(body=_FIELD))
 async def declare_field(number: int, request: Request, principal: Writer) -> Response:
     """Declare a field by name and type: items are held to it from now on."""
     query, body = read_query(request, paged=False), await read_json_body(request)
@@ -100,8 +104,8 @@ def read_field(number: int, name: str, request: Request, principal: Reader) -> R
     return result_envelope.result(Exact(found), warnings=query.warnings)
 
 
-@router.put("/user{number:characteristic}fields/{name}")
-@router.patch("/user{number:characteristic}fields/{name}")
+@router.put("/user{number:characteristic}fields/{name}", openapi_extra=described(body=_FIELD))
+@router.patch("/user{number:characteristic}fields/{name}", openapi_extra=described(body=_FIELD))
 async def redeclare_field(number: int, name: str, request: Request, principal: Writer) -> Response:
     """Declare a known field with a type, its first or another."""
     query, body = read_query(request, paged=False), await read_json_body(request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
@@ -18,8 +18,9 @@ from ratemill.face import result_envelope
 from ratemill.face.auth import needs
 from ratemill.face.bodies import read_json_body
 from ratemill.face.result_envelope import Exact
-from ratemill.reference.characteristic_items import ItemFault
+from ratemill.reference.characteristic_items import ID_CHARS_MAX, ItemFault
 from ratemill.setup import characteristic_edits, characteristics
+from ratemill.setup.characteristic_edits import Author
 from ratemill.setup.characteristics import AUDIT, Asked, Collection, Members
 from ratemill.setup.tokens import Principal
 
@@ -42,6 +43,7 @@ register_url_convertor("characteristic", Characteristic())
 
 router = APIRouter(prefix="/api/data", tags=["Characteristics"])
 
+Json = dict[str, Any]
 Reader = Annotated[Principal, Depends(needs("read"))]
 Writer = Annotated[Principal, Depends(needs("setup"))]
 
@@ -64,7 +66,44 @@ class Query:
     warnings: list[ItemFault] = field(default_factory=list)
 
 
-@router.get("/user{number:characteristic}")
+def described(*names: str, body: Json | None = None) -> Json:
+    """Return what the API's description says of parameters of a call, by name, and of its body, by member."""
+    known: Json = {"parameters": [_PARAMETERS[name] for name in names]}
+    if body is not None:
+        schema = {"type": "object", "properties": body}
+        known["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return known
+
+
+def _parameter(name: str, about: str, schema: Json) -> Json:
+    return {"name": name, "in": "query", "required": False, "description": about, "schema": schema}
+
+
+_TEXT: Json = {"type": "string"}
+_PARAMETERS: Json = {
+    "$filter": _parameter("$filter", "FIELD OPERATOR 'VALUE', joined by and, or, brackets.", _TEXT),
+    "$orderby": _parameter("$orderby", "FIELD asc or FIELD desc, with commas between.", _TEXT),
+    "$skip": _parameter("$skip", "Objects before the page.", {"type": "integer", "minimum": 0, "maximum": SKIP_MAX}),
+    "$top": _parameter("$top", "Objects of a page.", {"type": "integer", "minimum": 0, "maximum": TOP_MAX}),
+    "minimal": _parameter("minimal", "What names an item alone.", {"type": "boolean"}),
+    "verbose": _parameter("verbose", "Also who created and changed it, and when.", {"type": "boolean"}),
+    "include": _parameter("include", "Members that are shown too, with commas between.", _TEXT),
+    "exclude": _parameter("exclude", "Members that are left out, with commas between.", _TEXT),
+}
+PAGED = ("$filter", "$orderby", "$skip", "$top")
+VIEWS = ("minimal", "verbose", "include", "exclude")
+_ITEM: Json = {
+    "id": {"type": ["string", "null"], "maxLength": ID_CHARS_MAX},
+    "description": {"type": ["string", "null"]},
+    "comment": {"type": ["string", "null"]},
+    "adminClassReference": {"type": ["object", "null"]},
+    "parentReference": {"type": ["object", "null"]},
+    "ipRightsBearingFlag": {"type": ["boolean", "null"]},
+    "royaltyBearingFlag": {"type": ["boolean", "null"]},
+}
+
+
+@router.get("/user{number:characteristic}", openapi_extra=described(*PAGED, *VIEWS))
 def read_items(number: int, request: Request, principal: Reader) -> Response:
     """Return items of a characteristic: ``$filter``, ``$orderby``, ``$skip`` and ``$top`` say which."""
     query = read_query(request)
@@ -73,7 +112,7 @@ def read_items(number: int, request: Request, principal: Reader) -> Response:
     return collection(request, number, principal, query, found)
 
 
-@router.get("/user{number:characteristic}/{guid}")
+@router.get("/user{number:characteristic}/{guid}", openapi_extra=described(*VIEWS))
 def read_item(number: int, guid: str, request: Request, principal: Reader) -> Response:
     """Return one item."""
     query = read_query(request, paged=False)
@@ -81,7 +120,7 @@ def read_item(number: int, guid: str, request: Request, principal: Reader) -> Re
     return _one(request, number, principal, query, item)
 
 
-@router.get("/user{number:characteristic}/{guid}/children")
+@router.get("/user{number:characteristic}/{guid}/children", openapi_extra=described(*PAGED, *VIEWS))
 def read_children(number: int, guid: str, request: Request, principal: Reader) -> Response:
     """Return the items whose parent an item is, as a collection."""
     query = read_query(request)
@@ -89,7 +128,7 @@ def read_children(number: int, guid: str, request: Request, principal: Reader) -
     return collection(request, number, principal, query, found)
 
 
-@router.get("/user{number:characteristic}/{guid}/parents")
+@router.get("/user{number:characteristic}/{guid}/parents", openapi_extra=described(*VIEWS))
 def read_parents(number: int, guid: str, request: Request, principal: Reader) -> Response:
     """Return an item's parent, the parent of that, and so on to the top."""
     query = read_query(request, paged=False)
@@ -97,29 +136,29 @@ def read_parents(number: int, guid: str, request: Request, principal: Reader) ->
     return collection(request, number, principal, query, found)
 
 
-@router.post("/user{number:characteristic}", status_code=201)
+@router.post("/user{number:characteristic}", status_code=201, openapi_extra=described(*VIEWS, body=_ITEM))
 async def create_item(number: int, request: Request, principal: Writer) -> Response:
     """Create an item; one without an id gets the next number."""
     query, body = read_query(request, paged=False), await read_json_body(request)
 
     def create() -> Response:
         database, owner_id = request.app.state.database, principal.owner_id
-        done = characteristic_edits.create(database, owner_id, number, body=body, author=principal.name)
+        done = characteristic_edits.create(database, owner_id, number, body=body, by=_author(request, principal))
         query.warnings += done.warnings
         return _one(request, number, principal, query, done.item, status=201)
 
     return await run_in_threadpool(create)
 
 
-@router.put("/user{number:characteristic}/{guid}")
-@router.patch("/user{number:characteristic}/{guid}")
+@router.put("/user{number:characteristic}/{guid}", openapi_extra=described(*VIEWS, body=_ITEM))
+@router.patch("/user{number:characteristic}/{guid}", openapi_extra=described(*VIEWS, body=_ITEM))
 async def update_item(number: int, guid: str, request: Request, principal: Writer) -> Response:
     """Change the members of an item that are sent; null clears, what is not sent stays."""
     query, body = read_query(request, paged=False), await read_json_body(request)
 
     def update() -> Response:
         database, owner_id = request.app.state.database, principal.owner_id
-        done = characteristic_edits.update(database, owner_id, number, guid, body=body, author=principal.name)
+        done = characteristic_edits.update(database, owner_id, number, guid, body=body, by=_author(request, principal))
         query.warnings += done.warnings
         return _one(request, number, principal, query, done.item)
 
@@ -219,6 +258,10 @@ def _names(request: Request, number: int, principal: Principal, query: Query) ->
                 message = f"'{name}' is no member of a user{number}"
                 query.warnings.append(ItemFault("member_not_known", message, parameter))
     return by_lower
+
+
+def _author(request: Request, principal: Principal) -> Author:
+    return Author(principal.name, strict=request.app.state.settings.references_strict)
 
 
 def _viewed(item: Members, query: Query, names: Mapping[str, str]) -> Members:

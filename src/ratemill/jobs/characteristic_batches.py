@@ -1,10 +1,11 @@
-"""The job of a batch of characteristics: its items are staged, settled, written and linked, a table at a time.
+"""The job of a batch of characteristics: its items are written, or staged, settled, written and linked, a table at a time.
 
 Each table is one transaction: the items, what became of them, the counts and how far the batch has come. Whoever holds the
 batch's row works on it, and the row's lock goes with its connection; so when a process dies, the next one goes on where
 the last table was committed. A table that failed is halved until the guilty item stands alone; that one is refused.
 
-No item is written before it is known which items of the whole batch hold: what is refused was never there.
+An item is written at once where all that it names is there. The others wait until it is known which items of the whole
+batch hold: what is refused was never there.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from uuid import UUID, uuid4
 
@@ -41,6 +42,19 @@ FAULTS_MAX = 5_000  # written by one statement
 CIRCLE_SHOWN_MAX = 10  # items of a circle that a message names
 
 STAGE, SETTLE, WRITE, LINK = 1, 2, 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What items name.
+
+    ``uses`` has the item's number, the member, the item that it names if that is known, and that one's id; ``objects`` what
+    is no item, by number.
+    """
+
+    uses: Sequence[tuple[int, str, int | None, str | None]]
+    objects: dict[int, list[upserts.NamedObject]]
+
 
 log = logs.get(__name__)
 
@@ -115,6 +129,9 @@ def _work_off(connection: Connection, settings: Settings, job: Job) -> bool:
         return True
     if whole:
         return (_settle if job.step == SETTLE else _link)(connection, job)
+    if job.step == WRITE:
+        following = staging.next_unwritten(connection, job)
+        job = replace(job, next_item=job.total_items * job.page_size if following is None else following)
     table = list(_next_items(connection, job, tried.rows_max))
     if table:
         work = _stage if job.step == STAGE else _write
@@ -143,7 +160,7 @@ def _next_items(connection: Connection, job: Job, items_max: int) -> Iterator[Nu
 def _items_from(connection: Connection, job: Job, items_max: int) -> Iterator[Numbered]:
     for page in jobs.pages(connection, job, items_max=items_max):
         warnings = _by_index(page.warnings)
-        received = json_text.read(page.items)
+        received = json_text.reread(page.items)
         invariant(isinstance(received, list), f"page {page.page_number} of batch {job.batch_id} is no list")
         for index, item in enumerate(received if isinstance(received, list) else ()):
             number = page.page_number * job.page_size + index
@@ -184,26 +201,75 @@ def _stage(
         _find_unregistered(connection, job, table, names, faults)
     uses = _found_uses(connection, job, table, names, faults)
     taken = staging.taken(connection, job, [one.id for one in table if one.id is not None])
-    rows = []
+    ids: dict[int, str | None] = {}
     for one in table:
-        given = one.id
+        ids[one.number] = given = one.id
         if given is not None and given in taken:
             message = f"id '{given}' stands in this batch before: the first holds"
             faults[one.number].append(_fault("id_twice_in_batch", message, f"{one.at}.id"))
-            given = None
+            ids[one.number] = None
         elif given is not None:
             taken.add(given)
-        description = one.item.get("description")
-        rows.append(
-            StagedItem(
-                one.number,
-                given,
-                description if isinstance(description, str) else None,
-                upserts.PARENT in one.item and one.item[upserts.PARENT] is None,
-                faults.get(one.number) or None,
-            )
-        )
-    staging.stage(connection, job, rows, uses)
+    ready = {} if job.dry_run else _ready(connection, job, table, _Found(ids, uses, faults))
+    staging.stage(
+        connection,
+        job,
+        [_staged(one, ids[one.number], faults.get(one.number), written=one.number in ready) for one in table],
+        [use for found in uses.values() for use in found if use.item_number not in ready],
+    )
+    if ready:
+        known = [(use.item_number, use.member, use.used_item_id, use.used_id) for n in ready for use in uses.get(n, ())]
+        objects = {number: names[number].objects for number in ready}
+        _put(connection, job, [one for one in table if one.number in ready], ready, _Named(known, objects))
+
+
+def _staged(one: Numbered, id_: str | None, faults: Faults | None, *, written: bool) -> StagedItem:
+    description = one.item.get("description")
+    return StagedItem(
+        one.number,
+        id_,
+        description if isinstance(description, str) else None,
+        upserts.PARENT in one.item and one.item[upserts.PARENT] is None,
+        written,
+        faults or None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What is known of the items of a table by number: ids, the items that they name, faults."""
+
+    ids: dict[int, str | None]
+    uses: dict[int, list[StagedUse]]
+    faults: dict[int, Faults]
+
+
+def _ready(
+    connection: Connection, job: Job, table: Sequence[Numbered], found: _Found
+) -> dict[int, tuple[str | None, Faults | None]]:
+    """Return the items that can be written at once: all that they name is there, or stands before them in the table.
+
+    An item of the store that gets another parent has to wait: it may close a circle.
+    """
+    stored = items.read(connection, job.owner_id, job.characteristic, [id_ for id_ in found.ids.values() if id_])
+    ready: dict[int, tuple[str | None, Faults | None]] = {}
+    there: set[str] = set()
+    for one in table:
+        id_, uses = found.ids[one.number], found.uses.get(one.number, [])
+        if id_ is None or found.faults.get(one.number):
+            continue
+        if not all(
+            use.used_item_id is not None or (use.used_id in there and use.characteristic == job.characteristic)
+            for use in uses
+        ):
+            continue
+        if id_ in stored and upserts.PARENT in one.item:
+            parent = next((use.used_item_id for use in uses if use.member == upserts.PARENT), None)
+            if parent != stored[id_].parent_item_id:
+                continue
+        ready[one.number] = (id_, None)
+        there.add(id_)
+    return ready
 
 
 def _declared(connection: Connection, job: Job) -> dict[str, str]:
@@ -233,21 +299,23 @@ def _found_uses(
     table: Sequence[Numbered],
     names: dict[int, upserts.Names],
     faults: defaultdict[int, Faults],
-) -> list[StagedUse]:
-    """Return what the items of a table name, with the items of the store where they are there."""
+) -> dict[int, list[StagedUse]]:
+    """Return what each item of a table names, with the items of the store where they are there."""
     asked: defaultdict[tuple[int, str], list[str]] = defaultdict(list)
     for named in names.values():
         for use in named.uses:
             asked[use.characteristic, use.key].append(use.value)
     found = {of: items.find(connection, job.owner_id, *of, values) for of, values in asked.items()}
-    uses = []
+    uses: defaultdict[int, list[StagedUse]] = defaultdict(list)
     for one in table:
         for use in names[one.number].uses:
             known = found[use.characteristic, use.key].get(use.value, [])
             if len(known) > 1:
                 faults[one.number].append(_ambiguous(one.at, use.member, use.key, use.value))
             item_id, used_id = known[0] if known else (None, use.value if use.key == "id" else None)
-            uses.append(StagedUse(one.number, use.member, use.characteristic, use.key, use.value, item_id, used_id))
+            uses[one.number].append(
+                StagedUse(one.number, use.member, use.characteristic, use.key, use.value, item_id, used_id)
+            )
     return uses
 
 
@@ -333,26 +401,46 @@ def _write(
     del settings
     first, last = table[0].number, table[-1].number
     staged = staging.staged(connection, job, first, last)
+    waiting = [one for one in table if one.number in staged]
     if condemned is not None:
-        staged = {one.number: (one.id, [*(staged[one.number][1] or []), _condemned(one, condemned)]) for one in table}
-    written = _written(connection, job, table, staged)
+        staged = {one.number: (one.id, [*(staged[one.number][1] or []), _condemned(one, condemned)]) for one in waiting}
+    objects = {one.number: upserts.names_of(one.item, job.characteristic).objects for one in waiting}
+    late = _put(connection, job, waiting, staged, _Named(staging.uses(connection, job, first, last), objects))
+    staging.keep_uses(connection, job, first, last, late)
+
+
+def _put(
+    connection: Connection,
+    job: Job,
+    table: Sequence[Numbered],
+    staged: dict[int, tuple[str | None, Faults | None]],
+    named: _Named,
+) -> list[tuple[int, str]]:
+    """Write items and what became of each; return the uses that cannot be linked yet."""
+    written = _written(connection, job, table, staged, named)
     if not job.dry_run:
-        author = {"created_by": job.submitted_by or "?"}
-        items.insert(connection, written.new, owner_id=job.owner_id, characteristic=job.characteristic, **author)
-        items.update(connection, written.changed, changed_at=clock(connection), changed_by=job.submitted_by or "?")
+        author = job.submitted_by or "?"
+        items.insert(
+            connection, written.new, owner_id=job.owner_id, characteristic=job.characteristic, created_by=author
+        )
+        items.update(connection, written.changed, changed_at=clock(connection), changed_by=author)
         items.forget_uses(connection, written.members)
         items.insert_uses(connection, job.owner_id, written.uses)
         items.register(connection, job.owner_id, written.objects)
         items.infer_fields(connection, job.owner_id, job.characteristic, written.fields)
-    staging.keep_uses(connection, job, first, last, written.late)
     jobs.write_outcomes(connection, job, written.outcomes)
     invariant(len(written.outcomes) == len(table), f"{len(table)} items came to {len(written.outcomes)} outcomes")
     counts = Counter(one.outcome for one in written.outcomes)
     jobs.count(connection, job.batch_id, counts, sum(len(one.warnings or ()) for one in written.outcomes))
+    return written.late
 
 
 def _written(
-    connection: Connection, job: Job, table: Sequence[Numbered], staged: dict[int, tuple[str | None, Faults | None]]
+    connection: Connection,
+    job: Job,
+    table: Sequence[Numbered],
+    staged: dict[int, tuple[str | None, Faults | None]],
+    named: _Named,
 ) -> _Written:
     ids = [id_ for id_, faults in staged.values() if id_ is not None and faults is None]
     stored = items.read(connection, job.owner_id, job.characteristic, ids)
@@ -361,7 +449,7 @@ def _written(
     identities = dict(zip(new_ids, items.new_identities(connection, 0 if job.dry_run else len(new_ids)), strict=False))
     item_ids: dict[str | None, int] = {id_: kept.item_id for id_, kept in stored.items()}
     item_ids |= {staged[number][0]: item_id for number, item_id in identities.items()}
-    links = _links(connection, job, table, item_ids)
+    links = _links(named.uses, item_ids)
     written = _Written([], [], [], [], [], set(), {}, [])
     for one in table:
         id_, faults = staged[one.number]
@@ -369,17 +457,16 @@ def _written(
         outcome, guid = "refused", None
         if faults is None:
             sent = upserts.kept(one.item)
-            warnings += map(asdict, _of_other_types(sent, known, one.at))
+            types = characteristic_fields.inferred(sent)
+            warnings += map(asdict, _of_other_types(types, known, one.at))
             if id_ is not None and "id" not in sent:
                 sent = {"id": id_, **sent}
             before = stored.get(id_ or "")
             item_id = before.item_id if before else identities.get(one.number)
             outcome, guid = _upsert(written, _Sent(one.number, item_id, sent, links.get(one.number, {})), before)
             if outcome != "unchanged":
-                written.objects.update(upserts.names_of(sent, job.characteristic).objects)
-                written.fields.update(
-                    {name: kind for name, kind in characteristic_fields.inferred(sent).items() if name not in known}
-                )
+                written.objects.update(named.objects[one.number])
+                written.fields.update({name: kind for name, kind in types.items() if name not in known})
         written.outcomes.append(
             Outcome(one.page_number, one.index, id_ or one.id, outcome, guid, faults, warnings or None)
         )
@@ -387,11 +474,11 @@ def _written(
 
 
 def _links(
-    connection: Connection, job: Job, table: Sequence[Numbered], item_ids: dict[str | None, int]
+    uses: Sequence[tuple[int, str, int | None, str | None]], item_ids: dict[str | None, int]
 ) -> dict[int, dict[str, int | None]]:
-    """Return what the items of a table name, by member; None for an item that is not written yet."""
+    """Return what items name, by number and member; None for an item that is not written yet."""
     links: defaultdict[int, dict[str, int | None]] = defaultdict(dict)
-    for number, member, item_id, used_id in staging.uses(connection, job, table[0].number, table[-1].number):
+    for number, member, item_id, used_id in uses:
         links[number][member] = item_id if item_id is not None else item_ids.get(used_id)
     return links
 
@@ -410,7 +497,7 @@ def _upsert(written: _Written, sent: _Sent, stored: StoredItem | None) -> tuple[
     """Note what is to be written of one item; return its outcome and, unless it is new in a dry run, its guid."""
     document: dict[str, Value] | None = sent.document
     if stored is not None:
-        before = json_text.read(stored.document)
+        before = json_text.reread(stored.document)
         document = upserts.merged(before if isinstance(before, dict) else {}, sent.document)
     if document is None or sent.item_id is None:
         return ("unchanged", stored.guid) if stored else ("created", None)
@@ -433,15 +520,13 @@ def _upsert(written: _Written, sent: _Sent, stored: StoredItem | None) -> tuple[
     return "updated", stored.guid
 
 
-def _of_other_types(item: dict[str, Value], known: dict[str, tuple[str, bool]], at: str) -> list[ItemFault]:
+def _of_other_types(types: dict[str, str], known: dict[str, tuple[str, bool]], at: str) -> list[ItemFault]:
     """Return a warning for each field whose value is of another type than the first item that bore it."""
-    if not known:
-        return []
     return [
         ItemFault(
             "type_differs", f"{name} was {known[name][0]} in the item that bore it first, here {kind}", f"{at}.{name}"
         )
-        for name, kind in characteristic_fields.inferred(item).items()
+        for name, kind in types.items()
         if name in known and not known[name][1] and kind != known[name][0]
     ]
 

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 
-from ratemill.reference.characteristic_items import CHARACTERISTIC_MAX, ItemFault, is_kept, read_date
-from ratemill.reference.characteristic_references import references
+from ratemill.reference.characteristic_items import CHARACTERISTIC_MAX, ItemFault, is_kept, key_of, read_date
+from ratemill.reference.characteristic_references import is_item_kind, kind_of
 from ratemill.reference.json_text import Number, Value
 
 Item = Mapping[str, Value]
@@ -48,13 +49,37 @@ class Names:
 def names_of(item: Item, number: int) -> Names:
     """Return what an item of the characteristic ``number`` names."""
     names = Names([], [])
-    told = {name: value for name, value in item.items() if isinstance(value, dict | list)}
-    for each in references(told, number) if told else ():
-        if not each.of_item:
-            names.objects.append((each.kind, each.key, each.value))
-        elif 0 < (of := int(each.kind.removeprefix("user"))) <= CHARACTERISTIC_MAX:
-            names.uses.append(Use(each.member, of, each.key, each.value))
+    for name, value in item.items():
+        if isinstance(value, dict | list):
+            _look(value, name, name, number, names)
     return names
+
+
+def _look(value: Value, name: str, path: str, number: int, names: Names) -> None:
+    """Add what a value names: itself, if its member is a reference, else what is in it."""
+    if isinstance(value, list):
+        for index, each in enumerate(value):
+            _look(each, name, f"{path}[{index}]", number, names)
+    elif isinstance(value, dict):
+        if not name.endswith("Reference") and not name.startswith("ud_"):
+            for inner, each in value.items():
+                if isinstance(each, dict | list):
+                    _look(each, inner, f"{path}.{inner}", number, names)
+            return
+        named = key_of(value)
+        if named is not None:
+            kind, of = _target(name, number)
+            if not of:
+                names.objects.append((kind, *named))
+            elif of <= CHARACTERISTIC_MAX:
+                names.uses.append(Use(path, of, *named))
+
+
+@lru_cache(maxsize=4_096)
+def _target(name: str, number: int) -> tuple[str, int]:
+    """Return what a reference in a member of this name points to, and the characteristic if that is an item."""
+    kind = kind_of(name, number)
+    return kind, int(kind.removeprefix("user")) if is_item_kind(kind) else 0
 
 
 def kept(item: Item) -> dict[str, Value]:

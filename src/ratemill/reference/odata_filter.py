@@ -97,10 +97,11 @@ def read_order(text: str) -> tuple[Direction, ...]:
 
 
 def holds(tree: Tree, members: Mapping[str, object]) -> bool:
-    """Return whether a filter lets an object through whose members are texts: for short lists that no database holds."""
+    """Return whether a filter lets an object through, whose truth values are texts to it: for lists that are short."""
     if isinstance(tree, Junction):
         return (all if tree.operator == "and" else any)(holds(part, members) for part in tree.parts)
     value = members.get(tree.field[0])
+    value = str(value).lower() if isinstance(value, bool) else value
     if tree.operator in ("eq", "ne"):
         return (value == tree.value) == (tree.operator == "eq")
     if not isinstance(value, str) or tree.value is None:

@@ -34,6 +34,15 @@ from ratemill.store.characteristics import Item
 from ratemill.store.connections import Connection, Database
 
 USERS_NAMED_MAX = 20  # that a refusal to delete names
+CIRCLE_SHOWN_MAX = 10  # items of a circle that a message names
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who changes an item; ``strict`` refuses what names an object that is not registered yet."""
+
+    name: str
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +53,27 @@ class Written:
     warnings: list[ItemFault]
 
 
-def create(database: Database, owner_id: int, number: int, *, body: bytes, author: str) -> Written:
+def create(database: Database, owner_id: int, number: int, *, body: bytes, by: Author) -> Written:
     """Create an item, with the next number as its id if it has none; raise ``BadRequest``, ``Conflict``."""
     sent = _without_our_own(read_object(body)[0])
     warnings = _checked(sent, number)
     with database.face(owner_id) as connection:
         _lock(connection, owner_id, number)
-        work = _Work(connection, owner_id, number)
+        work = _Work(connection, owner_id, number, strict=by.strict)
         members = kept(sent)
         found = work.resolve(members, None)
         given = members.get("id")
         id_ = given if isinstance(given, str) else characteristic_edits.next_id(connection, owner_id, number)
         members = members if given == id_ else {"id": id_, **members}
         row = _kept(members, found.get(PARENT))
-        item_id = characteristic_edits.insert(connection, owner_id, number, id_, row, author=author)
+        item_id = characteristic_edits.insert(connection, owner_id, number, id_, row, author=by.name)
         if item_id is None:
             raise _conflict("id_taken", f"there is a user{number} of the id '{id_}' already", "id")
         work.note(item_id, members, found)
         return Written(shown(connection, [item_id])[0], warnings + bill_warnings(members, number, ""))
 
 
-def update(database: Database, owner_id: int, number: int, guid: str, *, body: bytes, author: str) -> Written:
+def update(database: Database, owner_id: int, number: int, guid: str, *, body: bytes, by: Author) -> Written:
     """Change the members of an item that are sent; raise ``NotFound``, ``BadRequest``, ``Conflict``.
 
     A member that is null is cleared. What was read may be sent back; with its ``_timestamp`` it is refused if the item has
@@ -82,10 +91,10 @@ def update(database: Database, owner_id: int, number: int, guid: str, *, body: b
         members = kept(sent)
         document = merged(stored, members)
         if document is not None:
-            work = _Work(connection, owner_id, number)
+            work = _Work(connection, owner_id, number, strict=by.strict)
             found = work.resolve(members, item.item_id)
             parent = found.get(PARENT) if PARENT in members else item.parent_item_id
-            characteristic_edits.update(connection, item.item_id, _kept(document, parent), author)
+            characteristic_edits.update(connection, item.item_id, _kept(document, parent), by.name)
             work.note(item.item_id, members, found)
             warnings = warnings + bill_warnings(members, number, "")
         return Written(shown(connection, [item.item_id])[0], warnings)
@@ -108,15 +117,20 @@ def delete(database: Database, owner_id: int, number: int, guid: str) -> None:
 class _Work:
     """What the change of one item reads and writes beside it."""
 
-    def __init__(self, connection: Connection, owner_id: int, number: int) -> None:
+    def __init__(self, connection: Connection, owner_id: int, number: int, *, strict: bool) -> None:
         self._connection, self._owner_id, self._number = connection, owner_id, number
+        self._strict = strict
 
     def resolve(self, members: Members, item_id: int | None) -> dict[str, int]:
         """Return the items that members name, by member; raise ``BadRequest`` for what cannot be, with all else at fault."""
         fields = characteristic_fields.page(self._connection, self._number)
         declared = {each.name: each.type for each in fields if each.declared}
         faults = check_declared(members, declared, "")
-        uses = names_of(members, self._number).uses
+        names = names_of(members, self._number)
+        uses = names.uses
+        if self._strict:
+            known = items.registered(self._connection, self._owner_id, names.objects)
+            faults += [_unregistered(*each) for each in names.objects if each not in known]
         candidates = self._candidates(uses)
         found: dict[str, int] = {}
         for use in uses:
@@ -129,12 +143,18 @@ class _Work:
         if parent is not None and item_id is not None:
             circle = [parent, *store.above(self._connection, parent)]
             if item_id in circle:
-                names = [each.id for each in store.read(self._connection, circle[: circle.index(item_id) + 1])]
-                message = f"an item may not stand above itself: {' → '.join([names[-1], *names])}"
-                faults.append(ItemFault("parents_in_a_circle", message, PARENT))
+                faults.append(
+                    ItemFault("parents_in_a_circle", self._circle(circle[: circle.index(item_id) + 1]), PARENT)
+                )
         if faults:
             raise BadRequest(faults=as_faults(faults))
         return found
+
+    def _circle(self, above: list[int]) -> str:
+        """Return how the parents of an item would lead back to it, the last of those above it."""
+        item, *first = [f"'{each.id}'" for each in store.read(self._connection, [above[-1], *above[:CIRCLE_SHOWN_MAX]])]
+        way = first if len(above) <= CIRCLE_SHOWN_MAX else [*first, "…", item]
+        return f"the parents run in a circle: {' → '.join([item, *way])}"
 
     def _candidates(self, uses: Iterable[UseOf]) -> dict[tuple[int, str], dict[str, list[tuple[int, str]]]]:
         """Return the items that may be meant, identity and id, by characteristic and key, then by value."""
@@ -254,6 +274,10 @@ def _unresolved(use: UseOf, found: int) -> ItemFault:
         return ItemFault("reference_ambiguous", f"{use.member}: several items have {of}", use.member)
     message = f"{use.member}: no item of characteristic {use.characteristic} has {of}"
     return ItemFault("reference_not_found", message, use.member)
+
+
+def _unregistered(kind: str, key: str, value: str) -> ItemFault:
+    return ItemFault("reference_not_found", f"nothing of kind {kind} is registered under {key} '{value}'", "")
 
 
 def _conflict(word: str, message: str, member: str = "") -> Conflict:

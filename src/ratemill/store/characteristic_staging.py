@@ -15,7 +15,7 @@ from ratemill.store.characteristic_jobs import Job
 from ratemill.store.connections import Connection, driver
 
 FETCHED_ROWS = 10_000
-_STAGED = ("batch_id", "owner_id", "item_number", "id", "description", "parent_cleared", "faults")
+_STAGED = ("batch_id", "owner_id", "item_number", "id", "description", "parent_cleared", "written", "faults")
 _USES = ("batch_id", "owner_id", "item_number", "member", "characteristic", "key", "value", "used_item_id", "used_id")
 _PARENT = "parentReference"
 
@@ -49,6 +49,7 @@ class StagedItem:
     id: str | None
     description: str | None = None
     parent_cleared: bool = False
+    written: bool = False
     faults: Faults | None = None
 
 
@@ -61,7 +62,7 @@ def taken(connection: Connection, job: Job, ids: Sequence[str]) -> set[str]:
 def stage(connection: Connection, job: Job, items: Iterable[StagedItem], uses: Iterable[StagedUse]) -> None:
     """Write the items of one table, and what they name."""
     of = job.batch_id, job.owner_id
-    rows = ((*of, i.item_number, i.id, i.description, i.parent_cleared, i.faults) for i in items)
+    rows = ((*of, i.item_number, i.id, i.description, i.parent_cleared, i.written, i.faults) for i in items)
     setup_objects.insert_rows(connection, "characteristic_staged", _STAGED, rows)
     named = ((*of, u.item_number, u.member, u.characteristic, u.key, u.value, u.used_item_id, u.used_id) for u in uses)
     setup_objects.insert_rows(connection, "characteristic_staged_uses", _USES, named)
@@ -197,8 +198,10 @@ def stored_parents(connection: Connection, job: Job) -> Iterator[tuple[int, int]
         connection,
         f"""
         with recursive up as (
-            select used_item_id as item_id from characteristic_staged_uses
-            where batch_id = %(batch_id)s and member = '{_PARENT}' and used_item_id is not null
+            select coalesce(u.used_item_id, f.item_id) as item_id
+            from characteristic_staged_uses u left join characteristic_items f on u.used_item_id is null
+                and f.owner_id = u.owner_id and f.characteristic = u.characteristic and f.id = u.used_id
+            where u.batch_id = %(batch_id)s and u.member = '{_PARENT}' and coalesce(u.used_item_id, f.item_id) is not null
             union
             select i.parent_item_id from up join characteristic_items i using (item_id) where i.parent_item_id is not null
         )
@@ -218,7 +221,8 @@ def lost_uses(connection: Connection, job: Job, refused: Sequence[int]) -> Itera
         f"""
         select u.item_number, u.member, u.characteristic, u.key, u.value, u.used_item_id, u.used_id,
             t.item_number is not null
-        {_NAMED} and u.used_item_id is null and (t.item_number is null or t.item_number = any(%(refused)s))
+        {_NAMED} and u.used_item_id is null and (t.item_number is null
+            or t.item_number in (select unnest(%(refused)s::bigint[])))
         order by u.item_number, u.member
         """,
         _of(job) | {"refused": list(refused)},
@@ -243,10 +247,18 @@ def ids_of(connection: Connection, job: Job, nodes: Sequence[int]) -> list[str]:
     return [found.get(node) or "?" for node in nodes]
 
 
+def next_unwritten(connection: Connection, job: Job) -> int | None:
+    """Return the number of the next item that is not written yet."""
+    statement = """select min(item_number) from characteristic_staged
+        where batch_id = %s and item_number >= %s and not written"""
+    row = driver(connection).execute(statement, (job.batch_id, job.next_item)).fetchone()
+    return row[0] if row else None
+
+
 def staged(connection: Connection, job: Job, first: int, last: int) -> dict[int, tuple[str | None, Faults | None]]:
-    """Return id and faults of the items from one number to another."""
+    """Return id and faults of the items from one number to another that are not written yet."""
     statement = """select item_number, id, faults from characteristic_staged
-        where batch_id = %s and item_number between %s and %s"""
+        where batch_id = %s and item_number between %s and %s and not written"""
     rows = driver(connection).execute(statement, (job.batch_id, first, last))
     return {number: (id_, faults) for number, id_, faults in rows}
 

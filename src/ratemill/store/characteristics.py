@@ -157,10 +157,14 @@ def page(connection: Connection, search: Search, *, skip: int, top: int) -> tupl
     where = " and ".join(conditions)
     keys = [(_sorted(field, values), "desc nulls last" if down else "asc nulls first") for field, down in search.order]
     keys.append(("i.id", "asc"))
-    if search.condition is None:  # the count comes from the index alone, the page from the first rows of the order
+    if search.condition is None:  # the page comes from the first rows of the order
         order = ", ".join(f"{key} {direction}" for key, direction in keys)
+        count = f"select count(*) from characteristic_items i where {where}"
+        if search.parent_item_id is None and search.list_id is None:
+            count = f"""select coalesce(max(c.item_count), 0) from characteristics c
+                where c.owner_id = {OWNER_ENTERED} and c.characteristic = %(characteristic)s"""
         statement = f"""
-            select (select count(*) from characteristic_items i where {where}),
+            select ({count}),
                 array(select i.item_id from characteristic_items i where {where}
                     order by {order} limit %(top)s offset %(skip)s)"""
     else:  # what a condition costs is paid once

@@ -98,6 +98,27 @@ revoke all on function create_owner(text) from public;
 grant execute on function create_owner(text) to {WORKER_ROLE};
 """
 
+# A collection says how many items it has; counting 100,000 of them for each page would take longer than the page.
+COUNT_ITEMS = """
+create function count_characteristic_items() returns trigger language plpgsql as $$
+begin
+    if tg_op = 'INSERT' then
+        insert into characteristics as c (owner_id, characteristic, item_count)
+        select owner_id, characteristic, count(*) from written group by owner_id, characteristic
+        on conflict (owner_id, characteristic) do update set item_count = c.item_count + excluded.item_count;
+    else
+        update characteristics c set item_count = c.item_count - w.items
+        from (select owner_id, characteristic, count(*) as items from written group by owner_id, characteristic) w
+        where c.owner_id = w.owner_id and c.characteristic = w.characteristic;
+    end if;
+    return null;
+end $$;
+create trigger count_inserted after insert on characteristic_items referencing new table as written
+    for each statement execute function count_characteristic_items();
+create trigger count_deleted after delete on characteristic_items referencing old table as written
+    for each statement execute function count_characteristic_items();
+"""
+
 BUILT_IN_ROWS = """
 insert into base_units (base_unit_id, name, description, sort_order) values
     (1, 'Time', 'Durations, in seconds', 1),
@@ -136,4 +157,4 @@ def grants() -> str:
 def beyond_tables() -> str:
     """Return the statements that come after the tables: storage, functions, grants, policies, built-in rows."""
     storage = "alter table submission_bodies alter column body set storage external;"
-    return f"{storage}\n{AUTHENTICATE}\n{CREATE_OWNER}\n{grants()}\n{BUILT_IN_ROWS}"
+    return f"{storage}\n{AUTHENTICATE}\n{CREATE_OWNER}\n{COUNT_ITEMS}\n{grants()}\n{BUILT_IN_ROWS}"

@@ -154,14 +154,16 @@ def _print(outcome: Outcome, trouble: RatemillError | None, *, as_json: bool) ->
             say(fault.message)
         if len(trouble.faults) > REFUSED_SHOWN_MAX:
             say(f"… and {len(trouble.faults) - REFUSED_SHOWN_MAX} more faults: --json has them all")
-        say(f"the server answered {trouble.status}; nothing is imported")
+        state = "the same command waits for the job" if outcome.submitted else "nothing is imported"
+        say(f"the server answered {trouble.status}; {state}")
     elif trouble:
         say(str(trouble))
 
 
 def _lines(outcome: Outcome) -> Iterator[str]:
     if outcome.already_imported:
-        yield f"{outcome.file} was imported before: nothing was sent; --again imports it anew"
+        named = "standard input" if outcome.file == STDIN else outcome.file
+        yield f"{named} was imported before: nothing was sent; --again imports it anew"
     if outcome.batch_id is not None:
         yield f"{outcome.items} items in {outcome.pages} pages, batch {outcome.batch_id} of User{outcome.characteristic}s"
     if outcome.pages_resumed and not outcome.already_imported:

@@ -40,8 +40,9 @@ Index("import_files_owner_id_name_idx", import_files.c.owner_id, func.lower(impo
 
 # One batch and its job. `named` is the collection of its path: `UserXs`, `User1s` to `User20s`; of the first kind the
 # characteristic is known once an item has told it. An item's number in its batch is page number x page size + index.
-# The job goes through the items by number: (`pass`, `next_item`) says where it is. Pass 1 stages each item with what it
-# names, 2 settles at once which of them hold, 3 writes the items with their outcomes, 4 links what was named ahead.
+# The job goes through the items by number: (`pass`, `next_item`) says where it is. Pass 1 writes the items whose
+# every name is known and stages the others, 2 settles at once which of those hold, 3 writes them with their outcomes,
+# 4 links what was named ahead.
 characteristic_batches = Table(
     "characteristic_batches",
     metadata,
@@ -97,8 +98,8 @@ characteristic_pages = Table(
     PrimaryKeyConstraint("batch_id", "page_number"),
 )
 
-# What an owner's characteristic is about now: the batch that changes it, for one does at a time, and the number that the
-# next item without an id gets.
+# What an owner's characteristic is about now: the batch that changes it, for one does at a time, the number that the next
+# item without an id gets, and how many items there are, which a trigger counts.
 characteristics = Table(
     "characteristics",
     metadata,
@@ -106,12 +107,14 @@ characteristics = Table(
     Column("characteristic", SmallInteger, nullable=False),
     Column("batch_id", BigInteger, ForeignKey("characteristic_batches.batch_id")),
     Column("next_number", BigInteger, nullable=False, server_default="1"),
+    Column("item_count", BigInteger, nullable=False, server_default="0"),
     PrimaryKeyConstraint("owner_id", "characteristic"),
     CheckConstraint("characteristic between 1 and 20", name="characteristic"),
 )
 
 # The items of a batch while its job is at work. `id` is null for an item that has none yet and for one that repeats the
-# id of another; `faults` are null while the item holds; `parent_cleared` says that it names no parent any more.
+# id of another; `faults` are null while the item holds; `parent_cleared` says that it names no parent any more. Items whose
+# every name was known at once are `written` with the first pass.
 characteristic_staged = Table(
     "characteristic_staged",
     metadata,
@@ -121,6 +124,7 @@ characteristic_staged = Table(
     Column("id", Text),
     Column("description", Text),
     Column("parent_cleared", Boolean, nullable=False, server_default="false"),
+    Column("written", Boolean, nullable=False, server_default="false"),
     Column("faults", JSONB),
     PrimaryKeyConstraint("batch_id", "item_number"),
     UniqueConstraint("batch_id", "id"),

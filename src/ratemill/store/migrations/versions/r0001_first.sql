@@ -304,6 +304,7 @@ CREATE TABLE characteristic_staged (
 	id TEXT,
 	description TEXT,
 	parent_cleared BOOLEAN DEFAULT 'false' NOT NULL,
+	written BOOLEAN DEFAULT 'false' NOT NULL,
 	faults JSONB,
 	CONSTRAINT characteristic_staged_pkey PRIMARY KEY (batch_id, item_number),
 	CONSTRAINT characteristic_staged_batch_id_id_key UNIQUE (batch_id, id),
@@ -934,6 +935,7 @@ CREATE TABLE characteristics (
 	characteristic SMALLINT NOT NULL,
 	batch_id BIGINT,
 	next_number BIGINT DEFAULT '1' NOT NULL,
+	item_count BIGINT DEFAULT '0' NOT NULL,
 	CONSTRAINT characteristics_pkey PRIMARY KEY (owner_id, characteristic),
 	CONSTRAINT characteristics_characteristic_check CHECK (characteristic between 1 and 20),
 	CONSTRAINT characteristics_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
@@ -1094,6 +1096,25 @@ begin
 end $$;
 revoke all on function create_owner(text) from public;
 grant execute on function create_owner(text) to ratemill_worker;
+
+
+create function count_characteristic_items() returns trigger language plpgsql as $$
+begin
+    if tg_op = 'INSERT' then
+        insert into characteristics as c (owner_id, characteristic, item_count)
+        select owner_id, characteristic, count(*) from written group by owner_id, characteristic
+        on conflict (owner_id, characteristic) do update set item_count = c.item_count + excluded.item_count;
+    else
+        update characteristics c set item_count = c.item_count - w.items
+        from (select owner_id, characteristic, count(*) as items from written group by owner_id, characteristic) w
+        where c.owner_id = w.owner_id and c.characteristic = w.characteristic;
+    end if;
+    return null;
+end $$;
+create trigger count_inserted after insert on characteristic_items referencing new table as written
+    for each statement execute function count_characteristic_items();
+create trigger count_deleted after delete on characteristic_items referencing old table as written
+    for each statement execute function count_characteristic_items();
 
 grant usage on schema public to ratemill_worker, ratemill_face;
 grant usage, select on all sequences in schema public to ratemill_worker, ratemill_face;
