@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 def write_instant(instant: datetime) -> str:
     """Write an instant in UTC with milliseconds and ``Z``: ``2021-04-26T15:25:27.587Z``."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03d}Z"
+    # Not strftime, whose %Y gives a year before 1000 fewer than four digits.
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def read_instant(text: str, zone: str = "UTC") -> datetime:
