@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID, uuid4
 
 from ratemill.store import setup_objects
 from ratemill.store.connections import Connection, driver
-
-Key = Literal["id", "guid", "sid", "description"]
 
 _SID_MAX = 2**63 - 1
 _NEW = (
