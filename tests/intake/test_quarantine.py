@@ -11,7 +11,7 @@ from tests.mill import Mill, guide_row, mill
 from ratemill.errors import Unavailable
 from ratemill.intake import conductor
 from ratemill.intake.worker import Worker
-from ratemill.mediation.mediate import mediate
+from ratemill.mediation.mediate import begin
 from ratemill.rating.rate import rate
 from ratemill.reasons import BY_ID
 from ratemill.settings import Settings
@@ -55,7 +55,7 @@ def work_until_done(guide: Mill) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("too much"), Killed()], ids=["raises", "kills"])
-@pytest.mark.parametrize(("stage", "column"), [("mediate", "raw"), ("rate", "uniqueness_identifier")])
+@pytest.mark.parametrize(("stage", "column"), [("begin", "raw"), ("rate", "uniqueness_identifier")])
 def test_the_guilty_record_becomes_an_exception_and_the_others_are_charged(
     guide: Mill,
     monkeypatch: pytest.MonkeyPatch,
@@ -71,7 +71,7 @@ def test_the_guilty_record_becomes_an_exception_and_the_others_are_charged(
     guide.post_rows(*[guide_row(2_000 + number) for number in range(10)])
     work_until_done(guide)
     assert guide.value("select count(*) from charges") == 69
-    table = "import_exceptions" if stage == "mediate" else "rating_exceptions"
+    table = "import_exceptions" if stage == "begin" else "rating_exceptions"
     found = guide.rows(f"select submission_id, row_index, reason_id, value from {table}")
     assert [(submission, row, BY_ID[reason].name) for submission, row, reason, _ in found] == [
         (2, 21, "could_not_be_processed"),
@@ -92,7 +92,7 @@ def test_a_failure_of_the_world_condemns_nobody(guide: Mill, monkeypatch: pytest
 def test_two_guilty_records_are_both_found(guide: Mill, monkeypatch: pytest.MonkeyPatch):
     rows = [guide_row(number) for number in range(30)]
     rows[3], rows[29] = guide_row(0, unique=f"{GUILTY} 1"), guide_row(0, unique=f"{GUILTY} 2")
-    monkeypatch.setattr(conductor, "mediate", failing(mediate, "raw", ValueError("no")))
+    monkeypatch.setattr(conductor, "begin", failing(begin, "raw", ValueError("no")))
     guide.post_rows(*rows)
     guide.work()
     assert guide.rows("select row_index from import_exceptions order by 1") == [(4,), (30,)]
@@ -101,7 +101,7 @@ def test_two_guilty_records_are_both_found(guide: Mill, monkeypatch: pytest.Monk
     guide.assert_ties()
 
 
-@pytest.mark.parametrize(("stage", "column"), [("mediate", "raw"), ("rate", "uniqueness_identifier")])
+@pytest.mark.parametrize(("stage", "column"), [("begin", "raw"), ("rate", "uniqueness_identifier")])
 def test_a_request_that_the_profile_takes_whole_is_not_taken_apart(
     guide: Mill, monkeypatch: pytest.MonkeyPatch, stage: str, column: str
 ):
@@ -110,7 +110,7 @@ def test_a_request_that_the_profile_takes_whole_is_not_taken_apart(
     guide.post_rows(*[guide_row(1_000 + number) for number in range(3)])
     monkeypatch.setattr(conductor, stage, failing(getattr(conductor, stage), column, ValueError("no")))
     guide.work()
-    table = "import_exceptions" if stage == "mediate" else "rating_exceptions"
+    table = "import_exceptions" if stage == "begin" else "rating_exceptions"
     found = guide.rows(f"select submission_id, row_index, reason_id from {table} order by 1, 2")
     assert [(submission, row) for submission, row, _ in found] == [(1, row) for row in range(1, 8)]
     assert {BY_ID[reason].name for _, _, reason in found} == {"could_not_be_processed"}
