@@ -165,7 +165,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
         named = "standard input" if outcome.file == STDIN else outcome.file
         yield f"{named} was imported before: nothing was sent; --again imports it anew"
     if outcome.batch_id is not None:
-        yield f"{outcome.items} items in {outcome.pages} pages, batch {outcome.batch_id} of User{outcome.characteristic}s"
+        yield f"batch {outcome.batch_id} of User{outcome.characteristic}s: items {outcome.items}, pages {outcome.pages}"
     if outcome.pages_resumed and not outcome.already_imported:
         yield f"{outcome.pages_resumed} of the pages were answered before this run"
     job = outcome.job
