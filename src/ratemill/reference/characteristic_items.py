@@ -95,6 +95,7 @@ def characteristic_of(items: list[Value]) -> int | None:
     return None
 
 
+@lru_cache(maxsize=4_096)
 def is_kept(name: str) -> bool:
     """Whether a member of that name becomes part of a characteristic's item; of others ``check`` warns."""
     return name in _ITEM or _is_user_defined(name) or _BOM_HEADERS.fullmatch(name) is not None
@@ -106,8 +107,12 @@ def key_of(reference: dict[str, Value]) -> tuple[str, str] | None:
     Both spellings of a procedure's key are one, the one of the wire. Where an answer's reference was sent back, with
     several keys, its guid holds, then its sid.
     """
-    named = {_KEY_OF[name.lower()]: value for name, value in reference.items() if name.lower() in _KEY_OF}
-    for key in REFERENCE_KEYS:
+    named: dict[str, Value] = {}
+    for name, value in reference.items():
+        known = _KEY_OF.get(name.lower())
+        if known:
+            named[known] = value
+    for key in named if len(named) == 1 else REFERENCE_KEYS:
         text = named.get(key)
         if isinstance(text, str) and text:
             if key == "guid":
