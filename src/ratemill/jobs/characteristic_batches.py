@@ -404,7 +404,8 @@ def _write(
     waiting = [one for one in table if one.number in staged]
     if condemned is not None:
         staged = {one.number: (one.id, [*(staged[one.number][1] or []), _condemned(one, condemned)]) for one in waiting}
-    objects = {one.number: upserts.names_of(one.item, job.characteristic).objects for one in waiting}
+    holding = [one for one in waiting if staged[one.number][1] is None]
+    objects = {one.number: upserts.names_of(one.item, job.characteristic).objects for one in holding}
     late = _put(connection, job, waiting, staged, _Named(staging.uses(connection, job, first, last), objects))
     staging.keep_uses(connection, job, first, last, late)
 
@@ -453,10 +454,11 @@ def _written(
     written = _Written([], [], [], [], [], set(), {}, [])
     for one in table:
         id_, faults = staged[one.number]
-        warnings = [*one.warnings, *map(asdict, upserts.bill_warnings(one.item, job.characteristic, one.at))]
+        warnings = list(one.warnings)
         outcome, guid = "refused", None
         if faults is None:
             sent = upserts.kept(one.item)
+            warnings += map(asdict, upserts.bill_warnings(sent, job.characteristic, one.at))
             types = characteristic_fields.inferred(sent)
             warnings += map(asdict, _of_other_types(types, known, one.at))
             if id_ is not None and "id" not in sent:
