@@ -6,7 +6,7 @@ UV := .tools/uv
 RUN := $(UV) run --frozen
 
 help:
-	@echo "make test   set up and run the tests (about 15 minutes on two cores)"
+	@echo "make test   set up and run the tests (about ten minutes on two cores)"
 	@echo "make lint   formatting, style and types"
 	@echo "make demo   a cloud bill and a telecom day, from raw rows to checked sums (under two minutes)"
 	@echo "make bench  measure, print every bar with its figure"
