@@ -451,14 +451,14 @@ def test_an_order_that_is_put_off_does_not_hold_up_the_others(guide: Mill, monke
     unknown(guide, 2)
     guide.apply(MENDED)
     first, second = ordered(guide, all=True), ordered(guide, ids=[1, 2])
-    work_off = reprocess._work_off
+    next_table = reprocess._next_table
 
     def timed_out(connection: Any, order: Any, tried: Any) -> bool:
         if order.reprocess_id == first:
             raise Unavailable("canceling statement due to statement timeout")
-        return work_off(connection, order, tried)
+        return next_table(connection, order, tried)
 
-    monkeypatch.setattr(reprocess, "_work_off", timed_out)
+    monkeypatch.setattr(reprocess, "_next_table", timed_out)
     run(guide)
     assert schedule(guide, first)["complete"] is None
     assert guide.value("select attempts from reprocesses where reprocess_id = %s", first) == 0

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from uuid import UUID, uuid4
 
 from ratemill import logs
-from ratemill.errors import Unavailable, invariant
-from ratemill.intake.faultpoints import die_at
+from ratemill.errors import invariant
+from ratemill.jobs import tables
 from ratemill.jobs.tries import Try
 from ratemill.reference import characteristic_fields, json_text
 from ratemill.reference import characteristic_upserts as upserts
@@ -83,43 +82,23 @@ class Numbered:
 
 def run_table(database: Database, settings: Settings, batch_id: int) -> bool:
     """Work off the next table of a batch; return False if it is not due, has ended or is in somebody's hands."""
-    tried_before = _note_attempt(database, batch_id)
-    if tried_before is None:
-        return False
-    try:
-        with database.worker() as connection:
-            job = jobs.hold(connection, batch_id)
-            if job is None:
-                return False
-            ended = _work_off(connection, settings, job)
-            die_at("characteristics-before-commit", settings)
-    except Unavailable:
-        with suppress(Unavailable), database.worker() as connection:
-            jobs.forget_attempt(connection, batch_id)
-        raise
-    except Exception as error:
-        first = tried_before == 0  # the trace is told once, not for every half
-        log.warning("characteristics_table_failed", batch_id=batch_id, error=repr(error), exc_info=first)
-        with database.worker() as connection:
-            jobs.note_error(connection, batch_id, repr(error))
-        return True
-    die_at("characteristics-after-commit", settings)
-    if ended:
-        log.info("characteristics_ended", batch_id=batch_id)
-    return True
+    return tables.run(database, settings, _KIND, batch_id)
 
 
-def _note_attempt(database: Database, batch_id: int) -> int | None:
-    """Write down, before the work, that it begins; return how often it began before, None if it cannot begin."""
-    with database.worker() as connection:
-        job = jobs.hold(connection, batch_id)
-        if job is None or (job.state == ImportJobState.SUBMITTED and not jobs.begin(connection, job)):
-            return None
-        jobs.note_attempt(connection, batch_id)
+def _begin(connection: Connection, batch_id: int) -> int | None:
+    job = jobs.hold(connection, batch_id)
+    if job is None or (job.state == ImportJobState.SUBMITTED and not jobs.begin(connection, job)):
+        return None
+    jobs.note_attempt(connection, batch_id)
     return job.attempts
 
 
-def _work_off(connection: Connection, settings: Settings, job: Job) -> bool:
+def _work_off(connection: Connection, settings: Settings, batch_id: int) -> bool | None:
+    job = jobs.hold(connection, batch_id)
+    return None if job is None else _next_table(connection, settings, job)
+
+
+def _next_table(connection: Connection, settings: Settings, job: Job) -> bool:
     """Do the next part of a batch; return whether it was the last."""
     tried = Try(job.attempts - 1, ITEMS_MAX)
     whole = job.step in (SETTLE, LINK)
@@ -574,3 +553,14 @@ def _ambiguous(at: str, member: str, key: str, value: str) -> dict[str, str]:
 
 def _condemned(one: Numbered, error: str) -> dict[str, str]:
     return _fault("could_not_be_processed", f"the item could not be processed: {error}", one.at)
+
+
+_KIND = tables.Kind(
+    "characteristics",
+    "characteristics-before-commit",
+    "characteristics-after-commit",
+    _begin,
+    _work_off,
+    jobs.forget_attempt,
+    jobs.note_error,
+)

@@ -8,14 +8,12 @@ stands alone; that one stays open, with the error.
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import polars as pl
 
-from ratemill import columns, logs, reasons
-from ratemill.errors import Unavailable, invariant
-from ratemill.intake.faultpoints import die_at
+from ratemill import columns, reasons
+from ratemill.errors import invariant
 from ratemill.intake.holders import holders_of
+from ratemill.jobs import tables
 from ratemill.jobs.tries import Try
 from ratemill.rating.rate import Rated, rate
 from ratemill.settings import Settings
@@ -33,53 +31,29 @@ RECORD = list(columns.RECORD)
 _KIND_OF_REASON = {reason.id: reason.kind for reason in reasons.RATING_REASONS}
 _COULD_NOT_BE_PROCESSED = reasons.RATING["could_not_be_processed"].id
 
-log = logs.get(__name__)
-
 
 def run_table(database: Database, settings: Settings, reprocess_id: int) -> bool:
     """Work off the next table of an order; return False if it is not due, has ended or is in somebody's hands."""
-    tried_before = _note_attempt(database, reprocess_id)
-    if tried_before is None:
-        return False
-    try:
-        with database.worker() as connection:
-            order = reprocesses.hold(connection, reprocess_id)
-            if order is None:
-                return False
-            ended = _work_off(connection, order, Try(order.attempts - 1, ROWS_MAX))
-            die_at("reprocess-before-commit", settings)
-    except Unavailable:
-        with suppress(Unavailable), database.worker() as connection:
-            reprocesses.forget_attempt(connection, reprocess_id)
-        raise
-    except Exception as error:
-        first = tried_before == 0  # the trace is told once, not for every half
-        log.warning("reprocess_table_failed", reprocess_id=reprocess_id, error=repr(error), exc_info=first)
-        with database.worker() as connection:
-            reprocesses.note_error(connection, reprocess_id, repr(error))
-        return True
-    die_at("reprocess-after-commit", settings)
-    if ended:
-        log.info("reprocess_ended", reprocess_id=reprocess_id)
-    return True
+    return tables.run(database, settings, _KIND, reprocess_id)
 
 
-def _note_attempt(database: Database, reprocess_id: int) -> int | None:
-    """Write down, before the work, that it begins; return how often it began before, None if it cannot begin.
-
-    An order for later is matched anew when its time has come.
-    """
-    with database.worker() as connection:
-        order = reprocesses.hold(connection, reprocess_id)
-        if order is None:
-            return None
-        if order.started_at is None and order.scheduled_at > order.created_at:
-            reprocesses.match(connection, order)
-        reprocesses.note_attempt(connection, reprocess_id)
+def _begin(connection: Connection, reprocess_id: int) -> int | None:
+    """Write down that work begins; an order for later is matched anew when its time has come."""
+    order = reprocesses.hold(connection, reprocess_id)
+    if order is None:
+        return None
+    if order.started_at is None and order.scheduled_at > order.created_at:
+        reprocesses.match(connection, order)
+    reprocesses.note_attempt(connection, reprocess_id)
     return order.attempts
 
 
-def _work_off(connection: Connection, order: Reprocess, tried: Try) -> bool:
+def _work_off(connection: Connection, _settings: Settings, reprocess_id: int) -> bool | None:
+    order = reprocesses.hold(connection, reprocess_id)
+    return None if order is None else _next_table(connection, order, Try(order.attempts - 1, ROWS_MAX))
+
+
+def _next_table(connection: Connection, order: Reprocess, tried: Try) -> bool:
     """Rate the next exceptions of an order and write what came of it; return whether they were the last."""
     chosen = reprocesses.next_exceptions(connection, order, rows_max=tried.rows_max)
     submissions.lock_all(connection, sorted({submission_id for _, submission_id in chosen}))
@@ -149,3 +123,14 @@ def _count(connection: Connection, charges: pl.DataFrame) -> None:
         connection, *(spans[name].to_list() for name in ("batch_id", "submission_id", "len"))
     )
     invariant(touched == spans.height, f"{spans.height} spans have fewer exceptions, {touched} were found")
+
+
+_KIND = tables.Kind(
+    "reprocess",
+    "reprocess-before-commit",
+    "reprocess-after-commit",
+    _begin,
+    _work_off,
+    reprocesses.forget_attempt,
+    reprocesses.note_error,
+)
