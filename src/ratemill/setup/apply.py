@@ -177,13 +177,11 @@ def write_document(document: Document, world: World, faults: Faults, author: Aut
         changed = [entry for entry in settled(document, each) if action_of(entry) != UNCHANGED]
         if not changed:
             continue
-        before = log.seen(each, [entry.identity for entry in changed if entry.stored is not None])
         try:
-            write(each, changed, world, written)
+            write(each, changed, world, written, log)
         except Clash as clash:
             faults.add(Code.RULE_BROKEN, each.list_name, None, _clash_words(each, clash))
             return written
-        log.note(each, [written.get(entry.identity, entry.identity) for entry in changed], before)
     return written
 
 

@@ -16,6 +16,7 @@ from ratemill.pages import Page, Paging
 from ratemill.setup.declaration import Kind, SetupObject
 from ratemill.setup.document import IDENTITY_MAX
 from ratemill.setup.showing import Shown, pointer_of, shape
+from ratemill.setup.world import Row
 from ratemill.store import setup_changes
 from ratemill.store.connections import Connection, Database, clock
 from ratemill.store.setup_changes import ChangeFilters, Changing, Instance, SetupChange
@@ -44,6 +45,10 @@ class Log:
     def seen(self, each: SetupObject, identities: Sequence[int]) -> dict[int, str]:
         """Return objects as they are now, to be handed to ``note`` once they are another."""
         return setup_changes.read(self._connection, instance(each), identities)
+
+    def change(self, each: SetupObject, columns: Sequence[str], rows: list[Row]) -> None:
+        """Write ``columns`` of changed rows, and that these were updated."""
+        setup_changes.change(self._connection, instance(each), self._changing(each), columns, rows)
 
     def note(self, each: SetupObject, identities: Sequence[int], before: dict[int, str]) -> None:
         """Write down that these were created or, where ``before`` has them, updated."""

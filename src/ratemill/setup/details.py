@@ -47,8 +47,7 @@ def _lists(
     lists: dict[str, dict[int, tuple[int, list[Json]]]] = {}
     identities = [one.identity for one in shown]
     for child, member in children(each):
-        counted = _parts(connection, owner_id, child, member, identities=identities, parts_max=parts_max)
-        lists[child.list_name] = _shown(connection, owner_id, child, counted)
+        lists[child.list_name] = _parts(connection, owner_id, child, member, identities=identities, parts_max=parts_max)
     for member in each.members:
         if member.link is not None:
             listed = {one.identity: one.instance[member.id_name] for one in shown}
@@ -65,15 +64,16 @@ def _parts(
     *,
     identities: list[int],
     parts_max: int,
-) -> dict[int, tuple[int, list[int]]]:
+) -> dict[int, tuple[int, list[Json]]]:
     """Return how many parts each object has, and the first of them; the total of one with many is kept."""
     if len(identities) == 1:
         asked = Asked((Comparison(searching.fields(child)[member.id_name], "eq", identities[0]),))
         page = searching.page_within(connection, owner_id, child, asked, Paging(size=parts_max))
-        return {identities[0]: (page.total or 0, [one.identity for one in page.rows])}
-    return setup_searches.parts(
+        return {identities[0]: (page.total or 0, [one.instance for one in page.rows])}
+    counted = setup_searches.parts(
         connection, child.table, child.identity, column=member.column, whole_ids=identities, limit=parts_max
     )
+    return _shown(connection, owner_id, child, counted)
 
 
 def _shown(

@@ -1,4 +1,4 @@
-"""Write what changed: identities first, then new rows by COPY and changed ones in one statement a table."""
+"""Write what changed and the log of it: identities first, then new rows by COPY and changed ones by one statement."""
 
 from __future__ import annotations
 
@@ -6,31 +6,40 @@ from collections.abc import Sequence
 from typing import Any
 
 from ratemill.errors import invariant
+from ratemill.setup.changes import Log
 from ratemill.setup.declaration import Entry, SetupObject
-from ratemill.setup.world import World
+from ratemill.setup.world import Row, World
 from ratemill.store import data_profiles, setup_objects
 
 
-def write(each: SetupObject, entries: list[Entry], world: World, written: dict[int, int]) -> None:
+def write(each: SetupObject, entries: list[Entry], world: World, written: dict[int, int], log: Log) -> None:
     """Write the new and changed entries of one list; ``written`` maps their identities to the stored ones, and grows.
 
-    Changed rows go first: one may end where a new one begins.
+    Changed rows go first: one may end where a new one begins. They are logged as they are written, unless what they show
+    stands in other tables too.
     """
-    if not entries:
-        return
     new = [entry for entry in entries if entry.stored is None]
     changed = [entry for entry in entries if entry.stored is not None]
+    stands_alone = not each.versioned and all(member.link is None for member in each.members)
+    before = {} if stands_alone else log.seen(each, [entry.identity for entry in changed])
     if new:
         identities = setup_objects.new_identities(world.connection, each.table, each.identity, len(new))
         written.update(zip((entry.identity for entry in new), identities, strict=True))
     if changed:
-        _update(each, changed, world, written)
+        columns, rows = _changes(each, changed, written)
+        if stands_alone:
+            log.change(each, columns, rows)
+        else:
+            setup_objects.update_rows(world.connection, each.table, each.identity, columns, rows)
     if new:
         _insert(each, new, world, written)
     _write_links(each, entries, world, written)
     if each.versioned:
         ids = [[written.get(entry.identity, entry.identity) for entry in some] for some in (new, changed)]
         data_profiles.keep_versions(world.connection, new=ids[0], changed=ids[1])
+    unlogged = new if stands_alone else entries
+    if unlogged:
+        log.note(each, [written.get(entry.identity, entry.identity) for entry in unlogged], before)
 
 
 def _insert(each: SetupObject, entries: list[Entry], world: World, written: dict[int, int]) -> None:
@@ -42,14 +51,15 @@ def _insert(each: SetupObject, entries: list[Entry], world: World, written: dict
     setup_objects.insert_rows(world.connection, each.table, (each.identity, "owner_id", *columns), rows)
 
 
-def _update(each: SetupObject, entries: list[Entry], world: World, written: dict[int, int]) -> None:
+def _changes(each: SetupObject, entries: list[Entry], written: dict[int, int]) -> tuple[list[str], list[Row]]:
+    """Return the columns that change in any of the rows, and their values by row."""
     columns = [column for column in each.columns if any(column in entry.changes for entry in entries)]
     references = _references(each)
     rows = [
         {each.identity: entry.identity, **dict(zip(columns, _values(entry, columns, references, written), strict=True))}
         for entry in entries
     ]
-    setup_objects.update_rows(world.connection, each.table, each.identity, columns, rows)
+    return columns, rows
 
 
 def _references(each: SetupObject) -> set[str]:

@@ -119,6 +119,41 @@ create trigger count_deleted after delete on characteristic_items referencing ol
     for each statement execute function count_characteristic_items();
 """
 
+# So do 1,000,000 rates. A rate that moves to another group or class moves alone; a list of them only begins and ends rates.
+COUNT_RATES = """
+create function count_rates() returns trigger language plpgsql as $$
+begin
+    if tg_op = 'INSERT' then
+        insert into rate_counts as c (owner_id, rate_group_id, usage_class_id, rates)
+        select owner_id, rate_group_id, usage_class_id, count(*) from written group by 1, 2, 3
+        on conflict (rate_group_id, usage_class_id) do update set rates = c.rates + excluded.rates;
+    else
+        update rate_counts c set rates = c.rates - w.rates
+        from (select rate_group_id, usage_class_id, count(*) as rates from written group by 1, 2) w
+        where c.rate_group_id = w.rate_group_id and c.usage_class_id = w.usage_class_id;
+        delete from rate_counts where rates = 0;
+    end if;
+    return null;
+end $$;
+create function count_moved_rate() returns trigger language plpgsql as $$
+begin
+    update rate_counts set rates = rates - 1
+    where rate_group_id = old.rate_group_id and usage_class_id = old.usage_class_id;
+    insert into rate_counts as c (owner_id, rate_group_id, usage_class_id, rates)
+    values (new.owner_id, new.rate_group_id, new.usage_class_id, 1)
+    on conflict (rate_group_id, usage_class_id) do update set rates = c.rates + 1;
+    delete from rate_counts where rates = 0;
+    return null;
+end $$;
+create trigger count_inserted after insert on rates referencing new table as written
+    for each statement execute function count_rates();
+create trigger count_deleted after delete on rates referencing old table as written
+    for each statement execute function count_rates();
+create trigger count_moved after update on rates for each row
+    when ((old.rate_group_id, old.usage_class_id) <> (new.rate_group_id, new.usage_class_id))
+    execute function count_moved_rate();
+"""
+
 BUILT_IN_ROWS = """
 insert into base_units (base_unit_id, name, description, sort_order) values
     (1, 'Time', 'Durations, in seconds', 1),
@@ -157,4 +192,4 @@ def grants() -> str:
 def beyond_tables() -> str:
     """Return the statements that come after the tables: storage, functions, grants, policies, built-in rows."""
     storage = "alter table submission_bodies alter column body set storage external;"
-    return f"{storage}\n{AUTHENTICATE}\n{CREATE_OWNER}\n{COUNT_ITEMS}\n{grants()}\n{BUILT_IN_ROWS}"
+    return f"{storage}\n{AUTHENTICATE}\n{CREATE_OWNER}\n{COUNT_ITEMS}\n{COUNT_RATES}\n{grants()}\n{BUILT_IN_ROWS}"

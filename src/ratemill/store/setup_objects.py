@@ -81,7 +81,7 @@ def new_identities(connection: Connection, table: str, identity: str, count: int
 
 def insert_rows(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write new rows: by COPY, or where row-level security forbids that, by one statement for each so many rows."""
-    with _guarded():
+    with guarded():
         if _is_secured(connection, table):
             _insert_in_parts(connection, table, columns, rows)
         else:
@@ -118,25 +118,35 @@ def _copy(connection: Connection, table: str, columns: Sequence[str], rows: Iter
 
 def update_rows(connection: Connection, table: str, identity: str, columns: Sequence[str], rows: list[Row]) -> None:
     """Write ``columns`` of changed rows, named by their identity, and count their revision."""
-    names = [identity, *columns]
-    values = {name: [_json(row[name]) if _is_document(table, name) else row[name] for row in rows] for name in names}
-    statement = sql.SQL("update {} t set revision = t.revision + 1, {} from {} where t.{} = v.{}").format(
+    with guarded():
+        driver(connection).execute(
+            update_statement(table, identity, columns), values_by_column(table, [identity, *columns], rows)
+        )
+
+
+def update_statement(table: str, identity: str, columns: Sequence[str]) -> sql.Composed:
+    """Return the statement of ``update_rows``: of the table as ``t``, with the values by column as parameters."""
+    if not columns:
+        return sql.SQL("update {} t set revision = revision + 1 where {} = any(%({})s)").format(
+            sql.Identifier(table), sql.Identifier(identity), sql.SQL(identity)
+        )
+    return sql.SQL("update {} t set revision = t.revision + 1, {} from {} where t.{} = v.{}").format(
         sql.Identifier(table),
         sql.SQL(", ").join(_assignment(table, name) for name in columns),
-        _unnest(table, names, prefix=""),
+        _unnest(table, [identity, *columns], prefix=""),
         sql.Identifier(identity),
         sql.Identifier(identity),
     )
-    if not columns:
-        statement = sql.SQL("update {} set revision = revision + 1 where {} = any(%({})s)").format(
-            sql.Identifier(table), sql.Identifier(identity), sql.SQL(identity)
-        )
-    with _guarded():
-        driver(connection).execute(statement, values)
+
+
+def values_by_column(table: str, columns: Sequence[str], rows: list[Row]) -> dict[str, list[Any]]:
+    """Return the values of rows as the parameters of ``update_statement``."""
+    return {name: [_json(row[name]) if _is_document(table, name) else row[name] for row in rows] for name in columns}
 
 
 @contextmanager
-def _guarded() -> Iterator[None]:
+def guarded() -> Iterator[None]:
+    """Turn a refusal by the constraints of a table into ``Clash``."""
     try:
         yield
     except (errors.UniqueViolation, errors.ExclusionViolation, errors.ForeignKeyViolation) as error:
@@ -146,7 +156,7 @@ def _guarded() -> Iterator[None]:
 def delete_rows(connection: Connection, table: str, column: str, ids: Sequence[int]) -> None:
     """Delete the rows whose ``column`` is one of ``ids``; raise ``Clash`` if another row refers to one."""
     statement = sql.SQL("delete from {} where {} = any(%s)")
-    with _guarded():
+    with guarded():
         driver(connection).execute(statement.format(sql.Identifier(table), sql.Identifier(column)), (list(ids),))
 
 

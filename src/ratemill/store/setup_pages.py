@@ -94,9 +94,9 @@ def _selected(shape: Shape) -> sql.Composed:
     return sql.SQL(", ").join(parts)
 
 
-def joined(shape: Shape) -> sql.Composed:
-    """Return the table ``t`` of a shape beside its owner ``o`` and all that it points to."""
-    parts: list[sql.Composable] = [sql.SQL("{} t").format(sql.Identifier(shape.table))]
+def joined(shape: Shape, table: str | None = None) -> sql.Composed:
+    """Return the table ``t`` of a shape, or what has its columns, beside its owner ``o`` and all that it points to."""
+    parts: list[sql.Composable] = [sql.SQL("{} t").format(sql.Identifier(table or shape.table))]
     if "owner_id" in metadata.tables[shape.table].c:
         parts.append(sql.SQL("join owners o on o.owner_id = t.owner_id"))
     # What others are reached through is joined before them.

@@ -16,7 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON
 
 from ratemill.store.schema.columns import instant, metadata, owner
 
@@ -69,8 +69,8 @@ setup_changes = Table(
     Column("object_id", BigInteger, nullable=False),
     Column("key_words", Text, nullable=False),
     Column("action", Text, nullable=False),
-    Column("before", JSONB),
-    Column("after", JSONB),
+    Column("before", JSON),
+    Column("after", JSON),
 )
 Index("setup_changes_owner_id_idx", setup_changes.c.owner_id, setup_changes.c.setup_change_id)
 Index("setup_changes_object_id_idx", setup_changes.c.owner_id, setup_changes.c.list, setup_changes.c.object_id)
