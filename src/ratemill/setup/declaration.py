@@ -230,6 +230,12 @@ class Entry:
             return self.given[column]
         return None if self.stored is None else self.stored.get(column)
 
+    def key_of(self, columns: tuple[str, ...]) -> tuple[Any, ...]:
+        """Return what some columns will hold, each as ``current`` says."""
+        if self.stored is None:
+            return tuple([self.given.get(column) for column in columns])
+        return tuple([self.current(column) for column in columns])
+
     def path(self, member: str = "") -> str:
         """Return where a member of this entry stands: ``usageRates[0].amount``, ``rates.csv:17.amount``."""
         place = self.place or (f"{self.file}:{self.line}" if self.file else f"{self.object.list_name}[{self.index}]")

@@ -49,25 +49,28 @@ class _Resolver:
 
     def _collect_names(self) -> None:
         for each in OBJECTS:
-            references = each.references
-            for entry in self._document.entries.get(each.list_name, []):
-                for member in references:
-                    if member.column in entry.given:
+            entries = self._document.entries.get(each.list_name, [])
+            for member in each.references:
+                named = [entry for entry in entries if entry.given.get(member.column) is not None]
+                if member.within:
+                    for entry in named:
                         self._collect(entry, member)
+                else:
+                    for value in {entry.given[member.column] for entry in named}:
+                        self._collect_value(member, value)
             if each.list_name in self._document.entries:
-                self._wanted_defaults(references)
+                self._wanted_defaults(each.references)
 
     def _collect(self, entry: Entry, member: Member) -> None:
-        value = entry.given.get(member.column)
-        if value is None:
-            return
-        if member.kind is Kind.REFERENCES:
-            for each in value:
-                self._want(member, each)
-        elif not member.within or isinstance(value, Identity):
+        value = entry.given[member.column]
+        if isinstance(value, Identity):
             self._want(member, value)
         elif (outer := self._outer(entry, member)) is not None:
             self._wanted[member.target].add((outer, value))
+
+    def _collect_value(self, member: Member, value: Any) -> None:  # noqa: ANN401 -- a name or an identity, or several
+        for each in value if member.kind is Kind.REFERENCES else (value,):
+            self._want(member, each)
 
     def _want(self, member: Member, value: str | Identity) -> None:
         if isinstance(value, Identity):
@@ -105,9 +108,14 @@ class _Resolver:
         members = each.references
         own = [member for member in members if member.target == each.list_name]
         others = [member for member in members if member.target != each.list_name]
+        known = [(member, member.column, self._world.by_key[member.target]) for member in others]
         for entry in entries:
-            for member in others:
-                if member.column in entry.given or member.default is not None:
+            given = entry.given
+            for member, column, by_key in known:
+                value = given.get(column)
+                if type(value) is str and not member.within and (value,) in by_key and column not in entry.bad:
+                    given[column] = by_key[value,]  # as most are
+                elif column in given or member.default is not None:
                     self._resolve(entry, member)
             if "start_at" in each.key:
                 self._localise(entry, ("start_at",))
@@ -237,12 +245,15 @@ class _Resolver:
             return
         if ids := [each for each in self._wanted_ids[each.list_name] if 0 < each <= IDENTITY_MAX]:
             self._keep(each, self._read(each, {each.identity: ids}))
-        combinations = {tuple(entry.current(column) for column in each.lookup) for entry in entries}
+        combinations = {entry.key_of(each.lookup) for entry in entries}
         combinations |= self._wanted_keys(each)
         stored = [one for one in combinations if not any(isinstance(part, int) and part < 0 for part in one)]
-        if stored:
-            by = {column: [one[at] for one in stored] for at, column in enumerate(each.lookup)}
-            self._keep(each, self._read(each, by or None))
+        by_unset: defaultdict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
+        for one in stored:
+            by_unset[tuple([name for name, part in zip(each.lookup, one, strict=True) if part is None])].append(one)
+        for unset, ones in by_unset.items():
+            by = {name: [one[at] for one in ones] for at, name in enumerate(each.lookup) if name not in unset}
+            self._keep(each, read_objects(self._world, each, by or None, unset=unset))
 
     def _whole_built_in(self, each: SetupObject, row: Row) -> Row:
         blank = dict.fromkeys(each.columns)
@@ -303,14 +314,14 @@ class _Resolver:
         each = entry.object
         by_key, row = self._world.by_key[each.list_name], self._world.rows[each.list_name][entry.addressed]
         old = tuple(row[column] for column in each.key)
-        if old == tuple(entry.current(column) for column in each.key) or by_key.get(old) != entry.addressed:
+        if old == entry.key_of(each.key) or by_key.get(old) != entry.addressed:
             return None
         del by_key[old]
         return old
 
     def _identify(self, entry: Entry) -> bool:
         each = entry.object
-        key = tuple(entry.current(column) for column in each.key)
+        key = entry.key_of(each.key)
         by_key, rows = self._world.by_key[each.list_name], self._world.rows[each.list_name]
         identity = by_key.get(key)
         if identity is None and entry.addressed:
@@ -350,8 +361,11 @@ class _Resolver:
             for member in each.required:
                 if entry.given.get(member.column) is None:
                     self._require_once(entry, member)
-        given = [(column, value) for column, value in entry.given.items() if column != each.document]
-        changed = [column for column, value in given if self._lay(entry, each.by_column(column), value)]
+        changed = [
+            column
+            for column, value in entry.given.items()
+            if column != each.document and self._lay(entry, each.by_column(column), value)
+        ]
         if changed:
             entry.changes = frozenset(changed)
         if each.document:
@@ -418,11 +432,13 @@ class _Resolver:
                 entry.given[column] = _midnight(value, zone)
 
 
-def read_objects(world: World, each: SetupObject, by: dict[str, list[Any]] | None) -> list[Row]:
+def read_objects(
+    world: World, each: SetupObject, by: dict[str, list[Any]] | None, *, unset: tuple[str, ...] = ()
+) -> list[Row]:
     """Return stored rows of one list with their identity and their lists of references."""
     columns = (each.identity, *(("built_in",) if each.owned else ()), *each.columns)
     owner_id = world.owner_id if each.owned else None
-    rows = setup_objects.read_rows(world.connection, each.table, columns, owner_id, by)
+    rows = setup_objects.read_rows(world.connection, each.table, columns, owner_id, by, unset=unset)
     for member in each.members:
         if member.link is not None:
             link, ids = member.link, [row[each.identity] for row in rows]

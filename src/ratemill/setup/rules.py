@@ -22,7 +22,7 @@ from ratemill.money import (
 )
 from ratemill.periods import write_instant
 from ratemill.setup.declaration import Entry, Finding
-from ratemill.setup.world import Row, World
+from ratemill.setup.world import Row, Sheet, World
 
 Findings = Iterator[tuple[str, str]]
 EntryRule = Callable[[Entry, World], Iterable[tuple[str, str]]]
@@ -57,6 +57,8 @@ def same_base_unit_as_class(column: str, target: str, member: str) -> EntryRule:
     """Return the rule that what ``column`` refers to counts in the same base unit as the entry's usage class."""
 
     def check(entry: Entry, world: World) -> Findings:
+        if entry.row[column] is None:
+            return
         usage_class = world.row("usageClasses", entry.row["usage_class_id"])
         if usage_class is not None:
             yield from _same_base_unit(
@@ -247,10 +249,15 @@ def no_tie(entries: list[Entry], world: World) -> Iterator[Finding]:
 
 def no_tie_through_groups(entries: list[Entry], world: World) -> Iterator[Finding]:
     """Hold rates of two location groups to the same, where they have a common location."""
-    rows = world.rows["usageRates"]
     sheets = {(e.row["rate_group_id"], e.row["usage_class_id"]) for e in entries if e.row["location_group_id"]}
-    found = _by_sheet(rows, sheets)
-    yield from _ties_of_sheets(found, entries, world)
+    if not sheets:
+        return
+    by_identity = {entry.identity: entry for entry in entries}
+    for rates in _by_sheet(sheets, world):
+        for one, other in _pairs_that_tie(rates, world):
+            entry = by_identity.get(other["identity"]) or by_identity.get(one["identity"])
+            if entry is not None:
+                yield entry, "geoTreeLocationGroupName", MEETS
 
 
 def groups_without_tie(entries: list[Entry], world: World) -> Iterator[Finding]:
@@ -258,34 +265,20 @@ def groups_without_tie(entries: list[Entry], world: World) -> Iterator[Finding]:
     changed = [e for e in entries if e.stored is not None and "location_ids" in e.changes]
     if not changed:
         return
-    columns = ("rate_id", "rate_group_id", "usage_class_id", "location_group_id", "start_at", "end_at")
     groups = {entry.identity: entry for entry in changed}
-    rates = world.stored_rows("rates", columns, "location_group_id", groups)
-    sheets = world.stored_rows("rates", columns, "rate_group_id", {rate["rate_group_id"] for rate in rates})
-    touched = {(rate["rate_group_id"], rate["usage_class_id"]) for rate in rates}
-    for each in _by_sheet({rate["rate_id"]: rate for rate in sheets}, touched).values():
-        for one, other in _pairs_that_tie(each, world):
+    rates = world.stored_rows("rates", ("rate_group_id", "usage_class_id"), "location_group_id", groups)
+    for sheet in _by_sheet({(rate["rate_group_id"], rate["usage_class_id"]) for rate in rates}, world):
+        for one, other in _pairs_that_tie(sheet, world):
             entry = groups.get(one["location_group_id"]) or groups.get(other["location_group_id"])
             if entry is not None:
                 yield entry, "geoTreeLocationNames", "two rates of one group and class would meet at a common location"
 
 
-def _by_sheet(rows: dict[int, Row], sheets: set[tuple[int, int]]) -> dict[tuple[int, int], list[Row]]:
-    found: defaultdict[tuple[int, int], list[Row]] = defaultdict(list)
-    for identity, row in rows.items():
-        sheet = (row["rate_group_id"], row["usage_class_id"])
-        if row["location_group_id"] is not None and row.get("location_id") is None and sheet in sheets:
-            found[sheet].append(row | {"identity": identity})
-    return found
-
-
-def _ties_of_sheets(found: dict[tuple[int, int], list[Row]], entries: list[Entry], world: World) -> Iterator[Finding]:
-    by_identity = {entry.identity: entry for entry in entries}
-    for rates in found.values():
-        for one, other in _pairs_that_tie(rates, world):
-            entry = by_identity.get(other["identity"]) or by_identity.get(one["identity"])
-            if entry is not None:
-                yield entry, "geoTreeLocationGroupName", MEETS
+def _by_sheet(sheets: set[Sheet], world: World) -> list[list[Row]]:
+    found: defaultdict[Sheet, list[Row]] = defaultdict(list)
+    for identity, row in world.rates_at_location_groups(sheets).items():
+        found[row["rate_group_id"], row["usage_class_id"]].append(row | {"identity": identity})
+    return list(found.values())
 
 
 def _pairs_that_tie(rates: list[Row], world: World) -> Iterator[tuple[Row, Row]]:
@@ -321,12 +314,13 @@ def no_overlap(entries: list[Entry], world: World) -> Iterator[Finding]:
 def overlapping(entries: list[Entry], world: World, columns: tuple[str, ...]) -> Iterator[tuple[Entry, str]]:
     """Yield each entry whose span meets another of the same ``columns``, with words for the other."""
     by_identity = {entry.identity: entry for entry in entries}
-    groups: defaultdict[tuple[Any, ...], list[tuple[int, Row]]] = defaultdict(list)
-    touched = {tuple(entry.row.get(column) for column in columns) for entry in entries}
+    groups: dict[tuple[Any, ...], list[tuple[int, Row]]] = {
+        tuple([entry.row.get(column) for column in columns]): [] for entry in entries
+    }
     for identity, row in world.rows[entries[0].object.list_name].items():
-        key = tuple(row.get(column) for column in columns)
-        if key in touched and identity not in world.unsure:
-            groups[key].append((identity, row))
+        group = groups.get(tuple([row.get(column) for column in columns]))
+        if group is not None and identity not in world.unsure:
+            group.append((identity, row))
     for rows in groups.values():
         if len(rows) > 1:
             yield from _overlaps_of(rows, by_identity)

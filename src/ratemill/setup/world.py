@@ -14,6 +14,8 @@ from ratemill.store import accounts, owners, setup_objects
 from ratemill.store.connections import Connection, clock
 
 Row = dict[str, Any]
+Sheet = tuple[int, int]  # a rate group and a usage class
+RATE_PLACES = ("rate_id", "rate_group_id", "usage_class_id", "location_id", "location_group_id", "start_at", "end_at")
 _US_PER_MS = 1_000
 
 
@@ -66,6 +68,24 @@ class World:
             self.connection, "location_group_members", "location_group_id", "location_id", list(location_group_ids)
         )
         return {each: set(found.get(each, ())) for each in location_group_ids}
+
+    def rates_at_location_groups(self, sheets: set[Sheet]) -> dict[int, Row]:
+        """Return the rates of these groups and classes that hold at location groups, by identity, as they will be."""
+        ids = {name: [sheet[at] for sheet in sheets] for at, name in enumerate(("rate_group_id", "usage_class_id"))}
+        stored: list[Row] = []
+        if sheets and self.owner_id is not None:
+            stored = setup_objects.read_rows(
+                self.connection, "rates", RATE_PLACES, self.owner_id, ids, filled=("location_group_id",)
+            )
+        removed = self.removed["usageRates"]
+        rows = {row["rate_id"]: row for row in stored if row["rate_id"] not in removed} | self.rows["usageRates"]
+        return {
+            identity: row
+            for identity, row in rows.items()
+            if row.get("location_group_id") is not None
+            and row.get("location_id") is None
+            and (row["rate_group_id"], row["usage_class_id"]) in sheets
+        }
 
     def stored_rows(self, table: str, columns: tuple[str, ...], column: str, ids: Iterable[int]) -> list[Row]:
         """Return the stored rows of ``table`` that refer to one of ``ids`` by ``column``."""

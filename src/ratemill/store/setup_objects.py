@@ -22,6 +22,7 @@ from ratemill.store.schema.tables import metadata
 Row = dict[str, Any]
 
 
+_FEW_MAX = 1_000  # combinations that one plan does for; more are planned for by their number
 _INSERTED_ROWS = 10_000  # rows of one statement
 
 
@@ -42,17 +43,26 @@ def read_rows(
     columns: Iterable[str],
     owner_id: int | None,
     by: Mapping[str, Sequence[Any]] | None = None,
+    *,
+    unset: Sequence[str] = (),
+    filled: Sequence[str] = (),
 ) -> list[Row]:
     """Return the rows of one owner (None: of a table without owners) that have one of the combinations in ``by``.
 
-    ``by`` gives parallel lists by column; without it all rows are returned, in no order.
+    ``by`` gives parallel lists by column; without it all rows are returned, in no order. Only rows whose columns ``unset``
+    are null and whose columns ``filled`` are not.
     """
-    statement = sql.SQL("select {} from {}").format(_list("t", columns), _from(table, by))
+    conditions = [sql.SQL("t.{} is null").format(sql.Identifier(name)) for name in unset]
+    conditions += [sql.SQL("t.{} is not null").format(sql.Identifier(name)) for name in filled]
     if owner_id is not None:
-        statement += sql.SQL(" where t.owner_id = %(owner_id)s")
+        conditions.append(sql.SQL("t.owner_id = %(owner_id)s").format())
+    statement = sql.SQL("select {} from {}").format(_list("t", columns), _from(table, by))
+    if conditions:
+        statement += sql.SQL(" where {}").format(sql.SQL(" and ").join(conditions))
     values = {"owner_id": owner_id, **{f"by_{name}": list(given) for name, given in (by or {}).items()}}
+    is_long = any(len(given) > _FEW_MAX for given in (by or {}).values())
     with driver(connection).cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(statement, values).fetchall()
+        return cursor.execute(statement, values, prepare=False if is_long else None).fetchall()
 
 
 def read_links(

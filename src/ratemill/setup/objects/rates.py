@@ -44,7 +44,7 @@ OBJECT = SetupObject(
         Member("displayName", "display_name", chars_max=NAME_CHARS_MAX),
     ),
     key=("rate_group_id", "usage_class_id", "location_id", "location_group_id", "start_at"),
-    lookup=("rate_group_id", "usage_class_id"),
+    lookup=("rate_group_id", "usage_class_id", "location_id", "location_group_id"),
     rules=(
         Rule(("start_at", "end_at"), start_before_end),
         Rule(("location_id", "location_group_id"), one_place),

@@ -36,9 +36,14 @@ def instant(name: str, *, required: bool = False, now: bool = False) -> Column[o
     return Column(name, DateTime(timezone=True), nullable=not (required or now), server_default=default)
 
 
-def owner() -> Column[object]:
-    """Return the column that says whose a row is."""
-    return Column("owner_id", Integer, ForeignKey("owners.owner_id"), nullable=False)
+def owner(*, of_many: bool = False) -> Column[object]:
+    """Return the column that says whose a row is.
+
+    That of rows which come by the hundred thousand refers to nothing: the check takes as long as an index of the row.
+    Owners are never deleted, and row-level security lets in only rows of the one entered.
+    """
+    references = [] if of_many else [ForeignKey("owners.owner_id")]
+    return Column("owner_id", Integer, *references, nullable=False)
 
 
 def count(name: str) -> Column[object]:
@@ -64,13 +69,19 @@ def usage_columns() -> list[Column[object]]:
     ]
 
 
-def setup_table(name: str, key: str, *columns: Column[object], unique: tuple[str, ...] = ("owner_id", "name")) -> Table:
-    """Return the table of one kind of set-up object, ``key`` being its identity."""
+def setup_table(
+    name: str,
+    key: str,
+    *columns: Column[object],
+    unique: tuple[str, ...] = ("owner_id", "name"),
+    of_many: bool = False,
+) -> Table:
+    """Return the table of one kind of set-up object, ``key`` being its identity; ``of_many``: see ``owner``."""
     return Table(
         name,
         metadata,
         Column(key, BigInteger, Identity(), primary_key=True),
-        owner(),
+        owner(of_many=of_many),
         Column("revision", Integer, nullable=False, server_default="1"),
         Column("built_in", Boolean, nullable=False, server_default="false"),
         *columns,

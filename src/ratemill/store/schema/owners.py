@@ -61,7 +61,7 @@ setup_changes = Table(
     "setup_changes",
     metadata,
     Column("setup_change_id", BigInteger, Identity(), primary_key=True),
-    owner(),
+    owner(of_many=True),
     Column("changed_at", DateTime(timezone=True), nullable=False),
     Column("changed_by", Text, nullable=False),
     Column("via", Text, nullable=False),

@@ -95,6 +95,7 @@ location_patterns = setup_table(
     "location_pattern_id",
     name(),
     reference("location_id", "locations.location_id", required=True),
+    of_many=True,
 )
 
 location_groups = setup_table(
@@ -246,6 +247,7 @@ rates = setup_table(
     instant("end_at"),
     Column("display_name", Text),
     unique=(),
+    of_many=True,
 )
 # A page of one owner's, of a group's, of a class's or of a location's rates, and their counts, without a look at the others.
 Index("rates_owner_id_idx", rates.c.owner_id, rates.c.rate_id)
@@ -270,7 +272,7 @@ rates.append_constraint(
 rate_counts = Table(
     "rate_counts",
     metadata,
-    owner(),
+    owner(of_many=True),
     Column("rate_group_id", BigInteger, nullable=False),
     Column("usage_class_id", BigInteger, nullable=False),
     Column("rates", BigInteger, nullable=False),
