@@ -17,6 +17,7 @@ from ratemill.store import setup_pages
 from ratemill.store.connections import Connection
 from ratemill.store.setup_pages import OWNER_NAME, Pointer, PointerList, Row, Shape
 
+_SHOWN_AS_IT_IS = (Kind.TEXT, Kind.CHOICE, Kind.BOOL)
 Json = dict[str, Any]
 
 
@@ -94,15 +95,20 @@ def _instance(each: SetupObject, row: Row) -> Json:
         "ownerName": row[OWNER_NAME],
     }
     document = row[each.document] if each.document else {}
-    for member, id_name, alias in _members(each):
+    for name, column, id_name, alias, is_inner, is_plain in _members(each):
         if id_name:
-            instance[id_name] = row.get(member.column)
-            instance[member.name] = row.get(alias)
+            instance[id_name] = row.get(column)
+            instance[name] = row.get(alias)
         else:
-            instance[member.name] = shown_value(document.get(member.name) if member.inner else row.get(member.column))
+            value = document.get(name) if is_inner else row.get(column)
+            instance[name] = value if is_plain or value is None else shown_value(value)
     return instance
 
 
 @lru_cache
-def _members(each: SetupObject) -> tuple[tuple[Member, str, str], ...]:
-    return tuple((member, member.id_name, f"{member.column}:name") for member in each.members)
+def _members(each: SetupObject) -> tuple[tuple[str, str, str, str, bool, bool], ...]:
+    """Return of each member its name, column, those of what it refers to, and whether it is inner or shown as it is."""
+    return tuple(
+        (one.name, one.column, one.id_name, f"{one.column}:name", one.inner, one.kind in _SHOWN_AS_IT_IS)
+        for one in each.members
+    )
