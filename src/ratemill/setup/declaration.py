@@ -113,7 +113,7 @@ class SetupObject:
     ``warnings`` at what is allowed and likely a mistake. A ``read_only`` one is made by the product alone. The details of
     one with ``detail_first`` are those of its first child, the others beside it. ``finish`` may alter the row of
     an entry whose members could all be read, before the rules. Each document of a ``versioned`` one is kept.
-    A ``singular`` one is there once for every owner: it is neither made nor deleted, and no document names it.
+    A ``singular`` one is there once for every owner: it is neither made nor deleted, and no list of a document.
     """
 
     list_name: str

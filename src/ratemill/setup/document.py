@@ -13,13 +13,14 @@ from ratemill.errors import Code
 from ratemill.setup.declaration import Entry, Identity, Kind, Member, SetupObject
 from ratemill.setup.json_nodes import looks_like_json, read_json
 from ratemill.setup.nodes import Faults, Items, Node, Pairs, Scalar, Unreadable, Written, plain
-from ratemill.setup.registry import WRITABLE
+from ratemill.setup.registry import OWNERS, WRITABLE
 from ratemill.setup.values import Unfit, read_value
 from ratemill.setup.yaml_nodes import read_yaml
 
 VERSION = "1"
 DEFAULT_OWNER = "default"
 IDENTITY_MAX = 2**63 - 1  # what the database counts with
+_OWNER_NAME = Member("owner", "owner", chars_max=255)
 _CSV_FIELD_BYTES_MAX = 1_000_000
 _CELLS_KEPT_MAX = 10_000  # distinct cells of a column whose values are kept while a file is read
 
@@ -136,7 +137,7 @@ class _Reader:
         if not (isinstance(version, Scalar) and version.text == VERSION):
             self._faults.add(Code.MEMBER_REQUIRED, "ratemill", version.line if version else 1, "must be 1")
         if "owner" in root.pairs:
-            document.owner = self._owner(root.pairs["owner"])
+            self._owner(document, root.pairs["owner"])
         for name in root.pairs:
             if name not in WRITABLE and name not in ("ratemill", "owner"):
                 self._faults.add(Code.MEMBER_UNKNOWN, name, root.lines[name], f"there is no list '{name}'")
@@ -169,13 +170,24 @@ class _Reader:
                 if not isinstance(item, Scalar):
                     self._report_inner(item, f"{path}[{index}]")
 
-    def _owner(self, node: Node) -> str:
-        member = Member("owner", "owner", chars_max=255)
-        try:
-            return _read_name(member, node)
-        except Unfit as error:
-            self._faults.add(Code.VALUE_NOT_VALID, "owner", node.line, str(error))
-            return DEFAULT_OWNER
+    def _owner(self, document: Document, node: Node) -> None:
+        """Read whose document it is: a name, or the members of the owner, its name among them."""
+        named: Node | None = node
+        if isinstance(node, Pairs):
+            entry = Entry(OWNERS, 0, node.line, place="owner")
+            named = node.pairs.get("name")
+            for name, value in node.pairs.items():
+                if name != "name":
+                    self.take(entry, name, value, node.lines[name])
+            document.entries[OWNERS.list_name] = [entry]
+        if named is not None:
+            try:
+                document.owner = _read_name(_OWNER_NAME, named)
+            except Unfit as error:
+                path = "owner" if named is node else "owner.name"
+                self._faults.add(Code.VALUE_NOT_VALID, path, named.line, str(error))
+        for entry in document.entries.get(OWNERS.list_name, ()):
+            entry.given["name"] = document.owner
 
     def _list(self, each: SetupObject, node: Node) -> list[Entry]:
         if isinstance(node, Items):

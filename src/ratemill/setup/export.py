@@ -1,5 +1,7 @@
 """Export: everything an owner has set up, as a document that changes nothing where it is applied again.
 
+The owner is a name, or where a default of its own is another a mapping of its members.
+
 Names, not identities; what is built in or at its default is left out; lists and entries in an order of their own, so that
 two owners with the same set-up export the same text but for their name.
 """
@@ -13,7 +15,7 @@ from typing import Any
 
 from ratemill.errors import NotFound
 from ratemill.setup.declaration import Kind, Member, SetupObject
-from ratemill.setup.registry import BASE_UNITS, OBJECTS, WRITABLE
+from ratemill.setup.registry import BASE_UNITS, OBJECTS, OWNERS, WRITABLE
 from ratemill.setup.resolve import read_objects
 from ratemill.setup.values import shown_value
 from ratemill.setup.world import Row, World
@@ -38,12 +40,13 @@ def export_document(database: Database, owner: str) -> str:
         for each in (BASE_UNITS, *OBJECTS):
             rows = read_objects(world, each, None)
             world.rows[each.list_name] = {row[each.identity]: row for row in rows}
-    return "\n".join(_lines(owner, world)) + "\n"
+    return "\n".join(_lines(world)) + "\n"
 
 
-def _lines(owner: str, world: World) -> Iterator[str]:
+def _lines(world: World) -> Iterator[str]:
     yield "ratemill: 1"
-    yield f"owner: {write_text(owner)}"
+    (owner,) = (dict(_members(OWNERS, row, world)) for row in world.rows[OWNERS.list_name].values())
+    yield f"owner: {_flow(owner) if len(owner) > 1 else write_text(owner['name'])}"
     for each in WRITABLE.values():
         entries = sorted(entries_of(each, world), key=lambda entry: _order(each, entry))
         if entries:

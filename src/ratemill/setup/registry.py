@@ -33,6 +33,7 @@ from ratemill.setup.objects import (
 )
 
 BASE_UNITS: SetupObject = base_units.OBJECT
+OWNERS: SetupObject = owners.OBJECT
 OBJECTS: tuple[SetupObject, ...] = (
     identifier_types.OBJECT,
     usage_class_types.OBJECT,

@@ -133,6 +133,8 @@ class _Resolver:
 
     def _address(self, each: SetupObject, entries: list[Entry]) -> None:
         """Give each entry that names a stored object by identity what is stored, and what it helps to find by."""
+        for entry in entries if each.singular else ():
+            entry.addressed = entry.addressed or self._world.owner_id or self._unmade(each, entry)
         addressed = [entry for entry in entries if entry.addressed]
         if not addressed:
             return
@@ -147,6 +149,13 @@ class _Resolver:
                     found = self._world.row(member.target, row[member.column])
                     entry.stored[member.within] = None if found is None else found.get(member.within)
                     self._name_outer(entry, member)
+
+    def _unmade(self, each: SetupObject, entry: Entry) -> int:
+        """Return an identity for an owner that the document makes at first mention, at all defaults."""
+        identity = self._world.new_identity()
+        made = {**self._defaults_of(each), each.identity: identity, "built_in": False, "name": entry.given["name"]}
+        self._world.rows[each.list_name][identity] = made
+        return identity
 
     def _name_outer(self, entry: Entry, member: Member) -> None:
         """Let a service be named without its account where that is to stay."""
