@@ -11,7 +11,7 @@ from ratemill.setup import long_lists, searching
 from ratemill.setup.apply import apply_document
 from ratemill.setup.changes import Author
 from ratemill.setup.deleting import delete
-from ratemill.setup.editing import Target, create
+from ratemill.setup.editing import Target, create, update
 from ratemill.setup.registry import BY_LIST
 from ratemill.setup.searching import Asked
 from ratemill.store import setup_searches
@@ -162,3 +162,28 @@ def test_what_has_no_parent_comes_first_where_the_order_descends(database: Datab
 def rows(database: Database, statement: str) -> list[tuple[int, ...]]:
     with database.worker() as connection:
         return driver(connection).execute(statement).fetchall()
+
+
+def counted(database: Database) -> list[tuple[int, ...]]:
+    return sorted(rows(database, "select rate_group_id, usage_class_id, rates from rate_counts"))
+
+
+def test_the_counts_of_rates_follow_every_change(database: Database):
+    by_hand = "select rate_group_id, usage_class_id, count(*) from rates group by 1, 2"
+    body = b'{"usageRateGroupName": "G", "usageClassName": "none", "amount": 1}'
+    made = create(database, OWNER, RATES, body, AUTHOR).items[0]["identity"]
+    assert counted(database) == sorted(rows(database, by_hand))
+    update(database, OWNER, Target(RATES, made), b'{"usageClassName": "a", "start": "2030-01-01"}', AUTHOR)
+    assert counted(database) == sorted(rows(database, by_hand))
+    for operator, value in (("eq", "a"), ("notEq", "a"), ("in", ["a", "b"]), ("startsWith", "n"), ("isNull", None)):
+        asked = Asked((searching.comparison(RATES, "usageClassName", operator, value),))
+        assert total(database, asked) == len(page(database, RATES, asked, Paging(size=1_000))[0])
+    either = tuple(
+        searching.comparison(RATES, name, "eq", value) for name, value in (("usageClassName", "a"), ("amount", "1"))
+    )
+    for any_of in (False, True):
+        asked = Asked(either, any_of=any_of)
+        assert total(database, asked) == len(page(database, RATES, asked, Paging(size=1_000))[0])
+    delete(database, OWNER, Target(RATES, made), AUTHOR)
+    assert counted(database) == sorted(rows(database, by_hand))
+    assert total(database) == ROWS
