@@ -132,6 +132,24 @@ usageIdentifiers: [{udrUsageIdentifier: "2", accountName: A, accountServiceName:
     assert apply(database, more).count("created") == 1
 
 
+def test_what_is_stored_moves_below_what_is_new(database: Database):
+    apply(
+        database,
+        "ratemill: 1\nowner: moving\ngeoTreeLocations: [{name: kid}]\naccounts: [{name: a, currencyName: USD}]",
+    )
+    text = """ratemill: 1
+owner: moving
+geoTreeLocations: [{name: kid, parentGeoTreeLocationName: mum}, {name: mum}]
+accounts: [{name: b, currencyName: USD}, {name: a, parentAccountName: b}]
+"""
+    assert apply(database, text).errors == []
+    after = (
+        "select after ->> 'parentGeoTreeLocationName' from setup_changes where action = 'updated' and key_words = 'kid'"
+    )
+    assert value(database, after) == "mum"
+    assert apply(database, text).count("unchanged") == 4
+
+
 def test_two_owners_have_the_same_names(database: Database):
     for owner in ("left", "right"):
         text = f"ratemill: 1\nowner: {owner}\naccounts: [{{name: Same, currencyName: USD}}]\n"

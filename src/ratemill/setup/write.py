@@ -15,8 +15,8 @@ from ratemill.store import data_profiles, setup_objects
 def write(each: SetupObject, entries: list[Entry], world: World, written: dict[int, int], log: Log) -> None:
     """Write the new and changed entries of one list; ``written`` maps their identities to the stored ones, and grows.
 
-    Changed rows go first: one may end where a new one begins. They are logged as they are written, unless what they show
-    stands in other tables too.
+    Changed rows go first, for one may end where a new one begins; but a new parent goes before the row that moves below it.
+    Changed rows are logged as they are written, unless what they show stands in other tables too.
     """
     new = [entry for entry in entries if entry.stored is None]
     changed = [entry for entry in entries if entry.stored is not None]
@@ -25,13 +25,16 @@ def write(each: SetupObject, entries: list[Entry], world: World, written: dict[i
     if new:
         identities = setup_objects.new_identities(world.connection, each.table, each.identity, len(new))
         written.update(zip((entry.identity for entry in new), identities, strict=True))
+    new_goes_first = bool(new) and _refers_to_new(each, changed)
+    if new_goes_first:
+        _insert(each, new, world, written)
     if changed:
         columns, rows = _changes(each, changed, written)
         if stands_alone:
             log.change(each, columns, rows)
         else:
             setup_objects.update_rows(world.connection, each.table, each.identity, columns, rows)
-    if new:
+    if new and not new_goes_first:
         _insert(each, new, world, written)
     _write_links(each, entries, world, written)
     if each.versioned:
@@ -40,6 +43,14 @@ def write(each: SetupObject, entries: list[Entry], world: World, written: dict[i
     unlogged = new if stands_alone else entries
     if unlogged:
         log.note(each, [written.get(entry.identity, entry.identity) for entry in unlogged], before)
+
+
+def _refers_to_new(each: SetupObject, changed: list[Entry]) -> bool:
+    """Whether a changed row refers to a new one of its own list."""
+    own = [
+        member.column for member in each.references if member.target == each.list_name and member.column in each.columns
+    ]
+    return any((entry.row[column] or 0) < 0 for entry in changed for column in own)
 
 
 def _insert(each: SetupObject, entries: list[Entry], world: World, written: dict[int, int]) -> None:
