@@ -17,9 +17,9 @@ from ratemill.intake import holders
 from ratemill.intake.worker import Worker
 from ratemill.ledger.audit import audit
 from ratemill.settings import Settings
-from ratemill.setup import book
-from ratemill.setup.apply import apply_document
+from ratemill.setup.in_force import book
 from ratemill.setup.tokens import create_token
+from ratemill.setup.writing.apply import apply_document
 from ratemill.store.connections import Database, driver
 
 PATH = "/ResourceServer/api/v7"

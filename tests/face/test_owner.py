@@ -8,7 +8,7 @@ import pytest
 from tests.mill import Mill, guide_row, mill
 
 from ratemill.settings import Settings
-from ratemill.setup.export import export_document
+from ratemill.setup.documents.export import export_document
 from ratemill.store.connections import Database
 
 MEMBERS = [

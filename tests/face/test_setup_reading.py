@@ -12,8 +12,8 @@ from tests.mill import Mill, mill
 from ratemill.errors import Code
 from ratemill.face import setup_reading
 from ratemill.settings import Settings
-from ratemill.setup import long_lists, searching
 from ratemill.setup.declaration import SetupObject
+from ratemill.setup.reading import long_lists, searching
 from ratemill.setup.registry import BASE_UNITS, BY_LIST, OBJECTS
 from ratemill.setup.tokens import create_token
 from ratemill.store.connections import Database

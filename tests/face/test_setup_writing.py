@@ -20,11 +20,11 @@ from ratemill.errors import InvariantFailure
 from ratemill.intake import accept, conductor
 from ratemill.records import Elements, read_elements
 from ratemill.settings import Settings
-from ratemill.setup import deleting
-from ratemill.setup.book import price_book
-from ratemill.setup.deleting import carry_out
+from ratemill.setup.in_force.book import price_book
 from ratemill.setup.registry import OBJECTS
 from ratemill.setup.tokens import create_token
+from ratemill.setup.writing import deleting
+from ratemill.setup.writing.deleting import carry_out
 from ratemill.store import charged_objects
 from ratemill.store.connections import Database, driver
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from tests.setup.rows import numbers_given_out, rows_of
 
-from ratemill.setup.apply import Applied, apply_document
-from ratemill.setup.export import export_document
+from ratemill.setup.documents.export import export_document
 from ratemill.setup.registry import WRITABLE
+from ratemill.setup.writing.apply import Applied, apply_document
 from ratemill.store import owners
 from ratemill.store.connections import Database
 
@@ -246,7 +246,7 @@ def test_two_documents_at_once_wait_for_each_other(database: Database):
 
 def test_the_last_guard_against_overlapping_identifiers_says_the_same(database: Database, monkeypatch):
     apply(database, FULL)
-    monkeypatch.setattr("ratemill.setup.rules.overlapping", lambda *_: iter(()))
+    monkeypatch.setattr("ratemill.setup.rules.objects.overlapping", lambda *_: iter(()))
     text = """ratemill: 1
 owner: full
 usageIdentifiers:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ratemill.setup import book
-from ratemill.setup.apply import apply_document
-from ratemill.setup.feeds import find_feed
+from ratemill.setup.in_force import book
+from ratemill.setup.in_force.feeds import find_feed
+from ratemill.setup.writing.apply import apply_document
 from ratemill.store import owners
 from ratemill.store.connections import Database
 
@@ -142,5 +142,5 @@ udrFeeds:
 
 
 def test_requests_find_feeds_and_tokens_without_the_table_engine():
-    code = "import sys, ratemill.setup.feeds, ratemill.setup.tokens; sys.exit('polars' in sys.modules)"
+    code = "import sys, ratemill.setup.in_force.feeds, ratemill.setup.tokens; sys.exit('polars' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ratemill.setup.apply import apply_document
+from ratemill.setup.writing.apply import apply_document
 from ratemill.store.connections import Database
 
 EXAMPLE = Path(__file__).parent / "example.yaml"

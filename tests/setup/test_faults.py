@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.setup.rows import rows_of
 
-from ratemill.setup.apply import apply_document
+from ratemill.setup.writing.apply import apply_document
 from ratemill.store.connections import Database
 
 GROUND = """\

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from ratemill.face.cli import lint as lint_command
 from ratemill.face.cli.app import app
-from ratemill.setup.apply import apply_document
-from ratemill.setup.lint import Linted, lint
-from ratemill.setup.lint_rules import RULES
+from ratemill.setup.lint.lint import Linted, lint
+from ratemill.setup.lint.rules import RULES
+from ratemill.setup.writing.apply import apply_document
 from ratemill.store import owners
 from ratemill.store.connections import Database, driver
 

@@ -7,13 +7,13 @@ from itertools import pairwise
 import pytest
 
 from ratemill.pages import Paging
-from ratemill.setup import long_lists, searching
-from ratemill.setup.apply import apply_document
-from ratemill.setup.changes import Author
-from ratemill.setup.deleting import delete
-from ratemill.setup.editing import Target, create, update
+from ratemill.setup.reading import long_lists, searching
+from ratemill.setup.reading.searching import Asked
 from ratemill.setup.registry import BY_LIST
-from ratemill.setup.searching import Asked
+from ratemill.setup.writing.apply import apply_document
+from ratemill.setup.writing.changes import Author
+from ratemill.setup.writing.deleting import delete
+from ratemill.setup.writing.editing import Target, create, update
 from ratemill.store import setup_searches
 from ratemill.store.connections import Database, driver
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.setup.rows import rows_of
 
-from ratemill.setup.apply import Applied, apply_document
-from ratemill.setup.export import export_document
+from ratemill.setup.documents.export import export_document
+from ratemill.setup.writing.apply import Applied, apply_document
 from ratemill.store.connections import Database
 
 PLAN = """usageRateGroups: [{name: G, currencyName: USD}]

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from ratemill.face.cli import prices as prices_command
 from ratemill.face.cli.app import app
-from ratemill.setup.export import export_document
+from ratemill.setup.documents.export import export_document
 from ratemill.store import charged_objects, owners
 
 BASE = """ratemill: 1

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from ratemill import logs
 from ratemill.face.cli.app import app
 from ratemill.settings import Settings
-from ratemill.setup.apply import apply_document
+from ratemill.setup.writing.apply import apply_document
 from ratemill.store.connections import Database
 
 Run = Callable[..., Result]

@@ -7,8 +7,8 @@ from tests.mill import Mill, mill
 
 from ratemill.settings import Settings
 from ratemill.setup.declaration import SetupObject
+from ratemill.setup.reading.showing import Shown, etag, show
 from ratemill.setup.registry import BASE_UNITS, BY_LIST, BY_PATH, OBJECTS
-from ratemill.setup.showing import Shown, etag, show
 from ratemill.store.connections import Database
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from ratemill.errors import BadRequest
-from ratemill.setup.apply import apply_document
-from ratemill.setup.changes import Author
-from ratemill.setup.editing import Target, create, update
 from ratemill.setup.registry import BY_LIST
+from ratemill.setup.writing.apply import apply_document
+from ratemill.setup.writing.changes import Author
+from ratemill.setup.writing.editing import Target, create, update
 from ratemill.store import setup_objects
 from ratemill.store.connections import Database
 

@@ -7,8 +7,8 @@ import json
 import pytest
 from tests.setup.rows import rows_of
 
-from ratemill.setup.apply import apply_document
-from ratemill.setup.export import export_document
+from ratemill.setup.documents.export import export_document
+from ratemill.setup.writing.apply import apply_document
 from ratemill.store.connections import Database
 
 EVERY_DAY = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]

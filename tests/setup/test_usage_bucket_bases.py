@@ -6,8 +6,8 @@ import pytest
 from tests.setup.rows import rows_of
 
 from ratemill.periods import write_instant
-from ratemill.setup.apply import apply_document
-from ratemill.setup.export import export_document
+from ratemill.setup.documents.export import export_document
+from ratemill.setup.writing.apply import apply_document
 from ratemill.store.connections import Database, clock
 
 GROUND = """\

@@ -18,7 +18,7 @@ from ratemill.ledger import characteristic_jobs as jobs
 from ratemill.ledger.characteristic_jobs import Job, Outcome
 from ratemill.reference.characteristic_items import ItemFault
 from ratemill.reference.json_text import Number, Value
-from ratemill.setup.characteristics import Asked, Collection
+from ratemill.setup.characteristics.items import Asked, Collection
 from ratemill.setup.tokens import Principal
 
 router = APIRouter(prefix="/api/Import/Jobs", tags=["Characteristic jobs"])

@@ -13,8 +13,9 @@ from ratemill.face.bodies import read_json_body
 from ratemill.face.characteristics import PAGED, VIEWS, Json, Reader, Writer, collection, described, list_of, read_query
 from ratemill.face.result_envelope import Exact
 from ratemill.reference.characteristic_fields import LOOKUP, TYPES
-from ratemill.setup import characteristic_fields, characteristic_lists
-from ratemill.setup.characteristics import part_faults
+from ratemill.setup.characteristics import fields as characteristic_fields
+from ratemill.setup.characteristics import lists as characteristic_lists
+from ratemill.setup.characteristics.items import part_faults
 
 router = APIRouter(prefix="/api/data", tags=["Characteristics"])
 

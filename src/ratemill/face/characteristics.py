@@ -19,9 +19,10 @@ from ratemill.face.auth import needs
 from ratemill.face.bodies import read_json_body
 from ratemill.face.result_envelope import Exact
 from ratemill.reference.characteristic_items import ID_CHARS_MAX, ItemFault
-from ratemill.setup import characteristic_edits, characteristics
-from ratemill.setup.characteristic_edits import Author
-from ratemill.setup.characteristics import AUDIT, Asked, Collection, Members
+from ratemill.setup.characteristics import edits as characteristic_edits
+from ratemill.setup.characteristics import items as characteristics
+from ratemill.setup.characteristics.edits import Author
+from ratemill.setup.characteristics.items import AUDIT, Asked, Collection, Members
 from ratemill.setup.tokens import Principal
 
 

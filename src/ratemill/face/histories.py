@@ -24,7 +24,7 @@ from ratemill.face.paging import TIMES, Parameter
 from ratemill.face.paths import RESOURCES
 from ratemill.ledger import history, trace
 from ratemill.ledger.history import History, HistoryFilters
-from ratemill.setup.feeds import find_feed, read_row_form
+from ratemill.setup.in_force.feeds import find_feed, read_row_form
 from ratemill.setup.tokens import Principal
 
 router = APIRouter(prefix=RESOURCES, tags=["Reading back"])

@@ -18,7 +18,7 @@ from ratemill.money import plain
 from ratemill.periods import write_instant
 from ratemill.reasons import BY_ID, RATING_KINDS
 from ratemill.records import ChargeName, charge_identity, record_identity
-from ratemill.setup.feeds import Feed, RowForm
+from ratemill.setup.in_force.feeds import Feed, RowForm
 from ratemill.states import ImportExceptionState, RatingExceptionState, RecordState, RequestState
 
 BATCH_TYPE = "Usage By API"

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from ratemill.face import envelope, paging
 from ratemill.face.auth import needs
 from ratemill.face.paths import RESOURCES
-from ratemill.setup import lint
+from ratemill.setup.lint import lint
 from ratemill.setup.tokens import Principal
 
 router = APIRouter(prefix=RESOURCES, tags=["Lint"])

@@ -15,11 +15,11 @@ from ratemill.face.auth import needs
 from ratemill.face.bodies import read_csv_body
 from ratemill.face.paging import Parameter, read_boolean, read_text, read_time
 from ratemill.face.paths import RESOURCES
-from ratemill.setup import price_lists
-from ratemill.setup.changes import Author
 from ratemill.setup.declaration import Kind, SetupObject
-from ratemill.setup.price_lists import PATTERNS, RATES, Outcome, PriceList
+from ratemill.setup.price_lists import laying
+from ratemill.setup.price_lists.laying import PATTERNS, RATES, Outcome, PriceList
 from ratemill.setup.tokens import Principal
+from ratemill.setup.writing.changes import Author
 
 router = APIRouter(prefix=RESOURCES, tags=["Price lists"])
 
@@ -99,7 +99,7 @@ def _asked(request: Request, parameters: Mapping[str, Parameter]) -> tuple[dict[
 async def _lay(request: Request, principal: Principal, asked: PriceList, *, preview: bool) -> Response:
     def work() -> Outcome:
         author = Author(principal.name, "http")
-        return price_lists.lay(request.app.state.database, principal.owner_id, asked, preview=preview, author=author)
+        return laying.lay(request.app.state.database, principal.owner_id, asked, preview=preview, author=author)
 
     outcome = await to_thread.run_sync(work, limiter=_ONE_AT_A_TIME)
     if outcome.faults and not preview:

@@ -12,8 +12,8 @@ from ratemill.face.auth import needs
 from ratemill.face.envelope import Json
 from ratemill.face.paths import IDENTITY, RESOURCES
 from ratemill.periods import write_instant
-from ratemill.setup import profile_versions
-from ratemill.setup.profile_versions import KeptVersion
+from ratemill.setup.in_force import profile_versions
+from ratemill.setup.in_force.profile_versions import KeptVersion
 from ratemill.setup.tokens import Principal
 
 router = APIRouter(prefix=RESOURCES, tags=["Set-up: dataProfiles"])

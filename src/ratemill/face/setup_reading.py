@@ -26,14 +26,14 @@ from ratemill.face.envelope import Json
 from ratemill.face.paging import Parameter
 from ratemill.face.paths import IDENTITY, RESOURCES
 from ratemill.pages import Page, Paging
-from ratemill.setup import searching
 from ratemill.setup.declaration import SetupObject
-from ratemill.setup.details import PARTS_OF_EACH_MAX, PARTS_OF_ONE_MAX, details
+from ratemill.setup.reading import searching
+from ratemill.setup.reading.details import PARTS_OF_EACH_MAX, PARTS_OF_ONE_MAX, details
+from ratemill.setup.reading.searching import Asked, Comparison, Field
+from ratemill.setup.reading.showing import Shown, etag
+from ratemill.setup.reading.used_by import User, used_by
 from ratemill.setup.registry import BASE_UNITS, OBJECTS
-from ratemill.setup.searching import Asked, Comparison, Field
-from ratemill.setup.showing import Shown, etag
 from ratemill.setup.tokens import Principal
-from ratemill.setup.used_by import User, used_by
 
 Reader = Annotated[Principal, Depends(needs("read"))]
 

@@ -10,9 +10,9 @@ from ratemill.errors import BadRequest, Code, Fault
 from ratemill.face import paging
 from ratemill.face.bodies import compared, object_of
 from ratemill.pages import PAGE_ROWS_MAX, Paging
-from ratemill.setup import searching
 from ratemill.setup.declaration import SetupObject
-from ratemill.setup.searching import OPERATORS, TERMS_MAX, Asked, Comparison
+from ratemill.setup.reading import searching
+from ratemill.setup.reading.searching import OPERATORS, TERMS_MAX, Asked, Comparison
 
 TOP = 100  # rows of the only page, if no page is asked for
 ORDERS_MAX = 20

@@ -16,12 +16,12 @@ from ratemill.face.envelope import Json
 from ratemill.face.paging import TIMES, Parameter
 from ratemill.face.paths import IDENTITY, RESOURCES
 from ratemill.periods import write_instant
-from ratemill.setup import changes, deleting, editing, patching
-from ratemill.setup.changes import Author, ChangeFilters, SetupChange
 from ratemill.setup.declaration import SetupObject
-from ratemill.setup.editing import Target, Written
 from ratemill.setup.registry import OBJECTS
 from ratemill.setup.tokens import Principal
+from ratemill.setup.writing import changes, deleting, editing, patching
+from ratemill.setup.writing.changes import Author, ChangeFilters, SetupChange
+from ratemill.setup.writing.editing import Target, Written
 
 router = APIRouter(prefix=RESOURCES)
 

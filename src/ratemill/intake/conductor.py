@@ -17,8 +17,8 @@ from ratemill.mediation.mediate import Limits, Mediated, begin, finish, refuse
 from ratemill.rating.book import PriceBook
 from ratemill.rating.rate import Rated, rate
 from ratemill.settings import Settings
-from ratemill.setup.book import WorkerFeed
-from ratemill.setup.mediation_setup import items_named
+from ratemill.setup.in_force.book import WorkerFeed
+from ratemill.setup.in_force.mediation_setup import items_named
 from ratemill.store import batches, duplicate_keys, outcomes, submissions
 from ratemill.store.connections import Connection, clock
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from ratemill.rating.rate import Holders
-from ratemill.setup import book as price_books
+from ratemill.setup.in_force import book as price_books
 from ratemill.store.connections import Connection
 
 IDENTIFIERS_MAX = 200_000  # kept of one owner, about 100 MB; more are forgotten all at once

@@ -15,7 +15,7 @@ from ratemill.errors import Unavailable
 from ratemill.intake.claim import suspect_rows
 from ratemill.intake.conductor import Work, condemn, conduct
 from ratemill.settings import Settings
-from ratemill.setup import book as price_books
+from ratemill.setup.in_force import book as price_books
 from ratemill.store import resubmissions, submissions, suspects
 from ratemill.store.connections import Connection, Database
 from ratemill.store.submissions import Taken

@@ -21,7 +21,7 @@ from ratemill.intake.claim import waiting_rows
 from ratemill.intake.conductor import BATCH_ROWS_MAX, Work, conduct
 from ratemill.intake.faultpoints import die_at
 from ratemill.settings import Settings
-from ratemill.setup import book as price_books
+from ratemill.setup.in_force import book as price_books
 from ratemill.store import submissions, workers
 from ratemill.store.connections import Connection, Database
 from ratemill.store.submissions import DueFeed

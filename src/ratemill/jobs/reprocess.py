@@ -17,7 +17,7 @@ from ratemill.jobs import tables
 from ratemill.jobs.tries import Try
 from ratemill.rating.rate import Rated, rate
 from ratemill.settings import Settings
-from ratemill.setup import book as price_books
+from ratemill.setup.in_force import book as price_books
 from ratemill.store import batches, outcomes, reprocesses, submissions
 from ratemill.store.connections import Connection, Database, clock
 from ratemill.store.reprocesses import Reprocess

@@ -19,7 +19,7 @@ from ratemill.ledger.trace import RecordLife, RecordName
 from ratemill.mediation.mediate import Limits, Mediated, mediate
 from ratemill.mediation.profile import read_profile
 from ratemill.reasons import row_message
-from ratemill.setup.mediation_setup import MediationSetup, mediation_setup, reader_of
+from ratemill.setup.in_force.mediation_setup import MediationSetup, mediation_setup, reader_of
 from ratemill.states import RecordState
 from ratemill.store import data_profiles, record_ends
 from ratemill.store.connections import Connection, Database

@@ -14,9 +14,9 @@ from ratemill.errors import UsageFault
 from ratemill.face.cli.common import USED_WRONGLY, AsJson, opened_database, print_json
 from ratemill.ledger.audit import owner_of
 from ratemill.periods import read_instant
-from ratemill.setup.changes import Author
 from ratemill.setup.database import DEFAULT_OWNER
-from ratemill.setup.price_lists import PATTERNS, RATES, Outcome, PriceList, lay
+from ratemill.setup.price_lists.laying import PATTERNS, RATES, Outcome, PriceList, lay
+from ratemill.setup.writing.changes import Author
 
 File = Annotated[Path, typer.Argument(help="CSV; its header row names members. - is standard input.")]
 Group = Annotated[str | None, typer.Option("--group", help="The rate group that the list is of.")]

@@ -24,9 +24,8 @@ from ratemill.money import plain
 from ratemill.periods import write_instant
 from ratemill.reasons import BY_ID
 from ratemill.settings import Settings
-from ratemill.setup.apply import fault_as_json
 from ratemill.setup.database import Database
-from ratemill.setup.rehearsal import (
+from ratemill.setup.in_force.rehearsal import (
     DocumentFaulty,
     Outcome,
     Prepared,
@@ -36,6 +35,7 @@ from ratemill.setup.rehearsal import (
     prepare_stored,
     rehearse,
 )
+from ratemill.setup.writing.apply import fault_as_json
 
 OUTCOMES = {
     Outcome.MEDIATED: "Mediated",

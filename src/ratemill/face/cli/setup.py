@@ -11,9 +11,9 @@ import typer
 
 from ratemill.errors import Fault, UsageFault
 from ratemill.face.cli.common import AsJson, opened_database, print_json
-from ratemill.setup.apply import CREATED, UNCHANGED, UPDATED, Applied, apply_document
 from ratemill.setup.database import DEFAULT_OWNER
-from ratemill.setup.export import export_document
+from ratemill.setup.documents.export import export_document
+from ratemill.setup.writing.apply import CREATED, UNCHANGED, UPDATED, Applied, apply_document
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and write nothing.")]
 File = Annotated[Path, typer.Argument(help="A set-up document, YAML or JSON; - is standard input.")]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ratemill.periods import read_zone
-from ratemill.setup.bucket_rules import account_keeps_currency_of_buckets
-from ratemill.setup.currencies import check_currency
 from ratemill.setup.declaration import Kind, Member, Rule, SetupObject, name_member, reference, span
-from ratemill.setup.rules import (
+from ratemill.setup.rules.buckets import account_keeps_currency_of_buckets
+from ratemill.setup.rules.currencies import check_currency
+from ratemill.setup.rules.objects import (
     account_zone,
     currency_of_charged_account,
     currency_without_group,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ratemill.setup.bucket_rules import class_counts_as_base
 from ratemill.setup.declaration import Kind, Member, Rule, SetupObject, reference
-from ratemill.setup.rules import location_as_class_says, one_place
+from ratemill.setup.rules.buckets import class_counts_as_base
+from ratemill.setup.rules.objects import location_as_class_says, one_place
 
 OBJECT = SetupObject(
     list_name="usageBucketBaseDetails",

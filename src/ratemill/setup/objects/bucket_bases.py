@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ratemill.setup.bucket_rules import base_unit_in_use, mark_retired
 from ratemill.setup.declaration import Kind, Member, Rule, SetupObject, name_member, reference, span
+from ratemill.setup.rules.buckets import base_unit_in_use, mark_retired
 
 OBJECT = SetupObject(
     list_name="usageBucketBases",

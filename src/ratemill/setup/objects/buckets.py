@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ratemill.setup.bucket_rules import (
+from ratemill.setup.declaration import Kind, Link, Member, Rule, SetupObject, name_member, reference
+from ratemill.setup.rules.buckets import (
     base_needed_and_not_retired,
     bases_count_alike,
     bucket_amounts_fit,
@@ -14,8 +15,7 @@ from ratemill.setup.bucket_rules import (
     refill_of_its_type,
     size_or_steps,
 )
-from ratemill.setup.currencies import check_currency
-from ratemill.setup.declaration import Kind, Link, Member, Rule, SetupObject, name_member, reference
+from ratemill.setup.rules.currencies import check_currency
 
 FREQUENCY_MAX = 1_000  # of days, weeks, months or years
 FREQUENCIES = ("day", "week", "month", "year")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ratemill.setup.declaration import NAME_CHARS_MAX, Kind, Member, SetupObject, name_member, reference
-from ratemill.setup.rules import unique_without_case
+from ratemill.setup.rules.objects import unique_without_case
 
 BATCH_WAIT_S_MAX = 30  # the longest that a record may wait for its batch
 _API_NAME = re.compile(r"[A-Za-z0-9]+\Z")

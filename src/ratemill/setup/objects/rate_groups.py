@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ratemill.setup.currencies import check_currency
 from ratemill.setup.declaration import (
     NAME_CHARS_MAX,
     Kind,
@@ -14,7 +13,8 @@ from ratemill.setup.declaration import (
     reference,
     span,
 )
-from ratemill.setup.rules import pass_through_in_no_plan, start_before_end, time_period_not_rated
+from ratemill.setup.rules.currencies import check_currency
+from ratemill.setup.rules.objects import pass_through_in_no_plan, start_before_end, time_period_not_rated
 
 OBJECT = SetupObject(
     list_name="usageRateGroups",

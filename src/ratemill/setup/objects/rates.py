@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ratemill.setup.declaration import NAME_CHARS_MAX, Kind, Member, Rule, SetupObject, reference, span
-from ratemill.setup.rules import (
+from ratemill.setup.rules.objects import (
     location_as_class_says,
     minimum_below_maximum,
     no_tie,

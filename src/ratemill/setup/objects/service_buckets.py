@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ratemill.setup.bucket_rules import attached_once, currency_of_account, not_drawn_on_yet
 from ratemill.setup.declaration import Rule, SetupObject, reference, span
-from ratemill.setup.rules import account_with_service, start_before_end, zone_of_named_account
+from ratemill.setup.rules.buckets import attached_once, currency_of_account, not_drawn_on_yet
+from ratemill.setup.rules.objects import account_with_service, start_before_end, zone_of_named_account
 
 OBJECT = SetupObject(
     list_name="accountServiceUsageBuckets",

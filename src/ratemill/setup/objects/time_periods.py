@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ratemill.setup.declaration import Kind, Member, SetupObject, name_member
 from ratemill.setup.objects.accounts import check_zone
-from ratemill.setup.windows import check_windows
+from ratemill.setup.rules.windows import check_windows
 
 OBJECT = SetupObject(
     list_name="timePeriods",

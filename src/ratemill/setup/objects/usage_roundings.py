@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ratemill.setup.declaration import Kind, Member, Rule, SetupObject, name_member, reference
-from ratemill.setup.rules import rounding_fits, same_base_unit
+from ratemill.setup.rules.objects import rounding_fits, same_base_unit
 
 OBJECT = SetupObject(
     list_name="usageRoundings",

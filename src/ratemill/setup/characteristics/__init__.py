@@ -1,0 +1,1 @@
+"""Characteristics: their items, lists and fields."""

@@ -1,0 +1,1 @@
+"""Set-up documents: text to entries, and back."""

@@ -1,0 +1,1 @@
+"""What usage meets of the set-up: price book, feeds, data profiles and their versions."""

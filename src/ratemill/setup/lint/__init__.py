@@ -1,0 +1,1 @@
+"""What is likely a mistake in a rate plan."""

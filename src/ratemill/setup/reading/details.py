@@ -1,0 +1,87 @@
+"""The details of set-up objects: their parts, and what they list, as the wire shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ratemill.pages import Paging
+from ratemill.setup.declaration import Member, SetupObject
+from ratemill.setup.reading import searching
+from ratemill.setup.reading.searching import Asked, Comparison
+from ratemill.setup.reading.showing import Json, Shown, show
+from ratemill.setup.registry import BY_LIST, children
+from ratemill.store import setup_searches
+from ratemill.store.connections import Connection
+
+PARTS_OF_ONE_MAX = 1_000  # parts shown of one object, beside their total
+PARTS_OF_EACH_MAX = 100  # parts shown of each object of a page
+
+
+def details(
+    connection: Connection, owner_id: int, each: SetupObject, shown: Sequence[Shown], parts_max: int
+) -> dict[int, Json]:
+    """Return the details of each object by identity: ``{list: {totalCount, items}}``.
+
+    With ``detail_first`` they are the members of the first part, with ``totalCount`` and ``items`` beside them, and
+    empty without parts; a part does not name the owner again.
+    """
+    found: dict[int, Json] = {one.identity: {} for one in shown}
+    for list_name, lists in _lists(connection, owner_id, each, shown, parts_max).items():
+        for identity, (total, items) in lists.items():
+            if each.detail_first:
+                rows = [_without_owner(item) for item in items]
+                found[identity] = {**rows[0], "totalCount": total, "items": rows} if rows else {}
+            else:
+                found[identity][list_name] = {"totalCount": total, "items": items}
+    return found
+
+
+def _without_owner(instance: Json) -> Json:
+    """Leave out the owner, which is that of the whole."""
+    return {name: value for name, value in instance.items() if name not in ("ownerId", "ownerName")}
+
+
+def _lists(
+    connection: Connection, owner_id: int, each: SetupObject, shown: Sequence[Shown], parts_max: int
+) -> dict[str, dict[int, tuple[int, list[Json]]]]:
+    lists: dict[str, dict[int, tuple[int, list[Json]]]] = {}
+    identities = [one.identity for one in shown]
+    for child, member in children(each):
+        lists[child.list_name] = _parts(connection, owner_id, child, member, identities=identities, parts_max=parts_max)
+    for member in each.members:
+        if member.link is not None:
+            listed = {one.identity: one.instance[member.id_name] for one in shown}
+            counted = {identity: (len(ids), ids[:parts_max]) for identity, ids in listed.items()}
+            lists[member.target] = _shown(connection, owner_id, BY_LIST[member.target], counted)
+    return lists
+
+
+def _parts(
+    connection: Connection,
+    owner_id: int,
+    child: SetupObject,
+    member: Member,
+    *,
+    identities: list[int],
+    parts_max: int,
+) -> dict[int, tuple[int, list[Json]]]:
+    """Return how many parts each object has, and the first of them; the total of one with many is kept."""
+    if len(identities) == 1:
+        asked = Asked((Comparison(searching.fields(child)[member.id_name], "eq", identities[0]),))
+        page = searching.page_within(connection, owner_id, child, asked, Paging(size=parts_max))
+        return {identities[0]: (page.total or 0, [one.instance for one in page.rows])}
+    counted = setup_searches.parts(
+        connection, child.table, child.identity, column=member.column, whole_ids=identities, limit=parts_max
+    )
+    return _shown(connection, owner_id, child, counted)
+
+
+def _shown(
+    connection: Connection, owner_id: int, child: SetupObject, counted: dict[int, tuple[int, list[int]]]
+) -> dict[int, tuple[int, list[Json]]]:
+    wanted = sorted({one for _, ids in counted.values() for one in ids})
+    known = show(connection, owner_id, child, wanted)
+    return {
+        identity: (total, [known[one].instance for one in ids if one in known])
+        for identity, (total, ids) in counted.items()
+    }

@@ -1,0 +1,193 @@
+"""Set-up objects by what their members are: comparisons, an order, pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from ratemill import money
+from ratemill.errors import Code, NotFound
+from ratemill.pages import Page, Paging
+from ratemill.periods import read_instant
+from ratemill.setup.declaration import Kind, SetupObject
+from ratemill.setup.reading import long_lists
+from ratemill.setup.reading.showing import Shown, pointer_of, shape, show
+from ratemill.store import setup_searches
+from ratemill.store.connections import Connection, Database
+from ratemill.store.setup_searches import OPERATORS, Comparison, Field, Search
+
+__all__ = ["OPERATORS", "Comparison", "Field"]
+
+NUMBER_MAX = 2**63 - 1  # what the database counts with
+TERMS_MAX = 100
+VALUES_MAX = 10_000
+NO_VALUE = ("isNull", "isNotNull")
+MANY_VALUES = ("in", "notIn")
+OF_TEXTS = ("contains", "startsWith", "endsWith")
+OF_ORDERED = ("lt", "ltEq", "gt", "gtEq")
+_WHOLE = re.compile(r"[+-]?\d{1,40}\Z", re.ASCII)
+_TYPES = {
+    Kind.TEXT: "text",
+    Kind.CHOICE: "text",
+    Kind.INTEGER: "bigint",
+    Kind.BOOL: "boolean",
+    Kind.PRICE: "numeric",
+    Kind.QUANTITY: "numeric",
+    Kind.INSTANT: "timestamptz",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a caller looks for: comparisons joined by and, or by or; the order by wire names, True where it descends."""
+
+    comparisons: tuple[Comparison, ...] = ()
+    any_of: bool = False
+    order: tuple[tuple[str, bool], ...] = ()
+
+
+@lru_cache
+def fields(each: SetupObject) -> dict[str, Field]:
+    """Return what of an object may be compared, by its name on the wire."""
+    found = {"identity": Field(each.identity, "bigint")}
+    if each.owned:
+        found["ownerId"] = Field("owner_id", "integer")
+    lists = {one.column: one for one in shape(each).lists}
+    for member in each.members:
+        pointer, pointers = pointer_of(each, member), lists.get(member.column)
+        if pointer is not None or pointers is not None:
+            found[member.id_name] = Field(member.column, "bigint", pointer, pointers)
+            if pointers is not None or (pointer is not None and pointer.name):
+                found[member.name] = Field(member.column, "text", pointer, pointers, by_name=True)
+        elif member.kind in _TYPES and not (member.inner or member.virtual):
+            found[member.name] = Field(member.column, _TYPES[member.kind])
+    return found
+
+
+def orderable(each: SetupObject) -> list[str]:
+    """Return the names on the wire that objects may be ordered by."""
+    return [name for name, field in fields(each).items() if field.pointers is None]
+
+
+def comparison(each: SetupObject, name: str, operator: str, value: str | Sequence[str] | None) -> Comparison:
+    """Return a comparison of a member; raise ``ValueError`` with what is wrong with it."""
+    field = fields(each).get(name)
+    if field is None:
+        raise ValueError(f"'{name}' is nothing that a {each.noun} is found by: {', '.join(fields(each))}")
+    if operator not in OPERATORS:
+        raise ValueError(f"'{operator}' is no operator: {', '.join(OPERATORS)}")
+    if value is None and operator in ("eq", "notEq"):
+        operator = "isNull" if operator == "eq" else "isNotNull"
+    return Comparison(field, operator, _read(field, operator, value))
+
+
+def _read(field: Field, operator: str, value: str | Sequence[str] | None) -> Any:  # noqa: ANN401 - the field makes the type
+    if operator in NO_VALUE:
+        if value is not None:
+            raise ValueError(f"{operator} takes no value")
+        return None
+    if operator in OF_TEXTS and field.type != "text":
+        raise ValueError(f"{operator} compares texts only")
+    if operator in OF_ORDERED and field.type == "boolean":
+        raise ValueError(f"{operator} compares what has an order only")
+    if operator in MANY_VALUES:
+        if value is None or isinstance(value, str) or not 0 < len(value) <= VALUES_MAX:
+            raise ValueError(f"{operator} takes a list of 1 to {VALUES_MAX} values")
+        return [_READERS[field.type](one) for one in value]
+    if not isinstance(value, str):
+        raise ValueError(f"{operator} takes one value")  # noqa: TRY004 - what was sent is at fault, not our types
+    return _READERS[field.type](value)
+
+
+def page(database: Database, owner_id: int, each: SetupObject, asked: Asked, paging: Paging) -> Page[Shown]:
+    """Return a page of the objects that are looked for, by identity unless another order is asked for."""
+    with database.reader(owner_id) as connection:
+        return page_within(connection, owner_id, each, asked, paging)
+
+
+def page_within(connection: Connection, owner_id: int, each: SetupObject, asked: Asked, paging: Paging) -> Page[Shown]:
+    """Return a page as ``page`` does, in a transaction that is open already."""
+    search = _search(owner_id, each, asked)
+    by_identity = setup_searches.settled(connection, search)
+    total = long_lists.total(connection, each, by_identity) if paging.with_total else None
+    found = long_lists.identities(connection, by_identity, paging, total)
+    return Page(list(show(connection, owner_id, each, found).values()), total)
+
+
+def total(connection: Connection, owner_id: int, each: SetupObject, asked: Asked) -> int:
+    """Return how many objects are looked for."""
+    return setup_searches.count(connection, _search(owner_id, each, asked))
+
+
+def everything(
+    connection: Connection, owner_id: int, each: SetupObject, asked: Asked, rows_at_once: int
+) -> Iterator[list[Shown]]:
+    """Yield all objects that are looked for, by identity, so many at once."""
+    search, last = _search(owner_id, each, replace(asked, order=())), 0
+    while found := setup_searches.identities_after(connection, search, last, rows_at_once):
+        last = found[-1]
+        yield list(show(connection, owner_id, each, found).values())
+        if len(found) < rows_at_once:
+            return
+
+
+def find(connection: Connection, owner_id: int, each: SetupObject, identity: int) -> Shown:
+    """Return one object; raise ``NotFound``."""
+    shown = show(connection, owner_id, each, [min(identity, NUMBER_MAX)]).get(identity)
+    if shown is None:
+        raise NotFound(f"there is no {each.noun} {identity}", code=Code.OBJECT_NOT_FOUND)
+    return shown
+
+
+def _search(owner_id: int, each: SetupObject, asked: Asked) -> Search:
+    known = fields(each)
+    order = tuple((known[name], descends) for name, descends in asked.order)
+    return Search(each.table, each.identity, owner_id, asked.comparisons, asked.any_of, order)
+
+
+def _text(text: str) -> str:
+    """Return the text as the database can hold it; nothing there has a NUL or half a surrogate pair."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+def _whole(text: str) -> int:
+    if not _WHOLE.match(text):
+        raise ValueError(f"'{text}' is not a whole number")
+    return max(-NUMBER_MAX, min(int(text), NUMBER_MAX))
+
+
+def _owner(text: str) -> int:
+    return max(-1, min(_whole(text), 2**31 - 1))
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(f"'{text}' is neither true nor false")
+    return text.lower() == "true"
+
+
+def _number(text: str) -> Decimal:
+    if (number := money.decimal_within(text)) is None:
+        raise ValueError(f"'{text}' is not a number of ours")
+    return number
+
+
+def _instant(text: str) -> object:
+    try:
+        return read_instant(text.replace(" ", "+") if "T" in text else text)
+    except (ValueError, OverflowError):
+        raise ValueError(f"'{text}' is not a time: write 2022-05-01T00:00:00Z or 2022-05-01") from None
+
+
+_READERS = {
+    "text": _text,
+    "bigint": _whole,
+    "integer": _owner,
+    "boolean": _boolean,
+    "numeric": _number,
+    "timestamptz": _instant,
+}

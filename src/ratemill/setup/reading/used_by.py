@@ -1,0 +1,54 @@
+"""Where a set-up object is used: every object that points to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ratemill.pages import Paging
+from ratemill.setup.declaration import SetupObject
+from ratemill.setup.reading import searching
+from ratemill.setup.reading.searching import Asked, Comparison
+from ratemill.setup.reading.showing import Json, Shown
+from ratemill.setup.registry import referring
+from ratemill.store.connections import Connection
+
+USERS_MAX = 100  # users shown of each kind, beside their total
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One object that points to another, the member by which it does, and its key in words."""
+
+    object: SetupObject
+    identity: int
+    words: str
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """How many objects of one kind point to an object by one member, and the first of them."""
+
+    object: SetupObject
+    member: str
+    total: int
+    first: list[User]
+
+
+def used_by(connection: Connection, owner_id: int, each: SetupObject, identity: int) -> list[Users]:
+    """Return who uses an object, by kind and member; kinds without a user are left out."""
+    found = []
+    for other, member in referring(each):
+        asked = Asked((Comparison(searching.fields(other)[member.id_name], "eq", identity),))
+        page = searching.page_within(connection, owner_id, other, asked, Paging(size=USERS_MAX))
+        if page.rows:
+            first = [User(other, one.identity, key_words(other, one), member.name) for one in page.rows]
+            found.append(Users(other, member.name, page.total or 0, first))
+    return found
+
+
+def key_words(each: SetupObject, shown: Shown) -> str:
+    """Return the key of an object in words: names, not identities."""
+    instance: Json = shown.instance
+    words = [instance[member.name] for member in each.key_members]
+    return " / ".join(str(one) for one in words if one is not None)

@@ -1,0 +1,1 @@
+"""What set-up objects are held to."""

@@ -1,0 +1,111 @@
+"""The log of changes: for each object that was created, updated or deleted who did it, when, and what it was and is.
+
+It is written in the transaction of the change, by whatever makes it, and in bulk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Literal
+
+from ratemill.errors import Code, NotFound
+from ratemill.pages import Page, Paging
+from ratemill.setup.declaration import Kind, SetupObject
+from ratemill.setup.documents.document import IDENTITY_MAX
+from ratemill.setup.reading.showing import Shown, pointer_of, shape
+from ratemill.setup.world import Row
+from ratemill.store import setup_changes
+from ratemill.store.connections import Connection, Database, clock
+from ratemill.store.setup_changes import ChangeFilters, Changing, Instance, SetupChange
+
+__all__ = ["ChangeFilters", "SetupChange"]
+
+Via = Literal["document", "http"]
+_STATED = {Kind.PRICE: setup_changes.digits, Kind.QUANTITY: setup_changes.digits, Kind.INSTANT: setup_changes.instant}
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who changes the set-up, and by what."""
+
+    name: str
+    via: Via
+
+
+class Log:
+    """What one transaction changes of one owner, by one author."""
+
+    def __init__(self, connection: Connection, author: Author) -> None:
+        self._connection, self._author = connection, author
+        self._at: datetime | None = None
+
+    def seen(self, each: SetupObject, identities: Sequence[int]) -> dict[int, str]:
+        """Return objects as they are now, to be handed to ``note`` once they are another."""
+        return setup_changes.read(self._connection, instance(each), identities)
+
+    def change(self, each: SetupObject, columns: Sequence[str], rows: list[Row]) -> None:
+        """Write ``columns`` of changed rows, and that these were updated."""
+        setup_changes.change(self._connection, instance(each), self._changing(each), columns, rows)
+
+    def note(self, each: SetupObject, identities: Sequence[int], before: dict[int, str]) -> None:
+        """Write down that these were created or, where ``before`` has them, updated."""
+        setup_changes.note(self._connection, instance(each), self._changing(each), identities, before)
+
+    def note_deleted(self, each: SetupObject, identities: Sequence[int]) -> None:
+        """Write down that these are about to be deleted."""
+        setup_changes.note_deleted(self._connection, instance(each), self._changing(each), identities)
+
+    def _changing(self, each: SetupObject) -> Changing:
+        if self._at is None:
+            self._at = clock(self._connection)
+        return Changing(self._at, self._author.name, self._author.via, each.list_name)
+
+
+@lru_cache
+def instance(each: SetupObject) -> Instance:
+    """Return how the database writes an object as ``showing`` does."""
+    known = shape(each)
+    members: list[tuple[str, Any]] = [
+        ("identity", setup_changes.own(each.identity)),
+        ("ownerId", setup_changes.own("owner_id")),
+        ("ownerName", setup_changes.owner_name()),
+    ]
+    lists = {one.column: one for one in known.lists}
+    for member in each.members:
+        if member.column in lists:
+            found = setup_changes.pointed_list(known, lists[member.column])
+            members += zip((member.id_name, member.name), found, strict=True)
+        elif member.is_reference:
+            found = setup_changes.pointed(known, pointer_of(each, member))
+            members += zip((member.id_name, member.name), found, strict=True)
+        elif member.inner:
+            members.append((member.name, setup_changes.inner(each.document, member.name)))
+        else:
+            state = _STATED.get(member.kind, setup_changes.plain)
+            members.append((member.name, state(setup_changes.own(member.column))))
+    stated = dict(members)
+    return Instance(known, tuple(members), tuple(stated[member.name] for member in each.key_members))
+
+
+def words_of(each: SetupObject, shown: Shown) -> str:
+    """Return the key of an object in words: names, not identities."""
+    values = (shown.instance.get(member.name) for member in each.key_members)
+    return " / ".join(str(value) for value in values if value is not None)
+
+
+def find(database: Database, owner_id: int, setup_change_id: int) -> SetupChange:
+    """Return one change; raise ``NotFound``."""
+    with database.reader(owner_id) as connection:
+        found = setup_changes.find(connection, owner_id, min(setup_change_id, IDENTITY_MAX))
+    if found is None:
+        raise NotFound(f"there is no change {setup_change_id}", code=Code.CHANGE_NOT_FOUND)
+    return found
+
+
+def page(database: Database, owner_id: int, filters: ChangeFilters, paging: Paging) -> Page[SetupChange]:
+    """Return a page of changes, the newest first."""
+    with database.reader(owner_id) as connection:
+        return setup_changes.page(connection, owner_id, filters, paging)

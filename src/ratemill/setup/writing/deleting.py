@@ -1,0 +1,189 @@
+"""Delete set-up objects with their parts, unless something else still needs one of them.
+
+Parts are what declares the object its parent, and the parts of those. What only refers to one of them is a user: it keeps
+all of them, and is named. So does usage, wherever a charge, a request or a batch would lose what it says: such objects
+are ended or retired, never deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ratemill.errors import Code
+from ratemill.setup.declaration import Member, SetupObject
+from ratemill.setup.documents.nodes import Faults
+from ratemill.setup.objects.feeds import OBJECT as FEEDS
+from ratemill.setup.reading.showing import Json, Shown
+from ratemill.setup.registry import BY_LIST, OBJECTS, children, referring
+from ratemill.setup.writing.changes import Author, Log, words_of
+from ratemill.setup.writing.editing import ONLY, Edit, Target, Written, edit, refuse
+from ratemill.store import accounts, charged_objects, owners, setup_objects, usages
+from ratemill.store.connections import Connection, Database
+from ratemill.store.setup_objects import Clash
+
+USERS_NAMED_MAX = 100  # users of one kind that a refusal names
+CHARGED = "has charges: end it instead"
+ACCOUNT_CHARGED = "is of an account that has charges: end it instead"
+
+
+@dataclass(slots=True)
+class Doomed:
+    """What goes with one object: identities by list, the object itself first."""
+
+    each: SetupObject
+    identity: int
+    place: str
+    ids: dict[str, set[int]] = field(default_factory=dict)
+    shown: dict[str, dict[int, Shown]] = field(default_factory=dict)
+
+
+def delete(database: Database, owner_id: int, target: Target, author: Author) -> Written:
+    """Delete one object with its parts; raise ``NotFound``, ``NotAsBefore``, or ``BadRequest`` that names every user."""
+    with edit(database, owner_id, author) as work:
+        work.require(target)
+        faults = Faults([])
+        doomed = doom(work, target.each, target.identity, f"{target.each.list_name}[{ONLY}]", faults)
+        refuse(faults)
+        items = carry_out(work, doomed, faults)
+        refuse(faults)
+    return Written(items, None)
+
+
+def doom(work: Edit, each: SetupObject, identity: int, place: str, faults: Faults) -> Doomed:
+    """Return what would go with an object; whatever keeps one of them is added to ``faults``."""
+    doomed = Doomed(each, identity, place, {each.list_name: {identity}})
+    _gather(work.connection, doomed, each)
+    owners.wait_for_usage(work.connection, work.owner_id, accepts=FEEDS.list_name in doomed.ids)
+    for list_name, ids in doomed.ids.items():
+        doomed.shown[list_name] = work.show(BY_LIST[list_name], sorted(ids))
+    for list_name, ids in doomed.ids.items():
+        for message in _kept_by_usage(work, BY_LIST[list_name], ids, doomed):
+            faults.add(Code.IN_USE, place, None, message)
+        for message in _users(work, BY_LIST[list_name], ids, doomed):
+            faults.add(Code.IN_USE, place, None, message)
+    if _is_built_in(work.connection, each, identity):
+        faults.add(Code.BUILT_IN, place, None, f"{_words(doomed, each, identity)} is built in and cannot be deleted")
+    return doomed
+
+
+def carry_out(work: Edit, doomed: Doomed, faults: Faults) -> list[Json]:
+    """Delete what is doomed; return the items of the answer: the object, what was detached, its parts."""
+    each = doomed.each
+    connectors = list(_connectors(work.connection, doomed))
+    log = Log(work.connection, work.author)
+    try:
+        for kind in reversed(OBJECTS):
+            if ids := doomed.ids.get(kind.list_name):
+                log.note_deleted(kind, sorted(ids))
+                _delete_rows(work.connection, kind, sorted(ids))
+    except Clash as clash:
+        faults.add(Code.IN_USE, doomed.place, None, f"is in use: {clash.detail}")
+        return []
+    owners.raise_version(work.connection, work.owner_id)
+    own = {"identity": doomed.identity, "action": "deleted", "dtoTypeKey": each.dto_type_key}
+    parts = [
+        (identity, BY_LIST[list_name].dto_type_key)
+        for list_name, ids in doomed.ids.items()
+        for identity in ids
+        if (list_name, identity) != (each.list_name, doomed.identity)
+    ]
+    gone = [{"foreignKeyIdentity": one, "action": "deleted", "dtoTypeKey": key} for one, key in sorted(parts)]
+    return [own, *connectors, *gone]
+
+
+def connector_key(each: SetupObject, member: Member) -> str:
+    """Return the ``dtoTypeKey`` of what attaches the objects of a member to an object."""
+    target = BY_LIST[member.target].dto_type_key
+    return f"{each.dto_type_key}{target[:1].upper()}{target[1:]}Connector"
+
+
+def _gather(connection: Connection, doomed: Doomed, each: SetupObject) -> None:
+    for kind, member in children(each):
+        parents = sorted(doomed.ids[each.list_name])
+        rows = setup_objects.read_rows(connection, kind.table, (kind.identity,), None, {member.column: parents})
+        if found := {row[kind.identity] for row in rows}:
+            doomed.ids[kind.list_name] = doomed.ids.get(kind.list_name, set()) | found
+            _gather(connection, doomed, kind)
+
+
+def _connectors(connection: Connection, doomed: Doomed) -> Iterator[Json]:
+    found = []
+    for list_name, ids in doomed.ids.items():
+        each = BY_LIST[list_name]
+        for member in each.members:
+            if member.link is not None:
+                link = member.link
+                links = setup_objects.read_links(connection, link.table, link.parent, link.child, sorted(ids))
+                key = connector_key(each, member)
+                found += [(one, other, key) for one, others in links.items() for other in others]
+    for one, other, key in sorted(found):
+        yield {"lhsId": one, "rhsId": other, "action": "detached", "dtoTypeKey": key}
+
+
+def _delete_rows(connection: Connection, each: SetupObject, ids: list[int]) -> None:
+    for member in each.members:
+        if member.link is not None:
+            setup_objects.delete_rows(connection, member.link.table, member.link.parent, ids)
+    if each.versioned:
+        setup_objects.delete_rows(connection, f"{each.table.removesuffix('s')}_versions", each.identity, ids)
+    setup_objects.delete_rows(connection, each.table, each.identity, ids)
+
+
+# What keeps an object
+
+
+def _users(work: Edit, each: SetupObject, ids: set[int], doomed: Doomed) -> Iterator[str]:
+    for kind, member in referring(each):
+        table, column, identity = kind.table, member.column, kind.identity
+        if member.link is not None:
+            table, column, identity = member.link.table, member.link.child, member.link.parent
+        found = setup_objects.referring_ids(
+            work.connection,
+            table,
+            identity,
+            column,
+            sorted(ids),
+            but=sorted(doomed.ids.get(kind.list_name, ())),
+            most=USERS_NAMED_MAX + 1,
+        )
+        used = _words(doomed, each, next(iter(ids))) if len(ids) == 1 else f"one of its {len(ids)} {each.list_name}"
+        shown = work.show(kind, found[:USERS_NAMED_MAX])
+        for user, its in shown.items():
+            yield f"{used} is used by the {kind.noun} '{words_of(kind, its)}' ({user}) in {member.name}"
+        if len(found) > USERS_NAMED_MAX:
+            yield f"{used} is used by more than {USERS_NAMED_MAX} {kind.list_name} in {member.name}"
+
+
+def _kept_by_usage(work: Edit, each: SetupObject, ids: set[int], doomed: Doomed) -> Iterator[str]:
+    asked = sorted(ids)
+    kept, why = _kept(work, each, asked)
+    for identity in sorted(kept)[:USERS_NAMED_MAX]:
+        yield f"{_words(doomed, each, identity)} {why}"
+
+
+def _kept(work: Edit, each: SetupObject, ids: list[int]) -> tuple[set[int], str]:
+    connection = work.connection
+    if each.table in charged_objects.COLUMNS:
+        return charged_objects.find(connection, charged_objects.COLUMNS[each.table], ids), CHARGED
+    if each.table == "accounts":
+        return accounts.charged(connection, ids), CHARGED
+    if each.table in ("services", "identifiers"):
+        find = usages.accounts_of_services if each.table == "services" else usages.accounts_of_identifiers
+        account_of = find(connection, ids)
+        charged = accounts.charged(connection, sorted(set(account_of.values())))
+        return {one for one, account_id in account_of.items() if account_id in charged}, ACCOUNT_CHARGED
+    if each.table == "feeds":
+        return usages.feeds_with_submissions(connection, ids), "has taken usage: disable it instead"
+    if each.table == "data_profiles":
+        return usages.profiles_with_batches(connection, work.owner_id, ids), "has mediated usage, which names it"
+    return set(), ""
+
+
+def _is_built_in(connection: Connection, each: SetupObject, identity: int) -> bool:
+    rows = setup_objects.read_rows(connection, each.table, ("built_in",), None, {each.identity: [identity]})
+    return any(row["built_in"] for row in rows)
+
+
+def _words(doomed: Doomed, each: SetupObject, identity: int) -> str:
+    return f"the {each.noun} '{words_of(each, doomed.shown[each.list_name][identity])}' ({identity})"
