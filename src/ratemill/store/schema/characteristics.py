@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql import func
 
 from ratemill.store.schema.columns import count, instant, metadata, owner
+from ratemill.store.schema.usage import HISTORY_NUMBER, submissions
 
 # The name that a client gives to what it sends; the same name, whatever the case, is the same number for ever.
 import_files = Table(
@@ -42,12 +43,13 @@ Index("import_files_owner_id_name_idx", import_files.c.owner_id, func.lower(impo
 # characteristic is known once an item has told it. An item's number in its batch is page number x page size + index.
 # The job goes through the items by number: (`pass`, `next_item`) says where it is. Pass 1 writes the items whose
 # every name is known and stages the others, 2 settles at once which of those hold, 3 writes them with their outcomes,
-# 4 links what was named ahead.
+# 4 links what was named ahead. `history_id` is its number among the histories, which it shares with submissions.
 characteristic_batches = Table(
     "characteristic_batches",
     metadata,
     Column("batch_id", BigInteger, Identity(), primary_key=True),
     owner(),
+    Column("history_id", BigInteger, nullable=False, unique=True, server_default=HISTORY_NUMBER),
     Column("job_id", Uuid, nullable=False, unique=True),
     Column("named", Text, nullable=False),
     Column("characteristic", SmallInteger),
@@ -77,7 +79,17 @@ characteristic_batches = Table(
     Column("error", Text),
     CheckConstraint("characteristic between 1 and 20", name="characteristic"),
 )
-Index("characteristic_batches_owner_id_idx", characteristic_batches.c.owner_id, characteristic_batches.c.batch_id)
+characteristic_batches.add_is_dependent_on(submissions)  # for the default of the number
+Index(
+    "characteristic_batches_owner_id_history_id_idx",
+    characteristic_batches.c.owner_id,
+    characteristic_batches.c.history_id,
+)
+Index(
+    "characteristic_batches_owner_id_created_at_idx",
+    characteristic_batches.c.owner_id,
+    characteristic_batches.c.created_at,
+)
 Index(
     "characteristic_batches_due_idx",
     characteristic_batches.c.submitted_at,
