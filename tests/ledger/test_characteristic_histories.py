@@ -1,4 +1,4 @@
-"""Import History shows batches of characteristics beside requests of usage, with counts that tie and names that lead to both."""
+"""Import History shows batches of characteristics beside requests of usage, with counts that tie."""
 
 import json
 from collections.abc import Iterator

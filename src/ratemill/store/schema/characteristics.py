@@ -43,7 +43,8 @@ Index("import_files_owner_id_name_idx", import_files.c.owner_id, func.lower(impo
 # characteristic is known once an item has told it. An item's number in its batch is page number x page size + index.
 # The job goes through the items by number: (`pass`, `next_item`) says where it is. Pass 1 writes the items whose
 # every name is known and stages the others, 2 settles at once which of those hold, 3 writes them with their outcomes,
-# 4 links what was named ahead. `history_id` is its number among the histories, which it shares with submissions.
+# 4 links what was named ahead. A dry run leaves the batch open, and `dry_run_state` says how it ended. `history_id` is its
+# number among the histories, of the same row of numbers as submissions have.
 characteristic_batches = Table(
     "characteristic_batches",
     metadata,
@@ -60,6 +61,7 @@ characteristic_batches = Table(
     Column("total_items", Integer, nullable=False),
     Column("state", Text, nullable=False, server_default="open"),
     Column("dry_run", Boolean, nullable=False, server_default="false"),
+    Column("dry_run_state", Text),
     instant("created_at", now=True),
     Column("created_by", Text, nullable=False),
     instant("submitted_at"),

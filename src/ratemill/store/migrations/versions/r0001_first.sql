@@ -663,6 +663,7 @@ CREATE TABLE characteristic_batches (
 	total_items INTEGER NOT NULL,
 	state TEXT DEFAULT 'open' NOT NULL,
 	dry_run BOOLEAN DEFAULT 'false' NOT NULL,
+	dry_run_state TEXT,
 	created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
 	created_by TEXT NOT NULL,
 	submitted_at TIMESTAMP WITH TIME ZONE,
