@@ -47,6 +47,16 @@ class CharacteristicBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """What the call that opened a batch was answered, and the digest of that call."""
+
+    batch_id: int
+    job_id: UUID
+    idempotency_sha256: bytes
+    answered_warnings: list[dict[str, str]] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Gaps:
     """Why a batch lacks items: pages that have not arrived, and pages with fewer items than they may have.
 
@@ -129,6 +139,37 @@ def _select(connection: Connection, batch_id: int, locked: str) -> Characteristi
     cursor = driver(connection).cursor(row_factory=class_row(CharacteristicBatch))
     cursor.execute(f"select {_COLUMNS} from characteristic_batches where batch_id = %s {locked}", (batch_id,))
     return cursor.fetchone()
+
+
+def keep_answer(
+    connection: Connection, batch_id: int, *, key: str, sha256: bytes, warnings: Sequence[dict[str, str]]
+) -> None:
+    """Keep what the call that opened a batch is answered, under its Idempotency-Key, which is held and found nothing."""
+    rows = driver(connection)
+    expired = """update characteristic_batches set idempotency_key = null
+        where idempotency_key = %s and owner_id = (select owner_id from characteristic_batches where batch_id = %s)"""
+    rows.execute(expired, (key, batch_id))
+    rows.execute(
+        """
+        update characteristic_batches set idempotency_key = %s, idempotency_sha256 = %s, answered_warnings = %s
+        where batch_id = %s
+        """,
+        (key, sha256, json.dumps(warnings) if warnings else None, batch_id),
+    )
+
+
+def kept_answer(connection: Connection, owner_id: int, key: str, *, keep_h: int) -> KeptAnswer | None:
+    """Return the answer under an Idempotency-Key, unless its batch was opened more than ``keep_h`` hours ago."""
+    with driver(connection).cursor(row_factory=class_row(KeptAnswer)) as cursor:
+        cursor.execute(
+            """
+            select batch_id, job_id, idempotency_sha256, answered_warnings
+            from characteristic_batches
+            where owner_id = %s and idempotency_key = %s and created_at >= clock_timestamp() - make_interval(hours => %s)
+            """,
+            (owner_id, key, keep_h),
+        )
+        return cursor.fetchone()
 
 
 def pack(items: bytes) -> bytes:

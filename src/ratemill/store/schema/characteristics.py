@@ -44,7 +44,8 @@ Index("import_files_owner_id_name_idx", import_files.c.owner_id, func.lower(impo
 # The job goes through the items by number: (`pass`, `next_item`) says where it is. Pass 1 writes the items whose
 # every name is known and stages the others, 2 settles at once which of those hold, 3 writes them with their outcomes,
 # 4 links what was named ahead. A dry run leaves the batch open, and `dry_run_state` says how it ended. `history_id` is its
-# number among the histories, of the same row of numbers as submissions have.
+# number among the histories, of the same row of numbers as submissions have. `answered_warnings` are those that a repeat
+# under the same Idempotency-Key gets again.
 characteristic_batches = Table(
     "characteristic_batches",
     metadata,
@@ -79,6 +80,9 @@ characteristic_batches = Table(
     count("warnings"),
     Column("attempts", SmallInteger, nullable=False, server_default="0"),
     Column("error", Text),
+    Column("idempotency_key", Text),
+    Column("idempotency_sha256", LargeBinary),
+    Column("answered_warnings", JSONB),
     CheckConstraint("characteristic between 1 and 20", name="characteristic"),
 )
 characteristic_batches.add_is_dependent_on(submissions)  # for the default of the number
@@ -91,6 +95,13 @@ Index(
     "characteristic_batches_owner_id_created_at_idx",
     characteristic_batches.c.owner_id,
     characteristic_batches.c.created_at,
+)
+Index(
+    "characteristic_batches_idempotency_idx",
+    characteristic_batches.c.owner_id,
+    characteristic_batches.c.idempotency_key,
+    unique=True,
+    postgresql_where=text("idempotency_key is not null"),
 )
 Index(
     "characteristic_batches_due_idx",

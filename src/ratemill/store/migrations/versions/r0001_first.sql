@@ -681,6 +681,9 @@ CREATE TABLE characteristic_batches (
 	warnings INTEGER DEFAULT '0' NOT NULL,
 	attempts SMALLINT DEFAULT '0' NOT NULL,
 	error TEXT,
+	idempotency_key TEXT,
+	idempotency_sha256 BYTEA,
+	answered_warnings JSONB,
 	CONSTRAINT characteristic_batches_pkey PRIMARY KEY (batch_id),
 	CONSTRAINT characteristic_batches_characteristic_check CHECK (characteristic between 1 and 20),
 	CONSTRAINT characteristic_batches_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
@@ -690,6 +693,8 @@ CREATE TABLE characteristic_batches (
 );
 
 CREATE INDEX characteristic_batches_due_idx ON characteristic_batches (submitted_at) WHERE state in ('submitted', 'processing');
+
+CREATE UNIQUE INDEX characteristic_batches_idempotency_idx ON characteristic_batches (owner_id, idempotency_key) WHERE idempotency_key is not null;
 
 CREATE INDEX characteristic_batches_owner_id_created_at_idx ON characteristic_batches (owner_id, created_at);
 
