@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 COUNT = 20
 NUMBERS = {f"characteristic{number}": number for number in range(1, COUNT + 1)}
@@ -20,3 +21,8 @@ def carried(extension: str | None) -> list[Carried]:
         return []
     members = json.loads(extension)
     return [(number, str(members[name])) for name, number in NUMBERS.items() if members.get(name) is not None]
+
+
+def as_members(named: Iterable[Carried]) -> dict[str, str]:
+    """Return items as the members of an extension that name them."""
+    return {NAMES[number - 1]: id_ for number, id_ in named}

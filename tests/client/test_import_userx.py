@@ -68,7 +68,12 @@ def test_a_dry_run_counts_and_writes_nothing(served: Served, tmp_path: Path):
     path.write_text("id,ud_n:number\na,1\nb,2\n")
     done = served.run("import", "userx", "3", str(path), "--dry-run")
     assert b"would be 2 created" in done.stdout
+    assert done.returncode == 0
     assert served.guide.value("select count(*) from characteristic_items") == 0
+    done = served.run("import", "userx", "3", str(path), "--json")
+    outcome = json.loads(done.stdout)
+    assert (outcome["pagesResumed"], outcome["dryRun"], outcome["job"]["state"]) == (1, False, "completed")
+    assert served.guide.rows("select id from characteristic_items order by 1") == [("a",), ("b",)]
 
 
 def test_the_example_of_royalties_goes_from_its_files_to_charges(served: Served, tmp_path: Path):

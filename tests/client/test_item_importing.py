@@ -31,6 +31,7 @@ class Batches:
     pages: dict[int, dict[int, list[Any]]] = field(default_factory=dict)
     states: dict[int, str] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    dry_run: bool = False
     lock: Lock = field(default_factory=Lock)
 
     def client(self) -> Client:
@@ -58,7 +59,8 @@ class Batches:
             assert self.states[number] == "open"
             self.pages[number][content["pageNumber"]] = content["items"]
         elif self.states[number] == "open":
-            self.states[number] = "completed"
+            self.dry_run = "dryRun" in request.url.query.decode()
+            self.states[number] = "open" if self.dry_run else "completed"
         else:
             return refusal(409, "submitted before", "")
         return done({})
@@ -67,7 +69,9 @@ class Batches:
         if number not in self.states:
             return refusal(404, "no such job", "")
         items = sum(map(len, self.pages[number].values()))
-        return done({"state": self.states[number], "completedCountNumber": items, "refusedCount": 0})
+        ended = "completed" if self.dry_run else None
+        job = {"state": self.states[number], "dryRun": self.dry_run, "dryRunState": ended, "refusedCount": 0}
+        return done({**job, "completedCountNumber": items})
 
 
 def done(result: object, status: int = 200) -> httpx.Response:
@@ -127,11 +131,30 @@ def test_a_file_goes_into_one_batch_that_is_submitted_when_all_of_it_is_there(pa
     assert server.calls[-2] == "PATCH /api/Import/User7s/Batch/1?Submit"
 
 
-def test_a_dry_run_says_so_when_it_submits_and_keeps_no_import_back(path: Path):
+def test_a_dry_run_says_so_when_it_submits_and_leaves_a_batch_that_needs_no_page_again(path: Path):
+    server = Batches()
+    outcome = run(server, path, dry_run=True)
+    assert (outcome.is_good, outcome.dry_run, outcome.submitted) == (True, True, False)
+    assert server.calls[-2] == "PATCH /api/Import/User7s/Batch/1?Submit&dryRun"
+    run(server, path, dry_run=True)
+    server.calls = []
+    outcome = run(server, path)
+    assert (outcome.batch_id, outcome.pages_resumed, outcome.dry_run, outcome.is_good) == (1, 5, False, True)
+    assert [call for call in server.calls if "PATCH" in call] == ["PATCH /api/Import/User7s/Batch/1?Submit"]
+
+
+def test_a_dry_run_of_what_was_imported_well_says_so(path: Path):
+    server = Batches()
+    run(server, path)
+    outcome = run(server, path, dry_run=True)
+    assert (outcome.already_imported, outcome.is_good, outcome.dry_run) == (True, True, False)
+
+
+def test_a_file_that_was_mended_after_a_dry_run_gets_a_batch_of_its_own(path: Path):
     server = Batches()
     run(server, path, dry_run=True)
-    assert server.calls[-2] == "PATCH /api/Import/User7s/Batch/1?Submit&dryRun"
-    assert run(server, path).batch_id == 2
+    outcome = run(server, write(path, 8))
+    assert (outcome.batch_id, outcome.is_good, server.states) == (2, True, {1: "cleared", 2: "completed"})
 
 
 def test_an_import_that_was_stopped_sends_what_is_missing_only(path: Path):

@@ -1,78 +1,27 @@
-"""Batches of a characteristic's items over HTTP: the documented calls as printed, and every rule and status of them."""
+"""Batches of items over HTTP: the documented calls as printed, paths, who calls, what opens a batch, our faults."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from httpx import Response
-from tests.mill import Mill, mill
+from tests.item_batches import BATCH, ENVELOPE, OPENING, call, codes, opened, page, small_mill, state, warned
+from tests.mill import Mill
 
 from ratemill.settings import Settings
 from ratemill.setup.tokens import create_token
 from ratemill.store.connections import Database
 
-ENVELOPE = ["result", "errors", "warnings", "hasErrors", "hasWarnings"]
-BATCH = "api/Import/UserXs/Batch"
-OPENING = {"importFileName": "a file", "pageSize": 2, "totalItems": 4}
-
 
 @pytest.fixture(scope="module")
 def mine(database: Database, settings: Settings) -> Iterator[Mill]:
-    small = settings.model_copy(
-        update={
-            "characteristic_page_items_max": 100,
-            "characteristic_batch_items_max": 1_000,
-            "body_bytes_max": 100_000,
-        }
-    )
-    with mill(database, small) as made:
+    with small_mill(database, settings) as made:
         yield made
-
-
-def call(mine: Mill, method: str, path: str, body: Any = None, **options: Any) -> Response:
-    if body is not None:
-        options["content"] = body if isinstance(body, str | bytes) else json.dumps(body)
-        options["headers"] = {"Content-Type": "application/json", **options.get("headers", {})}
-    answer = mine.request(method, path, **options)
-    assert list(answer.json()) == ENVELOPE, answer.text
-    told = answer.json()
-    assert told["hasErrors"] == bool(told["errors"]) == (answer.status_code >= 400)
-    assert told["hasWarnings"] == bool(told["warnings"])
-    assert (told["result"] is None) == (answer.status_code >= 400)
-    for each in told["errors"] + told["warnings"]:
-        assert list(each) == ["code", "message", "property"]
-        assert each["code"]
-        assert each["message"]
-    return answer
-
-
-def opened(mine: Mill, path: str = BATCH, **members: Any) -> int:
-    answer = call(mine, "POST", path, {**OPENING, **members})
-    assert answer.status_code == 201, answer.text
-    return int(answer.json()["result"]["batchId"])
-
-
-def page(number: int, *ids: str) -> dict[str, Any]:
-    return {"pageNumber": number, "items": [{"id": each} for each in ids]}
-
-
-def codes(answer: Response) -> list[tuple[str, str]]:
-    return [(each["code"], each["property"]) for each in answer.json()["errors"]]
-
-
-def warned(answer: Response) -> list[tuple[str, str]]:
-    return [(each["code"], each["property"]) for each in answer.json()["warnings"]]
-
-
-def state(mine: Mill, batch_id: int) -> str:
-    return str(mine.value("select state from characteristic_batches where batch_id = %s", batch_id))
 
 
 # The documented calls
@@ -398,183 +347,6 @@ def test_a_first_page_that_is_submitted_must_be_all(mine: Mill):
         answer = call(mine, "POST", f"{BATCH}?Submit", body)
         assert (answer.status_code, codes(answer)) == (400, [("items_missing", "items")])
     assert mine.value("select count(*) from characteristic_batches") == before
-
-
-# Pages
-
-
-@pytest.mark.parametrize(
-    ("body", "found"),
-    [
-        ({"items": [{"id": "a"}]}, [("member_required", "pageNumber")]),
-        ({"pageNumber": 0}, [("member_required", "items")]),
-        ({"PageNumber": 0, "items": [{"id": "a"}]}, [("member_required", "pageNumber")]),
-        (page(2, "a"), [("page_number_out_of_span", "pageNumber")]),
-        (page(-1, "a"), [("page_number_out_of_span", "pageNumber")]),
-        (page(0, "a", "b", "c"), [("too_many_items", "items")]),
-        (page(0), [("must_be_a_list", "items")]),
-        (
-            {"pageNumber": 9, "items": [{"id": 1, "comment": 2}, 3]},
-            [
-                ("page_number_out_of_span", "pageNumber"),
-                ("must_be_a_text", "items[0].id"),
-                ("must_be_a_text", "items[0].comment"),
-                ("must_be_an_object", "items[1]"),
-            ],
-        ),
-    ],
-)
-def test_what_is_wrong_with_a_page_is_said_at_once_and_it_is_not_kept(
-    mine: Mill, body: dict[str, Any], found: list[tuple[str, str]]
-):
-    batch_id = opened(mine)
-    answer = call(mine, "PATCH", f"{BATCH}/{batch_id}?Submit", body)
-    assert (answer.status_code, codes(answer)) == (400, found)
-    assert call(mine, "GET", f"{BATCH}/{batch_id}").json()["result"]["receivedItems"] == 0
-
-
-def test_the_span_of_pages_is_named(mine: Mill):
-    answer = call(mine, "PATCH", f"{BATCH}/{opened(mine)}", page(2, "a"))
-    assert answer.json()["errors"][0]["message"] == "pageNumber must be 0 to 1 (4 items in pages of 2), not 2"
-
-
-def test_a_page_that_is_sent_again_takes_the_place_of_the_first(mine: Mill):
-    path = f"{BATCH}/{opened(mine)}"
-    assert warned(call(mine, "PATCH", path, page(0, "a", "b"))) == []
-    assert warned(call(mine, "PATCH", path, page(0, "c"))) == [
-        ("page_replaced", "pageNumber"),
-        ("page_not_full", "items"),
-    ]
-    known = call(mine, "GET", path).json()["result"]
-    assert (known["receivedItems"], known["items"]) == (1, [{"id": "c"}])
-    assert call(mine, "PATCH", path, page(1, "d")).json()["warnings"] == []
-
-
-def test_more_items_than_were_announced_are_refused_with_their_page(mine: Mill):
-    path = f"{BATCH}/{opened(mine, totalItems=3)}"
-    call(mine, "PATCH", path, page(0, "a", "b"))
-    answer = call(mine, "PATCH", path, page(1, "c", "d"))
-    assert (answer.status_code, codes(answer)) == (400, [("too_many_items", "items")])
-    assert call(mine, "GET", path).json()["result"]["receivedItems"] == 2
-    assert call(mine, "PATCH", f"{path}?Submit", page(1, "c")).status_code == 200
-
-
-def test_what_was_sent_is_given_back_byte_by_byte(mine: Mill):
-    path = f"{BATCH}/{opened(mine)}"
-    items = '[ {"ud_z": 87.0, "ud_a": 1E+2,\n "id":"\\u00e9\\u20ac", "x": -0, "comment": "ü\\/"},{"id" : "2"}]'
-    call(mine, "PATCH", path, f'{{"items": {items}, "pageNumber": 1}}'.encode())
-    assert f'"items":{items}}}' in call(mine, "GET", f"{path}?pageNumber=1").text
-    assert call(mine, "GET", path).json()["result"]["items"] == []
-    marked = b"\xef\xbb\xbf" + json.dumps(page(0, "a")).encode()
-    assert call(mine, "PATCH", path, marked).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("text", "status"), [("pagenumber=1", 200), ("pageNumber=2", 400), ("pageNumber=x", 400), ("pageNumber=-1", 400)]
-)
-def test_a_page_is_read_by_its_number(mine: Mill, text: str, status: int):
-    path = f"{BATCH}/{opened(mine)}?{text}"
-    answer = call(mine, "GET", path)
-    assert answer.status_code == status
-    if status == 200:
-        assert answer.json()["result"]["pageNumber"] == 1
-    else:
-        assert codes(answer)[0][1] == "pageNumber"
-
-
-def test_pages_that_come_together_are_all_counted(mine: Mill):
-    total = 32
-    path = f"{BATCH}/{opened(mine, pageSize=2, totalItems=total)}"
-
-    def send(number: int) -> int:
-        return call(mine, "PATCH", path, page(number, f"{number}a", f"{number}b")).status_code
-
-    with ThreadPoolExecutor(8) as clients:
-        assert set(clients.map(send, [*range(total // 2), *range(total // 2)])) == {200}
-    assert call(mine, "GET", path).json()["result"]["receivedItems"] == total
-    assert call(mine, "PATCH", f"{path}?Submit").status_code == 200
-
-
-def test_the_characteristic_of_a_batch_is_told_by_its_items(mine: Mill):
-    batch_id = opened(mine)
-    path = f"{BATCH}/{batch_id}"
-    told = {"id": "a", "user7BOMHeaders": [{"user7BOMDetails": [{"udKey7Reference": {"id": "b"}}]}]}
-    call(mine, "PATCH", path, page(0, "x", "y"))
-    assert mine.value("select characteristic from characteristic_batches where batch_id = %s", batch_id) is None
-    call(mine, "PATCH", path, {"pageNumber": 1, "items": [told, {"id": "c"}]})
-    assert mine.value("select characteristic from characteristic_batches where batch_id = %s", batch_id) == 7
-    other = {"id": "a", "user8BOMHeaders": []}
-    assert warned(call(mine, "PATCH", path, {"pageNumber": 1, "items": [other, {"id": "c"}]}))[0] == (
-        "other_characteristic",
-        "items[0].user8BOMHeaders",
-    )
-
-
-# Submit and clear
-
-
-def test_a_batch_that_is_not_complete_stays_open_and_says_what_is_missing(mine: Mill):
-    path = f"{BATCH}/{opened(mine, totalItems=9)}"
-    call(mine, "PATCH", path, page(1, "a", "b"))
-    answer = call(mine, "PATCH", f"{path}?Submit", page(2, "c"))
-    assert (answer.status_code, codes(answer)) == (409, [("items_missing", "")])
-    message = answer.json()["errors"][0]["message"]
-    assert message == "3 of 9 items have been received; missing pages: 0, 3, 4; pages that are not full: 2"
-    assert call(mine, "GET", f"{path}?pageNumber=2").json()["result"]["items"] == [{"id": "c"}]
-    for number, ids in ((0, "ab"), (2, "cd"), (3, "ef"), (4, "g")):
-        call(mine, "PATCH", path, page(number, *ids))
-    assert call(mine, "PATCH", f"{path}?Submit").status_code == 200
-
-
-def test_a_last_page_that_is_not_full_is_named_too(mine: Mill):
-    path = f"{BATCH}/{opened(mine, totalItems=2)}"
-    call(mine, "PATCH", path, page(0, "a"))
-    message = call(mine, "PATCH", f"{path}?Submit").json()["errors"][0]["message"]
-    assert message == "1 of 2 items have been received; pages that are not full: 0"
-
-
-def test_only_the_first_hundred_missing_pages_are_named(mine: Mill):
-    answer = call(mine, "PATCH", f"{BATCH}/{opened(mine, pageSize=1, totalItems=250)}?Submit")
-    assert answer.json()["errors"][0]["message"].endswith("98, 99 and 150 more")
-
-
-def test_a_submitted_batch_takes_no_page_no_submit_and_is_not_cleared_yet(mine: Mill):
-    path = f"{BATCH}/{opened(mine, totalItems=1, **page(0, 'a'))}"
-    assert call(mine, "PATCH", f"{path}?Submit").status_code == 200
-    for method, end, body in (("PATCH", "?Submit", None), ("PATCH", "", page(0, "b")), ("POST", "/clear", None)):
-        assert call(mine, method, path + end, body).status_code == 409
-    assert call(mine, "GET", path).json()["result"]["items"] == [{"id": "a"}]
-
-
-def test_a_cleared_batch_is_empty_and_closed_for_ever(mine: Mill):
-    batch_id = opened(mine, totalItems=1, **page(0, "a"))
-    path = f"{BATCH}/{batch_id}"
-    for _ in range(2):
-        cleared = call(mine, "POST", f"{path}/clear")
-        assert (cleared.status_code, cleared.json()["result"], cleared.json()["warnings"]) == (200, {}, [])
-    assert state(mine, batch_id) == "cleared"
-    known = call(mine, "GET", path).json()["result"]
-    assert (known["receivedItems"], known["items"], known["importFileName"]) == (0, [], "a file")
-    for end, body in (("?Submit", None), ("", page(0, "b"))):
-        answer = call(mine, "PATCH", path + end, body)
-        assert (answer.status_code, codes(answer)) == (409, [("batch_cleared", "")])
-        assert "create a new Import UserX Batch" in answer.json()["errors"][0]["message"]
-
-
-@pytest.mark.parametrize("ended", ["completed", "completedWithErrors", "failed", "cancelled"])
-def test_what_a_job_has_ended_can_be_cleared_and_keeps_its_state(mine: Mill, ended: str):
-    batch_id = opened(mine, totalItems=1, **page(0, "a"))
-    mine.change("update characteristic_batches set state = %s where batch_id = %s", ended, batch_id)
-    assert call(mine, "POST", f"{BATCH}/{batch_id}/clear").status_code == 200
-    assert call(mine, "GET", f"{BATCH}/{batch_id}").json()["result"]["receivedItems"] == 0
-    assert state(mine, batch_id) == ended
-    assert codes(call(mine, "PATCH", f"{BATCH}/{batch_id}", page(0, "b"))) == [("batch_cleared", "")]
-
-
-def test_what_cannot_be_found_is_404(mine: Mill):
-    for number in (0, 999_999, 10**29):
-        for method, end in (("GET", ""), ("PATCH", "?Submit"), ("POST", "/clear")):
-            assert call(mine, method, f"{BATCH}/{number}{end}").status_code == 404
 
 
 # Our faults

@@ -1,80 +1,28 @@
-"""Items of characteristics over HTTP: read by filter, order and page, created, changed, deleted; lists and fields."""
+"""Items of characteristics over HTTP, read: by filter, order and page; rights and paths."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
-from httpx import Response
+from tests.items import NOBODY, Json, call, create, done, find, ids, item_mill, refused, seed_item
 from tests.mill import Mill, mill
 
-from ratemill.face.server import create_app
 from ratemill.settings import Settings
 from ratemill.setup.tokens import create_token
 from ratemill.store.connections import Database
 
-Json = dict[str, Any]
-ENVELOPE = ["result", "errors", "warnings", "hasErrors", "hasWarnings"]
-NOBODY = "00000000-0000-4000-8000-000000000000"
-
 
 @pytest.fixture
 def mine(new_database, settings: Settings) -> Iterator[Mill]:
-    """Yield a mill with the items that the seed's item names, and that item."""
-    database = Database(new_database(), settings)
-    with mill(database, settings) as made:
-        create(made, {"id": "idOfParent", "description": "Parent"})
-        create(made, {"id": "exampleID"})
+    with item_mill(new_database(), settings) as made:
         yield made
-    database.close()
 
 
 @pytest.fixture(scope="module")
 def seed(cases: Path) -> Json:
-    """Return the item of the golden case."""
-    page = json.loads((cases / "characteristic_batches" / "page_request.json").read_text())
-    item: Json = page["items"][0]
-    return item
-
-
-def call(mill: Mill, method: str, path: str, body: object = None, **options: Any) -> Response:
-    content = json.dumps(body) if body is not None else None
-    return mill.request(method, f"api/data/{path}", content=content, **options)
-
-
-def done(answer: Response, status: int = 200) -> Any:
-    assert answer.status_code == status, answer.text
-    assert list(answer.json()) == ENVELOPE
-    assert answer.json()["errors"] == []
-    return answer.json()["result"]
-
-
-def create(mill: Mill, item: Json, number: int = 1) -> Json:
-    made: Json = done(call(mill, "POST", f"user{number}", item), 201)
-    return made
-
-
-def refused(answer: Response, status: int) -> list[tuple[str, str]]:
-    """Return code and property of every error."""
-    assert answer.status_code == status, answer.text
-    assert answer.json()["result"] is None
-    assert answer.json()["hasErrors"] is True
-    return [(each["code"], each["property"]) for each in answer.json()["errors"]]
-
-
-def ids(answer: Response) -> list[str]:
-    return [item["id"] for item in done(answer)["items"]]
-
-
-def find(mill: Mill, id_: str) -> Json:
-    (item,) = done(call(mill, "GET", f"user1?$filter=id eq '{id_}'"))["items"]
-    found: Json = item
-    return found
+    return seed_item(cases)
 
 
 # Reading
@@ -300,226 +248,3 @@ def test_another_method_is_405_with_those_that_are_allowed(mine: Mill):
     answer = call(mine, "PUT", "user1", {})
     assert refused(answer, 405)
     assert answer.headers["allow"] == "GET, POST"
-
-
-# Writing
-
-
-def test_an_item_without_an_id_gets_the_next_number(mine: Mill):
-    create(mine, {"id": "2"})
-    assert [create(mine, {"description": "new"})["id"] for _ in range(3)] == ["1", "3", "4"]
-
-
-def test_an_id_is_taken_once_also_by_many_at_a_time(mine: Mill):
-    with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: call(mine, "POST", "user1", {"id": "one"}).status_code, range(8)))
-    assert sorted(answers) == [201, *[409] * 7]
-    assert refused(call(mine, "POST", "user1", {"id": "one"}), 409) == [("id_taken", "id")]
-    create(mine, {"id": "one"}, number=2)
-
-
-def test_an_item_that_does_not_hold_is_refused_with_every_fault(mine: Mill):
-    done(call(mine, "POST", "user1fields", {"name": "ud_n", "type": "number"}), 201)
-    item = {"id": 5, "royaltyBearingFlag": "yes", "parentReference": {}, "ud_x": []}
-    assert len(refused(call(mine, "POST", "user1", item), 400)) == 4
-    item = {"id": "a", "parentReference": {"id": "nobody"}, "ud_n": "nine", "user1BOMHeaders": [
-        {"user1BOMDetails": [{"udKey1Reference": {"sid": 999}}]}]}  # fmt: skip
-    assert refused(call(mine, "POST", "user1", item), 400) == [
-        ("wrong_type", "ud_n"),
-        ("reference_not_found", "parentReference"),
-        ("reference_not_found", "user1BOMHeaders[0].user1BOMDetails[0].udKey1Reference"),
-    ]
-    assert refused(mine.request("POST", "api/data/user1", content="[1"), 400) == [("body_not_json", "")]
-    assert refused(call(mine, "POST", "user1", []), 400) == [("body_not_an_object", "")]
-    assert done(call(mine, "GET", "user1"))["totalItemCount"] == 2
-
-
-def test_a_member_that_no_item_has_is_a_warning_and_not_kept(mine: Mill):
-    answer = call(mine, "POST", "user1", {"id": "w", "colour": "red"})
-    assert [each["property"] for each in answer.json()["warnings"]] == ["colour"]
-    assert "colour" not in done(answer, 201)
-
-
-@pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_a_change_merges(mine: Mill, seed: Json, method: str):
-    made = create(mine, seed)
-    path = f"user1/{made['guid']}"
-    changed = done(
-        call(mine, method, path, {"comment": "new", "parentReference": None, "ud_userDefinedNumberField": 1})
-    )
-    assert changed["comment"] == "new"
-    assert changed["parentReference"] is None
-    assert changed["hierarchyLevelNumber"] == 1
-    assert changed["user1BOMHeaders"] == made["user1BOMHeaders"]
-    assert changed["_timestamp"] > made["_timestamp"]
-    assert ids(call(mine, "GET", f"user1/{find(mine, 'idOfParent')['guid']}/children")) == []
-
-
-def test_what_was_read_may_be_sent_back_and_changes_nothing(mine: Mill, seed: Json):
-    made = create(mine, seed)
-    path = f"user1/{made['guid']}"
-    shown = done(call(mine, "GET", f"{path}?verbose"))
-    answer = call(mine, "PUT", path, shown)
-    assert done(answer) == made
-    assert answer.json()["warnings"] == []
-    shown["parentReference"]["id"] = "exampleID"
-    assert done(call(mine, "PUT", path, shown))["parentReference"]["guid"] == find(mine, "exampleID")["guid"]
-
-
-def test_a_change_of_what_was_changed_since_is_refused(mine: Mill):
-    item = find(mine, "exampleID")
-    path = f"user1/{item['guid']}"
-    done(call(mine, "PATCH", path, {"comment": "first"}))
-    assert refused(call(mine, "PUT", path, item | {"comment": "second"}), 409) == [("changed_since", "_timestamp")]
-    assert refused(call(mine, "PUT", path, {"id": "other"}), 409) == [("id_must_stay", "id")]
-    assert refused(call(mine, "PUT", path, {"guid": NOBODY}), 400) == [("not_of_this_path", "guid")]
-
-
-def test_parents_lead_to_the_top_and_never_in_a_circle(mine: Mill):
-    top = find(mine, "idOfParent")
-    middle = create(mine, {"id": "middle", "parentReference": {"guid": top["guid"]}})
-    low = create(mine, {"id": "low", "parentReference": {"sid": middle["sid"]}})
-    assert low["hierarchyLevelNumber"] == 3
-    assert ids(call(mine, "GET", f"user1/{low['guid']}/parents")) == ["middle", "idOfParent"]
-    assert ids(call(mine, "GET", f"user1/{top['guid']}/children?minimal&$filter=id ne 'x'")) == ["middle"]
-    for id_ in ("low", "idOfParent"):
-        answer = call(mine, "PATCH", f"user1/{top['guid']}", {"parentReference": {"id": id_}})
-        assert refused(answer, 400) == [("parents_in_a_circle", "parentReference")]
-    assert done(call(mine, "GET", f"user1/{top['guid']}"))["hierarchyLevelNumber"] == 1
-
-
-def test_an_item_that_something_uses_is_not_deleted(mine: Mill, seed: Json):
-    made = create(mine, seed)
-    for id_ in ("idOfParent", "exampleID"):
-        answer = call(mine, "DELETE", f"user1/{find(mine, id_)['guid']}")
-        assert set(refused(answer, 409)) == {("in_use", "")}
-        assert "'004 Product'" in answer.text
-    assert done(call(mine, "DELETE", f"user1/{made['guid']}")) == {}
-    assert call(mine, "GET", f"user1/{made['guid']}").status_code == 404
-    assert done(call(mine, "DELETE", f"user1/{find(mine, 'idOfParent')['guid']}")) == {}
-
-
-def test_an_item_that_charges_name_is_not_deleted(mine: Mill):
-    item = find(mine, "exampleID")
-    owner_id = mine.value("select owner_id from owners where name = 'default'")
-    mine.change("insert into charged_items (owner_id, characteristic, id) values (%s, 1, 'exampleID')", owner_id)
-    answer = call(mine, "DELETE", f"user1/{item['guid']}")
-    assert refused(answer, 409) == [("in_use", "")]
-    assert "charges name characteristic1 'exampleID'" in answer.text
-
-
-def test_while_a_batch_changes_a_characteristic_nobody_else_does(mine: Mill):
-    body = {"importFileName": "f", "pageSize": 1, "totalItems": 1, "pageNumber": 0, "items": [{"id": "b"}]}
-    answer = mine.request("POST", "api/Import/User1s/Batch", content=json.dumps(body))
-    batch_id = answer.json()["result"]["batchId"]
-    mine.change("update characteristics set batch_id = %s where characteristic = 1", batch_id)
-    guid = find(mine, "exampleID")["guid"]
-    for method, path in (("POST", "user1"), ("PATCH", f"user1/{guid}"), ("DELETE", f"user1/{guid}")):
-        answer = call(mine, method, path, None if method == "DELETE" else {"comment": "x"})
-        assert refused(answer, 409) == [("batch_at_work", "")]
-    create(mine, {"id": "free"}, number=2)
-
-
-def test_with_strict_references_what_is_not_registered_is_refused(mine: Mill, settings: Settings):
-    create(mine, {"id": "known", "adminClassReference": {"id": "main"}})
-    strict = settings.model_copy(update={"references_strict": True})
-    with TestClient(create_app(mine.database, strict)) as client:
-        other = Mill(mine.database, strict, "default", client)
-        create(other, {"id": "fits", "adminClassReference": {"id": "main"}})
-        answer = call(other, "POST", "user1", {"id": "not", "adminClassReference": {"id": "other"}})
-        assert refused(answer, 400) == [("reference_not_found", "")]
-
-
-# Lists
-
-
-def test_a_list_takes_in_what_is_below_and_leaves_out_what_is_below(mine: Mill):
-    for id_, parent in (("1", "idOfParent"), ("2", "idOfParent"), ("1.1", "1"), ("2.1", "2")):
-        create(mine, {"id": id_, "parentReference": {"id": parent}})
-    body = {"description": "All but 2", "includedItems": [{"id": "idOfParent"}], "excludedItems": [{"id": "2"}]}
-    made = done(call(mine, "POST", "user1lists", body), 201)
-    assert made["_type"] == "user1list"
-    assert [each["id"] for each in made["includedItems"]] == ["idOfParent"]
-    path = f"user1lists/{made['guid']}"
-    assert ids(call(mine, "GET", f"{path}/items")) == ["1", "1.1", "idOfParent"]
-    create(mine, {"id": "1.2", "parentReference": {"id": "1"}})
-    assert ids(call(mine, "GET", f"{path}/items?$filter=id startswith '1.'")) == ["1.1", "1.2"]
-    done(call(mine, "PATCH", path, {"excludedItems": []}))
-    assert done(call(mine, "GET", f"{path}/items"))["totalItemCount"] == 6
-    assert refused(call(mine, "POST", "user1lists", body), 409) == [("description_taken", "description")]
-    assert done(call(mine, "DELETE", path)) == {}
-    assert done(call(mine, "GET", "user1lists"))["totalItemCount"] == 0
-
-
-def test_a_list_that_an_item_names_is_there_and_stays(mine: Mill, seed: Json):
-    create(mine, seed)
-    (found,) = done(call(mine, "GET", "user1lists?$filter=description contains 'EXAMPLE'"))["items"]
-    assert (found["description"], found["includedItems"]) == ("exampleDescription", [])
-    path = f"user1lists/{found['guid']}"
-    done(call(mine, "PUT", path, found | {"includedItems": [{"id": "exampleID"}]}))
-    assert ids(call(mine, "GET", f"{path}/items")) == ["exampleID"]
-    assert refused(call(mine, "DELETE", path), 409) == [("in_use", "")]
-    answer = call(mine, "DELETE", f"user1/{find(mine, 'exampleID')['guid']}")
-    assert "the list 'exampleDescription' names it" in answer.text
-
-
-def test_a_list_that_does_not_hold_is_refused_with_every_fault(mine: Mill):
-    body = {"includedItems": [{"id": "nobody"}, {}, {"id": "exampleID"}], "excludedItems": [{"id": "exampleID"}]}
-    assert refused(call(mine, "POST", "user1lists", body), 400) == [
-        ("value_not_valid", "description"),
-        ("reference_not_found", "includedItems[0]"),
-        ("value_not_valid", "includedItems[1]"),
-        ("value_not_valid", "excludedItems[0]"),
-    ]
-    assert refused(call(mine, "GET", "user1lists?$filter=nothing eq 'x'"), 400) == [("filter_not_valid", "$filter")]
-
-
-# Fields
-
-
-def test_fields_are_inferred_from_items_and_declared_by_a_call(mine: Mill, seed: Json):
-    create(mine, seed)
-    found = done(call(mine, "GET", "user1fields"))["items"]
-    assert {each["name"]: (each["type"], each["declaredFlag"]) for each in found} == {
-        "udLookup_LookupUDField": ("lookup", False),
-        "ud_userDefinedNumberField": ("number", False),
-        "ud_userDefinedReference": ("reference", False),
-        "ud_userDefinedStringField": ("string", False),
-    }
-    made = done(call(mine, "POST", "user1fields", {"name": "ud_when", "type": "dateTime"}), 201)
-    assert made["declaredFlag"] is True
-    assert refused(call(mine, "POST", "user1", {"id": "t", "ud_when": "soon"}), 400) == [("wrong_type", "ud_when")]
-    create(mine, {"id": "t", "ud_when": "2021-08-06T00:00:00"})
-    assert refused(call(mine, "POST", "user1fields", {"name": "ud_when", "type": "string"}), 409) == [
-        ("name_taken", "")
-    ]
-    assert done(call(mine, "PUT", "user1fields/ud_when", {"type": "string"}))["type"] == "string"
-    assert done(call(mine, "GET", "user1fields?$filter=declaredFlag eq true"))["itemCount"] == 1
-    assert refused(call(mine, "DELETE", "user1fields/ud_when"), 409) == [("in_use", "")]
-
-
-def test_a_field_is_declared_over_values_of_another_type_with_a_warning(mine: Mill):
-    create(mine, {"id": "t", "ud_n": "nine"})
-    create(mine, {"id": "u", "ud_n": 9})
-    answer = call(mine, "POST", "user1fields", {"name": "ud_n", "type": "number"})
-    assert done(answer, 201)["declaredFlag"] is True
-    assert [each["message"][:7] for each in answer.json()["warnings"]] == ["1 items"]
-
-
-def test_a_field_that_no_item_has_is_forgotten(mine: Mill):
-    done(call(mine, "POST", "user1fields", {"name": "ud_gone", "type": "string"}), 201)
-    assert done(call(mine, "DELETE", "user1fields/ud_gone")) == {}
-    assert call(mine, "GET", "user1fields/ud_gone").status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("body", "codes"),
-    [
-        ({}, ["name"]),
-        ({"name": "colour", "type": "string"}, ["name"]),
-        ({"name": "ud_x", "type": "list"}, ["type"]),
-        ({"name": "udLookup_x", "type": "string"}, ["type"]),
-    ],
-)
-def test_a_field_that_cannot_be_is_refused(mine: Mill, body: Json, codes: list[str]):
-    assert [each for _, each in refused(call(mine, "POST", "user1fields", body), 400)] == codes

@@ -356,13 +356,58 @@ def test_a_dry_run_checks_and_counts_and_writes_nothing(guide: Mill):
     items = [{"id": "a", "comment": "2"}, {"id": "b"}, {"comment": "new"}, child("d", "gone"), child("e", "a")]
     number = submitted(guide, [*items, {"id": "f", "ud_x": {"id": "q"}}], submit="?submit&dryRun")
     run(guide)
-    assert job(guide, number)["dryRun"] is True
-    assert counts(guide, number) == (3, 1, 1, 1)
+    shown = job(guide, number)
+    assert (shown["state"], shown["dryRun"], shown["dryRunState"]) == ("open", True, "completedWithErrors")
+    assert [shown[f"{name}Count"] for name in ("created", "updated", "unchanged", "refused")] == [3, 1, 1, 1]
+    assert shown["completedCountNumber"] == shown["totalCountNumber"] == 6
+    assert shown["endDatetime"] is not None
+    assert [each["id"] for each in outcomes(guide, number, outcome="refused")] == ["d"]
     assert guide.rows("select * from characteristic_items order by item_id") == before
     for table in ("characteristic_fields", "named_objects", "characteristic_staged", "characteristic_staged_uses"):
         assert guide.value(f"select count(*) from {table}") == 0
     assert imported(guide, {"comment": "new"}) == (1, 0, 0, 0)
     assert "1" in stored(guide)
+
+
+def patched(guide: Mill, number: str, query: str = "", **body: Any) -> None:
+    batch_id = job(guide, number)["batchId"]
+    options = {"json": body} if body else {}
+    answer = guide.request("PATCH", f"api/Import/User1s/Batch/{batch_id}{query}", **options)
+    assert answer.status_code == 200, answer.text
+
+
+def test_after_a_dry_run_the_batch_is_mended_and_submitted_for_real(guide: Mill):
+    number = submitted(guide, [{"id": "a"}, child("b", "gone")], page_size=1, submit="?submit&dryRun")
+    run(guide)
+    assert job(guide, number)["dryRunState"] == "completedWithErrors"
+    patched(guide, number, pageNumber=1, items=[child("b", "a")])
+    shown = job(guide, number)  # what the dry run said is about other items
+    assert (shown["state"], shown["dryRun"], shown["dryRunState"]) == ("open", False, None)
+    assert (shown["completedCountNumber"], shown["submittedDatetime"], outcomes(guide, number)) == (0, None, [])
+    patched(guide, number, "?submit&dryRun")
+    run(guide)
+    assert job(guide, number)["dryRunState"] == "completed"
+    assert stored(guide) == {}
+    patched(guide, number, "?submit")
+    run(guide)
+    assert counts(guide, number) == (2, 0, 0, 0)
+    assert job(guide, number)["dryRunState"] is None
+    assert parents(guide) == {"a": None, "b": "a"}
+
+
+def test_a_dry_run_that_is_cancelled_or_fails_leaves_the_batch_open(guide: Mill, monkeypatch: pytest.MonkeyPatch):
+    number = submitted(guide, [{"id": "a"}], submit="?submit&dryRun")
+    answer = guide.request("POST", f"api/Import/Jobs/{number}/cancel").json()["result"]
+    assert (answer["state"], answer["dryRunState"]) == ("open", "cancelled")
+    with monkeypatch.context() as patch:
+        patch.setattr(characteristic_upserts, "refused_together", lambda *_: 1 / 0)
+        patched(guide, number, "?submit&dryRun")
+        run(guide)
+    shown = job(guide, number)
+    assert (shown["state"], shown["dryRunState"], "ZeroDivision" in shown["error"]) == ("open", "failed", True)
+    patched(guide, number, "?submit")
+    run(guide)
+    assert counts(guide, number) == (1, 0, 0, 0)
 
 
 def test_batches_of_one_characteristic_go_one_after_the_other(guide: Mill):

@@ -136,6 +136,15 @@ def test_a_rating_exception_shows_the_item_and_is_found_by_it_to_be_rated_anew(m
     assert answer.json()["results"]["items"][0]["instance"]["matchedCount"] == 1, answer.text
 
 
+def test_rating_exceptions_are_listed_by_the_items_that_they_name(mine: Mill):
+    (excepted,) = items(mine, EXCEPTIONS, characteristic1=PRODUCT)
+    assert (excepted["udrUsageIdentifier"], excepted["characteristic1"]) == ("nobody", PRODUCT)
+    assert items(mine, EXCEPTIONS, characteristic1=PRODUCT, characteristic20="en") == []
+    assert items(mine, EXCEPTIONS, characteristic1=PRODUCT, udrUsageIdentifier="nobody") == [excepted]
+    assert items(mine, EXCEPTIONS, characteristic2=PRODUCT) == []
+    assert items(mine, EXCEPTIONS, characteristic1=PRODUCT, complete="true") == []
+
+
 def test_a_record_shows_the_items_as_its_charge_does(mine: Mill):
     charge = items(mine, CHARGES, characteristic1=PRODUCT)[0]
     record = items(mine, f"/DataImport/History/{charge['dataImportHistoryId']}/Record/Paged")[0]

@@ -1,7 +1,8 @@
 """Import the items of one characteristic from a file: in pages, each known as sent once it is noted, then wait for the job.
 
 Nothing can come in twice: a page that is sent again replaces itself, and a batch that was submitted takes no more. So the
-journal saves work, and with it a batch that was begun is ended by the same command.
+journal saves work, and with it a batch that was begun is ended by the same command. A dry run leaves its batch open: an
+import of the same file afterwards sends no page again.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ PAGE_ITEMS = 1_000
 IN_FLIGHT = 4
 FAULTS_MAX = 1_000  # of refused pages, that are gathered before the rest of the file is given up
 ENDED = ("completed", "completedWithErrors", "failed", "cancelled", "cleared")
-_GOOD = "completed"
+_OPEN, _GOOD = "open", "completed"
 _SECOND = 2
 
 
@@ -60,8 +61,15 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether every item is in."""
-        return self.job is not None and self.job["state"] == _GOOD
+        """Whether every item is in, or would be."""
+        return self.end == _GOOD
+
+    @property
+    def end(self) -> str | None:
+        """How the job ended, or the dry run."""
+        if self.job is None:
+            return None
+        return str(self.job["dryRunState"] if self.dry_run else self.job["state"])
 
     def as_json(self) -> Json:
         """Return the outcome as the command line prints it."""
@@ -99,29 +107,35 @@ def import_items(client: Client, file: ItemFile, asked: Asked, journal: ItemJour
     ``Rejected`` has them with their places in the file, and nothing of the batch is imported.
     """
     outcome = watched.outcome
-    outcome.sha256, outcome.items = file.sha256, file.count
-    what = What(asked.characteristic, file.shape, file.sha256, file.count, asked.page_size, asked.dry_run)
-    batch = _batch_to_go_on(client, journal, what, again=asked.again)
+    outcome.sha256, outcome.items, outcome.dry_run = file.sha256, file.count, asked.dry_run
+    what = What(asked.characteristic, file.shape, file.sha256, file.count, asked.page_size)
+    batch = _batch_to_go_on(client, journal, what, watched, again=asked.again)
     if batch is None:
         batch = _new_batch(client, journal, what, asked)
     outcome.batch_id, outcome.pages = batch.batch_id, -(-file.count // asked.page_size)
     outcome.pages_resumed = len(batch.pages)
     if batch.job is not None:
-        outcome.already_imported, outcome.submitted, outcome.job = True, True, batch.job
+        outcome.already_imported, outcome.submitted, outcome.dry_run, outcome.job = True, True, False, batch.job
         return outcome
     if not batch.submitted:
         _send_pages(client, _Sending(file, journal, batch, watched, asked.in_flight))
-        _submit(client, batch)
+        _submit(client, batch, dry_run=asked.dry_run)
+        if asked.dry_run:
+            outcome.job = _wait(client, batch, watched)
+            return outcome
         journal.submitted()
         die_at("import-after-submit-is-written", watched.die_at)
-    outcome.submitted = True
+    outcome.submitted, outcome.dry_run = True, False
     outcome.job = _wait(client, batch, watched)
     journal.ended(outcome.job)
     return outcome
 
 
-def _batch_to_go_on(client: Client, journal: ItemJournal, what: What, *, again: bool) -> Batch | None:
-    """Return the batch of the same content that has not ended or ended well; clear one that nobody will end."""
+def _batch_to_go_on(client: Client, journal: ItemJournal, what: What, watched: Watched, *, again: bool) -> Batch | None:
+    """Return the batch of the same content that has not ended or ended well; clear one that nobody will end.
+
+    A dry run that is under way is waited for.
+    """
     last = journal.last
     if last is None:
         return None
@@ -129,7 +143,7 @@ def _batch_to_go_on(client: Client, journal: ItemJournal, what: What, *, again: 
         if last.job is not None:
             return last if last.job["state"] == _GOOD and not again else None
         try:
-            state = client.job(last.job_id)["state"]
+            job = client.job(last.job_id)
         except Rejected as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
@@ -139,9 +153,11 @@ def _batch_to_go_on(client: Client, journal: ItemJournal, what: What, *, again: 
                 f"the server does not know the batch {last.batch_id} that the journal says was begun: it is another server, "
                 f"or another owner's token. Begin a new batch with --again",
             ) from error
-        if state == "cleared":
+        if job["state"] == "cleared":
             return None
-        last.submitted = last.submitted or state != "open"
+        if job["dryRun"]:
+            job = _wait(client, last, watched)
+        last.submitted = job["state"] != _OPEN
         return last
     if last.job is None and not last.submitted:
         _clear(client, last)
@@ -269,20 +285,20 @@ def _send_pages(client: Client, sending: _Sending) -> None:
         raise Rejected(sending.status, sending.refused)
 
 
-def _submit(client: Client, batch: Batch) -> None:
+def _submit(client: Client, batch: Batch, *, dry_run: bool) -> None:
     try:
-        client.submit_batch(batch.what.characteristic, batch.batch_id, dry_run=batch.what.dry_run)
+        client.submit_batch(batch.what.characteristic, batch.batch_id, dry_run=dry_run)
     except Rejected as error:
         # The answer to an earlier try may be lost: then the job says that the batch is submitted.
-        if error.status != HTTPStatus.CONFLICT or client.job(batch.job_id)["state"] == "open":
+        if error.status != HTTPStatus.CONFLICT or client.job(batch.job_id)["state"] == _OPEN:
             raise
 
 
 def _wait(client: Client, batch: Batch, watched: Watched) -> Json:
-    """Look at the job until it has ended."""
+    """Look at the job of a batch that was submitted until it has ended, a dry run with an open batch."""
     for job in _looks(client, batch, watched):
         watched.processed(job["completedCountNumber"])
-        if job["state"] in ENDED:
+        if job["state"] in ENDED or job["state"] == _OPEN:
             return job
     raise KeyboardInterrupt
 

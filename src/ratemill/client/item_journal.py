@@ -1,7 +1,7 @@
 """The journal of an import of items: which batch they go into, which pages it has, and what came of its job.
 
 A note ``batch`` begins an import of one content, ``page`` is a page that was answered, ``submitted`` says that the batch
-was, ``job`` how its job ended.
+was, ``job`` how its job ended. A dry run leaves its batch open and is not noted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ class What:
     sha256: str
     items: int
     page_size: int
-    dry_run: bool
 
 
 @dataclass(slots=True)
@@ -58,7 +57,6 @@ class ItemJournal(Notes):
             "sha256": batch.what.sha256,
             "items": batch.what.items,
             "pageSize": batch.what.page_size,
-            "dryRun": batch.what.dry_run,
         }
         self._note({"batch": {"batchId": batch.batch_id, "jobQueueGuid": batch.job_id, **what}})
 
@@ -82,7 +80,7 @@ class ItemJournal(Notes):
         """Take one more note into account."""
         if "batch" in entry:
             begun = entry["batch"]
-            what = What(*(begun[name] for name in ("characteristic", "shape", "sha256", "items", "pageSize", "dryRun")))
+            what = What(*(begun[name] for name in ("characteristic", "shape", "sha256", "items", "pageSize")))
             self.last = Batch(what, begun["batchId"], begun["jobQueueGuid"])
             return
         last = self.last

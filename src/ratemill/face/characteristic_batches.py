@@ -17,6 +17,7 @@ from ratemill.face.bodies import read_json_body, read_json_body_if_any
 from ratemill.face.paths import CHARACTERISTICS
 from ratemill.face.switches import read_switches, read_whole, unknown
 from ratemill.intake import characteristic_batches as batches
+from ratemill.intake.accept import IDEMPOTENCY_KEY_CHARS_MAX
 from ratemill.intake.characteristic_batches import Received, Submit
 from ratemill.setup.tokens import Principal
 
@@ -49,7 +50,16 @@ _FILE: dict[str, Any] = {
 }
 
 
-def _described(properties: dict[str, Any], *, required: list[str]) -> dict[str, Any]:
+_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A call that comes again under it opens nothing and gets the first answer again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_CHARS_MAX},
+}
+
+
+def _described(properties: dict[str, Any], *others: dict[str, Any], required: list[str]) -> dict[str, Any]:
     schema = {"type": "object", "properties": properties, "required": required}
     switches = [
         {"name": name, "in": "query", "required": False, "description": about, "schema": {"type": "boolean"}}
@@ -59,23 +69,26 @@ def _described(properties: dict[str, Any], *, required: list[str]) -> dict[str, 
         )
     ]
     body = {"required": bool(required), "content": {"application/json": {"schema": schema}}}
-    return {"parameters": switches, "requestBody": body}
+    return {"parameters": [*switches, *others], "requestBody": body}
 
 
 @router.post(
     _BATCHES,
     status_code=201,
-    openapi_extra=_described({**_FILE, **_ITEMS}, required=["importFileName", "pageSize", "totalItems"]),
+    openapi_extra=_described({**_FILE, **_ITEMS}, _KEY, required=["importFileName", "pageSize", "totalItems"]),
 )
 async def create_batch(request: Request, principal: Importer, named: Named) -> Response:
     """Open a batch of a characteristic's items, with its first page if it has one, and submit it if asked."""
     submit = _submit(request)
     body = await read_json_body(request)
     state = request.app.state
-    create = partial(batches.create, named=named, body=body, submit=submit)
+    key = request.headers.get("idempotency-key")
+    create = partial(batches.create, named=named, body=body, submit=submit, idempotency_key=key)
     created = await to_thread.run_sync(create, state.database, state.settings, principal, limiter=_TWO_AT_A_TIME)
     content = {"batchId": created.batch_id, "jobQueueGuid": str(created.job_id)}
-    return result_envelope.result(content, warnings=[*unknown(request, _SUBMIT), *created.warnings], status=201)
+    warnings = [*unknown(request, _SUBMIT), *created.warnings]
+    headers = {"Idempotent-Replayed": "true"} if created.replayed else None
+    return result_envelope.result(content, warnings=warnings, status=201, headers=headers)
 
 
 @router.patch(_BATCH, openapi_extra=_described(_ITEMS, required=[]))

@@ -107,6 +107,7 @@ def _shown(job: Job) -> Json:
         "state": job.state,
         "statusReference": {"displayName": _BEFORE_CAPITAL.sub(" ", job.state).capitalize()},
         "dryRun": job.dry_run,
+        "dryRunState": job.dry_run_state,
         "totalCountNumber": job.total_items,
         "completedCountNumber": completed,
         "percentCompleteNumber": 100 * completed // job.total_items,
@@ -120,7 +121,7 @@ def _shown(job: Job) -> Json:
         "endDatetime": _time(job.ended_at),
         "runTimeSecondsNumber": _run_time(job),
         "submittedByUserReference": {"displayName": job.submitted_by} if job.submitted_by else None,
-        "error": job.error if job.state == "failed" else None,
+        "error": job.error if "failed" in {job.state, job.dry_run_state} else None,
     }
 
 

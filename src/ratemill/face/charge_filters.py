@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ratemill.characteristics import NUMBERS
 from ratemill.errors import Fault, UsageFault
 from ratemill.face import paging
+from ratemill.face.carried_filters import ITEMS, split_items
 from ratemill.face.cli.common import USED_WRONGLY
 from ratemill.face.paging import TIMES, Parameter
 from ratemill.ledger.charges import ChargeFilters
@@ -20,16 +20,15 @@ FILTERS = {
     "accountName": Parameter("account", paging.read_text, "The account that pays."),
     "accountServiceName": Parameter("service", paging.read_text, "The service that was used."),
     "usageClassName": Parameter("usage_class", paging.read_text, "The usage class."),
-    **{name: Parameter(name, paging.read_text, "The id of the item that the usage names.") for name in NUMBERS},
+    **ITEMS,
     **TIMES,
 }
 
 
 def filters_of(asked: dict[str, Any]) -> ChargeFilters:
     """Return the filters that were read by ``FILTERS``."""
-    items = tuple((number, asked[name]) for name, number in NUMBERS.items() if name in asked)
-    others = {member: value for member, value in asked.items() if member not in NUMBERS}
-    return ChargeFilters(**others, items=items or None)
+    items, others = split_items(asked)
+    return ChargeFilters(**others, items=items)
 
 
 def filters_of_terms(terms: Iterable[str]) -> ChargeFilters:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from ratemill.face import envelope, paging
 from ratemill.face.auth import needs
+from ratemill.face.carried_filters import ITEMS, split_items
 from ratemill.face.instances import (
     IMPORT_EXCEPTION_STATES,
     import_exception_instance,
@@ -50,6 +51,7 @@ RATING_FILTERS = {
     ),
     "udrUsageIdentifier": Parameter("usage_identifier", paging.read_text, "The identifier that the usage carries."),
     "accountName": Parameter("account", paging.read_text, "The account, as far as it was found."),
+    **ITEMS,
     "complete": Parameter("is_open", lambda text: not paging.read_boolean(text), "true: those that are done."),
     **TIMES,
 }
@@ -77,9 +79,9 @@ def read_import_exception(number: str, request: Request, principal: Reader) -> R
 def read_rating_exceptions(request: Request, principal: Reader) -> Response:
     """Return a page of rating exceptions, open ones unless ``complete=true``, by request, then row."""
     asked, filters = paging.read_page(request, RATING_FILTERS)
-    shown = exceptions.rating_page(
-        request.app.state.database, principal.owner_id, RatingExceptionFilters(**filters), asked
-    )
+    items, others = split_items(filters)
+    asked_for = RatingExceptionFilters(**others, items=items)
+    shown = exceptions.rating_page(request.app.state.database, principal.owner_id, asked_for, asked)
     return envelope.reply(envelope.paged(shown, asked, rating_exception_instance))
 
 

@@ -1,4 +1,4 @@
-"""Import History over HTTP: feeds, requests, their records, and batches."""
+"""Import History over HTTP: feeds, requests and batches of characteristics, their records, and batches of usage."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from ratemill.errors import BadRequest, Code, Fault, NotFound
 from ratemill.face import envelope, paging
 from ratemill.face.auth import needs
 from ratemill.face.instances import (
+    BATCH_TYPE,
+    ITEM_BATCH_TYPE,
     REQUEST_STATES,
     batch_instance,
     feed_instance,
@@ -23,7 +25,7 @@ from ratemill.face.instances import (
 from ratemill.face.paging import TIMES, Parameter
 from ratemill.face.paths import RESOURCES
 from ratemill.ledger import history, trace
-from ratemill.ledger.history import History, HistoryFilters
+from ratemill.ledger.history import History, HistoryFilters, ItemHistory
 from ratemill.setup.in_force.feeds import find_feed, read_row_form
 from ratemill.setup.tokens import Principal
 
@@ -35,11 +37,15 @@ Follower = Annotated[Principal, Depends(needs("history"))]
 WAIT_S_MAX = 60  # a caller who wants to wait longer asks again
 POLL_S = 0.1  # a record takes about a second; a look is one read by key
 
+KINDS = {BATCH_TYPE.lower(): "usage", ITEM_BATCH_TYPE.lower(): "items"}
 FILTERS = {
     "udrFeedName": Parameter("feed", paging.read_text, "The feed, in any letter case."),
     "importBatchId": Parameter("batch_id", paging.read_number, "A batch that took records of the request."),
     "dataImportHistoryStatusTypeName": Parameter(
         "state", paging.one_of({name: state for state, name in REQUEST_STATES.items()}), "Accepted, Processing or Done."
+    ),
+    "importBatchTypeName": Parameter(
+        "kind", lambda text: KINDS.get(text.lower(), ""), f"What was sent: {BATCH_TYPE} or {ITEM_BATCH_TYPE}."
     ),
     **TIMES,
 }
@@ -60,7 +66,7 @@ def read_feed(feed: str, request: Request, principal: Follower) -> Response:
 
 @router.get("/DataImport/History/Paged", openapi_extra=paging.described(FILTERS))
 def read_histories(request: Request, principal: Follower) -> Response:
-    """Return a page of requests, newest first."""
+    """Return a page of requests of usage and batches of characteristics, newest first."""
     asked, filters = paging.read_page(request, FILTERS)
     shown = history.page(request.app.state.database, principal.owner_id, HistoryFilters(**filters), asked)
     return envelope.reply(envelope.paged(shown, asked, history_instance))
@@ -68,7 +74,7 @@ def read_histories(request: Request, principal: Follower) -> Response:
 
 @router.get("/DataImport/History/{key}", openapi_extra=paging.described(WAIT, paged=False))
 async def read_history(key: str, request: Request, principal: Follower) -> Response:
-    """Return the request of that identity or tracking id, with its counts; ``wait`` until none of its records waits."""
+    """Return the request or batch of that identity or tracking id, with its counts; ``wait`` until no record waits."""
     wait_s = paging.read_query(request, WAIT).get("wait_s", 0)
     if wait_s > WAIT_S_MAX:
         raise BadRequest(
@@ -94,7 +100,7 @@ def read_batch(number: str, request: Request, principal: Reader) -> Response:
     return envelope.reply(envelope.one(batch_instance(shown)))
 
 
-async def _wait(request: Request, principal: Principal, key: str, wait_s: int) -> History:
+async def _wait(request: Request, principal: Principal, key: str, wait_s: int) -> History | ItemHistory:
     """Read the request when none of its records waits, the time is up or the caller is gone.
 
     Between two looks neither a thread nor a connection is held.
@@ -103,6 +109,6 @@ async def _wait(request: Request, principal: Principal, key: str, wait_s: int) -
     shown = await run_in_threadpool(history.find, database, principal.owner_id, key)
     while shown.rows_waiting and monotonic() < until and not await request.is_disconnected():
         await asyncio.sleep(min(POLL_S, max(0, until - monotonic())))
-        if await run_in_threadpool(history.is_done, database, principal.owner_id, shown.submission_id):
+        if await run_in_threadpool(history.is_done, database, principal.owner_id, shown):
             break
     return await run_in_threadpool(history.find, database, principal.owner_id, key) if wait_s else shown

@@ -11,7 +11,7 @@ from ratemill.face.envelope import Json
 from ratemill.ledger import charges, exceptions, history
 from ratemill.ledger.charges import Charge
 from ratemill.ledger.exceptions import ImportException, Kind, RatingException
-from ratemill.ledger.history import Batch, Counts, History
+from ratemill.ledger.history import Batch, Counts, History, ItemHistory
 from ratemill.ledger.lookup import Account, IdentifierSpan, Match
 from ratemill.ledger.trace import Attempt, Duplicate, RecordLife, Revision
 from ratemill.money import plain
@@ -21,7 +21,7 @@ from ratemill.records import ChargeName, charge_identity, record_identity
 from ratemill.setup.in_force.feeds import Feed, RowForm
 from ratemill.states import ImportExceptionState, RatingExceptionState, RecordState, RequestState
 
-BATCH_TYPE = "Usage By API"
+BATCH_TYPE, ITEM_BATCH_TYPE = "Usage By API", "Characteristics By API"
 
 REQUEST_STATES = {
     RequestState.ACCEPTED: "Accepted",
@@ -76,8 +76,10 @@ def feed_instance(feed: Feed, form: RowForm) -> Json:
     }
 
 
-def history_instance(shown: History) -> Json:
-    """Return one request."""
+def history_instance(shown: History | ItemHistory) -> Json:
+    """Return one request of usage, or one batch of characteristics in the same members."""
+    if isinstance(shown, ItemHistory):
+        return _item_history(shown)
     state = history.state_of(shown)
     return {
         "identity": shown.submission_id,
@@ -99,6 +101,46 @@ def history_instance(shown: History) -> Json:
         "dataImportHistoryStatusTypeName": REQUEST_STATES[state],
         **_counts(shown),
         "importBatchIds": shown.batch_ids,
+    }
+
+
+def _item_history(shown: ItemHistory) -> Json:
+    state = history.state_of(shown)
+    return {
+        "identity": shown.history_id,
+        "ownerId": shown.owner_id,
+        "ownerName": shown.owner,
+        "requestTrackingId": str(shown.job_id),
+        "dataImportTrackingId": str(shown.job_id),
+        "udrFeedId": None,
+        "udrFeedName": None,
+        "dataProfileId": None,
+        "dataProfileName": None,
+        "dataProfileVersion": None,
+        "importBatchTypeName": ITEM_BATCH_TYPE,
+        "fileName": shown.import_file_name,
+        "created": write_instant(shown.created_at),
+        "importStart": _instant(shown.started_at),
+        "importEnd": _instant(shown.ended_at) if state == RequestState.DONE else None,
+        "dataImportHistoryStatusTypeId": int(state),
+        "dataImportHistoryStatusTypeName": REQUEST_STATES[state],
+        "recordCount": shown.rows_received,
+        "importCount": shown.rows_imported,
+        "importExceptionCount": shown.rows_refused,
+        "importSkipRecordCount": shown.rows_skipped,
+        "importDuplicateCount": 0,
+        "importWaitingCount": shown.rows_waiting,
+        "ratedCount": None,
+        "ratingExceptionCount": None,
+        "ratingWaitingCount": None,
+        "ratingWrittenOffCount": None,
+        "importBatchIds": [],
+        "characteristicBatch": {
+            "batchId": shown.batch_id,
+            "jobQueueGuid": str(shown.job_id),
+            "characteristic": shown.characteristic,
+            "state": shown.state,
+        },
     }
 
 

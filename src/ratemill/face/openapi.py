@@ -125,6 +125,8 @@ def _result_errors(path: str, method: str, operation: Json) -> list[int]:
         statuses.append(409)
     if "application/json" in operation.get("requestBody", {}).get("content", {}):
         statuses.append(415)
+    if "Idempotency-Key" in [each["name"] for each in operation.get("parameters", ())]:
+        statuses.append(422)
     return statuses
 
 

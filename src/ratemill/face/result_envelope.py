@@ -1,7 +1,7 @@
 """The envelope of the calls under ``/api/``: a result, errors, warnings, and whether there are any.
 
 Every answer has it, also that of a path or method which is not there and that of a call without a session. The statuses
-are the dialect's: no 401 but at the login, no 413, no 503.
+are the dialect's: no 401 but at the login, no 413, no 503; and 422 for an Idempotency-Key, which is of all dialects.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ratemill.reference.characteristic_items import ItemFault
 
 PREFIX = "/api/"
 LOGIN, LOGOUT = "/api/security/login", "/api/security/logout"
-_STATUSES = {401: 403, 412: 409, 413: 400, 422: 400, 429: 500, 503: 500}
+_STATUSES = {401: 403, 412: 409, 413: 400, 429: 500, 503: 500}
 
 
 class Trouble(Protocol):
@@ -47,12 +47,18 @@ class Exact:
         self.value = value
 
 
-def result(content: object, *, warnings: Iterable[Trouble] = (), status: int = 200) -> Response:
+def result(
+    content: object,
+    *,
+    warnings: Iterable[Trouble] = (),
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+) -> Response:
     """Return the answer to a call that was carried out.
 
     ``content`` may hold ``Exact`` values and, for JSON that is text already, ``msgspec.Raw``.
     """
-    return _answer(content, (), warnings, status, None)
+    return _answer(content, (), warnings, status, headers)
 
 
 def refused(

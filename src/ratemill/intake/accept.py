@@ -12,11 +12,13 @@ from ratemill.records import Route, read_elements
 from ratemill.settings import Settings
 from ratemill.setup import tokens
 from ratemill.setup.tokens import Principal
-from ratemill.store import feeds, submissions
+from ratemill.store import characteristic_batches, feeds, submissions
 from ratemill.store.connections import Connection, Database, pipeline
 from ratemill.store.feeds import Feed
 
 IDEMPOTENCY_KEY_CHARS_MAX = 255
+KEY_IN_USE = "a request with this Idempotency-Key is still being taken"
+KEY_REUSED = "this Idempotency-Key came with another path or body before"
 RETRY_AFTER_S = 5  # long enough for a worker to take some hundred thousand records
 
 
@@ -48,7 +50,7 @@ def accept(database: Database, settings: Settings, request: Request) -> Accepted
     with database.face(None) as connection, pipeline(connection):
         caller, feed = tokens.enter(connection, request.secret), feeds.find(connection, request.feed)
         principal = tokens.admit(caller(), "import")
-        _check_key(request.idempotency_key)
+        check_key(request.idempotency_key)
         feed_id = _enabled(feed(), request)
         repeated = _repeated(connection, settings, principal, request)
         if repeated:
@@ -59,7 +61,8 @@ def accept(database: Database, settings: Settings, request: Request) -> Accepted
     return accepted
 
 
-def _check_key(key: str | None) -> None:
+def check_key(key: str | None) -> None:
+    """Raise ``BadRequest`` for an Idempotency-Key that cannot be one."""
     if key is not None and not 0 < len(key) <= IDEMPOTENCY_KEY_CHARS_MAX:
         raise BadRequest(
             f"an Idempotency-Key has 1 to {IDEMPOTENCY_KEY_CHARS_MAX} characters",
@@ -80,7 +83,7 @@ def _repeated(connection: Connection, settings: Settings, principal: Principal, 
     if request.idempotency_key is None:
         return None
     if not submissions.lock_key(connection, principal.owner_id, request.idempotency_key):
-        raise Conflict("a request with this Idempotency-Key is still being taken", code=Code.IDEMPOTENCY_KEY_IN_USE)
+        raise Conflict(KEY_IN_USE, code=Code.IDEMPOTENCY_KEY_IN_USE)
     before = submissions.find_key(
         connection,
         principal.owner_id,
@@ -88,9 +91,14 @@ def _repeated(connection: Connection, settings: Settings, principal: Principal, 
         keep_h=settings.idempotency_keep_h,
     )
     if before is None:
+        of_items = characteristic_batches.kept_answer(
+            connection, principal.owner_id, request.idempotency_key, keep_h=settings.idempotency_keep_h
+        )
+        if of_items:
+            raise KeyReused(KEY_REUSED)
         return None
     if before.idempotency_sha256 != _request_sha256(request):
-        raise KeyReused("this Idempotency-Key came with another path or body before")
+        raise KeyReused(KEY_REUSED)
     return Accepted(
         before.submission_id,
         before.feed_id,

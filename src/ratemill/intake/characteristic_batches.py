@@ -8,10 +8,12 @@ here, the whole page with every fault; what items refer to is settled by the job
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from hashlib import sha256
 from uuid import UUID, uuid4
 
-from ratemill.errors import BadRequest, Code, Conflict, Fault, NotFound
+from ratemill.errors import BadRequest, Code, Conflict, Fault, KeyReused, NotFound
+from ratemill.intake.accept import KEY_IN_USE, KEY_REUSED, check_key
 from ratemill.intake.faultpoints import die_at
 from ratemill.reference import characteristic_pages
 from ratemill.reference.characteristic_items import ItemFault
@@ -20,6 +22,7 @@ from ratemill.settings import Settings
 from ratemill.setup.tokens import Principal
 from ratemill.states import ImportJobState
 from ratemill.store import characteristic_batches as batches
+from ratemill.store import submissions
 from ratemill.store.characteristic_batches import CharacteristicBatch
 from ratemill.store.connections import Connection, Database
 
@@ -43,6 +46,7 @@ class Created:
     batch_id: int
     job_id: UUID
     warnings: list[ItemFault]
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +59,21 @@ class Received:
 
 
 def create(
-    database: Database, settings: Settings, principal: Principal, *, named: str, body: bytes, submit: Submit | None
+    database: Database,
+    settings: Settings,
+    principal: Principal,
+    *,
+    named: str,
+    body: bytes,
+    submit: Submit | None,
+    idempotency_key: str | None = None,
 ) -> Created:
     """Open a batch, with a first page if the body has one, and submit it if that is asked; raise ``BadRequest``.
 
-    ``named`` is the collection, ``UserXs`` or ``User1s`` to ``User20s``.
+    ``named`` is the collection, ``UserXs`` or ``User1s`` to ``User20s``. A call that comes again under its Idempotency-Key
+    opens nothing and has the first answer; raises ``KeyReused`` if it is another call, ``Conflict`` while that is taken.
     """
+    check_key(idempotency_key)
     opening = characteristic_pages.read_opening(body, _limits(settings), characteristic_of(named))
     page, frame = opening.page, opening.frame
     received = len(page.items) if page else 0
@@ -69,7 +82,12 @@ def create(
         raise BadRequest(faults=[_fault("items_missing", message, "items")])
     packed = batches.pack(page.text) if page else b""
     warnings = opening.warnings
+    digest = sha256(f"{named} {submit}\0".encode() + body).digest()
     with database.face(principal.owner_id) as connection:
+        if idempotency_key is not None:
+            repeated = _repeated(connection, settings, principal, idempotency_key, digest)
+            if repeated:
+                return repeated
         batch = batches.insert(
             connection,
             owner_id=principal.owner_id,
@@ -86,8 +104,32 @@ def create(
             warnings = warnings + _put(connection, batch, page, packed)
         if submit:
             batches.submit(connection, batch.batch_id, submitted_by=principal.name, dry_run=submit.dry_run)
+        if idempotency_key is not None:
+            kept = [asdict(each) for each in warnings]
+            batches.keep_answer(connection, batch.batch_id, key=idempotency_key, sha256=digest, warnings=kept)
         die_at("after-accept-before-commit", settings)
     return Created(batch.batch_id, batch.job_id, warnings)
+
+
+def _repeated(
+    connection: Connection, settings: Settings, principal: Principal, key: str, digest: bytes
+) -> Created | None:
+    """Return the first answer to a call that comes again under its key; hold the key if it is new.
+
+    Requests of usage and batches share the keys of their owner.
+    """
+    if not submissions.lock_key(connection, principal.owner_id, key):
+        raise Conflict(KEY_IN_USE, code=Code.IDEMPOTENCY_KEY_IN_USE)
+    keep_h = settings.idempotency_keep_h
+    before = batches.kept_answer(connection, principal.owner_id, key, keep_h=keep_h)
+    if before is None:
+        if submissions.find_key(connection, principal.owner_id, key, keep_h=keep_h):
+            raise KeyReused(KEY_REUSED)
+        return None
+    if before.idempotency_sha256 != digest:
+        raise KeyReused(KEY_REUSED)
+    warnings = [ItemFault(**each) for each in before.answered_warnings or ()]
+    return Created(before.batch_id, before.job_id, warnings, replayed=True)
 
 
 def receive(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from ratemill.errors import Code, NotFound
-from ratemill.store import histories
+from ratemill.store import characteristic_histories, histories
+from ratemill.store.characteristic_histories import ItemHistory
 from ratemill.store.connections import Connection, Database
 from ratemill.store.histories import History
 
@@ -39,9 +40,21 @@ def find_history(connection: Connection, key: str) -> History | None:
     return histories.find(connection, tracking_id=tracking_id) if tracking_id else None
 
 
+def find_items(connection: Connection, key: str) -> ItemHistory | None:
+    """Return the batch of characteristics whose number among the histories, or whose job, is ``key``."""
+    number, job_id = number_of(key), tracking_id_of(key)
+    if number is None and job_id is None:
+        return None
+    return characteristic_histories.find(connection, history_id=number, job_id=job_id)
+
+
 def require_history(connection: Connection, key: str) -> History:
-    """Return the request of that key; raise ``NotFound`` if the owner has none."""
+    """Return the request of usage of that key; raise ``NotFound`` if the owner has none."""
     history = find_history(connection, key)
     if history is None:
+        items = find_items(connection, key)
+        if items is not None:
+            message = f"'{key}' is a batch of characteristics: its items are at /api/Import/Jobs/{items.job_id}/Items"
+            raise NotFound(message, code=Code.REQUEST_NOT_FOUND)
         raise NotFound(f"there is no request '{key}'", code=Code.REQUEST_NOT_FOUND)
     return history

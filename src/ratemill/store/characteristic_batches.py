@@ -40,9 +40,20 @@ class CharacteristicBatch:
     page_size: int
     total_items: int
     state: str
+    dry_run: bool
     items_received: int
     created_at: datetime
     cleared_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """What the call that opened a batch was answered, and the digest of that call."""
+
+    batch_id: int
+    job_id: UUID
+    idempotency_sha256: bytes
+    answered_warnings: list[dict[str, str]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +69,7 @@ class Gaps:
 
 
 _COLUMNS = """batch_id, owner_id, job_id, named, characteristic, import_file_id, import_file_name, description, page_size,
-    total_items, state, items_received, created_at, cleared_at"""
+    total_items, state, dry_run, items_received, created_at, cleared_at"""
 
 
 def insert(
@@ -130,6 +141,37 @@ def _select(connection: Connection, batch_id: int, locked: str) -> Characteristi
     return cursor.fetchone()
 
 
+def keep_answer(
+    connection: Connection, batch_id: int, *, key: str, sha256: bytes, warnings: Sequence[dict[str, str]]
+) -> None:
+    """Keep what the call that opened a batch is answered, under its Idempotency-Key, which is held and found nothing."""
+    rows = driver(connection)
+    expired = """update characteristic_batches set idempotency_key = null
+        where idempotency_key = %s and owner_id = (select owner_id from characteristic_batches where batch_id = %s)"""
+    rows.execute(expired, (key, batch_id))
+    rows.execute(
+        """
+        update characteristic_batches set idempotency_key = %s, idempotency_sha256 = %s, answered_warnings = %s
+        where batch_id = %s
+        """,
+        (key, sha256, json.dumps(warnings) if warnings else None, batch_id),
+    )
+
+
+def kept_answer(connection: Connection, owner_id: int, key: str, *, keep_h: int) -> KeptAnswer | None:
+    """Return the answer under an Idempotency-Key, unless its batch was opened more than ``keep_h`` hours ago."""
+    with driver(connection).cursor(row_factory=class_row(KeptAnswer)) as cursor:
+        cursor.execute(
+            """
+            select batch_id, job_id, idempotency_sha256, answered_warnings
+            from characteristic_batches
+            where owner_id = %s and idempotency_key = %s and created_at >= clock_timestamp() - make_interval(hours => %s)
+            """,
+            (owner_id, key, keep_h),
+        )
+        return cursor.fetchone()
+
+
 def pack(items: bytes) -> bytes:
     """Return the text of a page's items as it is stored."""
     return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(items)
@@ -160,8 +202,11 @@ def put_page(
 ) -> None:
     """Write a page in the place of the one of that number, which had ``items_before``, and count the batch's items.
 
-    ``items`` is packed. The batch's row is held; its characteristic is the one that is given.
+    ``items`` is packed. The batch's row is held; its characteristic is the one that is given. What a dry run said of the
+    batch holds no more.
     """
+    if batch.dry_run:
+        forget_dry_run(connection, batch.batch_id)
     driver(connection).execute(
         """
         with page as (
@@ -232,20 +277,46 @@ def gaps(connection: Connection, batch: CharacteristicBatch, last_page: int) -> 
 
 
 def submit(connection: Connection, batch_id: int, *, submitted_by: str, dry_run: bool) -> None:
-    """Hand a batch to the jobs; one whose items told no characteristic is of the first. Its row is held."""
+    """Hand a batch to the jobs; one whose items told no characteristic is of the first. Its row is held.
+
+    What a dry run before counted and found is forgotten.
+    """
+    forget_dry_run(connection, batch_id)
     driver(connection).execute(
         """
         update characteristic_batches
-        set state = %s, submitted_at = clock_timestamp(), submitted_by = %s, dry_run = %s,
-            characteristic = coalesce(characteristic, 1)
-        where batch_id = %s
+        set state = %(state)s, submitted_at = clock_timestamp(), submitted_by = %(submitted_by)s, dry_run = %(dry_run)s,
+            characteristic = case when %(dry_run)s then characteristic else coalesce(characteristic, 1) end
+        where batch_id = %(batch_id)s
         """,
-        (ImportJobState.SUBMITTED, submitted_by, dry_run, batch_id),
+        {
+            "state": ImportJobState.SUBMITTED,
+            "submitted_by": submitted_by,
+            "dry_run": dry_run,
+            "batch_id": batch_id,
+        },
     )
+
+
+def forget_dry_run(connection: Connection, batch_id: int) -> None:
+    """Make an open batch as it was before its dry run, if it had one. Its row is held."""
+    rows = driver(connection)
+    had_one = rows.execute(
+        """
+        update characteristic_batches set dry_run = false, dry_run_state = null, submitted_at = null, submitted_by = null,
+            started_at = null, ended_at = null, "pass" = 1, next_item = 0, items_created = 0, items_updated = 0,
+            items_unchanged = 0, items_refused = 0, warnings = 0, attempts = 0, error = null
+        where batch_id = %s and state = %s and dry_run_state is not null
+        """,
+        (batch_id, ImportJobState.OPEN),
+    )
+    if had_one.rowcount:
+        rows.execute("delete from characteristic_outcomes where batch_id = %s", (batch_id,))
 
 
 def clear(connection: Connection, batch_id: int) -> None:
     """Remove the pages of a batch; one that was not submitted never will be. Its row is held."""
+    forget_dry_run(connection, batch_id)
     rows = driver(connection)
     rows.execute("delete from characteristic_pages where batch_id = %s", (batch_id,))
     rows.execute(

@@ -33,6 +33,7 @@ class Job:
     total_items: int
     state: str
     dry_run: bool
+    dry_run_state: str | None
     submitted_at: datetime | None
     submitted_by: str | None
     started_at: datetime | None
@@ -175,13 +176,19 @@ def count(connection: Connection, batch_id: int, outcomes: dict[str, int], warni
 
 
 def end(connection: Connection, batch_id: int, error: str | None = None) -> None:
-    """End a batch, by its counts or with an error, and let the next one change its characteristic."""
+    """End a batch, by its counts or with an error, and let the next one change its characteristic.
+
+    A dry run leaves its batch open.
+    """
     driver(connection).execute(
         """
-        update characteristic_batches set ended_at = clock_timestamp(), error = %(error)s, state = case
-            when %(error)s::text is not null then 'failed'
-            when items_refused > 0 then 'completedWithErrors' else 'completed' end
-        where batch_id = %(batch_id)s
+        update characteristic_batches b set ended_at = clock_timestamp(), error = %(error)s,
+            state = case when b.dry_run then 'open' else n.state end, dry_run_state = case when b.dry_run then n.state end
+        from (select case
+                when %(error)s::text is not null then 'failed'
+                when items_refused > 0 then 'completedWithErrors' else 'completed' end as state
+            from characteristic_batches where batch_id = %(batch_id)s) n
+        where b.batch_id = %(batch_id)s
         """,
         {"batch_id": batch_id, "error": error},
     )
@@ -235,9 +242,13 @@ def find(connection: Connection, job_id: UUID, *, lock: bool = False) -> Job | N
 
 
 def cancel(connection: Connection, batch_id: int) -> None:
-    """Write down that a batch that waits is not to be worked on."""
+    """Write down that a batch that waits is not to be worked on; one that waits for a dry run is open again."""
     driver(connection).execute(
-        "update characteristic_batches set state = 'cancelled', ended_at = clock_timestamp() where batch_id = %s",
+        """
+        update characteristic_batches set state = case when dry_run then 'open' else 'cancelled' end,
+            dry_run_state = case when dry_run then 'cancelled' end, ended_at = clock_timestamp()
+        where batch_id = %s
+        """,
         (batch_id,),
     )
 

@@ -16,7 +16,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from ratemill.characteristics import Carried
+from ratemill.characteristics import Carried, as_members
 from ratemill.pages import Page, Paging
 from ratemill.records import ChargeName
 from ratemill.store.connections import Connection, driver
@@ -191,7 +191,7 @@ def page(connection: Connection, filters: ChargeFilters, paging: Paging) -> Page
         return Page([], 0 if paging.with_total else None)
     known = parameters(filters) | parameters(found)
     if filters.items is not None:
-        known["items"] = Jsonb({f"characteristic{number}": each for number, each in filters.items})
+        known["items"] = Jsonb(as_members(filters.items))
     if filters.is_counted_by_spans:
         return _page_by_counts(connection, known, paging)
     if filters.may_be_few:

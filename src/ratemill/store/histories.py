@@ -1,15 +1,22 @@
-"""Histories: each submission with what became of its records, its counts taken from its row and spans in one statement."""
+"""Histories: each submission with what became of its records, its counts taken from its row and spans in one statement.
+
+Batches of characteristics stand beside the submissions in the list; numbers tell the two apart.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from psycopg.rows import class_row
 
 from ratemill.pages import Page, Paging
 from ratemill.states import RequestState
+from ratemill.store import characteristic_histories
+from ratemill.store.characteristic_histories import ItemHistory
 from ratemill.store.connections import Connection, driver
 from ratemill.store.filters import feed_of_name, parameters, submission_of_batch, where
 
@@ -71,11 +78,15 @@ class Batch(Counts):
 
 @dataclass(frozen=True, slots=True)
 class HistoryFilters:
-    """Which submissions; the span [from_at, to_at) bounds their acceptance."""
+    """Which submissions or batches of characteristics; the span [from_at, to_at) bounds acceptance or creation.
+
+    A feed, or a batch of usage, is of submissions only; ``kind`` "" is of neither.
+    """
 
     feed: str | None = None
     batch_id: int | None = None
     state: int | None = None
+    kind: Literal["usage", "items", ""] | None = None
     from_at: datetime | None = None
     to_at: datetime | None = None
 
@@ -91,6 +102,17 @@ _STATES: dict[int | None, str] = {
     RequestState.ACCEPTED: f"s.rows_waiting > 0 and not {_BEGUN}",
     RequestState.PROCESSING: f"s.rows_waiting > 0 and {_BEGUN}",
     RequestState.DONE: "s.rows_waiting = 0",
+}
+_BATCH_STATES: dict[int | None, str] = {
+    RequestState.ACCEPTED: f"not {characteristic_histories.ENDED} and not {characteristic_histories.PROCESSING}",
+    RequestState.PROCESSING: characteristic_histories.PROCESSING,
+    RequestState.DONE: characteristic_histories.ENDED,
+}
+_BATCH_CONDITIONS = {
+    "feed": "false",
+    "batch_id": "false",
+    "from_at": "b.created_at >= %(from_at)s",
+    "to_at": "b.created_at < %(to_at)s",
 }
 
 _ENDS = ("imported", "refused", "skipped", "duplicate", "rated", "excepted", "written_off")
@@ -142,20 +164,47 @@ def rows_waiting(connection: Connection, submission_id: int) -> int:
     return int((row.fetchone() or [0])[0])
 
 
-def page(connection: Connection, filters: HistoryFilters, paging: Paging) -> Page[History]:
-    """Return a page of the owner's submissions, newest first."""
-    asked = where(filters, _CONDITIONS | {"state": _STATES.get(filters.state, "false")})
-    known = parameters(filters) | {"offset": paging.offset, "size": paging.size}
-    cursor = driver(connection).cursor(row_factory=class_row(History))
-    cursor.execute(
-        f"""
-        with shown as (
-            select * from submissions s where {asked} order by s.submission_id desc limit %(size)s offset %(offset)s
-        ) {_SELECT}
-        """,
-        known,
+def page(connection: Connection, filters: HistoryFilters, paging: Paging) -> Page[History | ItemHistory]:
+    """Return a page of the owner's submissions and batches of characteristics, newest first."""
+    others = replace(filters, kind=None)
+    parts = {
+        "usage": (
+            "submissions s",
+            "s.submission_id",
+            where(others, _CONDITIONS | {"state": _STATES.get(filters.state, "false")}),
+        ),
+        "items": (
+            "characteristic_batches b",
+            "b.history_id",
+            where(others, _BATCH_CONDITIONS | {"state": _BATCH_STATES.get(filters.state, "false")}),
+        ),
+    }
+    asked = [part for kind, part in parts.items() if filters.kind in {None, kind}]
+    known = parameters(others) | {"offset": paging.offset, "size": paging.size}
+    if not asked:
+        return Page([], 0 if paging.with_total else None)
+    listed = " union all ".join(
+        f"select {number} as history_id from {table} where {these}" for table, number, these in asked
     )
-    return Page(cursor.fetchall(), _count(connection, asked, known) if paging.with_total else None)
+    chosen = driver(connection).execute(
+        f"select history_id from ({listed}) h order by history_id desc limit %(size)s offset %(offset)s", known
+    )
+    numbers = [int(row[0]) for row in chosen]
+    total = sum(_count(connection, table, these, known) for table, _, these in asked) if paging.with_total else None
+    return Page(_read(connection, numbers), total)
+
+
+def _read(connection: Connection, numbers: Sequence[int]) -> list[History | ItemHistory]:
+    """Return the histories of these numbers, in their order."""
+    found: dict[int, History | ItemHistory] = {
+        each.history_id: each for each in characteristic_histories.read(connection, numbers)
+    }
+    with driver(connection).cursor(row_factory=class_row(History)) as cursor:
+        cursor.execute(
+            f"with shown as (select * from submissions s where s.submission_id = any(%s)) {_SELECT}", (list(numbers),)
+        )
+        found |= {each.submission_id: each for each in cursor}
+    return [found[number] for number in numbers]
 
 
 def find_batch(connection: Connection, batch_id: int) -> Batch | None:
@@ -180,6 +229,6 @@ def find_batch(connection: Connection, batch_id: int) -> Batch | None:
     return cursor.fetchone()
 
 
-def _count(connection: Connection, asked: str, known: dict[str, object]) -> int:
-    counted = driver(connection).execute(f"select count(*) from submissions s where {asked}", known).fetchone()
+def _count(connection: Connection, table: str, asked: str, known: dict[str, object]) -> int:
+    counted = driver(connection).execute(f"select count(*) from {table} where {asked}", known).fetchone()
     return int(counted[0]) if counted else 0

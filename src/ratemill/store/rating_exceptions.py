@@ -8,7 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
+from ratemill.characteristics import Carried, as_members
 from ratemill.pages import Page, Paging
 from ratemill.states import RatingExceptionState
 from ratemill.store.connections import Connection, driver
@@ -49,7 +51,10 @@ class RatingAttempt:
 
 @dataclass(frozen=True, slots=True)
 class RatingExceptionFilters:
-    """Which exceptions: open ones, or those that are done; the span [from_at, to_at) bounds the usage date."""
+    """Which exceptions: open ones, or those that are done; the span [from_at, to_at) bounds the usage date.
+
+    ``items`` are all named by the usage.
+    """
 
     is_open: bool = True
     tracking_id: UUID | None = None
@@ -58,6 +63,7 @@ class RatingExceptionFilters:
     kind: int | None = None
     usage_identifier: str | None = None
     account: str | None = None
+    items: tuple[Carried, ...] | None = None
     from_at: datetime | None = None
     to_at: datetime | None = None
 
@@ -70,6 +76,7 @@ _CONDITIONS = {
     "kind": "e.kind = %(kind)s",
     "usage_identifier": "e.usage_identifier = %(usage_identifier)s",
     "account": "e.account_id = (select h.account_id from accounts h where h.name = %(account)s)",
+    "items": "e.extension @> %(carried)s",
     "from_at": "e.usage_at >= %(from_at)s",
     "to_at": "e.usage_at < %(to_at)s",
 }
@@ -116,6 +123,7 @@ def page(connection: Connection, filters: RatingExceptionFilters, paging: Paging
     """Return a page of rating exceptions, by submission, then row."""
     asked = where(filters, _CONDITIONS | {"is_open": _OPEN if filters.is_open else f"not {_OPEN}"})
     known = parameters(filters) | {"offset": paging.offset, "size": paging.size}
+    known["carried"] = Jsonb(as_members(filters.items or ()))
     cursor = driver(connection).cursor(row_factory=class_row(RatingException))
     cursor.execute(
         f"""

@@ -172,7 +172,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     if job is not None:
         would = "would be " if outcome.dry_run else ""
         counts = ", ".join(f"{job[f'{name}Count']} {name}" for name in ("created", "updated", "unchanged", "refused"))
-        yield f"job {job['jobQueueGuid']}: {job['state']}: {would}{counts}; {job['warningCount']} warnings"
+        yield f"job {job['jobQueueGuid']}: {outcome.end}: {would}{counts}; {job['warningCount']} warnings"
         if job.get("error"):
             yield f"error: {job['error']}"
 

@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql import func
 
 from ratemill.store.schema.columns import count, instant, metadata, owner
+from ratemill.store.schema.usage import HISTORY_NUMBER, submissions
 
 # The name that a client gives to what it sends; the same name, whatever the case, is the same number for ever.
 import_files = Table(
@@ -42,12 +43,15 @@ Index("import_files_owner_id_name_idx", import_files.c.owner_id, func.lower(impo
 # characteristic is known once an item has told it. An item's number in its batch is page number x page size + index.
 # The job goes through the items by number: (`pass`, `next_item`) says where it is. Pass 1 writes the items whose
 # every name is known and stages the others, 2 settles at once which of those hold, 3 writes them with their outcomes,
-# 4 links what was named ahead.
+# 4 links what was named ahead. A dry run leaves the batch open, and `dry_run_state` says how it ended. `history_id` is its
+# number among the histories, of the same row of numbers as submissions have. `answered_warnings` are those that a repeat
+# under the same Idempotency-Key gets again.
 characteristic_batches = Table(
     "characteristic_batches",
     metadata,
     Column("batch_id", BigInteger, Identity(), primary_key=True),
     owner(),
+    Column("history_id", BigInteger, nullable=False, unique=True, server_default=HISTORY_NUMBER),
     Column("job_id", Uuid, nullable=False, unique=True),
     Column("named", Text, nullable=False),
     Column("characteristic", SmallInteger),
@@ -58,6 +62,7 @@ characteristic_batches = Table(
     Column("total_items", Integer, nullable=False),
     Column("state", Text, nullable=False, server_default="open"),
     Column("dry_run", Boolean, nullable=False, server_default="false"),
+    Column("dry_run_state", Text),
     instant("created_at", now=True),
     Column("created_by", Text, nullable=False),
     instant("submitted_at"),
@@ -75,9 +80,29 @@ characteristic_batches = Table(
     count("warnings"),
     Column("attempts", SmallInteger, nullable=False, server_default="0"),
     Column("error", Text),
+    Column("idempotency_key", Text),
+    Column("idempotency_sha256", LargeBinary),
+    Column("answered_warnings", JSONB),
     CheckConstraint("characteristic between 1 and 20", name="characteristic"),
 )
-Index("characteristic_batches_owner_id_idx", characteristic_batches.c.owner_id, characteristic_batches.c.batch_id)
+characteristic_batches.add_is_dependent_on(submissions)  # for the default of the number
+Index(
+    "characteristic_batches_owner_id_history_id_idx",
+    characteristic_batches.c.owner_id,
+    characteristic_batches.c.history_id,
+)
+Index(
+    "characteristic_batches_owner_id_created_at_idx",
+    characteristic_batches.c.owner_id,
+    characteristic_batches.c.created_at,
+)
+Index(
+    "characteristic_batches_idempotency_idx",
+    characteristic_batches.c.owner_id,
+    characteristic_batches.c.idempotency_key,
+    unique=True,
+    postgresql_where=text("idempotency_key is not null"),
+)
 Index(
     "characteristic_batches_due_idx",
     characteristic_batches.c.submitted_at,

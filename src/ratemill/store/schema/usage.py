@@ -26,6 +26,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from ratemill.store.schema.columns import count, instant, metadata, owner, usage_columns
 
+# Whatever shows in the list of histories draws its number from one row of numbers, so that a number names one of them.
+HISTORY_NUMBER = text("nextval('submissions_submission_id_seq')")
+
 submissions = Table(
     "submissions",
     metadata,
