@@ -70,6 +70,13 @@ Index(
     subscription_imports.c.import_number,
     postgresql_where=text("state in ('pending', 'started')"),
 )
+# One import of an owner is at work at a time.
+Index(
+    "subscription_imports_started_idx",
+    subscription_imports.c.owner_id,
+    unique=True,
+    postgresql_where=text("state = 'started'"),
+)
 # The reference of an import is unique while the import waits or is at work.
 Index(
     "subscription_imports_external_ref_idx",
@@ -108,9 +115,19 @@ subscription_import_errors = Table(
     PrimaryKeyConstraint("import_number", "line_number", "position"),
 )
 
-# Products, plans, subscribers, offerings and subscriptions. `attributes` is a JSON object as it was sent. `snapshot` is
-# what an offering or a subscription holds of others as they were when it was made. `account_id` is that of a subscriber
-# or a subscription.
+# Offerings as they were when they were made: a JSON object {id, type, attributes, products, plans}, each product and plan
+# {id, type, attributes}. The offering and all subscriptions to it share the row, which never changes.
+subscription_snapshots = Table(
+    "subscription_snapshots",
+    metadata,
+    Column("snapshot_number", BigInteger, Identity(), primary_key=True),
+    owner(),
+    Column("document", Text, nullable=False),
+)
+
+# Products, plans, subscribers, offerings and subscriptions. `attributes` is a JSON object as it was sent. The snapshot of an
+# offering is the offering with what it holds, that of a subscription the offering that it is of. `account_id` is that of
+# a subscriber or a subscription. `import_number` and `line_number` say which line wrote it last.
 subscription_objects = Table(
     "subscription_objects",
     metadata,
@@ -121,7 +138,7 @@ subscription_objects = Table(
     Column("external_ref", Text),
     Column("account_id", Uuid),
     Column("attributes", Text, nullable=False),
-    Column("snapshot", Text),
+    Column("snapshot_number", BigInteger, ForeignKey("subscription_snapshots.snapshot_number")),
     Column("import_number", BigInteger),
     Column("line_number", Integer),
     Column("revision", Integer, nullable=False, server_default="1"),
@@ -150,7 +167,29 @@ Index(
     postgresql_where=text("account_id is not null"),
 )
 
-# What of a subscription its rating needs. `state` is pending, active or canceled; `service_id` is the service that it
+# What the lines of a dry run would have made, for the lines that refer to it; gone when the run ends. `document` is that
+# of a snapshot.
+subscription_trial_objects = Table(
+    "subscription_trial_objects",
+    metadata,
+    Column("import_number", BigInteger, ForeignKey("subscription_imports.import_number"), nullable=False),
+    owner(),
+    Column("kind", SmallInteger, nullable=False),
+    Column("object_id", Uuid, nullable=False),
+    Column("external_ref", Text, nullable=False),
+    Column("attributes", Text, nullable=False),
+    Column("document", Text),
+    Column("line_number", Integer, nullable=False),
+)
+Index(
+    "subscription_trial_objects_external_ref_idx",
+    subscription_trial_objects.c.import_number,
+    subscription_trial_objects.c.kind,
+    func.md5(subscription_trial_objects.c.external_ref),
+)
+
+# What of a subscription its rating needs. `state` is pending, active or canceled; `plan_id` is the chosen plan of its
+# snapshot; `service_id` is the service that it
 # became, null while it never was active. The references are those of its plan and its offering, which find its rate plan.
 subscriptions = Table(
     "subscriptions",
@@ -164,6 +203,7 @@ subscriptions = Table(
     owner(),
     Column("account_id", Uuid, nullable=False),
     Column("currency", Text, nullable=False),
+    Column("plan_id", Uuid, nullable=False),
     Column("plan_external_ref", Text),
     Column("offering_external_ref", Text),
     Column("state", Text, nullable=False),
