@@ -131,9 +131,11 @@ def _of(changing: Changing) -> dict[str, Any]:
 def _add(connection: Connection, instance: Instance, ending: str, known: dict[str, Any]) -> None:
     own_identity = column_of("t", instance.shape.identity)
     statement = sql.SQL(
-        "insert into setup_changes ({columns}) select t.owner_id, %(at)s, %(by)s, %(via)s, %(list)s, {identity}, "
-        "coalesce(nullif(concat_ws(' / ', {words}), ''), %(keyless)s), {ending} from {table} join unnest(%(ids)s::bigint[], %(before)s::text[]) "
-        "with ordinality v (object_id, before, place) on v.object_id = {identity} {few} order by v.place"
+        "insert into setup_changes ({columns}) "
+        "select t.owner_id, %(at)s, %(by)s, %(via)s, %(list)s, {identity}, "
+        "coalesce(nullif(concat_ws(' / ', {words}), ''), %(keyless)s), {ending} from {table} "
+        "join unnest(%(ids)s::bigint[], %(before)s::text[]) with ordinality v (object_id, before, place) "
+        "on v.object_id = {identity} {few} order by v.place"
     ).format(
         few=sql.SQL("where {} = any(%(ids)s::bigint[])" if len(known["ids"]) <= _FEW_MAX else "").format(own_identity),
         columns=sql.SQL(", ").join(sql.Identifier(name) for name in _COLUMNS),
