@@ -1,4 +1,4 @@
-"""Imports of subscription data over HTTP: what is taken, what is refused and how that is said, lists, errors, refused lines."""
+"""Imports of subscription data over HTTP: what is taken, what is refused and how that is said; lists, errors, lines."""
 
 from __future__ import annotations
 
@@ -46,9 +46,7 @@ def line(ref: str | None = None, kind: str = "subscription_product", **attribute
     return json.dumps({"data": {"type": kind, "attributes": {**known, "name": "A product", **attributes}}}).encode()
 
 
-def send(
-    store: Mill, content: bytes | None, query: str = "", ref: str | None = None, **options: Any
-) -> Response:
+def send(store: Mill, content: bytes | None, query: str = "", ref: str | None = None, **options: Any) -> Response:
     files: list[tuple[str, Any]] = [] if content is None else [("import_file", ("data.jsonl", content))]
     if ref is not None:
         files.append(("external_ref", (None, ref)))
@@ -72,9 +70,8 @@ def end_all(store: Mill) -> None:
 
 
 def kept(store: Mill) -> tuple[int, int]:
-    return store.rows("select (select count(*) from subscription_imports), (select count(*) from subscription_import_lines)")[
-        0
-    ]
+    imports, lines = "select count(*) from subscription_imports", "select count(*) from subscription_import_lines"
+    return store.value(imports), store.value(lines)
 
 
 # what is taken
@@ -277,7 +274,8 @@ def test_a_setting_keeps_references_unique_for_ever(database: Database, settings
 def refuse(store: Mill, number: str, faults: list[tuple[int, str, str]]) -> None:
     for position, (at, field, error) in enumerate(faults):
         store.change(
-            """insert into subscription_import_errors (import_number, line_number, position, owner_id, error_id, error, field)
+            """insert into subscription_import_errors
+                (import_number, line_number, position, owner_id, error_id, error, field)
             select import_number, %s, %s, owner_id, %s, %s, %s from subscription_imports where import_id = %s""",
             at,
             position,
@@ -334,7 +332,9 @@ def test_imports_are_listed_the_newest_first_with_links(database: Database, sett
         assert len(store.request("GET", f"{IMPORTS}?filter=gt(created_at,{at})").json()["data"]) == 4
 
 
-@pytest.mark.parametrize("query", ["page[limit]=0", "page[limit]=101", "page[limit]=ten", "page[offset]=-1", "offset=3"])
+@pytest.mark.parametrize(
+    "query", ["page[limit]=0", "page[limit]=101", "page[limit]=ten", "page[offset]=-1", "offset=3"]
+)
 def test_a_page_that_is_none_is_400(store: Mill, query: str):
     assert details(store.request("GET", f"{IMPORTS}?{query}"))
 
