@@ -108,11 +108,11 @@ def _value(line: bytes) -> Value:
 
 def _member(name: str, whole: Value) -> dict[str, Value]:
     if not isinstance(whole, dict):
-        raise ValueError(f"the line must be a JSON object, not {kind_of(whole)}")  # noqa: TRY004 -- of data, not of a caller
+        raise ValueError(f"the line must be a JSON object, not {kind_of(whole)}")  # noqa: TRY004 -- data errs, no caller
     value = whole.get(name)
     if not isinstance(value, dict):
         said = "is required" if value is None else f"must be an object, not {kind_of(value)}"
-        raise ValueError(f'"{name}" {said}')
+        raise ValueError(f'"{name}" {said}')  # noqa: TRY004 -- the same
     return value
 
 
