@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ratemill.reference import subscription_values as values
 from ratemill.reference.json_text import Value
 from ratemill.reference.subscription_kinds import Kind
-from ratemill.reference.subscription_lines import LineFault, kind_of
+from ratemill.reference.subscription_lines import EXTERNAL_REF_CHARS_MAX, LineFault, kind_of
 from ratemill.reference.subscription_values import Form
 
 Attributes = dict[str, Value]
@@ -60,7 +60,7 @@ def _inline_offering(value: Value, at: str) -> Sequence[str]:
     return values.members(value, at, _INLINE_OFFERING)
 
 
-_REFERENCE = values.text(1, values.EXTERNAL_REF_CHARS_MAX)
+_REFERENCE = values.text(1, EXTERNAL_REF_CHARS_MAX)
 _TEXT = values.text()
 _EXTERNAL_REF = Attribute("external_ref", values.external_ref)
 _NAME = Attribute("name", values.name, required=True)

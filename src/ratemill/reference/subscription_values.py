@@ -16,11 +16,10 @@ from ratemill.currencies import CODES
 from ratemill.money import decimal_within
 from ratemill.periods import read_instant
 from ratemill.reference.json_text import Number, Value
-from ratemill.reference.subscription_lines import kind_of, shown
+from ratemill.reference.subscription_lines import EXTERNAL_REF_CHARS_MAX, kind_of, shown
 
 Form: TypeAlias = "Callable[[Value, str], Sequence[str]]"
 
-EXTERNAL_REF_CHARS_MAX = 2_048
 TEXT_CHARS_MAX = 1_024
 NAME_CHARS_MIN = 3
 CURRENCIES_MAX = 10
@@ -118,6 +117,11 @@ def instant_of(value: Value) -> datetime | None:
         return read_instant(value.upper())
     except (ValueError, OverflowError):
         return None
+
+
+def is_uuid(value: Value) -> bool:
+    """Return whether a value is the text of a UUID."""
+    return type(value) is str and _UUID.match(value) is not None
 
 
 def price(value: Value, at: str) -> Sequence[str]:
