@@ -1,0 +1,134 @@
+"""Offerings as they were when they were made, the choice of one of their plans, and when a subscription to it ends.
+
+A snapshot is a JSON object {id, type, attributes, products, plans}, each product and plan {id, type, attributes}; it never
+changes, so that an offering and all subscriptions to it can share it.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from ratemill.reference import json_text
+from ratemill.reference.json_text import Value
+from ratemill.reference.subscription_kinds import Kind
+
+_MONTHS_A_YEAR = 12
+_DAYS_A_WEEK = 7
+
+
+class PlanAttributes(msgspec.Struct):
+    """What of a plan's attributes its choice and its end need."""
+
+    billing_interval_type: str
+    plan_length: int
+    end_behavior: str
+    external_ref: str | None = None
+
+
+class Plan(msgspec.Struct):
+    """A plan of a snapshot."""
+
+    id: str
+    attributes: PlanAttributes
+
+
+class _OfferingAttributes(msgspec.Struct):
+    external_ref: str | None = None
+
+
+class _View(msgspec.Struct):
+    id: str
+    attributes: _OfferingAttributes
+    plans: list[Plan]
+
+
+class _Lists(msgspec.Struct):
+    products: msgspec.Raw
+    plans: msgspec.Raw
+
+
+_view = msgspec.json.Decoder(_View)
+_lists = msgspec.json.Decoder(_Lists)
+
+
+@dataclass(slots=True, eq=False)
+class Snapshot:
+    """A snapshot; ``number`` is that under which it is stored, None if it is not yet."""
+
+    document: str
+    number: int | None = None
+    _read: _View | None = field(default=None, init=False)
+
+    @property
+    def _seen(self) -> _View:
+        if self._read is None:
+            self._read = _view.decode(self.document.encode())
+        return self._read
+
+    @property
+    def external_ref(self) -> str | None:
+        """Return the reference of the offering."""
+        return self._seen.attributes.external_ref
+
+    def plan(self, *, plan_id: str | None = None, external_ref: str | None = None) -> Plan | None:
+        """Return the plan of that id or that reference, None if the offering has none."""
+        for plan in self._seen.plans:
+            if plan.id == plan_id or (external_ref and plan.attributes.external_ref == external_ref):
+                return plan
+        return None
+
+
+def entry(kind: Kind, object_id: UUID, attributes: str) -> str:
+    """Return a product or a plan as it stands in a snapshot; ``attributes`` is a JSON object."""
+    return f'{{"id":"{object_id}","type":"{kind.wire}","attributes":{attributes}}}'
+
+
+def take(object_id: UUID, attributes: dict[str, Value], products: Iterable[str], plans: Iterable[str]) -> Snapshot:
+    """Return the snapshot of an offering from its entries; what names them is left out of its attributes."""
+    own = {name: value for name, value in attributes.items() if name not in ("products", "plans")}
+    return Snapshot(_document(object_id, own, f"[{','.join(products)}]", f"[{','.join(plans)}]"))
+
+
+def rename(old: Snapshot, object_id: UUID, attributes: dict[str, Value]) -> Snapshot:
+    """Return a snapshot that holds what ``old`` does, of an offering whose own attributes are others."""
+    lists = _lists.decode(old.document.encode())
+    own = {name: value for name, value in attributes.items() if name not in ("products", "plans")}
+    return Snapshot(_document(object_id, own, bytes(lists.products).decode(), bytes(lists.plans).decode()))
+
+
+def _document(object_id: UUID, attributes: dict[str, Value], products: str, plans: str) -> str:
+    own = f'{{"id":"{object_id}","type":"{Kind.OFFERING.wire}","attributes":{json_text.write(attributes)}'
+    return f'{own},"products":{products},"plans":{plans}}}'
+
+
+def ends_at(plan: PlanAttributes, started_at: datetime) -> datetime | None:
+    """Return when a subscription to a plan ends: ``plan_length`` intervals after its start if the plan closes.
+
+    None: never, or beyond all dates. A month ends on the day of the month on which it began, or on the last before.
+    """
+    if plan.end_behavior != "close":
+        return None
+    try:
+        match plan.billing_interval_type:
+            case "day":
+                return started_at + timedelta(days=plan.plan_length)
+            case "week":
+                return started_at + timedelta(days=_DAYS_A_WEEK * plan.plan_length)
+            case "month":
+                return _months_after(started_at, plan.plan_length)
+            case _:
+                return _months_after(started_at, _MONTHS_A_YEAR * plan.plan_length)
+    except (OverflowError, ValueError):
+        return None
+
+
+def _months_after(start: datetime, months: int) -> datetime:
+    years, month = divmod(start.month - 1 + months, _MONTHS_A_YEAR)
+    year = start.year + years
+    return start.replace(year=year, month=month + 1, day=min(start.day, monthrange(year, month + 1)[1]))
