@@ -33,3 +33,10 @@ def reprocess_waiting(connection: Connection, owner_id: int, import_number: int,
     """Order that usage which waits for what an import brought is rated anew."""
     del connection, owner_id, import_number, ordered_by
     return None
+
+
+def end_services(
+    connection: Connection, owner_id: int, object_numbers: Sequence[int], at: datetime, *, made_by: str
+) -> None:
+    """Let the services of subscriptions end."""
+    del connection, owner_id, object_numbers, at, made_by
