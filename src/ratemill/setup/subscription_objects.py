@@ -105,7 +105,9 @@ def delete(database: Database, principal: Principal, kind: Kind, object_id: str)
 def _end_service(connection: Connection, principal: Principal, found: ShownObject, at: datetime) -> None:
     if found.service_name is not None:
         number = found.object_number
-        subscription_services.end_services(connection, principal.owner_id, [number], at, made_by=principal.name)
+        subscription_services.end_services(
+            connection, principal.owner_id, [number], at, made_by=principal.name, via="http"
+        )
 
 
 def _found(connection: Connection, owner_id: int, kind: Kind, object_id: str, *, lock: bool = False) -> ShownObject:

@@ -213,6 +213,19 @@ subscriptions = Table(
     reference("service_id", "services.service_id"),
 )
 
+# What a service that a subscription became keeps of it, also once the subscription is gone: usage of its time may still
+# come. The references find its rate plan; `external_ref` is the identifier that it got from the subscription.
+subscription_services = Table(
+    "subscription_services",
+    metadata,
+    Column("service_id", BigInteger, ForeignKey("services.service_id", ondelete="CASCADE"), primary_key=True),
+    owner(),
+    Column("subscription_id", Uuid, nullable=False),
+    Column("external_ref", Text),
+    Column("plan_external_ref", Text),
+    Column("offering_external_ref", Text),
+)
+
 # Which rate plan rates the usage of a subscription: by its plan, by its offering, or by default.
 subscription_rate_plans = setup_table(
     "subscription_rate_plans",
