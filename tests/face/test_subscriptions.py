@@ -237,12 +237,18 @@ def test_what_is_taken_away_is_404_and_stays_in_snapshots(store: Mill):
 
 
 def test_a_subscription_is_canceled_once(store: Mill):
-    number = by_ref(store, "subscriptions", "sub-000124")["id"]
+    found = by_ref(store, "subscriptions", "sub-000124")
+    number, account = found["id"], found["attributes"]["account_id"]
+    assert (found["meta"]["account_name"], found["meta"]["account_service_name"]) == (account, "sub-000124")
     answer = store.request("POST", f"{V2}/subscriptions/{number}/cancel")
     assert answer.status_code == 200, answer.text
     meta = answer.json()["data"]["meta"]
     assert (meta["status"], meta["state"], meta["canceled"]) == ("inactive", "canceled", True)
     assert meta["timestamps"]["canceled_at"]
+    ended = """select service_id from identifiers join services using (service_id)
+        where usage_identifier = 'sub-000124' and identifiers.end_at <= now() and services.end_at <= now()"""
+    assert len(store.rows(ended)) == 1
+    assert store.value("select count(*) from setup_changes where via = 'http' and list = 'accountServices'") > 0
     answer = store.request("POST", f"{V2}/subscriptions/{number}/cancel")
     assert errors(answer, 409)[0]["title"] == "Write Conflict"
     pending = by_ref(store, "subscriptions", "sub-000123")["id"]

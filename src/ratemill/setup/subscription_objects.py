@@ -121,7 +121,7 @@ def _found(connection: Connection, owner_id: int, kind: Kind, object_id: str, *,
 
 
 def _order(settings: Settings, principal: Principal) -> Order:
-    return Order(principal.owner_id, principal.name, account_must_exist=settings.account_must_exist)
+    return Order(principal.owner_id, principal.name, account_must_exist=settings.account_must_exist, via="http")
 
 
 def _good(made: UUID | list[LineFault]) -> UUID:

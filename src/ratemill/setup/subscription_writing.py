@@ -18,6 +18,7 @@ from ratemill.reference.subscription_lines import Line, LineFault
 from ratemill.reference.subscription_offerings import Snapshot
 from ratemill.reference.subscription_upserts import Decided, Names, Numbered, Object, Sold, World
 from ratemill.setup import subscription_services
+from ratemill.setup.changes import Via
 from ratemill.setup.subscription_services import Live
 from ratemill.states import SubscriptionState
 from ratemill.store import subscription_jobs
@@ -32,7 +33,7 @@ _REFERENCE = "external_ref"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """For whom and how objects are written; ``import_number`` is None where no file brings them."""
+    """For whom and how objects are written; ``import_number`` is None where no file brings them, but a call (``via``)."""
 
     owner_id: int
     made_by: str
@@ -40,6 +41,7 @@ class Order:
     upsert: bool = False
     dry_run: bool = False
     account_must_exist: bool = False
+    via: Via = "import"
 
 
 class _Clashing(Exception):
@@ -269,6 +271,8 @@ def _make_services(connection: Connection, order: Order, live: Sequence[Object],
         for each in live
         if each.sold and each.sold.started_at
     ]
-    clashes = subscription_services.make_services(connection, order.owner_id, wanted, made_by=order.made_by)
+    clashes = subscription_services.make_services(
+        connection, order.owner_id, wanted, made_by=order.made_by, via=order.via
+    )
     if clashes:
         raise _Clashing({lines[number]: error for number, error in clashes.items()})
