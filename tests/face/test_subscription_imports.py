@@ -46,9 +46,7 @@ def line(ref: str | None = None, kind: str = "subscription_product", **attribute
     return json.dumps({"data": {"type": kind, "attributes": {**known, "name": "A product", **attributes}}}).encode()
 
 
-def send(
-    store: Mill, content: bytes | None, query: str = "", ref: str | None = None, **options: Any
-) -> Response:
+def send(store: Mill, content: bytes | None, query: str = "", ref: str | None = None, **options: Any) -> Response:
     files: list[tuple[str, Any]] = [] if content is None else [("import_file", ("data.jsonl", content))]
     if ref is not None:
         files.append(("external_ref", (None, ref)))
@@ -72,9 +70,9 @@ def end_all(store: Mill) -> None:
 
 
 def kept(store: Mill) -> tuple[int, int]:
-    return store.rows("select (select count(*) from subscription_imports), (select count(*) from subscription_import_lines)")[
-        0
-    ]
+    return store.rows(
+        "select (select count(*) from subscription_imports), (select count(*) from subscription_import_lines)"
+    )[0]
 
 
 # what is taken
@@ -334,7 +332,9 @@ def test_imports_are_listed_the_newest_first_with_links(database: Database, sett
         assert len(store.request("GET", f"{IMPORTS}?filter=gt(created_at,{at})").json()["data"]) == 4
 
 
-@pytest.mark.parametrize("query", ["page[limit]=0", "page[limit]=101", "page[limit]=ten", "page[offset]=-1", "offset=3"])
+@pytest.mark.parametrize(
+    "query", ["page[limit]=0", "page[limit]=101", "page[limit]=ten", "page[offset]=-1", "offset=3"]
+)
 def test_a_page_that_is_none_is_400(store: Mill, query: str):
     assert details(store.request("GET", f"{IMPORTS}?{query}"))
 
