@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeAlias
 from uuid import UUID
 
@@ -25,6 +26,9 @@ from ratemill.states import SubscriptionState
 
 FAULTS_MAX = 100  # of one line; more would only be longer
 SNAPSHOT_CHARS_MAX = 131_072  # of an offering with all that it holds: a table of a thousand is read at once
+
+# Most ids come several times in a file: that of an account, that of a plan.
+_uuid = lru_cache(8_192)(UUID)
 
 Reference: TypeAlias = "tuple[Kind, str]"
 
@@ -122,7 +126,7 @@ def names_of(lines: Iterable[Line]) -> Names:
                 _take_elements(names, attributes)
         account_id = attributes.get("account_id")
         if is_uuid(account_id):
-            names.accounts.add(str(UUID(str(account_id))))
+            names.accounts.add(str(account_id).lower())
     return names
 
 
@@ -241,6 +245,8 @@ class _Draft:
             snapshot = subscription_offerings.rename(stored.snapshot, object_id, attributes)
         elif kind is Kind.OFFERING:
             snapshot, _ = self._build(object_id, attributes, attributes)
+            if snapshot and stored and stored.snapshot and stored.snapshot.document == snapshot.document:
+                snapshot = stored.snapshot
         elif kind is Kind.SUBSCRIPTION:
             snapshot, sold = self._sell(stored, attributes, keeps_snapshot=keeps_snapshot)
         if not self._faults:
@@ -262,7 +268,7 @@ class _Draft:
             kind,
             object_id,
             reference_of(attributes.get("external_ref")),
-            UUID(str(account_id)) if is_uuid(account_id) else None,
+            _uuid(account_id) if type(account_id) is str and is_uuid(account_id) else None,
             text,
             snapshot,
             sold,
@@ -353,9 +359,9 @@ class _Draft:
         if state is SubscriptionState.ACTIVE and started_at is None:
             started_at = before.started_at if before and before.started_at else self._world.at
         sold = Sold(
-            UUID(str(attributes["account_id"])),
+            _uuid(str(attributes["account_id"])),
             str(attributes["currency"]),
-            UUID(plan.id),
+            _uuid(plan.id),
             plan.attributes.external_ref or None,
             snapshot.external_ref or None,
             state,
@@ -463,7 +469,7 @@ class _Draft:
     def _check_account(self, attributes: Attributes) -> None:
         account_id = attributes.get("account_id")
         known = self._world.accounts
-        if known is not None and is_uuid(account_id) and str(UUID(str(account_id))) not in known:
+        if known is not None and is_uuid(account_id) and str(account_id).lower() not in known:
             self._faults.append(LineFault("account_id", f'"account_id": there is no account {shown(account_id)}'))
 
 

@@ -205,13 +205,16 @@ def _tried(connection: Connection) -> Iterator[None]:
 
 def _trials(objects: Iterable[Object]) -> Iterator[tuple[WrittenObject, str | None]]:
     for each in objects:
-        yield _row(each, None), each.snapshot.document if each.snapshot else None
+        yield _row(each, None, None), each.snapshot.document if each.snapshot else None
 
 
 def _write_objects(connection: Connection, order: Order, objects: Sequence[Object], live: Sequence[Object]) -> None:
     numbers = _write_snapshots(connection, order, objects)
-    rows = [_row(each, numbers.get(id(each.snapshot))) for each in objects]
-    new, changed = store.number(connection, rows)
+    fresh = [each for each in objects if each.object_number is None]
+    given = store.new_numbers(connection, len(fresh))
+    new = [_row(each, numbers.get(id(each.snapshot)), given[at]) for at, each in enumerate(fresh)]
+    kept = [each for each in objects if each.object_number is not None]
+    changed = [_row(each, numbers.get(id(each.snapshot)), each.object_number) for each in kept]
     store.insert(connection, order.owner_id, new)
     store.update(connection, changed)
     _make_services(connection, order, live, {each.object_id: each.object_number or 0 for each in (*new, *changed)})
@@ -226,9 +229,9 @@ def _write_snapshots(connection: Connection, order: Order, objects: Sequence[Obj
     return fresh | {key: each.number for key, each in snapshots.items() if each.number is not None}
 
 
-def _row(one: Object, snapshot_number: int | None) -> WrittenObject:
+def _row(one: Object, snapshot_number: int | None, object_number: int | None) -> WrittenObject:
     return WrittenObject(
-        one.object_number,
+        object_number,
         int(one.kind),
         one.object_id,
         one.external_ref,

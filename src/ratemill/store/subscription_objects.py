@@ -7,7 +7,8 @@ and found beside what is there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -58,7 +59,7 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class WrittenObject:
-    """An object to be written; ``object_number`` is None for a new one until ``number`` has given it its own."""
+    """An object to be written; ``object_number`` is None for one of a dry run."""
 
     object_number: int | None
     kind: int
@@ -112,11 +113,15 @@ def find(
         "trial": trial,
     }
     # A table that has just been filled has no statistics yet; every look-up here is by index, whatever the planner thinks.
-    driver(connection).execute("set local enable_seqscan = off; set local enable_hashjoin = off")
-    try:
+    with _by_index(connection):
         return list(_found(connection, values, lock=lock, trial=trial))
-    finally:
-        driver(connection).execute("set local enable_seqscan = on; set local enable_hashjoin = on")
+
+
+@contextmanager
+def _by_index(connection: Connection) -> Iterator[None]:
+    driver(connection).execute("set local enable_seqscan = off; set local enable_hashjoin = off")
+    yield
+    driver(connection).execute("set local enable_seqscan = on; set local enable_hashjoin = on")
 
 
 def _found(connection: Connection, values: dict[str, Any], *, lock: bool, trial: int | None) -> Iterator[StoredObject]:
@@ -180,13 +185,9 @@ def insert_snapshots(connection: Connection, owner_id: int, documents: Sequence[
     return numbers
 
 
-def number(connection: Connection, objects: Iterable[WrittenObject]) -> tuple[list[WrittenObject], list[WrittenObject]]:
-    """Give each new object its number; return the new ones and the others."""
-    written = list(objects)
-    new = [each for each in written if each.object_number is None]
-    numbers = setup_objects.new_identities(connection, "subscription_objects", "object_number", len(new))
-    numbered = [replace(each, object_number=given) for each, given in zip(new, numbers, strict=True)]
-    return numbered, [each for each in written if each.object_number is not None]
+def new_numbers(connection: Connection, count: int) -> list[int]:
+    """Return numbers for so many new objects."""
+    return setup_objects.new_identities(connection, "subscription_objects", "object_number", count) if count else []
 
 
 def insert(connection: Connection, owner_id: int, objects: Sequence[WrittenObject]) -> None:
@@ -244,13 +245,14 @@ def insert_trial(
     kept = [(each, document) for each, document in objects if each.external_ref is not None]
     if not kept:
         return
-    driver(connection).execute(
-        """
-        delete from subscription_trial_objects t using unnest(%s::smallint[], %s::text[]) v (kind, ref)
-        where t.import_number = %s and t.kind = v.kind and md5(t.external_ref) = md5(v.ref) and t.external_ref = v.ref
-        """,
-        ([each.kind for each, _ in kept], [each.external_ref for each, _ in kept], trial),
-    )
+    with _by_index(connection):
+        driver(connection).execute(
+            """
+            delete from subscription_trial_objects t using unnest(%s::smallint[], %s::text[]) v (kind, ref)
+            where t.import_number = %s and t.kind = v.kind and md5(t.external_ref) = md5(v.ref) and t.external_ref = v.ref
+            """,
+            ([each.kind for each, _ in kept], [each.external_ref for each, _ in kept], trial),
+        )
     rows = ((trial, owner_id, document, *(getattr(each, name) for name in _TRIAL)) for each, document in kept)
     columns = ("import_number", "owner_id", "document", *_TRIAL)
     setup_objects.insert_rows(connection, "subscription_trial_objects", columns, rows)
