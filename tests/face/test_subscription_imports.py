@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -199,6 +200,9 @@ def test_a_file_that_is_not_utf_8_is_400_as_a_whole(store: Mill):
         'import_file: "import_file" is not UTF-8: invalid start byte at byte 1 of line 3'
     ]
     assert details(send(store, line(name="Zoë").decode().encode("utf-16")))
+    assert details(send(store, gzip.compress(line()))) == [
+        'import_file: "import_file" is packed by gzip, which is not taken'
+    ]
     assert kept(store) == before
 
 

@@ -25,6 +25,7 @@ __all__ = ["SubscriptionImport", "Upload", "receive"]
 
 _FILE, _REFERENCE = "import_file", "external_ref"
 _BOM = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,9 @@ def _look_through(file: IO[bytes], settings: Settings) -> tuple[bytearray, list[
         try:
             line.decode()
         except UnicodeDecodeError as error:
-            wrong.append(f"is not UTF-8: {error.reason} at byte {error.start + 1} of line {number}")
+            packed = line.startswith(_GZIP) and count == 1
+            where = f"{error.reason} at byte {error.start + 1} of line {number}"
+            wrong.append("is packed by gzip, which is not taken" if packed else f"is not UTF-8: {where}")
             break
         kinds.append(subscription_lines.classify(line))
     if count == 0:
