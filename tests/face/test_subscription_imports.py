@@ -1,4 +1,4 @@
-"""Imports of subscription data over HTTP: what is taken, what is refused and how that is said, lists, errors, refused lines."""
+"""Imports of subscription data over HTTP: what is taken, what is refused and how that is said; lists, errors, lines."""
 
 from __future__ import annotations
 
@@ -70,9 +70,8 @@ def end_all(store: Mill) -> None:
 
 
 def kept(store: Mill) -> tuple[int, int]:
-    return store.rows(
-        "select (select count(*) from subscription_imports), (select count(*) from subscription_import_lines)"
-    )[0]
+    imports, lines = "select count(*) from subscription_imports", "select count(*) from subscription_import_lines"
+    return store.value(imports), store.value(lines)
 
 
 # what is taken
@@ -275,7 +274,8 @@ def test_a_setting_keeps_references_unique_for_ever(database: Database, settings
 def refuse(store: Mill, number: str, faults: list[tuple[int, str, str]]) -> None:
     for position, (at, field, error) in enumerate(faults):
         store.change(
-            """insert into subscription_import_errors (import_number, line_number, position, owner_id, error_id, error, field)
+            """insert into subscription_import_errors
+                (import_number, line_number, position, owner_id, error_id, error, field)
             select import_number, %s, %s, owner_id, %s, %s, %s from subscription_imports where import_id = %s""",
             at,
             position,

@@ -41,6 +41,7 @@ from ratemill.face import (
     setup_writing,
     subscription_envelope,
     subscription_imports,
+    subscriptions,
     usage_import,
 )
 from ratemill.face.dispatch import ByPath
@@ -61,6 +62,7 @@ ROUTERS = (
     characteristics.router,
     characteristic_sets.router,
     subscription_imports.router,
+    subscriptions.router,
     profile_versions.router,
     price_lists.router,
     lint.router,

@@ -258,7 +258,7 @@ def key_words(entry: Entry, world: World) -> str:
         value = entry.row[member.column]
         if value is not None:
             parts.append(str(world.name(member.target, value)) if member.is_reference else _written(value))
-    return " / ".join(parts)
+    return " / ".join(parts) or entry.object.keyless
 
 
 def _written(value: object) -> str:

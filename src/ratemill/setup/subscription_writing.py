@@ -18,6 +18,7 @@ from ratemill.reference.subscription_lines import Line, LineFault
 from ratemill.reference.subscription_offerings import Snapshot
 from ratemill.reference.subscription_upserts import Decided, Names, Numbered, Object, Sold, World
 from ratemill.setup import subscription_services
+from ratemill.setup.changes import Via
 from ratemill.setup.subscription_services import Live
 from ratemill.states import SubscriptionState
 from ratemill.store import subscription_jobs
@@ -32,7 +33,7 @@ _REFERENCE = "external_ref"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """For whom and how objects are written; ``import_number`` is None where no file brings them."""
+    """For whom and how objects are written; ``import_number`` is None where no file brings them, but a call (``via``)."""
 
     owner_id: int
     made_by: str
@@ -40,6 +41,7 @@ class Order:
     upsert: bool = False
     dry_run: bool = False
     account_must_exist: bool = False
+    via: Via = "import"
 
 
 class _Clashing(Exception):
@@ -177,7 +179,7 @@ def _write(connection: Connection, order: Order, decided: Decided) -> None:
     """Write what was decided; raise ``_Clashing``, and have written nothing, if identifiers clash."""
     objects = list(decided.objects.values())
     live = [
-        each for each in objects if each.sold and not each.sold.service and each.sold.state == SubscriptionState.ACTIVE
+        each for each in objects if each.sold and not each.sold.served and each.sold.state == SubscriptionState.ACTIVE
     ]
     if order.dry_run:
         with _tried(connection):
@@ -272,6 +274,8 @@ def _make_services(connection: Connection, order: Order, live: Sequence[Object],
         for each in live
         if each.sold and each.sold.started_at
     ]
-    clashes = subscription_services.make_services(connection, order.owner_id, wanted, made_by=order.made_by)
+    clashes = subscription_services.make_services(
+        connection, order.owner_id, wanted, made_by=order.made_by, via=order.via
+    )
     if clashes:
         raise _Clashing({lines[number]: error for number, error in clashes.items()})

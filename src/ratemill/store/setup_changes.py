@@ -74,12 +74,15 @@ _CONDITIONS = {
 class Instance:
     """How an object is written as JSON: each member with the statement of its value; ``words`` are those of its key.
 
+    ``keyless`` stands for the words where there are none.
+
     The database writes it, so that the log of hundreds of thousands of rows never travels.
     """
 
     shape: Shape
     members: tuple[tuple[str, sql.Composable], ...]
     words: tuple[sql.Composable, ...]
+    keyless: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +131,11 @@ def _of(changing: Changing) -> dict[str, Any]:
 def _add(connection: Connection, instance: Instance, ending: str, known: dict[str, Any]) -> None:
     own_identity = column_of("t", instance.shape.identity)
     statement = sql.SQL(
-        "insert into setup_changes ({columns}) select t.owner_id, %(at)s, %(by)s, %(via)s, %(list)s, {identity}, "
-        "concat_ws(' / ', {words}), {ending} from {table} join unnest(%(ids)s::bigint[], %(before)s::text[]) "
-        "with ordinality v (object_id, before, place) on v.object_id = {identity} {few} order by v.place"
+        "insert into setup_changes ({columns}) "
+        "select t.owner_id, %(at)s, %(by)s, %(via)s, %(list)s, {identity}, "
+        "coalesce(nullif(concat_ws(' / ', {words}), ''), %(keyless)s), {ending} from {table} "
+        "join unnest(%(ids)s::bigint[], %(before)s::text[]) with ordinality v (object_id, before, place) "
+        "on v.object_id = {identity} {few} order by v.place"
     ).format(
         few=sql.SQL("where {} = any(%(ids)s::bigint[])" if len(known["ids"]) <= _FEW_MAX else "").format(own_identity),
         columns=sql.SQL(", ").join(sql.Identifier(name) for name in _COLUMNS),
@@ -139,6 +144,7 @@ def _add(connection: Connection, instance: Instance, ending: str, known: dict[st
         ending=sql.SQL(ending).format(after=_as_json(instance)),
         table=joined(instance.shape),
     )
+    known = {**known, "keyless": instance.keyless}
     driver(connection).execute(statement, known, prepare=False)  # planned with its values: one object of a million
 
 

@@ -93,7 +93,8 @@ Index(
 )
 
 # The lines of a file as they came, blank ones left out but counted; `kind` is 0 where the line tells none: it is not
-# JSON, not an object or of no known type.
+# JSON, not an object or of no known type. The row of the import is written in the same transaction: to look it up again for
+# each line would take four times as long as to write the line.
 subscription_import_lines = Table(
     "subscription_import_lines",
     metadata,
@@ -216,6 +217,19 @@ subscriptions = Table(
     instant("started_at"),
     instant("ended_at"),
     reference("service_id", "services.service_id"),
+)
+
+# What a service that a subscription became keeps of it, also once the subscription is gone: usage of its time may still
+# come. The references find its rate plan; `external_ref` is the identifier that it got from the subscription.
+subscription_services = Table(
+    "subscription_services",
+    metadata,
+    Column("service_id", BigInteger, ForeignKey("services.service_id", ondelete="CASCADE"), primary_key=True),
+    owner(),
+    Column("subscription_id", Uuid, nullable=False),
+    Column("external_ref", Text),
+    Column("plan_external_ref", Text),
+    Column("offering_external_ref", Text),
 )
 
 # Which rate plan rates the usage of a subscription: by its plan, by its offering, or by default.

@@ -1185,6 +1185,18 @@ CREATE INDEX service_buckets_bucket_id_idx ON service_buckets (bucket_id);
 
 CREATE INDEX service_buckets_service_id_idx ON service_buckets (service_id);
 
+CREATE TABLE subscription_services (
+	service_id BIGINT NOT NULL,
+	owner_id INTEGER NOT NULL,
+	subscription_id UUID NOT NULL,
+	external_ref TEXT,
+	plan_external_ref TEXT,
+	offering_external_ref TEXT,
+	CONSTRAINT subscription_services_pkey PRIMARY KEY (service_id),
+	CONSTRAINT subscription_services_service_id_fkey FOREIGN KEY(service_id) REFERENCES services (service_id) ON DELETE CASCADE,
+	CONSTRAINT subscription_services_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id)
+);
+
 CREATE TABLE subscriptions (
 	object_number BIGINT NOT NULL,
 	owner_id INTEGER NOT NULL,
@@ -1326,6 +1338,7 @@ grant select, insert, update, delete on subscription_import_lines to ratemill_fa
 grant select, insert, update, delete on subscription_imports to ratemill_face;
 grant select, insert, update, delete on subscription_objects to ratemill_face;
 grant select, insert, update, delete on subscription_rate_plans to ratemill_face;
+grant select, insert, update, delete on subscription_services to ratemill_face;
 grant select, insert, update, delete on subscription_snapshots to ratemill_face;
 grant select, insert, update, delete on subscriptions to ratemill_face;
 grant select, insert, update, delete on time_periods to ratemill_face;
@@ -1446,6 +1459,8 @@ alter table subscription_objects enable row level security;
 create policy owner_only on subscription_objects to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
 alter table subscription_rate_plans enable row level security;
 create policy owner_only on subscription_rate_plans to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
+alter table subscription_services enable row level security;
+create policy owner_only on subscription_services to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
 alter table subscription_snapshots enable row level security;
 create policy owner_only on subscription_snapshots to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
 alter table subscription_trial_objects enable row level security;
