@@ -80,6 +80,7 @@ def test_a_reference_that_none_can_be_is_none():
         assert found.external_ref is None
 
 
+@settings(deadline=None)
 @given(
     st.one_of(
         st.binary(),

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ratemill.reference.json_text import Value
 from ratemill.reference.subscription_kinds import Kind
 from ratemill.reference.subscription_lines import Line, read
 from ratemill.reference.subscription_upserts import (
@@ -136,7 +137,7 @@ def test_every_reference_that_is_not_found_is_named_and_the_line_that_failed_too
                 "offering_external_ref",
                 "\"offering_external_ref\": there is no offering 'off'; line 1 of this file, which has it, was refused",
             )
-        ],  # fmt: skip
+        ],
     }
 
 
@@ -255,21 +256,26 @@ def test_an_offering_that_stands_inside_several_subscriptions_is_made_once_with_
     assert len(decided.objects) == 3 + 3
 
 
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [({"account_id": "00000000-0000-4000-8000-000000000000"}, "account_id"), ({"currency": "EUR"}, "currency")],
-)
-def test_what_usage_is_charged_by_cannot_be_changed_once_a_subscription_is_active(change: dict[str, Any], field: str):
+def test_a_service_follows_its_subscription_and_an_active_one_cannot_be_pending_again():
     there = world()
     sub = refs(imported(WHOLE, there))[Kind.SUBSCRIPTION, "sub"]
-    decided = decide_change(sub, change, there)
-    assert not decided.faults  # it is no service yet
     assert sub.sold
-    service = replace(sub, sold=replace(sub.sold, service=True))
-    assert errors(decide_change(service, change, there)) == {
-        1: [(field, f'"{field}" cannot be changed: the subscription is active')]
+    active = replace(sub, sold=replace(sub.sold, service=True))
+    changes: list[tuple[dict[str, Value], bool]] = [
+        ({"name": "Another name"}, True),
+        ({"account_id": "00000000-0000-4000-8000-000000000000"}, False),
+        ({"currency": "EUR"}, False),
+        ({"external_ref": "other"}, False),
+        ({"first_invoice_paid": True, "started_at": "2026-01-01T00:00:00Z"}, False),
+    ]
+    for change, served in changes:
+        sold = decide_change(active, change, there).objects[sub.object_id].sold
+        assert sold
+        assert sold.served == served, change
+    assert errors(decide_change(active, {"pending": True}, there)) == {
+        1: [("pending", '"pending" cannot be true again: the subscription was active')]
     }
-    assert not decide_change(service, {"name": "Another name"}, there).faults
+    assert not decide_change(sub, {"pending": True}, there).faults
 
 
 def test_a_change_keeps_the_offering_and_a_new_way_to_one_takes_the_old_ones_place():

@@ -1,4 +1,4 @@
-"""Offerings as they were when they were made, the choice of one of their plans, and when a subscription to it ends.
+"""Offerings as they were when they were made, and the choice of one of their plans.
 
 A snapshot is a JSON object {id, type, attributes, products, plans}, each product and plan {id, type, attributes}; it never
 changes, so that an offering and all subscriptions to it can share it.
@@ -6,45 +6,42 @@ changes, so that an offering and all subscriptions to it can share it.
 
 from __future__ import annotations
 
-from calendar import monthrange
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
-from ratemill.reference import json_text
+from ratemill.reference import json_text, subscription_terms
 from ratemill.reference.json_text import Value
 from ratemill.reference.subscription_kinds import Kind
 
-_MONTHS_A_YEAR = 12
-_DAYS_A_WEEK = 7
-
-
-class PlanAttributes(msgspec.Struct):
-    """What of a plan's attributes its choice and its end need."""
-
-    billing_interval_type: str
-    plan_length: int
-    end_behavior: str
-    external_ref: str | None = None
-
 
 class Plan(msgspec.Struct):
-    """A plan of a snapshot."""
+    """A plan of a snapshot; ``attributes`` is the JSON object of them."""
 
     id: str
-    attributes: PlanAttributes
+    attributes: msgspec.Raw
+
+    @property
+    def external_ref(self) -> str | None:
+        """Return the reference of the plan."""
+        return _referring.decode(self.attributes).external_ref
+
+    def ends_at(self, started_at: datetime) -> datetime | None:
+        """Return when a subscription to the plan ends; None if it runs on."""
+        attributes = json_text.reread(bytes(self.attributes)) if b"close" in bytes(self.attributes) else {}
+        return subscription_terms.ends_at(started_at, attributes if isinstance(attributes, dict) else {})
 
 
-class _OfferingAttributes(msgspec.Struct):
+class _Referring(msgspec.Struct):
     external_ref: str | None = None
 
 
 class _View(msgspec.Struct):
     id: str
-    attributes: _OfferingAttributes
+    attributes: _Referring
     plans: list[Plan]
 
 
@@ -53,6 +50,7 @@ class _Lists(msgspec.Struct):
     plans: msgspec.Raw
 
 
+_referring = msgspec.json.Decoder(_Referring)
 _view = msgspec.json.Decoder(_View)
 _lists = msgspec.json.Decoder(_Lists)
 
@@ -79,7 +77,7 @@ class Snapshot:
     def plan(self, *, plan_id: str | None = None, external_ref: str | None = None) -> Plan | None:
         """Return the plan of that id or that reference, None if the offering has none."""
         for plan in self._seen.plans:
-            if plan.id == plan_id or (external_ref and plan.attributes.external_ref == external_ref):
+            if plan.id == plan_id or (external_ref and plan.external_ref == external_ref):
                 return plan
         return None
 
@@ -105,30 +103,3 @@ def rename(old: Snapshot, object_id: UUID, attributes: dict[str, Value]) -> Snap
 def _document(object_id: UUID, attributes: dict[str, Value], products: str, plans: str) -> str:
     own = f'{{"id":"{object_id}","type":"{Kind.OFFERING.wire}","attributes":{json_text.write(attributes)}'
     return f'{own},"products":{products},"plans":{plans}}}'
-
-
-def ends_at(plan: PlanAttributes, started_at: datetime) -> datetime | None:
-    """Return when a subscription to a plan ends: ``plan_length`` intervals after its start if the plan closes.
-
-    None: never, or beyond all dates. A month ends on the day of the month on which it began, or on the last before.
-    """
-    if plan.end_behavior != "close":
-        return None
-    try:
-        match plan.billing_interval_type:
-            case "day":
-                return started_at + timedelta(days=plan.plan_length)
-            case "week":
-                return started_at + timedelta(days=_DAYS_A_WEEK * plan.plan_length)
-            case "month":
-                return _months_after(started_at, plan.plan_length)
-            case _:
-                return _months_after(started_at, _MONTHS_A_YEAR * plan.plan_length)
-    except (OverflowError, ValueError):
-        return None
-
-
-def _months_after(start: datetime, months: int) -> datetime:
-    years, month = divmod(start.month - 1 + months, _MONTHS_A_YEAR)
-    year = start.year + years
-    return start.replace(year=year, month=month + 1, day=min(start.day, monthrange(year, month + 1)[1]))

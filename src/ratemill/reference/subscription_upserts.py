@@ -35,7 +35,10 @@ Reference: TypeAlias = "tuple[Kind, str]"
 
 @dataclass(frozen=True, slots=True)
 class Sold:
-    """What of a subscription its rating needs. ``service`` says whether it became a service."""
+    """What of a subscription its rating needs.
+
+    ``service`` says whether it became a service, ``served`` whether that is still as it must be.
+    """
 
     account_id: UUID
     currency: str
@@ -46,6 +49,7 @@ class Sold:
     started_at: datetime | None
     ended_at: datetime | None
     service: bool = False
+    served: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -349,8 +353,8 @@ class _Draft:
             plan = snapshot.plan(plan_id=str(stored.sold.plan_id))
         else:
             snapshot, plan = self._choose(attributes)
-        if stored and stored.sold and stored.sold.service:
-            self._check_frozen(stored.sold, attributes)
+        if stored and stored.sold and stored.sold.service and attributes.get("pending") is True:
+            self._faults.append(LineFault("pending", '"pending" cannot be true again: the subscription was active'))
         if self._faults or snapshot is None or plan is None:
             return None, None
         before = stored.sold if stored else None
@@ -362,29 +366,19 @@ class _Draft:
             _uuid(str(attributes["account_id"])),
             str(attributes["currency"]),
             _uuid(plan.id),
-            plan.attributes.external_ref or None,
+            plan.external_ref or None,
             snapshot.external_ref or None,
             state,
             started_at,
-            subscription_offerings.ends_at(plan.attributes, started_at) if started_at else None,
+            plan.ends_at(started_at) if started_at else None,
             service=before is not None and before.service,
         )
         if before and before.state == SubscriptionState.CANCELED:
             sold = replace(sold, state=before.state, started_at=before.started_at, ended_at=before.ended_at)
+        if stored and before and before.service:
+            same_name = reference_of(attributes.get("external_ref")) == stored.external_ref
+            sold = replace(sold, served=same_name and _serving(sold) == _serving(before))
         return snapshot, sold
-
-    def _check_frozen(self, sold: Sold, attributes: Attributes) -> None:
-        """Find what a subscription cannot change once its usage is charged."""
-        account_id, started_at = attributes.get("account_id"), instant_of(attributes.get("started_at"))
-        frozen = {
-            "account_id": is_uuid(account_id) and UUID(str(account_id)) != sold.account_id,
-            "currency": attributes.get("currency") != sold.currency,
-            "pending": attributes.get("pending") is True,
-            "started_at": started_at is not None and started_at != sold.started_at,
-        }
-        for name, changed in frozen.items():
-            if changed:
-                self._faults.append(LineFault(name, f'"{name}" cannot be changed: the subscription is active'))
 
     def _choose(self, attributes: Attributes) -> tuple[Snapshot | None, Plan | None]:
         """Return the offering that a subscription tells in one of its three ways, and the chosen plan."""
@@ -471,6 +465,11 @@ class _Draft:
         known = self._world.accounts
         if known is not None and is_uuid(account_id) and str(account_id).lower() not in known:
             self._faults.append(LineFault("account_id", f'"account_id": there is no account {shown(account_id)}'))
+
+
+def _serving(sold: Sold) -> tuple[object, ...]:
+    """Return what of a subscription its service follows."""
+    return sold.account_id, sold.currency, sold.started_at, sold.ended_at
 
 
 def _merge(before: Attributes, changes: Attributes, kind: Kind) -> Attributes:

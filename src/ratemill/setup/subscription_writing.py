@@ -179,7 +179,7 @@ def _write(connection: Connection, order: Order, decided: Decided) -> None:
     """Write what was decided; raise ``_Clashing``, and have written nothing, if identifiers clash."""
     objects = list(decided.objects.values())
     live = [
-        each for each in objects if each.sold and not each.sold.service and each.sold.state == SubscriptionState.ACTIVE
+        each for each in objects if each.sold and not each.sold.served and each.sold.state == SubscriptionState.ACTIVE
     ]
     if order.dry_run:
         with _tried(connection):
