@@ -12,6 +12,7 @@ from ratemill.reference.subscription_kinds import BY_WIRE, Kind
 
 # A record of some ten attributes has some dozen values. A line of millions would take a hundred times its length of memory.
 VALUES_MAX = 100_000
+EXTERNAL_REF_CHARS_MAX = 2_048
 _SHOWN_MAX = 200
 _TYPES = ", ".join(BY_WIRE)
 
@@ -72,7 +73,7 @@ def read(line: bytes) -> Line | list[LineFault]:
     except UnicodeEncodeError:
         return [LineFault("", "the line holds half of a surrogate pair, which is no character")]
     except ValueError as error:
-        return [LineFault("", str(error))]
+        return [LineFault("", _printable(str(error)))]
 
 
 def _read(line: bytes) -> Line:
@@ -91,9 +92,14 @@ def _read(line: bytes) -> Line:
         text = bytes(_raw.decode(line).data.attributes).decode()
     else:
         raise ValueError(f'"data.attributes" must be an object, not {kind_of(attributes)}')
-    external_ref = attributes.get("external_ref")
-    known = external_ref if type(external_ref) is str and external_ref else None
-    return Line(BY_WIRE[kind], known, attributes, text)
+    return Line(BY_WIRE[kind], reference_of(attributes.get("external_ref")), attributes, text)
+
+
+def reference_of(value: Value) -> str | None:
+    """Return the text of a reference; an empty one is none, and so is what no reference can be."""
+    if type(value) is str and 0 < len(value) <= EXTERNAL_REF_CHARS_MAX and "\0" not in value:
+        return value
+    return None
 
 
 def _value(line: bytes) -> Value:
@@ -108,11 +114,11 @@ def _value(line: bytes) -> Value:
 
 def _member(name: str, whole: Value) -> dict[str, Value]:
     if not isinstance(whole, dict):
-        raise ValueError(f"the line must be a JSON object, not {kind_of(whole)}")  # noqa: TRY004 -- of data, not of a caller
+        raise ValueError(f"the line must be a JSON object, not {kind_of(whole)}")  # noqa: TRY004 -- data errs, no caller
     value = whole.get(name)
     if not isinstance(value, dict):
         said = "is required" if value is None else f"must be an object, not {kind_of(value)}"
-        raise ValueError(f'"{name}" {said}')
+        raise ValueError(f'"{name}" {said}')  # noqa: TRY004 -- the same
     return value
 
 
@@ -132,5 +138,10 @@ def shown(value: Value) -> str:
     if isinstance(value, Number):
         return value if len(value) <= _SHOWN_MAX else "a number"
     if isinstance(value, str):
-        return f"'{value}'" if len(value) <= _SHOWN_MAX else f"'{value[:_SHOWN_MAX]}…'"
+        return _printable(f"'{value}'" if len(value) <= _SHOWN_MAX else f"'{value[:_SHOWN_MAX]}…'")
     return kind_of(value)
+
+
+def _printable(message: str) -> str:
+    """Return a message that can be stored, whatever it repeats."""
+    return message.replace("\0", "\\u0000").encode(errors="backslashreplace").decode()

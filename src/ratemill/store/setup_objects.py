@@ -81,7 +81,7 @@ def new_identities(connection: Connection, table: str, identity: str, count: int
 
 def insert_rows(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write new rows: by COPY, or where row-level security forbids that, by one statement for each so many rows."""
-    with _guarded():
+    with guarded():
         if _is_secured(connection, table):
             _insert_in_parts(connection, table, columns, rows)
         else:
@@ -131,12 +131,13 @@ def update_rows(connection: Connection, table: str, identity: str, columns: Sequ
         statement = sql.SQL("update {} set revision = revision + 1 where {} = any(%({})s)").format(
             sql.Identifier(table), sql.Identifier(identity), sql.SQL(identity)
         )
-    with _guarded():
+    with guarded():
         driver(connection).execute(statement, values)
 
 
 @contextmanager
-def _guarded() -> Iterator[None]:
+def guarded() -> Iterator[None]:
+    """Raise ``Clash`` where what the block writes meets another row."""
     try:
         yield
     except (errors.UniqueViolation, errors.ExclusionViolation, errors.ForeignKeyViolation) as error:
@@ -146,7 +147,7 @@ def _guarded() -> Iterator[None]:
 def delete_rows(connection: Connection, table: str, column: str, ids: Sequence[int]) -> None:
     """Delete the rows whose ``column`` is one of ``ids``; raise ``Clash`` if another row refers to one."""
     statement = sql.SQL("delete from {} where {} = any(%s)")
-    with _guarded():
+    with guarded():
         driver(connection).execute(statement.format(sql.Identifier(table), sql.Identifier(column)), (list(ids),))
 
 
