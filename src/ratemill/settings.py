@@ -50,6 +50,22 @@ class Settings(BaseSettings):
     characteristic_batch_items_max: int = Field(
         default=1_000_000, ge=1, description="Items in one batch of characteristics."
     )
+    subscription_file_bytes_max: int = Field(
+        default=50 * 1024 * 1024, ge=1, description="Bytes of one file of subscription objects."
+    )
+    subscription_file_lines_max: int = Field(
+        default=50_000, ge=1, description="Lines of one file of subscription objects, blank ones not counted."
+    )
+    account_must_exist: bool = Field(
+        default=False,
+        description="Refuse subscribers and subscriptions whose account_id is not the name of an account.",
+    )
+    subscription_import_ref_unique: bool = Field(
+        default=False, description="Let the external_ref of an import be unique for ever, not only while it is at work."
+    )
+    subscription_reprocess: bool = Field(
+        default=True, description="Rate usage that waits for an identifier anew when an import brings it."
+    )
     session_token_s: int = Field(default=1_800, ge=60, description="Seconds for which a token from a login is valid.")
 
     lock_timeout_s: int = Field(default=30, ge=1, description="Longest wait for a lock or a free connection.")

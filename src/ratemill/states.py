@@ -53,3 +53,20 @@ class ImportJobState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"  # before it began
     CLEARED = "cleared"  # before it was submitted; what was cleared later keeps its state
+
+
+class SubscriptionImportState(StrEnum):
+    """``subscription_imports.state``: where an import of subscription objects is."""
+
+    PENDING = "pending"  # waits for those before it
+    STARTED = "started"
+    SUCCESS = "success"  # worked through, whatever became of its lines
+    FAILED = "failed"  # the job itself broke
+
+
+class SubscriptionState(StrEnum):
+    """``subscriptions.state``: only an active one is rated."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    CANCELED = "canceled"

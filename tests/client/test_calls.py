@@ -90,9 +90,9 @@ def test_once_it_is_told_to_stop_a_client_does_not_try_again():
 
 def test_a_pause_grows_and_has_a_limit(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(calls, "BACKOFF_S_MIN", 0.2)
-    assert 0.1 <= calls._backoff(0) <= 0.2
-    assert 0.8 <= calls._backoff(3) <= 1.6
-    assert calls._backoff(1_000) <= calls.BACKOFF_S_MAX
+    assert 0.1 <= calls.backoff(0) <= 0.2
+    assert 0.8 <= calls.backoff(3) <= 1.6
+    assert calls.backoff(1_000) <= calls.BACKOFF_S_MAX
 
 
 def test_an_answer_that_is_not_from_ratemill_is_named_as_such():

@@ -6,8 +6,8 @@ from pathlib import Path
 from typer import Typer
 from typer.main import get_command
 
-from ratemill.client import item_importing, records, watching
-from ratemill.face.cli import import_items, importing
+from ratemill.client import item_importing, records, subscription_importing, watching
+from ratemill.face.cli import import_items, import_subscriptions, importing
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
 PAGE = (HOW_TO / "import-files.md").read_text()
@@ -32,6 +32,14 @@ def test_every_option_of_an_import_of_items_is_on_its_page():
     assert [name for name in options(import_items.import_userx) if f"`{name}" not in page] == []
     assert f"({item_importing.PAGE_ITEMS:,})" in page
     assert f"the first {import_items.REFUSED_SHOWN_MAX} are named" in page
+
+
+def test_every_option_of_an_import_of_subscriptions_is_on_its_page():
+    page = (HOW_TO / "import-subscriptions.md").read_text()
+    named = options(import_subscriptions.import_subscription_file)
+    assert [name for name in named if f"`{name}" not in page] == []
+    assert f"The first {import_subscriptions.ERRORS_SHOWN_MAX} faults are named" in page
+    assert f"the first {subscription_importing.ERRORS_MAX:,} faults" in page
 
 
 def test_the_limits_on_the_page_are_those_of_the_code():

@@ -61,6 +61,10 @@ SAMPLES: dict[str, tuple[Json, Json]] = {
         {"accountName": "Child", "accountServiceName": "Line", "usageBucketName": "Purse"},
         {"start": "2024-01-01"},
     ),
+    "subscriptionRatePlans": (
+        {"planExternalRef": "new", "usageRatePlanName": "Two"},
+        {"planExternalRef": None, "offeringExternalRef": "new"},
+    ),
 }
 
 

@@ -40,6 +40,7 @@ LISTS = {
     "owners": ("Owner/", "owner"),
     "accounts": ("Account/", "account"),
     "accountServices": ("Account/Service/", "accountService"),
+    "subscriptionRatePlans": ("Subscription/RatePlan/", "subscriptionRatePlan"),
     "usageIdentifiers": ("Account/Service/UsageIdentifier/", "usageIdentifier"),
 }
 

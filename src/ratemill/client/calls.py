@@ -112,9 +112,9 @@ class Client:
         way = "Json/Multi/" if route == "multi" else ""
         headers = {"Idempotency-Key": idempotency_key}
         path = f"{RESOURCES}/DataImport/Usage/{way}{quote(feed, safe='')}"
-        response = self._call("POST", path, content=body, headers=headers)
+        response = self.call("POST", path, content=body, headers=headers)
         replayed = response.headers.get("Idempotent-Replayed", "").lower() == "true"
-        return Answer(str(_content(response)["trackingId"]), replayed)
+        return Answer(str(content_of(response)["trackingId"]), replayed)
 
     def status(self, tracking_id: str, *, wait_s: float = 0) -> Json:
         """Return the history of one request; with ``wait_s``, wait so long for its records to be done."""
@@ -144,21 +144,21 @@ class Client:
 
     def read(self, path: str, **parameters: object) -> Json:
         """Return the one object that a path names."""
-        instance: Json = _content(self._call("GET", RESOURCES + path, params=parameters))["instance"]
+        instance: Json = content_of(self.call("GET", RESOURCES + path, params=parameters))["instance"]
         return instance
 
     def pages(self, path: str, filters: Mapping[str, str], *, page_size: int = PAGE_SIZE) -> Iterator[Json]:
         """Yield the items of a paged list."""
         for number in count(1):
             asked: Json = {**filters, "pageNumber": number, "pageSize": page_size, "excludeTotalCount": "true"}
-            items = _content(self._call("GET", RESOURCES + path, params=asked))["pagedResults"]["items"]
+            items = content_of(self.call("GET", RESOURCES + path, params=asked))["pagedResults"]["items"]
             yield from items
             if len(items) < page_size:
                 return
 
     def post(self, path: str, content: Json) -> Json:
         """Post an object under the resource path; return the whole answer. Not tried again once it may have arrived."""
-        return _content(self._call("POST", RESOURCES + path, content=_ENCODER.encode(content), once=True))
+        return content_of(self.call("POST", RESOURCES + path, content=_ENCODER.encode(content), once=True))
 
     # items of characteristics
 
@@ -196,20 +196,23 @@ class Client:
         """Yield the items that a job refused, as they were sent: the JSON text of each."""
         for number in count():
             asked = {"pageNumber": number, "pageSize": PAGE_SIZE}
-            response = self._call("GET", f"{JOBS}/{guid}/Refused", params=asked)
+            response = self.call("GET", f"{JOBS}/{guid}/Refused", params=asked)
             items = msgspec.json.decode(response.content, type=_RefusedAnswer).result.items
             yield from map(bytes, items)
             if len(items) < PAGE_SIZE:
                 return
 
     def _result(self, method: str, path: str, **options: Any) -> Json:  # noqa: ANN401
-        result: Json = _content(self._call(method, path, **options))["result"]
+        result: Json = content_of(self.call(method, path, **options))["result"]
         return result
 
     # one call
 
-    def _call(self, method: str, path: str, *, once: bool = False, **options: Any) -> httpx.Response:  # noqa: ANN401
-        """Return the answer to a call, tried again while that can help and is asked for."""
+    def call(self, method: str, path: str, *, once: bool = False, **options: Any) -> httpx.Response:  # noqa: ANN401
+        """Return the answer to a call, tried again while that can help, or with ``once`` not tried again.
+
+        ``options`` are those of httpx.
+        """
         if "content" in options:
             options["headers"] = {"Content-Type": "application/json", **options.get("headers", {})}
         deadline = monotonic() + self._retry_s
@@ -219,7 +222,7 @@ class Client:
                 return trouble
             if asked_s is not None:  # the server is there and says when: that is no failure to reach it
                 deadline = monotonic() + asked_s + self._retry_s
-            pause = max(_backoff(attempt), asked_s or 0.0)
+            pause = max(backoff(attempt), asked_s or 0.0)
             if not trouble.retry or once or monotonic() + pause > deadline:
                 raise trouble
             self._say(f"{trouble}; trying again in {pause:.1f} s")
@@ -249,7 +252,7 @@ def _passes(status: int, faults: list[Fault]) -> bool:
     return status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def _backoff(attempt: int) -> float:
+def backoff(attempt: int) -> float:
     """Return the pause before another attempt: twice the one before, of which half by chance, so callers spread."""
     whole: float = min(BACKOFF_S_MAX, BACKOFF_S_MIN * 2**attempt)
     return whole / 2 + random.uniform(0, whole / 2)  # noqa: S311 -- no secret
@@ -266,7 +269,8 @@ def _retry_after(response: httpx.Response) -> float | None:
         return None
 
 
-def _content(response: httpx.Response) -> Json:
+def content_of(response: httpx.Response) -> Json:
+    """Return the object that an answer holds; raise ``Rejected`` for anything else."""
     try:
         content = msgspec.json.decode(response.content)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -278,7 +282,9 @@ def _content(response: httpx.Response) -> Json:
 
 
 def _fault(named: Json) -> Fault:
-    """Return one fault of either envelope: by number, row and field, or by a path."""
+    """Return one fault of any envelope: by number, row and field, by a path, or by a title."""
+    if "title" in named:
+        return Fault(0, ": ".join(filter(None, (named["title"], named.get("detail")))))
     if "property" in named:
         return Fault(0, named["message"], path=named["property"] or None)
     return Fault(named["code"], named["message"], named.get("row"), named.get("field"))
@@ -287,7 +293,7 @@ def _fault(named: Json) -> Fault:
 def _faults(response: httpx.Response) -> list[Fault]:
     """Return the faults of an error's envelope, or the start of what came instead."""
     try:
-        listed = _content(response)["errors"]
+        listed = content_of(response)["errors"]
         faults = [_fault(each) for each in listed]
     except (Rejected, KeyError, TypeError):
         faults = []

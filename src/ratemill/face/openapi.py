@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from ratemill.face import setup_schemas
+from ratemill.face import setup_schemas, subscription_envelope, subscription_schemas
 from ratemill.face.paths import RESOURCES
 from ratemill.face.result_envelope import LOGIN, LOGOUT, PREFIX
+from ratemill.face.subscription_imports import JSON_LINES
 
 Json = dict[str, Any]
 
@@ -90,14 +92,36 @@ def finish(description: Json) -> Json:
     components["schemas"] = {
         "error": _ERROR,
         "refused": _result_envelope({"type": "null"}),
+        "subscription_errors": subscription_schemas.ERRORS,
         **setup_schemas.components(),
         **known,
     }
     description["security"] = [{BEARER: []}]
     for path, methods in description["paths"].items():
         for method, operation in methods.items():
-            (_finish_result if path.startswith(PREFIX) else _finish)(path, method, operation)
+            _finish_of(path)(path, method, operation)
     return description
+
+
+def _finish_of(path: str) -> Callable[[str, str, Json], None]:
+    if path.startswith(subscription_envelope.PREFIX):
+        return _finish_subscription
+    return _finish_result if path.startswith(PREFIX) else _finish
+
+
+def _finish_subscription(path: str, method: str, operation: Json) -> None:
+    """Do the same for a call of subscriptions."""
+    answers = operation["responses"]
+    answers.pop("422", None)
+    if "204" in answers:
+        answers["204"] = {"description": "Done."}
+    elif path.endswith("/refused"):
+        answers["200"] = {"description": "Done.", "content": {JSON_LINES: {"schema": {"type": "string"}}}}
+    else:
+        schema = subscription_schemas.answer(path, method)
+        answers["201" if "201" in answers else "200"] = _answer("Done.", schema)
+    for status in subscription_schemas.statuses(path, method):
+        answers[str(status)] = _answer(_MEANINGS[status], {"$ref": "#/components/schemas/subscription_errors"})
 
 
 def _finish_result(path: str, method: str, operation: Json) -> None:

@@ -106,6 +106,7 @@ def reprocess_instance(shown: Reprocess) -> Json:
         "filterCriteria": _filter_criteria(shown.criteria),
         "ids": shown.criteria.get("ids"),
         "all": shown.criteria.get("all", False),
+        "subscriptionImportId": shown.criteria.get("subscription_import"),
         "matchedCount": shown.rows_matched,
         "sentCount": shown.rows_sent,
         "ratedCount": shown.rows_rated,

@@ -39,6 +39,9 @@ from ratemill.face import (
     result_envelope,
     setup_reading,
     setup_writing,
+    subscription_envelope,
+    subscription_imports,
+    subscriptions,
     usage_import,
 )
 from ratemill.face.dispatch import ByPath
@@ -58,6 +61,8 @@ ROUTERS = (
     characteristic_jobs.router,
     characteristics.router,
     characteristic_sets.router,
+    subscription_imports.router,
+    subscriptions.router,
     profile_versions.router,
     price_lists.router,
     lint.router,
@@ -145,12 +150,16 @@ def _parameters(request: Request, error: Exception) -> Response:
 
 
 def _refused(request: Request, error: CallerError) -> Response:
+    if subscription_envelope.speaks(request):
+        return subscription_envelope.caller_error(error)
     if result_envelope.speaks(request):
         return result_envelope.caller_error(request, error)
     return envelope.caller_error(request, error)
 
 
 def _failed(request: Request, status: int, fault: Fault, headers: dict[str, str] | None = None) -> Response:
+    if subscription_envelope.speaks(request):
+        return subscription_envelope.failed(status, fault, headers)
     if result_envelope.speaks(request):
         return result_envelope.failed(status, fault, headers)
     return envelope.reply(envelope.errors(request, [fault]), status, headers)

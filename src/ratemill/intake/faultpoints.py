@@ -20,6 +20,8 @@ Point = Literal[
     "reprocess-after-commit",
     "characteristics-before-commit",
     "characteristics-after-commit",
+    "subscriptions-before-commit",
+    "subscriptions-after-commit",
 ]
 
 

@@ -7,9 +7,9 @@ from threading import Event
 
 from ratemill import logs
 from ratemill.errors import Unavailable
-from ratemill.jobs import characteristic_batches
+from ratemill.jobs import characteristic_batches, subscription_imports
 from ratemill.settings import Settings
-from ratemill.store import characteristic_jobs, reprocesses
+from ratemill.store import characteristic_jobs, reprocesses, subscription_jobs
 from ratemill.store.connections import Database
 
 POLL_S = 0.2
@@ -40,9 +40,11 @@ class Runner:
         """Work off one table of each job that is due; return whether any was."""
         with self._database.worker() as connection:
             orders, batches = reprocesses.due(connection), characteristic_jobs.due(connection)
+            imports = subscription_jobs.due(connection)
         tables = [
             *((self._rate_table, number) for number in orders),
             *((self._item_table, number) for number in batches),
+            *((self._line_table, number) for number in imports),
         ]
         return any([self._run_table(run, number) for run, number in tables if not self._stopping.is_set()])  # noqa: C419 -- each gets its turn
 
@@ -61,3 +63,6 @@ class Runner:
 
     def _item_table(self, batch_id: int) -> bool:
         return characteristic_batches.run_table(self._database, self._settings, batch_id)
+
+    def _line_table(self, import_number: int) -> bool:
+        return subscription_imports.run_table(self._database, self._settings, import_number)

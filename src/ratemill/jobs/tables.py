@@ -29,7 +29,7 @@ class Kind:
     the next table and returns whether it was the last, None if the job has ended or is in somebody's hands.
     """
 
-    word: Literal["reprocess", "characteristics"]
+    word: Literal["reprocess", "characteristics", "subscriptions"]
     before_commit: Point
     after_commit: Point
     begin: Callable[[Connection, int], int | None]

@@ -24,9 +24,10 @@ def read(text: str | bytes) -> Value:
     Raises ``ValueError`` for what is no JSON, a member named twice in one object, NaN and the infinities, and a depth
     over ``DEPTH_MAX``.
     """
+    written = text if isinstance(text, str) else text.decode()
     try:
         value: Value = json.loads(
-            text if isinstance(text, str) else text.decode(),
+            written,
             parse_float=Number,
             parse_int=Number,
             parse_constant=_no_number,
@@ -34,7 +35,8 @@ def read(text: str | bytes) -> Value:
         )
     except RecursionError:
         _too_deep()
-    _measure(value, DEPTH_MAX)
+    if written.count("[") + written.count("{") > DEPTH_MAX:  # else it cannot be deep
+        _measure(value, DEPTH_MAX)
     return value
 
 

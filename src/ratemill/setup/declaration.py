@@ -113,7 +113,8 @@ class SetupObject:
     ``warnings`` at what is allowed and likely a mistake. A ``read_only`` one is made by the product alone. The details of
     one with ``detail_first`` are those of its first child, the others beside it. ``finish`` may alter the row of
     an entry whose members could all be read, before the rules. Each document of a ``versioned`` one is kept.
-    A ``singular`` one is there once for every owner: it is neither made nor deleted, and no list of a document.
+    A ``singular`` one is there once for every owner: it is neither made nor deleted, and no list of a document. ``keyless``
+    is what the one is called that has none of the members of its key.
     """
 
     list_name: str
@@ -136,6 +137,7 @@ class SetupObject:
     detail_first: bool = False
     versioned: bool = False
     singular: bool = False
+    keyless: str = ""
 
     def member(self, name: str) -> Member | None:
         """Return the member of that wire name."""

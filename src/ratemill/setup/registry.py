@@ -25,6 +25,7 @@ from ratemill.setup.objects import (
     rates,
     service_buckets,
     services,
+    subscription_rate_plans,
     time_periods,
     usage_class_types,
     usage_classes,
@@ -58,6 +59,7 @@ OBJECTS: tuple[SetupObject, ...] = (
     identifiers.OBJECT,
     account_buckets.OBJECT,
     service_buckets.OBJECT,
+    subscription_rate_plans.OBJECT,
 )
 BY_LIST: dict[str, SetupObject] = {each.list_name: each for each in (BASE_UNITS, *OBJECTS)}
 BY_PATH: dict[str, SetupObject] = {each.path.strip("/").lower(): each for each in BY_LIST.values()}

@@ -20,10 +20,22 @@ def bearers(connection: Connection, owner_id: int, texts: Sequence[str]) -> Rows
 
 
 def services(connection: Connection, service_ids: Sequence[int]) -> Rows:
-    """Return service_id, service, account_id, rate_plan_id, start_at, end_at of these services."""
+    """Return service_id, service, account_id, rate_plan_id, start_at, end_at of these services.
+
+    A service that was a subscription and has no plan of its own has that of the subscription: by its plan, else by its
+    offering, else the default of subscriptions.
+    """
     statement = """
-        select service_id, name, account_id, rate_plan_id, start_at, end_at from services
-        where service_id = any(%s)"""
+        select s.service_id, s.name, s.account_id, coalesce(s.rate_plan_id, p.rate_plan_id), s.start_at, s.end_at
+        from services s
+        left join subscription_services b on b.service_id = s.service_id
+        left join lateral (
+            select r.rate_plan_id from subscription_rate_plans r
+            where r.owner_id = b.owner_id and (r.is_default or r.plan_external_ref = b.plan_external_ref
+                or r.offering_external_ref = b.offering_external_ref)
+            order by r.plan_external_ref is null, r.offering_external_ref is null limit 1
+        ) p on s.rate_plan_id is null
+        where s.service_id = any(%s)"""
     return driver(connection).execute(statement, (list(service_ids),)).fetchall()
 
 

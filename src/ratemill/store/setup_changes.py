@@ -76,12 +76,15 @@ _CONDITIONS = {
 class Instance:
     """How an object is written as JSON: each member with the statement of its value; ``words`` are those of its key.
 
+    ``keyless`` stands for the words where there are none.
+
     The database writes it, so that the log of hundreds of thousands of rows never travels.
     """
 
     shape: Shape
     members: tuple[tuple[str, sql.Composable], ...]
     words: tuple[sql.Composable, ...]
+    keyless: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,7 @@ def change(
         "with seen as materialized (select t.{identity}, {as_json} as before from {stored}"
         " where t.{identity} = any(%({ids})s::bigint[])), changed as ({update} returning t.*) "
         "insert into setup_changes ({columns}) select t.owner_id, %(at)s, %(by)s, %(via)s, %(list)s, t.{identity}, "
-        "concat_ws(' / ', {words}), 'updated', seen.before, {as_json} "
+        "{words}, 'updated', seen.before, {as_json} "
         "from {made} join seen on seen.{identity} = t.{identity}"
     ).format(
         identity=identity,
@@ -139,7 +142,7 @@ def change(
         made=joined(shape, "changed"),
         update=setup_objects.update_statement(shape.table, shape.identity, columns),
         columns=sql.SQL(", ").join(sql.Identifier(name) for name in _COLUMNS),
-        words=sql.SQL(", ").join(instance.words),
+        words=_words(instance),
     )
     values = setup_objects.values_by_column(shape.table, [shape.identity, *columns], rows)
     with setup_objects.guarded():
@@ -160,17 +163,25 @@ def _add(connection: Connection, instance: Instance, ending: str, known: dict[st
     own_identity = column_of("t", instance.shape.identity)
     statement = sql.SQL(
         "insert into setup_changes ({columns}) select t.owner_id, %(at)s, %(by)s, %(via)s, %(list)s, {identity}, "
-        "concat_ws(' / ', {words}), {ending} from {table} join unnest(%(ids)s::bigint[], %(before)s::text[]) "
+        "{words}, {ending} from {table} join unnest(%(ids)s::bigint[], %(before)s::text[]) "
         "with ordinality v (object_id, before, place) on v.object_id = {identity} {few}"
     ).format(
         few=sql.SQL(_OF_FEW if len(known["ids"]) <= _FEW_MAX else "").format(own_identity),
         columns=sql.SQL(", ").join(sql.Identifier(name) for name in _COLUMNS),
         identity=own_identity,
-        words=sql.SQL(", ").join(instance.words),
+        words=_words(instance),
         ending=sql.SQL(ending).format(after=_as_json(instance)),
         table=joined(instance.shape),
     )
     driver(connection).execute(statement, known, prepare=False)  # planned with its values: one object of a million
+
+
+def _words(instance: Instance) -> sql.Composable:
+    """Return the statement of the words of a key."""
+    words = sql.SQL("concat_ws(' / ', {})").format(sql.SQL(", ").join(instance.words))
+    if not instance.keyless:
+        return words
+    return sql.SQL("coalesce(nullif({}, ''), {})").format(words, sql.Literal(instance.keyless))
 
 
 def _as_json(instance: Instance) -> sql.Composable:

@@ -12,6 +12,7 @@ from ratemill.face.cli import (
     db,
     demo,
     import_items,
+    import_subscriptions,
     importing,
     lint,
     prices,
@@ -57,6 +58,7 @@ app.command("lint")(lint.lint)
 app.command("rehearse")(rehearse.rehearse)
 app.add_typer(token.app, name="token")
 importing.app.command("userx")(import_items.import_userx)
+importing.app.command("subscriptions")(import_subscriptions.import_subscription_file)
 app.add_typer(importing.app, name="import")
 app.command("watch")(importing.watch)
 app.command("demo")(demo.demo)

@@ -400,6 +400,20 @@ def currency_of_charged_account(entry: Entry, world: World) -> Findings:
         yield "currencyName", message
 
 
+def one_kind_of_subscription(entry: Entry, _world: World) -> Findings:
+    """Hold an entry to one of: subscriptions to a plan, subscriptions to an offering, all others."""
+    columns = {"plan_external_ref": "planExternalRef", "offering_external_ref": "offeringExternalRef"}
+    named = [member for column, member in columns.items() if entry.row[column] is not None]
+    if entry.row["is_default"]:
+        named.append("default")
+    if len(named) != 1:
+        said = f"{' and '.join(named)} are given" if named else "none is given"
+        yield (
+            "default" if not named else named[0],
+            f"one of {', '.join(columns.values())} and default is needed; {said}",
+        )
+
+
 def currency_without_group(entries: list[Entry], world: World) -> Iterator[Finding]:
     """Warn of a plan that has no group in the currency of the account: all its usage will be exceptions."""
     for entry in entries:

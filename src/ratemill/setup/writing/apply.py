@@ -187,7 +187,7 @@ def write_document(document: Document, world: World, faults: Faults, author: Aut
 
 def _clash_words(each: SetupObject, clash: Clash) -> str:
     if clash.constraint == "identifiers_overlap_excl":
-        return f"an identifier belongs to a service already at that time: {clash.detail}"
+        return "an identifier belongs to a service already at that time"  # the detail would name a digest
     return f"another {each.noun} has the same key: {clash.detail}"
 
 
@@ -256,7 +256,7 @@ def key_words(entry: Entry, world: World) -> str:
         value = entry.row[member.column]
         if value is not None:
             parts.append(str(world.name(member.target, value)) if member.is_reference else _written(value))
-    return " / ".join(parts)
+    return " / ".join(parts) or entry.object.keyless
 
 
 def _written(value: object) -> str:

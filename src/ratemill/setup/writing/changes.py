@@ -23,7 +23,7 @@ from ratemill.store.setup_changes import ChangeFilters, Changing, Instance, Setu
 
 __all__ = ["ChangeFilters", "SetupChange"]
 
-Via = Literal["document", "http"]
+Via = Literal["document", "http", "import"]
 _STATED = {Kind.PRICE: setup_changes.digits, Kind.QUANTITY: setup_changes.digits, Kind.INSTANT: setup_changes.instant}
 
 
@@ -87,13 +87,13 @@ def instance(each: SetupObject) -> Instance:
             state = _STATED.get(member.kind, setup_changes.plain)
             members.append((member.name, state(setup_changes.own(member.column))))
     stated = dict(members)
-    return Instance(known, tuple(members), tuple(stated[member.name] for member in each.key_members))
+    return Instance(known, tuple(members), tuple(stated[member.name] for member in each.key_members), each.keyless)
 
 
 def words_of(each: SetupObject, shown: Shown) -> str:
     """Return the key of an object in words: names, not identities."""
     values = (shown.instance.get(member.name) for member in each.key_members)
-    return " / ".join(str(value) for value in values if value is not None)
+    return " / ".join(str(value) for value in values if value is not None) or each.keyless
 
 
 def find(database: Database, owner_id: int, setup_change_id: int) -> SetupChange:

@@ -1,0 +1,34 @@
+"""The five kinds of subscription object, by the numbers and in the order in which an import makes them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Kind(IntEnum):
+    """A kind of object; each refers only to kinds before it."""
+
+    PRODUCT = 1
+    PLAN = 2
+    SUBSCRIBER = 3
+    OFFERING = 4
+    SUBSCRIPTION = 5
+
+    @property
+    def word(self) -> str:
+        """Return the name of one in messages: ``product``."""
+        return self.name.lower()
+
+    @property
+    def wire(self) -> str:
+        """Return the type on the wire: ``subscription_product``; that of a subscription is ``subscription``."""
+        return _WIRE[self]
+
+    @property
+    def plural(self) -> str:
+        """Return the segment of the path: ``products``."""
+        return f"{self.word}s"
+
+
+_WIRE = {kind: f"subscription_{kind.name.lower()}" for kind in Kind} | {Kind.SUBSCRIPTION: "subscription"}
+BY_WIRE = {wire: kind for kind, wire in _WIRE.items()}

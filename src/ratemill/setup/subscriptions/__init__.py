@@ -1,0 +1,1 @@
+"""Subscription objects, and the accounts and services that subscriptions become."""

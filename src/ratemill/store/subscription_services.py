@@ -1,0 +1,136 @@
+"""The services that subscriptions became, the identifiers of these, and the usage that waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from ratemill.states import RatingExceptionState
+from ratemill.store.connections import Connection, driver
+
+ORDER_EXCEPTIONS_MAX = 100_000  # exceptions of one order: as many as may be named by hand
+_UNKNOWN_IDENTIFIER, _NOT_VALID = 1, 2  # the kinds of exception that a new identifier may end
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The service that a subscription is, its span, and the reference that became its identifier."""
+
+    object_number: int
+    service_id: int
+    account_id: int
+    start_at: datetime | None
+    end_at: datetime | None
+    external_ref: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A service with its account, by name."""
+
+    service_id: int
+    service: str
+    account: str
+
+
+def held(connection: Connection, object_numbers: Sequence[int]) -> list[Held]:
+    """Return the services of those of these subscriptions that have one."""
+    cursor = driver(connection).cursor(row_factory=class_row(Held))
+    cursor.execute(
+        """
+        select b.object_number, s.service_id, s.account_id, s.start_at, s.end_at, k.external_ref
+        from subscriptions b join services s using (service_id) left join subscription_services k using (service_id)
+        where b.object_number = any(%s)
+        """,
+        (list(object_numbers),),
+    )
+    return cursor.fetchall()
+
+
+def named(connection: Connection, service_ids: Sequence[int]) -> dict[int, Named]:
+    """Return services with their accounts, by name."""
+    cursor = driver(connection).cursor(row_factory=class_row(Named))
+    cursor.execute(
+        """
+        select s.service_id, s.name as service, a.name as account from services s join accounts a using (account_id)
+        where s.service_id = any(%s)
+        """,
+        (list(service_ids),),
+    )
+    return {each.service_id: each for each in cursor}
+
+
+def link(connection: Connection, service_of: Mapping[int, int]) -> None:
+    """Say which service a subscription is now, by object number."""
+    driver(connection).execute(
+        """
+        update subscriptions b set service_id = v.service_id
+        from unnest(%s::bigint[], %s::bigint[]) v (object_number, service_id) where b.object_number = v.object_number
+        """,
+        (list(service_of), list(service_of.values())),
+    )
+
+
+def keep(connection: Connection, object_numbers: Sequence[int], subscription_ids: Sequence[UUID]) -> int:
+    """Let the services of these subscriptions keep what rates them; return how many keep something new."""
+    statement = """
+        insert into subscription_services as k
+            (service_id, owner_id, subscription_id, external_ref, plan_external_ref, offering_external_ref)
+        select b.service_id, b.owner_id, v.subscription_id, o.external_ref, b.plan_external_ref, b.offering_external_ref
+        from unnest(%s::bigint[], %s::uuid[]) v (object_number, subscription_id)
+        join subscriptions b using (object_number) join subscription_objects o using (object_number)
+        where b.service_id is not null
+        on conflict (service_id) do update set external_ref = excluded.external_ref,
+            plan_external_ref = excluded.plan_external_ref, offering_external_ref = excluded.offering_external_ref
+        where (k.external_ref, k.plan_external_ref, k.offering_external_ref) is distinct from
+            (excluded.external_ref, excluded.plan_external_ref, excluded.offering_external_ref)"""
+    return driver(connection).execute(statement, (list(object_numbers), list(subscription_ids))).rowcount
+
+
+def are_subscriptions(connection: Connection, service_ids: Sequence[int]) -> set[int]:
+    """Return which of these services a subscription is."""
+    statement = "select service_id from subscriptions where service_id = any(%s)"
+    return {row[0] for row in driver(connection).execute(statement, (list(service_ids),))}
+
+
+def order_waiting(connection: Connection, owner_id: int, import_number: int, *, created_by: str) -> list[int]:
+    """Order to rate anew the open exceptions that wait for an identifier which an import brought; return the orders.
+
+    An exception waits where no service had its identifier, or none had it on the usage date, and one of the import's has
+    it now. More than ``ORDER_EXCEPTIONS_MAX`` make further orders. Nothing waits: nothing is ordered.
+    """
+    statement = f"""
+        with waiting as (
+            select distinct e.rating_exception_id
+            from subscription_objects o
+            join subscriptions b using (object_number)
+            join identifiers i on i.service_id = b.service_id
+            join identifier_types t using (identifier_type_id)
+            join rating_exceptions e on e.owner_id = i.owner_id and e.usage_identifier = i.usage_identifier
+            where o.owner_id = %(owner_id)s and o.import_number = %(import_number)s
+                and e.state = {RatingExceptionState.OPEN:d} and e.kind in ({_UNKNOWN_IDENTIFIER}, {_NOT_VALID})
+                and coalesce(e.identifier_type, '') in ('', 'Unknown', t.name)
+                and tstzrange(i.start_at, i.end_at) @> e.usage_at
+        ), numbered as (
+            select rating_exception_id as id, (row_number() over (order by rating_exception_id) - 1) / %(most)s as part
+            from waiting
+        ), ordered as (select clock_timestamp() as at)
+        insert into reprocesses
+            (owner_id, criteria, created_by, created_at, scheduled_at, rows_matched, until_exception_id)
+        select %(owner_id)s, jsonb_build_object('ids', jsonb_agg(n.id order by n.id), 'subscription_import', i.import_id),
+            %(created_by)s, ordered.at, ordered.at, count(*), max(n.id)
+        from numbered n cross join ordered
+        join subscription_imports i on i.import_number = %(import_number)s
+        group by n.part, i.import_id, ordered.at order by n.part
+        returning reprocess_id"""
+    values = {
+        "owner_id": owner_id,
+        "import_number": import_number,
+        "most": ORDER_EXCEPTIONS_MAX,
+        "created_by": created_by,
+    }
+    return [int(row[0]) for row in driver(connection).execute(statement, values)]

@@ -1,0 +1,54 @@
+"""A file of subscription objects is durable when it is answered, and killed before that nothing of it is there."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from tests.mill import mill
+from tests.processes import answers, free_port, started, wait_until, was_killed
+
+from ratemill.settings import Settings
+from ratemill.store import subscription_imports
+from ratemill.store.connections import Database
+
+LINE = b'{"data":{"type":"subscription_product","attributes":{"external_ref":"%d","name":"A product"}}}\n'
+
+
+def test_an_api_killed_before_the_commit_has_taken_nothing(new_database, settings: Settings):
+    database = Database(new_database(), settings)
+    with mill(database, settings) as store:
+        port = free_port()
+        url = f"http://127.0.0.1:{port}/v2/subscriptions/imports"
+        sent = {
+            "headers": {"Authorization": f"Bearer {store.token}"},
+            "files": {"import_file": b"".join(LINE % number for number in range(5_000))},
+            "data": {"external_ref": "again"},
+        }
+        point = "after-accept-before-commit"
+        with started("api", "--port", str(port), database_url=database.dsn, die_at=point) as api:
+            wait_until(lambda: answers(port))
+            with pytest.raises(httpx.TransportError):
+                httpx.post(url, **sent)  # type: ignore[arg-type]
+            assert was_killed(api)
+        assert store.value("select count(*) from subscription_import_lines") == 0
+        assert store.request("POST", "v2/subscriptions/imports", **sent).status_code == 201
+        assert store.value("select count(*) from subscription_import_lines") == 5_000
+        assert store.value("select count(*) from subscription_imports") == 1
+    database.close()
+
+
+@pytest.mark.parametrize("size", [1, 3, 1_000_000])
+def test_the_cut_of_lines_into_statements_changes_nothing(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, size: int
+):
+    monkeypatch.setattr(subscription_imports, "PORTION_LINES_MAX", size)
+    monkeypatch.setattr(subscription_imports, "PORTION_BYTES_MAX", size)
+    content = b"".join(LINE % number * (number % 3 + 1) for number in range(20))
+    with mill(database, settings, owner=f"cuts {size}") as store:
+        number = store.request("POST", "v2/subscriptions/imports", files={"import_file": content}).json()["data"]["id"]
+        rows = store.rows(
+            """select line from subscription_import_lines join subscription_imports using (import_number)
+            where import_id = %s order by line_number""",
+            number,
+        )
+        assert b"".join(row[0] + b"\n" for row in rows) == content
