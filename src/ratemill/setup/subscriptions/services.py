@@ -20,7 +20,7 @@ from ratemill.setup.objects.identifiers import OBJECT as IDENTIFIERS
 from ratemill.setup.objects.services import OBJECT as SERVICES
 from ratemill.setup.world import Row
 from ratemill.setup.writing.changes import Author, Log, Via
-from ratemill.store import owners, setup_objects
+from ratemill.store import owners, setup_objects, subscription_services
 from ratemill.store.connections import Connection, clock
 from ratemill.store.subscription_services import Held
 
