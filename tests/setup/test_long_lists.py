@@ -187,3 +187,14 @@ def test_the_counts_of_rates_follow_every_change(database: Database):
     delete(database, OWNER, Target(RATES, made), AUTHOR)
     assert counted(database) == sorted(rows(database, by_hand))
     assert total(database) == ROWS
+
+
+@pytest.mark.parametrize("most", [20_000, 13])
+@pytest.mark.parametrize("operator", ["lt", "ltEq", "gt", "gtEq", "eq"])
+@pytest.mark.parametrize("bound", ["-1", "0", "1.5", "3", "9"])
+def test_what_is_above_or_below_a_bound_is_counted_from_one_end(
+    database: Database, monkeypatch: pytest.MonkeyPatch, operator: str, bound: str, most: int
+):
+    monkeypatch.setattr(setup_searches, "_FROM_END_MAX", most)
+    asked = Asked((searching.comparison(RATES, "amount", operator, bound),))
+    assert total(database, asked) == len(page(database, RATES, asked, Paging(size=1_000))[0])
