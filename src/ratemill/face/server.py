@@ -22,6 +22,7 @@ from ratemill import logs
 from ratemill.errors import BadRequest, CallerError, Code, Fault, RatemillError, Unavailable
 from ratemill.face import (
     characteristic_batches,
+    characteristic_changes,
     characteristic_jobs,
     characteristic_sets,
     characteristics,
@@ -58,6 +59,7 @@ ROUTERS = (
     characteristic_jobs.router,
     characteristics.router,
     characteristic_sets.router,
+    characteristic_changes.router,
     profile_versions.router,
     price_lists.router,
     lint.router,
