@@ -14,8 +14,8 @@ from starlette.responses import Response
 from ratemill.face import result_envelope
 from ratemill.face.auth import needs
 from ratemill.face.bodies import read_json_body, read_json_body_if_any
+from ratemill.face.parameters import Parameters
 from ratemill.face.paths import CHARACTERISTICS
-from ratemill.face.switches import read_switches, read_whole, unknown
 from ratemill.intake import characteristic_batches as batches
 from ratemill.intake.accept import IDEMPOTENCY_KEY_CHARS_MAX
 from ratemill.intake.characteristic_batches import Received, Submit
@@ -32,7 +32,6 @@ Named = Annotated[
 # One page is checked while another is written; more would only take the processor from accepts of usage.
 _TWO_AT_A_TIME = CapacityLimiter(2)
 
-_SUBMIT = ("Submit", "dryRun")
 _PAGE_NUMBER = "pageNumber"
 
 _BATCHES = f"/{CHARACTERISTICS}/Batch"
@@ -79,14 +78,14 @@ def _described(properties: dict[str, Any], *others: dict[str, Any], required: li
 )
 async def create_batch(request: Request, principal: Importer, named: Named) -> Response:
     """Open a batch of a characteristic's items, with its first page if it has one, and submit it if asked."""
-    submit = _submit(request)
+    parameters, submit = _submit(request)
     body = await read_json_body(request)
     state = request.app.state
     key = request.headers.get("idempotency-key")
     create = partial(batches.create, named=named, body=body, submit=submit, idempotency_key=key)
     created = await to_thread.run_sync(create, state.database, state.settings, principal, limiter=_TWO_AT_A_TIME)
     content = {"batchId": created.batch_id, "jobQueueGuid": str(created.job_id)}
-    warnings = [*unknown(request, _SUBMIT), *created.warnings]
+    warnings = [*parameters.warnings, *created.warnings]
     headers = {"Idempotent-Replayed": "true"} if created.replayed else None
     return result_envelope.result(content, warnings=warnings, status=201, headers=headers)
 
@@ -94,12 +93,12 @@ async def create_batch(request: Request, principal: Importer, named: Named) -> R
 @router.patch(_BATCH, openapi_extra=_described(_ITEMS, required=[]))
 async def send_page(request: Request, principal: Importer, named: Named, batch_id: int) -> Response:
     """Send a page of a batch, submit the batch, or both; a page that is sent again takes the place of the first."""
-    submit = _submit(request)
+    parameters, submit = _submit(request)
     body = await read_json_body_if_any(request)
     state = request.app.state
     receive = partial(batches.receive, named=named, batch_id=batch_id, body=body, submit=submit)
     warnings = await to_thread.run_sync(receive, state.database, state.settings, principal, limiter=_TWO_AT_A_TIME)
-    return result_envelope.result({}, warnings=[*unknown(request, _SUBMIT), *warnings])
+    return result_envelope.result({}, warnings=[*parameters.warnings, *warnings])
 
 
 @router.get(
@@ -118,21 +117,25 @@ async def send_page(request: Request, principal: Importer, named: Named, batch_i
 )
 def read_batch(request: Request, principal: Follower, named: Named, batch_id: int) -> Response:
     """Return a batch with the items of one page, as they were sent."""
-    number = read_whole(request, _PAGE_NUMBER, 0)
+    parameters = Parameters(request, _PAGE_NUMBER)
+    number = parameters.whole(_PAGE_NUMBER, 0)
+    parameters.check()
     received = batches.read(request.app.state.database, principal.owner_id, named, batch_id, number)
-    return result_envelope.result(_instance(received), warnings=unknown(request, (_PAGE_NUMBER,)))
+    return result_envelope.result(_instance(received), warnings=parameters.warnings)
 
 
 @router.post(f"{_BATCH}/clear")
 def clear_batch(request: Request, principal: Importer, named: Named, batch_id: int) -> Response:
     """Remove what a batch received; it takes no page afterwards."""
     batches.clear(request.app.state.database, principal.owner_id, named, batch_id)
-    return result_envelope.result({}, warnings=unknown(request, ()))
+    return result_envelope.result({}, warnings=Parameters(request).warnings)
 
 
-def _submit(request: Request) -> Submit | None:
-    asked = read_switches(request, _SUBMIT)
-    return Submit(dry_run=asked["dryRun"]) if asked["Submit"] else None
+def _submit(request: Request) -> tuple[Parameters, Submit | None]:
+    parameters = Parameters(request, "Submit", "dryRun")
+    submit, dry_run = parameters.switch("Submit"), parameters.switch("dryRun")
+    parameters.check()
+    return parameters, Submit(dry_run=dry_run) if submit else None
 
 
 def _instance(received: Received) -> dict[str, Any]:

@@ -9,14 +9,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from ratemill.errors import BadRequest, Code, Fault
 from ratemill.face import characteristics, result_envelope
 from ratemill.face.auth import needs
 from ratemill.face.envelope import Json
+from ratemill.face.parameters import Parameters
 from ratemill.face.result_envelope import Exact
 from ratemill.ledger import characteristic_jobs as jobs
 from ratemill.ledger.characteristic_jobs import Job, Outcome
-from ratemill.reference.characteristic_items import ItemFault
 from ratemill.reference.json_text import Number, Value
 from ratemill.setup.characteristics.items import Asked, Collection
 from ratemill.setup.tokens import Principal
@@ -29,7 +28,6 @@ Importer = Annotated[Principal, Depends(needs("import"))]
 TOP, TOP_MAX = 20, 1_000
 NUMBER_MAX = 2**31 - 1  # more items than any batch has
 
-_WHOLE = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
 _BEFORE_CAPITAL = re.compile(r"(?=[A-Z])")
 
 
@@ -53,49 +51,41 @@ _PARAMETERS: dict[str, Json] = {
 @router.get("/{job}")
 def read_job(job: str, request: Request, principal: Follower) -> Response:
     """Return how far the job of a batch has come."""
-    _, warnings = _read(request)
     found = jobs.find(request.app.state.database, principal.owner_id, job)
-    return result_envelope.result(_shown(found), warnings=warnings)
+    return result_envelope.result(_shown(found), warnings=Parameters(request).warnings)
 
 
 @router.get("/{job}/Items", openapi_extra=_described("outcome", "$top", "$skip"))
 def read_outcomes(job: str, request: Request, principal: Follower) -> Response:
     """Return what became of each item of a batch, by page, then index."""
-    texts, warnings = _read(request, "outcome", "$top", "$skip")
-    faults: list[Fault] = []
-    top, skip = _whole(texts, "$top", TOP, TOP_MAX, faults), _whole(texts, "$skip", 0, NUMBER_MAX, faults)
-    if faults:
-        raise BadRequest(faults=faults)
+    parameters = Parameters(request, "outcome", "$top", "$skip", collection=True)
+    top, skip = parameters.whole("$top", TOP, largest=TOP_MAX), parameters.whole("$skip", 0, largest=NUMBER_MAX)
+    parameters.check()
     total, found = jobs.outcomes(
-        request.app.state.database, principal.owner_id, job, outcome=texts.get("outcome"), skip=skip, top=top
+        request.app.state.database, principal.owner_id, job, outcome=parameters.text("outcome"), skip=skip, top=top
     )
     page = Collection([_outcome(each) for each in found], total)
-    return characteristics.list_of(request, page, Asked(skip=skip, top=top), warnings)
+    return characteristics.list_of(request, page, Asked(skip=skip, top=top), parameters.warnings)
 
 
 @router.get("/{job}/Refused", openapi_extra=_described("pageNumber", "pageSize"))
 def read_refused(job: str, request: Request, principal: Follower) -> Response:
     """Return the refused items of a batch as they were sent, ready to be mended and sent again as a page."""
-    texts, warnings = _read(request, "pageNumber", "pageSize")
-    faults: list[Fault] = []
-    number = _whole(texts, "pageNumber", 0, NUMBER_MAX, faults)
-    size = _whole(texts, "pageSize", 0, NUMBER_MAX, faults)
-    if "pageSize" in texts and not size and not faults:
-        faults.append(_fault("pageSize", "must be at least 1"))
-    if faults:
-        raise BadRequest(faults=faults)
+    parameters = Parameters(request, "pageNumber", "pageSize")
+    number = parameters.whole("pageNumber", 0, largest=NUMBER_MAX)
+    size = parameters.whole("pageSize", 0, least=1, largest=NUMBER_MAX)
+    parameters.check()
     found = jobs.refused(
         request.app.state.database, principal.owner_id, job, page_number=number, page_size=size or None
     )
-    return result_envelope.result({"pageNumber": number, "items": Exact(found)}, warnings=warnings)
+    return result_envelope.result({"pageNumber": number, "items": Exact(found)}, warnings=parameters.warnings)
 
 
 @router.post("/{job}/cancel")
 def cancel_job(job: str, request: Request, principal: Importer) -> Response:
     """Cancel the job of a batch while it waits; 409 once it is at work or has ended."""
-    _, warnings = _read(request)
     found = jobs.cancel(request.app.state.database, principal.owner_id, job)
-    return result_envelope.result(_shown(found), warnings=warnings)
+    return result_envelope.result(_shown(found), warnings=Parameters(request).warnings)
 
 
 def _shown(job: Job) -> Json:
@@ -147,36 +137,3 @@ def _run_time(job: Job) -> float | None:
     if job.started_at is None:
         return None
     return round(((job.ended_at or job.read_at) - job.started_at).total_seconds(), 3)
-
-
-def _read(request: Request, *names: str) -> tuple[dict[str, str], list[ItemFault]]:
-    """Return the parameters of a call, their names in any letter case; warn of those that it does not know."""
-    known = {name.lower(): name for name in names}
-    texts: dict[str, str] = {}
-    warnings: list[ItemFault] = []
-    faults: list[Fault] = []
-    for given, text in request.query_params.multi_items():
-        name = known.get(given.lower())
-        if name is None:
-            warnings.append(ItemFault("parameter_not_known", f"'{given}' is no parameter of this call", given))
-        elif name in texts:
-            faults.append(_fault(name, "comes more than once"))
-        else:
-            texts[name] = text
-    if faults:
-        raise BadRequest(faults=faults)
-    return texts, warnings
-
-
-def _whole(texts: dict[str, str], name: str, default: int, largest: int, faults: list[Fault]) -> int:
-    text = texts.get(name)
-    if text is None:
-        return default
-    if not _WHOLE.match(text) or int(text) > largest:
-        faults.append(_fault(name, f"must be a whole number from 0 to {largest}, not '{text[:80]}'"))
-        return default
-    return int(text)
-
-
-def _fault(name: str, message: str) -> Fault:
-    return Fault(Code.PARAMETER_NOT_VALID, f"{name} {message}", field=name, word="parameter_not_valid")

@@ -38,8 +38,10 @@ def read_lists(number: int, request: Request, principal: Reader) -> Response:
 async def create_list(number: int, request: Request, principal: Writer) -> Response:
     """Make a list: its description, the items that it takes in, those that it leaves out."""
     query, body = read_query(request, paged=False), await read_json_body(request)
-    database = request.app.state.database
-    done = await run_in_threadpool(characteristic_lists.create, database, principal.owner_id, number, body)
+    create = partial(
+        characteristic_lists.create, request.app.state.database, principal.owner_id, number, body, by=principal.name
+    )
+    done = await run_in_threadpool(create)
     return result_envelope.result(Exact(done.shown), warnings=query.warnings + done.warnings, status=201)
 
 
@@ -65,9 +67,8 @@ def read_list_items(number: int, guid: str, request: Request, principal: Reader)
 async def update_list(number: int, guid: str, request: Request, principal: Writer) -> Response:
     """Say anew which items a list takes in or leaves out; what is not sent stays."""
     query, body = read_query(request, paged=False), await read_json_body(request)
-    update = partial(
-        characteristic_lists.update, request.app.state.database, principal.owner_id, number, guid, body=body
-    )
+    database, by = request.app.state.database, principal.name
+    update = partial(characteristic_lists.update, database, principal.owner_id, number, guid, body=body, by=by)
     done = await run_in_threadpool(update)
     return result_envelope.result(Exact(done.shown), warnings=query.warnings + done.warnings)
 
@@ -76,7 +77,7 @@ async def update_list(number: int, guid: str, request: Request, principal: Write
 def delete_list(number: int, guid: str, request: Request, principal: Writer) -> Response:
     """Delete a list that no item names."""
     query = read_query(request, paged=False)
-    characteristic_lists.delete(request.app.state.database, principal.owner_id, number, guid)
+    characteristic_lists.delete(request.app.state.database, principal.owner_id, number, guid, by=principal.name)
     return result_envelope.result({}, warnings=query.warnings)
 
 
@@ -92,8 +93,9 @@ def read_fields(number: int, request: Request, principal: Reader) -> Response:
 async def declare_field(number: int, request: Request, principal: Writer) -> Response:
     """Declare a field by name and type: items are held to it from now on."""
     query, body = read_query(request, paged=False), await read_json_body(request)
-    database = request.app.state.database
-    done = await run_in_threadpool(characteristic_fields.declare, database, principal.owner_id, number, body)
+    database, by = request.app.state.database, principal.name
+    declare = partial(characteristic_fields.declare, database, principal.owner_id, number, body, by=by)
+    done = await run_in_threadpool(declare)
     return result_envelope.result(Exact(done.field), warnings=query.warnings + done.warnings, status=201)
 
 
@@ -110,8 +112,8 @@ def read_field(number: int, name: str, request: Request, principal: Reader) -> R
 async def redeclare_field(number: int, name: str, request: Request, principal: Writer) -> Response:
     """Declare a known field with a type, its first or another."""
     query, body = read_query(request, paged=False), await read_json_body(request)
-    database = request.app.state.database
-    declare = partial(characteristic_fields.declare, database, principal.owner_id, number, body, name=name)
+    database, by = request.app.state.database, principal.name
+    declare = partial(characteristic_fields.declare, database, principal.owner_id, number, body, by=by, name=name)
     done = await run_in_threadpool(declare)
     return result_envelope.result(Exact(done.field), warnings=query.warnings + done.warnings)
 
@@ -120,5 +122,5 @@ async def redeclare_field(number: int, name: str, request: Request, principal: W
 def delete_field(number: int, name: str, request: Request, principal: Writer) -> Response:
     """Forget a field in which no item has a value."""
     query = read_query(request, paged=False)
-    characteristic_fields.remove(request.app.state.database, principal.owner_id, number, name)
+    characteristic_fields.remove(request.app.state.database, principal.owner_id, number, name, by=principal.name)
     return result_envelope.result({}, warnings=query.warnings)

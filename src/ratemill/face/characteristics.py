@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -13,10 +12,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.responses import Response
 
-from ratemill.errors import BadRequest, Code, Fault
+from ratemill.errors import Fault
 from ratemill.face import result_envelope
 from ratemill.face.auth import needs
 from ratemill.face.bodies import read_json_body
+from ratemill.face.parameters import Parameters
 from ratemill.face.result_envelope import Exact
 from ratemill.reference.characteristic_items import ID_CHARS_MAX, ItemFault
 from ratemill.setup.characteristics import edits as characteristic_edits
@@ -51,9 +51,6 @@ Writer = Annotated[Principal, Depends(needs("setup"))]
 TOP, TOP_MAX = 20, 1_000
 SKIP_MAX = 2**31 - 1  # more items than any characteristic has
 MINIMAL = ("_type", "displayName", "guid", "sid", "id")
-
-_WHOLE = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
-_ON, _OFF = ("", "true", "1"), ("false", "0")
 
 
 @dataclass(slots=True)
@@ -170,7 +167,9 @@ async def update_item(number: int, guid: str, request: Request, principal: Write
 def delete_item(number: int, guid: str, request: Request, principal: Writer) -> Response:
     """Delete an item that nothing uses; 409 names who does."""
     query = read_query(request, paged=False)
-    characteristic_edits.delete(request.app.state.database, principal.owner_id, number, guid)
+    characteristic_edits.delete(
+        request.app.state.database, principal.owner_id, number, guid, by=_author(request, principal)
+    )
     return result_envelope.result({}, warnings=query.warnings)
 
 
@@ -183,38 +182,22 @@ def read_query(
     """Return what a call's query says, names in any letter case; raise ``BadRequest`` with every fault.
 
     ``check`` tells what is wrong with the texts of ``$filter`` and ``$orderby``.
-
-    A name beginning with ``$`` that is not known is a fault, for a misspelt filter would answer with everything; any other
-    is a warning.
     """
-    query, faults = Query(), list[Fault]()
-    texts: dict[str, str] = {}
-    seen: set[str] = set()
-    for given, text in request.query_params.multi_items():
-        name = given.lower()
-        if name in seen:
-            faults.append(_fault(given, "comes more than once"))
-        seen.add(name)
-        if name in ("minimal", "default", "verbose"):
-            _read_switch(query, faults, name, text)
-        elif name in ("include", "exclude"):
-            getattr(query, name).extend(each.strip() for each in text.split(",") if each.strip())
-        elif paged and name in ("$top", "$skip", "$filter", "$orderby"):
-            texts[name] = text
-        elif name.startswith("$"):
-            known = "$filter, $orderby, $top and $skip" if paged else "none that begin with $"
-            faults.append(_fault(given, f"is no parameter of this call, which knows {known}"))
-        else:
-            query.warnings.append(ItemFault("parameter_not_known", f"'{given}' is no parameter of this call", given))
-    query.asked = Asked(
-        filter=texts.get("$filter"),
-        order=texts.get("$orderby"),
-        skip=_whole(texts, "$skip", 0, SKIP_MAX, faults),
-        top=_whole(texts, "$top", TOP, TOP_MAX, faults),
+    parameters = Parameters(request, *(PAGED if paged else ()), "default", *VIEWS, collection=True)
+    query = Query(
+        asked=Asked(
+            filter=parameters.text("$filter"),
+            order=parameters.text("$orderby"),
+            skip=parameters.whole("$skip", 0, largest=SKIP_MAX),
+            top=parameters.whole("$top", TOP, largest=TOP_MAX),
+        ),
+        views={name for name in ("minimal", "default", "verbose") if parameters.switch(name)},
+        include=parameters.listed("include"),
+        exclude=parameters.listed("exclude"),
+        warnings=parameters.warnings,
     )
-    faults += check(query.asked)
-    if faults:
-        raise BadRequest(faults=faults)
+    parameters.faults += check(query.asked)
+    parameters.check()
     return query
 
 
@@ -274,27 +257,6 @@ def _viewed(item: Members, query: Query, names: Mapping[str, str]) -> Members:
     else:
         shown = {name for name in item if "verbose" in query.views or name not in AUDIT}
     return {name: value for name, value in item.items() if name in (shown | included) and name not in excluded}
-
-
-def _read_switch(query: Query, faults: list[Fault], name: str, text: str) -> None:
-    if text.lower() in _ON:
-        query.views.add(name)
-    elif text.lower() not in _OFF:
-        faults.append(_fault(name, f"is a switch: without a value, true or false, not '{text[:80]}'"))
-
-
-def _whole(texts: Mapping[str, str], name: str, default: int, largest: int, faults: list[Fault]) -> int:
-    text = texts.get(name)
-    if text is None:
-        return default
-    if not _WHOLE.match(text) or int(text) > largest:
-        faults.append(_fault(name, f"must be a whole number from 0 to {largest}, not '{text[:80]}'"))
-        return default
-    return int(text)
-
-
-def _fault(name: str, message: str) -> Fault:
-    return Fault(Code.PARAMETER_NOT_VALID, f"{name} {message}", field=name, word="parameter_not_valid")
 
 
 def _url(request: Request, skip: int, top: int) -> str:

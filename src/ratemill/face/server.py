@@ -22,6 +22,7 @@ from ratemill import logs
 from ratemill.errors import BadRequest, CallerError, Code, Fault, RatemillError, Unavailable
 from ratemill.face import (
     characteristic_batches,
+    characteristic_changes,
     characteristic_jobs,
     characteristic_sets,
     characteristics,
@@ -63,6 +64,7 @@ ROUTERS = (
     characteristic_sets.router,
     subscription_imports.router,
     subscriptions.router,
+    characteristic_changes.router,
     profile_versions.router,
     price_lists.router,
     lint.router,

@@ -22,7 +22,7 @@ WORKER_ONLY = {"duplicate_keys", "subscription_trial_objects", "suspects"}
 # Rows that belong to nobody and may be read by everybody.
 SHARED = {"base_units", "backlog", "workers"}
 # Rows are added to these and stay as they are, for the face and for the worker.
-APPEND_ONLY = {"charged_items", "charged_objects", "setup_changes"}
+APPEND_ONLY = {"characteristic_changes", "charged_items", "charged_objects", "setup_changes"}
 
 ROLES = f"""
 do $$ begin

@@ -17,6 +17,7 @@ from ratemill.reference.characteristic_references import Reference, rewritten
 from ratemill.reference.characteristic_upserts import PARENT, bill_warnings, kept, merged, names_of
 from ratemill.reference.characteristic_upserts import Use as UseOf
 from ratemill.reference.json_text import Value
+from ratemill.setup.characteristics.changes import Noting
 from ratemill.setup.characteristics.items import AUDIT, HIERARCHY, Members, identity, read_object, shown, timestamp
 from ratemill.store import (
     carried_items,
@@ -70,6 +71,7 @@ def create(database: Database, owner_id: int, number: int, *, body: bytes, by: A
         if item_id is None:
             raise _conflict("id_taken", f"there is a user{number} of the id '{id_}' already", "id")
         work.note(item_id, members, found)
+        Noting(connection, owner_id, number, by.name).note("item", item_id, id_, None, members)
         return Written(shown(connection, [item_id])[0], warnings + bill_warnings(members, number, ""))
 
 
@@ -96,11 +98,12 @@ def update(database: Database, owner_id: int, number: int, guid: str, *, body: b
             parent = found.get(PARENT) if PARENT in members else item.parent_item_id
             characteristic_edits.update(connection, item.item_id, _kept(document, parent), by.name)
             work.note(item.item_id, members, found)
+            Noting(connection, owner_id, number, by.name).note("item", item.item_id, item.id, stored, document)
             warnings = warnings + bill_warnings(members, number, "")
         return Written(shown(connection, [item.item_id])[0], warnings)
 
 
-def delete(database: Database, owner_id: int, number: int, guid: str) -> None:
+def delete(database: Database, owner_id: int, number: int, guid: str, *, by: Author) -> None:
     """Delete an item; raise ``NotFound``, or ``Conflict`` that names who uses it."""
     with database.face(owner_id) as connection:
         identity(connection, number, guid)
@@ -112,6 +115,7 @@ def delete(database: Database, owner_id: int, number: int, guid: str) -> None:
             raise Conflict(faults=faults)
         if not characteristic_edits.delete(connection, item.item_id):
             raise _conflict("in_use", f"'{item.id}' is named by an item that is being imported")
+        Noting(connection, owner_id, number, by.name).note("item", item.item_id, item.id, _members(item), None)
 
 
 class _Work:

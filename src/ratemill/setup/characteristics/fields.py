@@ -8,6 +8,7 @@ from ratemill.errors import BadRequest, Code, Conflict, Fault, NotFound
 from ratemill.reference.characteristic_fields import LOOKUP, NAME_CHARS_MAX, is_field, types_for
 from ratemill.reference.characteristic_items import ItemFault
 from ratemill.reference.json_text import Number
+from ratemill.setup.characteristics.changes import Noting
 from ratemill.setup.characteristics.items import Asked, Collection, Members, part, read_object, write_local
 from ratemill.store import characteristic_fields as store
 from ratemill.store import characteristic_jobs
@@ -39,7 +40,9 @@ def find(database: Database, owner_id: int, number: int, name: str) -> Members:
         return _shown(_find(connection, number, name))
 
 
-def declare(database: Database, owner_id: int, number: int, body: bytes, *, name: str | None = None) -> Declared:
+def declare(
+    database: Database, owner_id: int, number: int, body: bytes, *, by: str, name: str | None = None
+) -> Declared:
     """Give a field its type, to which items are held from now on; raise ``BadRequest``, ``Conflict``, ``NotFound``.
 
     Without ``name`` the body names the field, which must not be declared yet. Items that have a value of another type stay
@@ -59,27 +62,32 @@ def declare(database: Database, owner_id: int, number: int, body: bytes, *, name
             raise _conflict(
                 "batch_at_work", f"batch {batch_id} changes user{number} now: try again once its job has ended"
             )
+        before = next((each for each in store.page(connection, number) if each.name == known), None)
         if name is not None:
             _find(connection, number, name)
-        elif any(each.declared and each.name == known for each in store.page(connection, number)):
+        elif before is not None and before.declared:
             raise _conflict("name_taken", f"'{known}' is declared already")
         store.declare(connection, owner_id, number, known, type_)
         others = 0 if type_ == LOOKUP else store.bearers(connection, number, known, _JSON_TYPES.get(type_, "object"))
         if others:
             message = f"{others} items have a value in {known} that is no {type_}; they stay as they are"
             warnings.append(ItemFault("values_of_another_type", message, "type"))
-        return Declared(_shown(_find(connection, number, known)), warnings)
+        after = _find(connection, number, known)
+        told = _told(before) if before else None
+        Noting(connection, owner_id, number, by).note("field", after.field_id, known, told, _told(after))
+        return Declared(_shown(after), warnings)
 
 
-def remove(database: Database, owner_id: int, number: int, name: str) -> None:
+def remove(database: Database, owner_id: int, number: int, name: str, *, by: str) -> None:
     """Forget a field that no item has; raise ``NotFound``, ``Conflict``."""
     with database.face(owner_id) as connection:
         characteristic_jobs.at_work(connection, owner_id, number)
-        _find(connection, number, name)
+        found = _find(connection, number, name)
         items = store.bearers(connection, number, name, None)
         if items:
             raise _conflict("in_use", f"{items} items have a value in {name}")
         store.remove(connection, number, name)
+        Noting(connection, owner_id, number, by).note("field", found.field_id, name, _told(found), None)
 
 
 def _faults(name: object, type_: object) -> list[Fault]:
@@ -110,6 +118,10 @@ def _shown(field: Field) -> Members:
         "declaredFlag": field.declared,
         "createdDatetime": write_local(field.created_at),
     }
+
+
+def _told(field: Field) -> Members:
+    return {"name": field.name, "type": field.type, "declaredFlag": field.declared}
 
 
 def _fault(member: str, message: str) -> Fault:

@@ -15,6 +15,7 @@ from ratemill.reference.characteristic_items import DESCRIPTION_CHARS_MAX, REFER
 from ratemill.reference.characteristic_references import list_kind
 from ratemill.reference.json_text import Number, Value
 from ratemill.setup.characteristics import items as characteristics
+from ratemill.setup.characteristics.changes import Noting
 from ratemill.setup.characteristics.items import (
     Asked,
     Collection,
@@ -63,7 +64,7 @@ def members(database: Database, owner_id: int, number: int, guid: str, asked: As
         return characteristics.of_list(connection, number, list_id, asked)
 
 
-def create(database: Database, owner_id: int, number: int, body: bytes) -> Written:
+def create(database: Database, owner_id: int, number: int, body: bytes, *, by: str) -> Written:
     """Make a list; raise ``BadRequest``, or ``Conflict`` if there is one of that description."""
     sent, warnings = read_object(body, MEMBERS)
     description = sent.get("description")
@@ -77,10 +78,12 @@ def create(database: Database, owner_id: int, number: int, body: bytes) -> Writt
             raise _conflict("description_taken", f"there is a list '{description}' already", "description")
         made = _find(connection, number, str(guid))
         store.replace_members(connection, owner_id, made.list_id, known)
-        return Written(_shown(connection, number, [_find(connection, number, str(guid))])[0], warnings)
+        made = _find(connection, number, str(guid))
+        _note(Noting(connection, owner_id, number, by), None, made)
+        return Written(_shown(connection, number, [made])[0], warnings)
 
 
-def update(database: Database, owner_id: int, number: int, guid: str, *, body: bytes) -> Written:
+def update(database: Database, owner_id: int, number: int, guid: str, *, body: bytes, by: str) -> Written:
     """Say anew what is in a list, as far as it is sent; raise ``NotFound``, ``BadRequest``, ``Conflict``."""
     sent, warnings = read_object(body, MEMBERS)
     with database.face(owner_id) as connection:
@@ -91,10 +94,12 @@ def update(database: Database, owner_id: int, number: int, guid: str, *, body: b
             raise _conflict("description_must_stay", f"items know the list by '{found.value}'", "description")
         known = _Naming(connection, owner_id, number).members(sent, found.members)
         store.replace_members(connection, owner_id, found.list_id, known)
-        return Written(_shown(connection, number, [_find(connection, number, guid)])[0], warnings)
+        made = _find(connection, number, guid)
+        _note(Noting(connection, owner_id, number, by), found, made)
+        return Written(_shown(connection, number, [made])[0], warnings)
 
 
-def delete(database: Database, owner_id: int, number: int, guid: str) -> None:
+def delete(database: Database, owner_id: int, number: int, guid: str, *, by: str) -> None:
     """Delete a list that no item names; raise ``NotFound``, ``Conflict``."""
     with database.face(owner_id) as connection:
         characteristic_jobs.at_work(connection, owner_id, number)
@@ -105,7 +110,22 @@ def delete(database: Database, owner_id: int, number: int, guid: str) -> None:
         if users:
             faults = [Fault(Code.IN_USE, f"user{number} '{each}' names it", field="", word="in_use") for each in users]
             raise Conflict(faults=faults)
+        _note(Noting(connection, owner_id, number, by), found, None)
         store.delete(connection, found.list_id)
+
+
+def _note(noting: Noting, before: List | None, after: List | None) -> None:
+    """Add the change of a list to the log, by what is known of it that somebody said."""
+    known = after or before
+    if known is None:
+        return
+    told = [_told(noting.connection, noting.number, each) if each else None for each in (before, after)]
+    noting.note("list", known.list_id, known.value, *told)
+
+
+def _told(connection: Connection, number: int, each: List) -> Members:
+    shown = _shown(connection, number, [each])[0]
+    return {name: shown[name] for name in (each.key, "includedItems", "excludedItems")}
 
 
 def _find(connection: Connection, number: int, guid: str) -> List:

@@ -7,7 +7,24 @@ readers can live with: each further index costs a third of the load speed.
 
 from __future__ import annotations
 
-from ratemill.store.schema import characteristics, owners, processes, setup_objects, subscriptions, usage
+from ratemill.store.schema import (
+    characteristic_changes,
+    characteristics,
+    owners,
+    processes,
+    setup_objects,
+    subscriptions,
+    usage,
+)
 from ratemill.store.schema.columns import metadata
 
-__all__ = ["characteristics", "metadata", "owners", "processes", "setup_objects", "subscriptions", "usage"]
+__all__ = [
+    "characteristic_changes",
+    "characteristics",
+    "metadata",
+    "owners",
+    "processes",
+    "setup_objects",
+    "subscriptions",
+    "usage",
+]

@@ -1,0 +1,94 @@
+"""The log of what calls changed in characteristics: rows are added, read, and never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from psycopg.rows import class_row
+
+from ratemill.store.connections import Connection, driver
+from ratemill.store.filters import parameters, where
+from ratemill.store.policies import OWNER_ENTERED
+
+Object = Literal["item", "list", "field"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of one object; ``before`` and ``after`` are its JSON, None where there was or is nothing."""
+
+    change_id: int
+    characteristic: int
+    changed_at: datetime
+    changed_by: str
+    object: str
+    object_id: int
+    name: str
+    action: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFilters:
+    """Which changes of a characteristic; None asks for nothing. Times are [from, to)."""
+
+    characteristic: int
+    object: str | None = None
+    name: str | None = None
+    action: str | None = None
+    changed_by: str | None = None
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+
+
+_CONDITIONS = {
+    "characteristic": f"c.owner_id = {OWNER_ENTERED} and c.characteristic = %(characteristic)s",
+    "object": "c.object = %(object)s",
+    "name": "c.name = %(name)s",
+    "action": "c.action = %(action)s",
+    "changed_by": "c.changed_by = %(changed_by)s",
+    "from_at": "c.changed_at >= %(from_at)s",
+    "to_at": "c.changed_at < %(to_at)s",
+}
+_COLUMNS = ", ".join(f"c.{name}" for name in Change.__dataclass_fields__)
+
+
+def note(
+    connection: Connection,
+    owner_id: int,
+    characteristic: int,
+    *,
+    object_: Object,
+    object_id: int,
+    name: str,
+    by: str,
+    before: str | None,
+    after: str | None,
+) -> None:
+    """Add a change: created if there was nothing before, deleted if there is nothing after, else updated."""
+    action = "created" if before is None else "deleted" if after is None else "updated"
+    driver(connection).execute(
+        """
+        insert into characteristic_changes
+            (owner_id, characteristic, changed_by, object, object_id, name, action, before, after)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+        """,
+        (owner_id, characteristic, by, object_, object_id, name, action, before, after),
+    )
+
+
+def page(connection: Connection, filters: ChangeFilters, *, skip: int, top: int) -> tuple[int, list[Change]]:
+    """Return how many changes there are, and one page of them, the newest first."""
+    asked = where(filters, _CONDITIONS)
+    known = {**parameters(filters), "skip": skip, "top": top}
+    total = driver(connection).execute(f"select count(*) from characteristic_changes c where {asked}", known).fetchone()
+    with driver(connection).cursor(row_factory=class_row(Change)) as cursor:
+        cursor.execute(
+            f"""select {_COLUMNS} from characteristic_changes c where {asked}
+            order by c.change_id desc limit %(top)s offset %(skip)s""",
+            known,
+        )
+        return (int(total[0]) if total else 0), cursor.fetchall()
