@@ -31,6 +31,10 @@ _NAMED = """
         on t.batch_id = u.batch_id and t.id = u.used_id and u.characteristic = %(characteristic)s
     where u.batch_id = %(batch_id)s"""
 
+# The item that a use names by its id. Joined instead, all items of the owner would be read, for they are taken for few.
+_BY_ID = """(select i.item_id from characteristic_items i
+    where i.owner_id = u.owner_id and i.characteristic = u.characteristic and i.id = u.used_id)"""
+
 
 class StagedUse(NamedTuple):
     """An item that a staged one names; ``used_item_id`` where it was found in the store, ``used_id`` its id if known."""
@@ -114,8 +118,9 @@ def find_described(connection: Connection, job: Job) -> list[StagedUse]:
             select u.item_number, u.member, t.id from open u join characteristic_staged t
                 on t.batch_id = u.batch_id and t.description = u.value and t.id is not null
             union
-            select u.item_number, u.member, i.id from open u join characteristic_items i
-                on i.description = u.value and i.owner_id = u.owner_id and i.characteristic = u.characteristic
+            select u.item_number, u.member, i.id from open u cross join lateral (
+                select * from characteristic_items where description = u.value offset 0) i
+            where i.owner_id = u.owner_id and i.characteristic = u.characteristic
         ), named as (
             select item_number, member, min(id) as id, count(*) as items from bearing group by item_number, member
         ), settled as (
@@ -133,12 +138,11 @@ def find_described(connection: Connection, job: Job) -> list[StagedUse]:
 def find_written(connection: Connection, job: Job) -> None:
     """Let each use of an item that was not in the store when it was read name it, if it has been written since."""
     driver(connection).execute(
-        """
-        update characteristic_staged_uses u set used_item_id = i.item_id from characteristic_items i
-        where u.batch_id = %(batch_id)s and u.used_item_id is null
-            and i.owner_id = u.owner_id and i.characteristic = u.characteristic and i.id = u.used_id
+        f"""
+        update characteristic_staged_uses u set used_item_id = {_BY_ID}
+        where u.batch_id = %s and u.used_item_id is null and u.used_id is not null
         """,
-        _of(job),
+        (job.batch_id,),
     )
 
 
@@ -338,11 +342,9 @@ def waiting(connection: Connection, job: Job, *, items_max: int) -> list[Waiting
 def uses(connection: Connection, job: Job, first: int, last: int) -> list[tuple[int, str, int | None, str | None]]:
     """Return what the items from one number to another name: number, member, the item if it is stored, and its id."""
     rows = driver(connection).execute(
-        """
-        select u.item_number, u.member, coalesce(u.used_item_id, i.item_id), u.used_id
-        from characteristic_staged_uses u left join characteristic_items i on u.used_item_id is null
-            and i.owner_id = u.owner_id and i.characteristic = u.characteristic and i.id = u.used_id
-        where u.batch_id = %s and u.item_number between %s and %s
+        f"""
+        select u.item_number, u.member, coalesce(u.used_item_id, {_BY_ID}), u.used_id
+        from characteristic_staged_uses u where u.batch_id = %s and u.item_number between %s and %s
         """,
         (job.batch_id, first, last),
     )
@@ -363,15 +365,14 @@ def keep_uses(connection: Connection, job: Job, first: int, last: int, late: Seq
 def late_uses(connection: Connection, job: Job, *, rows_max: int) -> list[tuple[int, str, int | None, int | None]]:
     """Return uses that could not be linked when their item was written: number, member, the item and what it names."""
     rows = driver(connection).execute(
-        """
-        select u.item_number, u.member, o.item_id, i.item_id
-        from (select * from characteristic_staged_uses where batch_id = %(batch_id)s
-            order by item_number, member limit %(rows_max)s) u
-        join characteristic_staged s on s.batch_id = u.batch_id and s.item_number = u.item_number
-        left join characteristic_items o on o.owner_id = s.owner_id and o.characteristic = %(characteristic)s and o.id = s.id
-        left join characteristic_items i
-            on i.owner_id = u.owner_id and i.characteristic = u.characteristic and i.id = u.used_id
-        order by u.item_number, u.member
+        f"""
+        select u.item_number, u.member, (
+            select o.item_id from characteristic_items o
+            where o.owner_id = %(owner_id)s and o.characteristic = %(characteristic)s and o.id = (
+                select s.id from characteristic_staged s where s.batch_id = %(batch_id)s and s.item_number = u.item_number)
+        ), {_BY_ID}
+        from characteristic_staged_uses u where u.batch_id = %(batch_id)s
+        order by u.item_number, u.member limit %(rows_max)s
         """,
         _of(job) | {"rows_max": rows_max},
     )
