@@ -10,9 +10,9 @@ import pytest
 from tests.mill import Mill, mill
 from tests.processes import started, wait_until, was_killed
 
-from ratemill.jobs import characteristic_batches
+from ratemill.jobs import characteristic_batches, characteristic_linking
 from ratemill.jobs.runner import Runner
-from ratemill.reference import characteristic_upserts
+from ratemill.reference import characteristic_circles, characteristic_upserts
 from ratemill.settings import Settings
 from ratemill.store.connections import Database
 
@@ -162,6 +162,22 @@ def test_documents_keep_order_and_digits(guide: Mill):
     assert guide.value("select description from characteristic_items") == "Ünï"
 
 
+def test_documents_are_kept_without_blanks_and_escapes_and_with_what_is_known_alone(guide: Mill):
+    text = r"""[ {"id" : "a\u00e9\t", "ud_a": [ 1 ]}, {"id": "b", "ud_a": 1.0, "more": {"x": 1}},
+        {"comment" :"c", "ud_a": "t\\n"} ]""".replace("[ 1 ]", "-0.0")
+    body = f'{{"importFileName":"f","pageSize":3,"totalItems":3,"pageNumber":0,"items":{text}}}'
+    answer = guide.request("POST", "api/Import/UserXs/Batch?submit", content=body.encode())
+    assert answer.status_code == 201, answer.text
+    run(guide)
+    documents = [row[0] for row in guide.rows("select document from characteristic_items order by item_id")]
+    assert documents == [
+        r'{"id":"aé\t","ud_a":-0.0}',
+        '{"id":"b","ud_a":1.0}',
+        r'{"id":"1","comment":"c","ud_a":"t\\n"}',
+    ]
+    assert guide.rows("select id from characteristic_items order by item_id")[0] == ("aé\t",)
+
+
 def test_what_an_item_names_may_come_later_in_any_page(guide: Mill):
     items = [child("a", "b"), made_of("m", "z", "a"), child("b", "c"), {"id": "c"}, {"id": "z"}]
     assert imported(guide, *items, page_size=2) == (5, 0, 0, 0)
@@ -173,11 +189,11 @@ def test_what_an_item_names_may_come_later_in_any_page(guide: Mill):
 
 def test_items_are_found_across_tables(guide: Mill, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(characteristic_batches, "ITEMS_MAX", 4)
-    monkeypatch.setattr(characteristic_batches, "LINKS_MAX", 3)
+    monkeypatch.setattr(characteristic_linking, "LINKS_MAX", 3)
     items = [child(str(n), str(n + 7)) for n in range(23)] + [{"id": str(n)} for n in range(23, 30)]
     assert imported(guide, *items, page_size=3) == (30, 0, 0, 0)
     assert parents(guide) == {str(n): str(n + 7) if n < 23 else None for n in range(30)}
-    again = [made_of(str(n), str(n + 1), str(29 - n)) for n in range(29)]
+    again = [made_of(str(n), str(n + 1), "29") for n in range(29)]
     assert imported(guide, *again, page_size=5) == (0, 29, 0, 0)
     assert len(uses(guide)) == 58
     assert parents(guide)["0"] == "7"
@@ -285,6 +301,47 @@ def test_a_circle_names_its_items(guide: Mill):
     number = submitted(guide, [child("a", "b"), child("b", "a")])
     run(guide)
     assert "'a' → 'b' → 'a'" in outcomes(guide, number)[0]["errors"][0]["message"]
+
+
+BILLS = {
+    "oneself": ([], [made_of("a", "a"), {"id": "b"}], {"a"}),
+    "each other": ([], [made_of("a", "x", "b"), made_of("b", "a"), {"id": "x"}], {"a", "b"}),
+    "through the store": ([{"id": "a"}, made_of("b", "a"), made_of("c", "b")], [made_of("a", "c")], {"a"}),
+    "broken by the batch": (
+        [{"id": "a"}, made_of("b", "a"), {"id": "x"}],
+        [made_of("a", "b"), made_of("b", "x")],
+        set(),
+    ),
+    "broken by a null": (
+        [{"id": "a"}, made_of("b", "a")],
+        [made_of("a", "b"), {"id": "b", "user1BOMHeaders": None}],
+        set(),
+    ),
+    "closed by a refusal": (
+        [{"id": "a"}, made_of("b", "a")],
+        [made_of("a", "b"), made_of("b", "gone")],
+        {"a", "b"},
+    ),
+    "none, for a part may be in many": ([{"id": "x"}], [made_of("a", "b", "x"), made_of("b", "x", "x")], set()),
+    "none, for a parent is no part": ([], [made_of("a", "b"), child("b", "a")], set()),
+}
+
+
+@pytest.mark.parametrize("case", BILLS)
+def test_an_item_is_no_part_of_itself(guide: Mill, case: str):
+    before, items, expected = BILLS[case]
+    if before:
+        imported(guide, *before)
+    assert set(refused(guide, *items)) == expected
+
+
+def test_a_circle_of_bills_names_its_items_and_the_member(guide: Mill):
+    number = submitted(guide, [made_of("a", "b"), made_of("b", "a")])
+    run(guide)
+    error = outcomes(guide, number)[1]["errors"][0]
+    assert error["code"] == "bills_in_a_circle"
+    assert "'a' → 'b' → 'a'" in error["message"]
+    assert error["property"] == "items[1].user1BOMHeaders"
 
 
 def test_a_chain_of_many_parents_is_linear(guide: Mill):
@@ -473,7 +530,7 @@ def test_a_batch_that_cannot_be_settled_fails_and_lets_the_next_one_go(guide: Mi
 
     number = submitted(guide, [child("a", "b"), {"id": "b"}])
     with monkeypatch.context() as patch:
-        patch.setattr(characteristic_upserts, "refused_together", failing)
+        patch.setattr(characteristic_circles, "refused_together", failing)
         run(guide)
     shown = job(guide, number)
     assert (shown["state"], shown["completedCountNumber"]) == ("failed", 1)

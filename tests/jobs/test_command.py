@@ -115,6 +115,22 @@ def test_serve_runs_the_jobs_and_goes_on_with_one_whose_process_was_killed(guide
     guide.assert_ties()
 
 
+def test_a_spare_stands_by_and_takes_over(guide: Mill, tmp_path: Path):
+    options = {"database_url": guide.database.dsn, "home": str(tmp_path), "log_level": "ERROR"}
+    with started("serve", "--port", str(free_port()), **options) as serve:
+        wait_until(lambda: len(jobs_of(serve)) == 2)
+        process, spare = jobs_of(serve)
+        os.kill(process, signal.SIGKILL)
+        wait_until(lambda: process not in jobs_of(serve))
+        answer = guide.request("POST", "/UsageRatedExceptionSchedule/Reprocess", json={"all": True})
+        assert answer.status_code == 200
+        wait_until(lambda: guide.value("select ended_at from reprocesses"))
+        assert spare in jobs_of(serve)
+        wait_until(lambda: len(jobs_of(serve)) == 2)
+        serve.send_signal(signal.SIGTERM)
+        assert serve.wait(15) == 0
+
+
 def test_an_idle_runner_loads_no_table_engine():
     program = (
         "import sys, ratemill.face.cli.app, ratemill.jobs.runner; "

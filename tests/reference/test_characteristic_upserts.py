@@ -1,13 +1,11 @@
-"""What items name, how they join what is stored, and which items of a batch hold together."""
+"""What items name, and how they join what is stored."""
 
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ratemill.reference import json_text
-from ratemill.reference.characteristic_upserts import Use, bill_warnings, kept, merged, names_of, refused_together
+from ratemill.reference.characteristic_upserts import Use, bill_warnings, kept, merged, names_of
 
 
 def item(text: str) -> dict[str, Any]:
@@ -74,33 +72,3 @@ def test_bills_that_follow_each_other_are_not_warned_of():
         {"effectiveFromDate":"2022-01-01T00:00:00+00:00","effectiveToDate":"9999-12-31T23:59:59","user1BOMDetails":[{}]},
         {"effectiveToDate":"2020-01-01T00:00:00","user1BOMDetails":[{"allocationPercent":1e2}]}]}"""
     assert bill_warnings(item(bills), 1, "items[0]") == []
-
-
-def test_a_refused_item_takes_those_with_it_that_name_it_and_nobody_else():
-    assert refused_together([3], [(2, 3), (1, 2), (4, 5)], {}, {}) == ({1, 2, 3}, [])
-
-
-def test_a_circle_is_broken_where_the_batch_says_so_and_closed_where_that_is_refused():
-    parents = {1: 2, 2: 9}
-    assert refused_together([], [], parents, {2: 1}) == (set(), [])
-    refused, circles = refused_together([2], [], parents, {2: 1})
-    assert refused == {1, 2}
-    assert [sorted(each) for each in circles] == [[1, 2]]
-
-
-@given(
-    st.sets(st.integers(0, 9)),
-    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9))),
-    st.dictionaries(st.integers(0, 9), st.none() | st.integers(-3, 9)),
-)
-def test_what_is_left_names_nothing_refused_and_has_no_circle(
-    faulty: set[int], ahead: list[tuple[int, int]], parents: dict[int, int | None]
-):
-    refused, _ = refused_together(faulty, ahead, parents, {})
-    assert refused >= faulty
-    assert not [pair for pair in ahead if pair[0] not in refused and pair[1] in refused]
-    for start in parents.keys() - refused:
-        node, steps = parents.get(start), 0
-        while node is not None and node not in refused:
-            node, steps = parents.get(node), steps + 1
-            assert steps <= len(parents), "a circle is left"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratemill.reference.json_text import DEPTH_MAX, Number, read, write
+from ratemill.reference.json_text import DEPTH_MAX, Number, compact, elements, read, reread, write
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.text() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
@@ -35,6 +35,23 @@ def test_what_is_written_reads_as_what_any_reader_reads(value: object) -> None:
     text = json.dumps(value)
 
     assert json.loads(write(read(text))) == json.loads(text)
+
+
+@given(st.lists(VALUES), st.booleans())
+def test_elements_are_compact_as_they_would_be_written(values: list[object], ascii_alone: bool) -> None:
+    text = json.dumps(values, ensure_ascii=ascii_alone, indent=1).encode(errors="replace")
+
+    found = [each.decode() for each in elements(text)]
+
+    assert [reread(each) for each in found] == read(text)
+    for each in found:
+        assert compact(each) in (None, write(read(each)))
+        assert (compact(each) is None) == ("\\" in each)
+
+
+@pytest.mark.parametrize("number", ["1e5", "-0", "87.0", "1E+400", "0.10", "12345678901234567890123.450", "-0.0e-07"])
+def test_a_compact_number_has_its_digits(number: str) -> None:
+    assert compact(f'{{ "a" : [ {number} , 1 ] }}') == f'{{"a":[{number},1]}}'
 
 
 @pytest.mark.parametrize(

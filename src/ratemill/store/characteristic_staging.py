@@ -1,11 +1,14 @@
-"""The items of a batch while its job is at work: staged with what they name, settled, written, linked."""
+"""The items of a batch while its job is at work: staged with what they name, settled, written, linked.
+
+The items that the first pass wrote are not among them: they are in the store already, and bear the number of the batch.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from psycopg import sql
@@ -15,9 +18,10 @@ from ratemill.store.characteristic_jobs import Job
 from ratemill.store.connections import Connection, driver
 
 FETCHED_ROWS = 10_000
-_STAGED = ("batch_id", "owner_id", "item_number", "id", "description", "parent_cleared", "written", "faults")
+_STAGED = ("batch_id", "owner_id", "item_number", "id", "description", "parent_cleared", "bills", "written", "faults")
 _USES = ("batch_id", "owner_id", "item_number", "member", "characteristic", "key", "value", "used_item_id", "used_id")
 _PARENT = "parentReference"
+_BILL = "member ~ '^user[0-9]+BOMHeaders\\['"
 
 Faults = list[dict[str, str]]
 
@@ -27,9 +31,12 @@ _NAMED = """
         on t.batch_id = u.batch_id and t.id = u.used_id and u.characteristic = %(characteristic)s
     where u.batch_id = %(batch_id)s"""
 
+# The item that a use names by its id. Joined instead, all items of the owner would be read, for they are taken for few.
+_BY_ID = """(select i.item_id from characteristic_items i
+    where i.owner_id = u.owner_id and i.characteristic = u.characteristic and i.id = u.used_id)"""
 
-@dataclass(frozen=True, slots=True)
-class StagedUse:
+
+class StagedUse(NamedTuple):
     """An item that a staged one names; ``used_item_id`` where it was found in the store, ``used_id`` its id if known."""
 
     item_number: int
@@ -43,26 +50,41 @@ class StagedUse:
 
 @dataclass(frozen=True, slots=True)
 class StagedItem:
-    """A staged item by its number in the batch; ``faults`` None while it holds."""
+    """A staged item by its number in the batch; ``faults`` None while it holds.
+
+    ``bills`` are the members with bills of materials that were sent, which take the place of those that are stored.
+    """
 
     item_number: int
     id: str | None
     description: str | None = None
     parent_cleared: bool = False
+    bills: list[str] | None = None
     written: bool = False
     faults: Faults | None = None
 
 
+class Waiting(NamedTuple):
+    """A staged item that is not written yet."""
+
+    item_number: int
+    id: str | None
+    faults: Faults | None
+
+
 def taken(connection: Connection, job: Job, ids: Sequence[str]) -> set[str]:
-    """Return those of the ids that items of the batch bear already."""
-    statement = "select id from characteristic_staged where batch_id = %s and id = any(%s)"
-    return {row[0] for row in driver(connection).execute(statement, (job.batch_id, list(ids)))}
+    """Return those of the ids that staged items of the batch bear already."""
+    statement = """select s.id from json_array_elements_text(%s::json) v (id)
+        join characteristic_staged s on s.batch_id = %s and s.id = v.id"""
+    return {
+        row[0] for row in driver(connection).execute(statement, (json.dumps(ids, ensure_ascii=False), job.batch_id))
+    }
 
 
 def stage(connection: Connection, job: Job, items: Iterable[StagedItem], uses: Iterable[StagedUse]) -> None:
     """Write the items of one table, and what they name."""
     of = job.batch_id, job.owner_id
-    rows = ((*of, i.item_number, i.id, i.description, i.parent_cleared, i.written, i.faults) for i in items)
+    rows = ((*of, i.item_number, i.id, i.description, i.parent_cleared, i.bills, i.written, i.faults) for i in items)
     setup_objects.insert_rows(connection, "characteristic_staged", _STAGED, rows)
     named = ((*of, u.item_number, u.member, u.characteristic, u.key, u.value, u.used_item_id, u.used_id) for u in uses)
     setup_objects.insert_rows(connection, "characteristic_staged_uses", _USES, named)
@@ -85,31 +107,43 @@ def add_faults(connection: Connection, job: Job, faults: Mapping[int, Faults]) -
 def find_described(connection: Connection, job: Job) -> list[StagedUse]:
     """Let each use by a description that the store did not know name the item of the batch that bears it.
 
-    Returns the uses whose description several items of the batch bear.
+    Returns the uses whose description several items bear.
     """
     found = driver(connection).execute(
-        f"""
-        with named as (
-            select u.item_number, u.member, min(t.id) as id, count(distinct t.item_number) as items
-            from characteristic_staged_uses u join characteristic_staged t
+        """
+        with open as (
+            select * from characteristic_staged_uses where batch_id = %(batch_id)s and key = 'description'
+                and used_item_id is null and characteristic = %(characteristic)s
+        ), bearing as (
+            select u.item_number, u.member, t.id from open u join characteristic_staged t
                 on t.batch_id = u.batch_id and t.description = u.value and t.id is not null
-            where {_OPEN_DESCRIPTION}
-            group by u.item_number, u.member
+            union
+            select u.item_number, u.member, i.id from open u cross join lateral (
+                select * from characteristic_items where description = u.value offset 0) i
+            where i.owner_id = u.owner_id and i.characteristic = u.characteristic
+        ), named as (
+            select item_number, member, min(id) as id, count(*) as items from bearing group by item_number, member
         ), settled as (
             update characteristic_staged_uses u set used_id = n.id from named n
             where u.batch_id = %(batch_id)s and u.item_number = n.item_number and u.member = n.member
         )
         select u.item_number, u.member, u.characteristic, u.key, u.value, u.used_item_id, u.used_id
-        from named n join characteristic_staged_uses u on u.item_number = n.item_number and u.member = n.member
-        where u.batch_id = %(batch_id)s and n.items > 1
+        from named n join open u using (item_number, member) where n.items > 1
         """,
         _of(job),
     )
     return [StagedUse(*row) for row in found]
 
 
-_OPEN_DESCRIPTION = """u.batch_id = %(batch_id)s and u.key = 'description' and u.used_item_id is null
-    and u.characteristic = %(characteristic)s"""
+def find_written(connection: Connection, job: Job) -> None:
+    """Let each use of an item that was not in the store when it was read name it, if it has been written since."""
+    driver(connection).execute(
+        f"""
+        update characteristic_staged_uses u set used_item_id = {_BY_ID}
+        where u.batch_id = %s and u.used_item_id is null and u.used_id is not null
+        """,
+        (job.batch_id,),
+    )
 
 
 def number_items(connection: Connection, job: Job) -> None:
@@ -214,6 +248,52 @@ def stored_parents(connection: Connection, job: Job) -> Iterator[tuple[int, int]
     )
 
 
+def bills(connection: Connection, job: Job) -> Iterator[tuple[int, int]]:
+    """Yield each staged item with a component of its bills of materials, both numbered as in ``parents``."""
+    yield from _streamed(
+        connection,
+        f"""
+        select u.item_number, coalesce(t.item_number, -u.used_item_id) {_NAMED} and u.{_BILL}
+            and (t.item_number is not null or u.used_item_id is not null)
+        """,
+        _of(job),
+    )
+
+
+def stored_bills(connection: Connection, job: Job) -> Iterator[tuple[int, int, bool]]:
+    """Yield, for the components that are named and all below them, each item with a component that it has in the store.
+
+    The third says whether the batch puts another bill in the place of that one.
+    """
+    yield from _streamed(
+        connection,
+        f"""
+        with recursive down as (
+            select used_item_id as item_id from characteristic_staged_uses
+            where batch_id = %(batch_id)s and {_BILL} and used_item_id is not null
+            union
+            select u.used_item_id from down join characteristic_uses u using (item_id) where u.{_BILL}
+        )
+        select coalesce(t.item_number, -i.item_id), coalesce(p.item_number, -o.item_id),
+            coalesce(split_part(u.member, '[', 1) = any(t.bills), false)
+        from down join characteristic_uses u using (item_id)
+        join characteristic_items i using (item_id) join characteristic_items o on o.item_id = u.used_item_id
+        left join characteristic_staged t on t.batch_id = %(batch_id)s and t.id = i.id
+            and i.characteristic = %(characteristic)s
+        left join characteristic_staged p on p.batch_id = %(batch_id)s and p.id = o.id
+            and o.characteristic = %(characteristic)s
+        where u.{_BILL}
+        """,
+        _of(job),
+    )
+
+
+def billed(connection: Connection, job: Job, numbers: Sequence[int]) -> dict[int, str]:
+    """Return the first member with bills of materials of staged items."""
+    statement = "select item_number, bills[1] from characteristic_staged where batch_id = %s and item_number = any(%s)"
+    return dict(driver(connection).execute(statement, (job.batch_id, list(numbers))).fetchall())
+
+
 def lost_uses(connection: Connection, job: Job, refused: Sequence[int]) -> Iterator[tuple[StagedUse, bool]]:
     """Yield each use that leads nowhere, and whether it names a refused item of the batch."""
     rows = _streamed(
@@ -247,30 +327,24 @@ def ids_of(connection: Connection, job: Job, nodes: Sequence[int]) -> list[str]:
     return [found.get(node) or "?" for node in nodes]
 
 
-def next_unwritten(connection: Connection, job: Job) -> int | None:
-    """Return the number of the next item that is not written yet."""
-    statement = """select min(item_number) from characteristic_staged
-        where batch_id = %s and item_number >= %s and not written"""
-    row = driver(connection).execute(statement, (job.batch_id, job.next_item)).fetchone()
-    return row[0] if row else None
-
-
-def staged(connection: Connection, job: Job, first: int, last: int) -> dict[int, tuple[str | None, Faults | None]]:
-    """Return id and faults of the items from one number to another that are not written yet."""
-    statement = """select item_number, id, faults from characteristic_staged
-        where batch_id = %s and item_number between %s and %s and not written"""
-    rows = driver(connection).execute(statement, (job.batch_id, first, last))
-    return {number: (id_, faults) for number, id_, faults in rows}
+def waiting(connection: Connection, job: Job, *, items_max: int) -> list[Waiting]:
+    """Return the next items that are not written yet, in their order."""
+    rows = driver(connection).execute(
+        """
+        select item_number, id, faults from characteristic_staged
+        where batch_id = %s and item_number >= %s and not written order by item_number limit %s
+        """,
+        (job.batch_id, job.next_item, items_max),
+    )
+    return [Waiting(*row) for row in rows]
 
 
 def uses(connection: Connection, job: Job, first: int, last: int) -> list[tuple[int, str, int | None, str | None]]:
     """Return what the items from one number to another name: number, member, the item if it is stored, and its id."""
     rows = driver(connection).execute(
-        """
-        select u.item_number, u.member, coalesce(u.used_item_id, i.item_id), u.used_id
-        from characteristic_staged_uses u left join characteristic_items i on u.used_item_id is null
-            and i.owner_id = u.owner_id and i.characteristic = u.characteristic and i.id = u.used_id
-        where u.batch_id = %s and u.item_number between %s and %s
+        f"""
+        select u.item_number, u.member, coalesce(u.used_item_id, {_BY_ID}), u.used_id
+        from characteristic_staged_uses u where u.batch_id = %s and u.item_number between %s and %s
         """,
         (job.batch_id, first, last),
     )
@@ -291,15 +365,14 @@ def keep_uses(connection: Connection, job: Job, first: int, last: int, late: Seq
 def late_uses(connection: Connection, job: Job, *, rows_max: int) -> list[tuple[int, str, int | None, int | None]]:
     """Return uses that could not be linked when their item was written: number, member, the item and what it names."""
     rows = driver(connection).execute(
-        """
-        select u.item_number, u.member, o.item_id, i.item_id
-        from (select * from characteristic_staged_uses where batch_id = %(batch_id)s
-            order by item_number, member limit %(rows_max)s) u
-        join characteristic_staged s on s.batch_id = u.batch_id and s.item_number = u.item_number
-        left join characteristic_items o on o.owner_id = s.owner_id and o.characteristic = %(characteristic)s and o.id = s.id
-        left join characteristic_items i
-            on i.owner_id = u.owner_id and i.characteristic = u.characteristic and i.id = u.used_id
-        order by u.item_number, u.member
+        f"""
+        select u.item_number, u.member, (
+            select o.item_id from characteristic_items o
+            where o.owner_id = %(owner_id)s and o.characteristic = %(characteristic)s and o.id = (
+                select s.id from characteristic_staged s where s.batch_id = %(batch_id)s and s.item_number = u.item_number)
+        ), {_BY_ID}
+        from characteristic_staged_uses u where u.batch_id = %(batch_id)s
+        order by u.item_number, u.member limit %(rows_max)s
         """,
         _of(job) | {"rows_max": rows_max},
     )

@@ -16,6 +16,7 @@ from ratemill.priority import give_way
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65_535)]
 WithParent = Annotated[bool, typer.Option("--with-parent", hidden=True)]
+Spare = Annotated[bool, typer.Option("--spare", hidden=True)]
 
 API_CONNECTIONS_MAX = 16  # requests that hold a database connection at once; the others wait for one
 
@@ -37,12 +38,14 @@ def worker(with_parent: WithParent = False) -> None:
         Worker(database, settings, stopping).run()
 
 
-def jobs(with_parent: WithParent = False) -> None:
+def jobs(with_parent: WithParent = False, spare: Spare = False) -> None:
     """Run the jobs that are due, such as reprocesses, until SIGTERM."""
     settings = read_settings()
     os.environ.setdefault("POLARS_MAX_THREADS", str(settings.worker_threads))
     from ratemill.jobs.runner import Runner  # as above; the table engine itself loads with the first job
 
+    if spare and not supervisor.is_called_in():
+        return
     stopping = _stopping(with_parent=with_parent)
     with opened_database(settings) as database:
         Runner(database, settings, stopping).run()

@@ -25,6 +25,7 @@ from ratemill.store import (
     characteristic_fields,
     characteristic_jobs,
     characteristic_lists,
+    named_objects,
     owners,
 )
 from ratemill.store import characteristic_items as items
@@ -133,7 +134,7 @@ class _Work:
         names = names_of(members, self._number)
         uses = names.uses
         if self._strict:
-            known = items.registered(self._connection, self._owner_id, names.objects)
+            known = named_objects.registered(self._connection, self._owner_id, names.objects)
             faults += [_unregistered(*each) for each in names.objects if each not in known]
         candidates = self._candidates(uses)
         found: dict[str, int] = {}
@@ -173,8 +174,8 @@ class _Work:
         uses = [Use(item_id, member, used) for member, used in found.items() if member != PARENT]
         items.forget_uses(self._connection, [(item_id, name) for name in members])
         items.insert_uses(self._connection, self._owner_id, uses)
-        items.register(self._connection, self._owner_id, names.objects)
-        items.infer_fields(self._connection, self._owner_id, self._number, inferred(members))
+        named_objects.register(self._connection, self._owner_id, names.objects)
+        characteristic_fields.infer(self._connection, self._owner_id, self._number, inferred(members))
 
 
 def _without_our_own(sent: Members) -> Members:

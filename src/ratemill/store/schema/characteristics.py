@@ -23,11 +23,17 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.sql import func
 
 from ratemill.store.schema.columns import count, instant, metadata, owner
 from ratemill.store.schema.usage import HISTORY_NUMBER, submissions
+
+
+def _owner_of_batch() -> Column[object]:
+    """Return whose a row of a batch is. The batch refers to the owner; a look at it for each row would double its price."""
+    return Column("owner_id", Integer, nullable=False)
+
 
 # The name that a client gives to what it sends; the same name, whatever the case, is the same number for ever.
 import_files = Table(
@@ -137,18 +143,20 @@ characteristics = Table(
     CheckConstraint("characteristic between 1 and 20", name="characteristic"),
 )
 
-# The items of a batch while its job is at work. `id` is null for an item that has none yet and for one that repeats the
-# id of another; `faults` are null while the item holds; `parent_cleared` says that it names no parent any more. Items whose
-# every name was known at once are `written` with the first pass.
+# The items of a batch while its job is at work, but for those that the first pass wrote: these bear the batch themselves.
+# `id` is null for an item that has none yet and for one that repeats the id of another; `faults` are null while the item
+# holds; `parent_cleared` says that it names no parent any more; `bills` are the members with bills of materials that it
+# replaces. An item that the first pass found unchanged is `written`. The batch says whose they are.
 characteristic_staged = Table(
     "characteristic_staged",
     metadata,
     Column("batch_id", BigInteger, nullable=False),
     Column("item_number", BigInteger, nullable=False),
-    owner(),
+    _owner_of_batch(),
     Column("id", Text),
     Column("description", Text),
     Column("parent_cleared", Boolean, nullable=False, server_default="false"),
+    Column("bills", ARRAY(Text)),
     Column("written", Boolean, nullable=False, server_default="false"),
     Column("faults", JSONB),
     PrimaryKeyConstraint("batch_id", "item_number"),
@@ -163,7 +171,7 @@ characteristic_staged_uses = Table(
     Column("batch_id", BigInteger, nullable=False),
     Column("item_number", BigInteger, nullable=False),
     Column("member", Text, nullable=False),
-    owner(),
+    _owner_of_batch(),
     Column("characteristic", SmallInteger, nullable=False),
     Column("key", Text, nullable=False),
     Column("value", Text, nullable=False),
@@ -184,7 +192,7 @@ characteristic_outcomes = Table(
     Column("batch_id", BigInteger, nullable=False),
     Column("page_number", Integer, nullable=False),
     Column("item_index", Integer, nullable=False),
-    owner(),
+    _owner_of_batch(),
     Column("id", Text),
     Column("outcome", Text, nullable=False),
     Column("guid", Uuid),
@@ -200,18 +208,20 @@ Index(
     postgresql_where=text("outcome = 'refused'"),
 )
 
-# The items. `item_id` is their number on the wire (sid), `id` the text by which usage and other items know them.
+# The items. `item_id` is their number on the wire (sid), `id` the text by which usage and other items know them,
+# `batch_id` the batch that wrote them last, if one did.
 characteristic_items = Table(
     "characteristic_items",
     metadata,
     Column("item_id", BigInteger, Identity(), primary_key=True),
-    owner(),
+    Column("owner_id", Integer, nullable=False),  # as the batch or the characteristic beside it
     Column("characteristic", SmallInteger, nullable=False),
     Column("guid", Uuid, nullable=False, unique=True),
     Column("id", Text, nullable=False),
     Column("description", Text),
     Column("parent_item_id", BigInteger, ForeignKey("characteristic_items.item_id")),
     Column("document", Text, nullable=False),
+    Column("batch_id", BigInteger),
     Column("revision", Integer, nullable=False, server_default="1"),
     instant("created_at", now=True),
     Column("created_by", Text, nullable=False),
@@ -231,7 +241,7 @@ characteristic_uses = Table(
     metadata,
     Column("item_id", BigInteger, ForeignKey("characteristic_items.item_id", ondelete="CASCADE"), nullable=False),
     Column("member", Text, nullable=False),
-    owner(),
+    Column("owner_id", Integer, nullable=False),  # as its item
     Column("used_item_id", BigInteger, ForeignKey("characteristic_items.item_id"), nullable=False),
     PrimaryKeyConstraint("item_id", "member"),
 )
