@@ -1158,7 +1158,7 @@ CREATE TABLE identifiers (
 	CONSTRAINT identifiers_identifier_type_id_fkey FOREIGN KEY(identifier_type_id) REFERENCES identifier_types (identifier_type_id),
 	CONSTRAINT identifiers_service_id_fkey FOREIGN KEY(service_id) REFERENCES services (service_id),
 	CONSTRAINT identifiers_key UNIQUE NULLS NOT DISTINCT (owner_id, usage_identifier, identifier_type_id, start_at) DEFERRABLE INITIALLY IMMEDIATE,
-	CONSTRAINT identifiers_overlap_excl EXCLUDE USING gist (owner_id WITH =, usage_identifier WITH =, identifier_type_id WITH =, tstzrange(start_at, end_at) WITH &&) DEFERRABLE INITIALLY IMMEDIATE
+	CONSTRAINT identifiers_overlap_excl EXCLUDE USING gist (CAST(md5(usage_identifier) AS UUID) WITH =, owner_id WITH =, identifier_type_id WITH =, tstzrange(start_at, end_at) WITH &&) DEFERRABLE INITIALLY IMMEDIATE
 );
 
 CREATE INDEX identifiers_identifier_type_id_idx ON identifiers (identifier_type_id);
