@@ -189,7 +189,7 @@ def write_document(document: Document, world: World, faults: Faults, author: Aut
 
 def _clash_words(each: SetupObject, clash: Clash) -> str:
     if clash.constraint == "identifiers_overlap_excl":
-        return f"an identifier belongs to a service already at that time: {clash.detail}"
+        return "an identifier belongs to a service already at that time"  # the detail would name a digest
     return f"another {each.noun} has the same key: {clash.detail}"
 
 
