@@ -165,6 +165,18 @@ def test_a_subscription_that_ends_keeps_its_charges_and_late_usage_is_rated(stor
     store.assert_ties()
 
 
+def test_a_service_is_deleted_after_its_subscription(store: Mill):
+    bring(store, file_of({"external_ref": "sub-1", **SINCE}))
+    (service_id,) = store.rows("select service_id, owner_id from services where name = 'sub-1'")[0][:1]
+    answer = store.request("DELETE", f"/Account/Service/{service_id}")
+    assert answer.status_code == 400
+    (error,) = answer.json()["errors"]
+    assert error["message"] == f"the service '{ACCOUNT} / sub-1' ({service_id}) is a subscription: delete that first"
+    store.request("DELETE", f"v2/subscriptions/subscriptions/{only(store)['id']}")
+    assert store.request("DELETE", f"/Account/Service/{service_id}").status_code == 200
+    bring(store, file_of({"external_ref": "sub-1", "offering_external_ref": "off", **SINCE}))
+
+
 def test_a_subscription_without_a_plan_that_fits_is_an_exception_until_one_is_named(store: Mill):
     (identity,) = (row[0] for row in store.rows("select subscription_rate_plan_id from subscription_rate_plans"))
     assert store.request("DELETE", f"/Subscription/RatePlan/{identity}").status_code == 200

@@ -18,7 +18,7 @@ from ratemill.setup.reading.showing import Json, Shown
 from ratemill.setup.registry import BY_LIST, OBJECTS, children, referring
 from ratemill.setup.writing.changes import Author, Log, words_of
 from ratemill.setup.writing.editing import ONLY, Edit, Target, Written, edit, refuse
-from ratemill.store import accounts, charged_objects, owners, setup_objects, usages
+from ratemill.store import accounts, charged_objects, owners, setup_objects, subscription_services, usages
 from ratemill.store.connections import Connection, Database
 from ratemill.store.setup_objects import Clash
 
@@ -58,7 +58,10 @@ def doom(work: Edit, each: SetupObject, identity: int, place: str, faults: Fault
     for list_name, ids in doomed.ids.items():
         doomed.shown[list_name] = work.show(BY_LIST[list_name], sorted(ids))
     for list_name, ids in doomed.ids.items():
-        for message in _kept_by_usage(work, BY_LIST[list_name], ids, doomed):
+        for message in (
+            *_kept_by_usage(work, BY_LIST[list_name], ids, doomed),
+            *_kept_by_subscriptions(work, BY_LIST[list_name], ids, doomed),
+        ):
             faults.add(Code.IN_USE, place, None, message)
         for message in _users(work, BY_LIST[list_name], ids, doomed):
             faults.add(Code.IN_USE, place, None, message)
@@ -160,6 +163,13 @@ def _kept_by_usage(work: Edit, each: SetupObject, ids: set[int], doomed: Doomed)
     kept, why = _kept(work, each, asked)
     for identity in sorted(kept)[:USERS_NAMED_MAX]:
         yield f"{_words(doomed, each, identity)} {why}"
+
+
+def _kept_by_subscriptions(work: Edit, each: SetupObject, ids: set[int], doomed: Doomed) -> Iterator[str]:
+    if each.table == "services":
+        found = subscription_services.are_subscriptions(work.connection, sorted(ids))
+        for identity in sorted(found)[:USERS_NAMED_MAX]:
+            yield f"{_words(doomed, each, identity)} is a subscription: delete that first"
 
 
 def _kept(work: Edit, each: SetupObject, ids: list[int]) -> tuple[set[int], str]:
