@@ -177,6 +177,24 @@ def test_an_order_is_kept(searched: Mill, order: str, found: list[str]):
     assert ids(call(searched, "GET", "user1", params={"$orderby": order, "$filter": "id ne 'x'"})) == found
 
 
+def test_descriptions_that_begin_alike_are_ordered_by_their_ends(mine: Mill):
+    long = "x" * 300
+    for id_, description in (
+        ("1", f"{long}b"),
+        ("2", f"{long}a"),
+        ("3", f"{long[:99]}y"),
+        ("4", "É"),
+        ("5", "a"),
+        ("6", "B"),
+    ):
+        create(mine, {"id": id_, "description": description}, number=2)
+    create(mine, {"id": "7"}, number=2)
+    order = ["7", "6", "5", "2", "1", "3", "4"]
+    assert ids(call(mine, "GET", "user2?$orderby=description")) == order
+    assert ids(call(mine, "GET", "user2?$orderby=description desc")) == order[::-1]
+    assert ids(call(mine, "GET", "user2?$orderby=description&$filter=id ne 'x'")) == order
+
+
 def test_a_query_that_cannot_be_read_is_told_with_every_fault(searched: Mill):
     answer = call(searched, "GET", "user1?$filter=id is 'a'&$orderby=nothing&$top=1001&$skip=-1&$fliter=x&minimal=2")
     codes = refused(answer, 400)

@@ -27,6 +27,7 @@ from ratemill.client.files import BLOCK_BYTES, Survey, opened, survey
 from ratemill.client.journal import Begun, Journal
 from ratemill.client.records import Form, Request, make_requests, read_records
 from ratemill.client.targets import Target
+from ratemill.client.under_way import note_rest
 from ratemill.periods import write_instant
 
 KEYS_KEPT = timedelta(hours=24)  # for which any server keeps an Idempotency-Key at least
@@ -194,7 +195,7 @@ def _send_all(client: Client, target: Target, path: Path, sending: _Sending) -> 
             sending.all_sent = True
         except (ClientError, KeyboardInterrupt) as error:
             trouble = error
-        trouble = sending.note_rest(trouble)
+        trouble = note_rest(sending.pending, sending.note_next, trouble)
     sending.watched.outcome.take(begun)
     if trouble:
         raise trouble
@@ -256,15 +257,6 @@ class _Sending:
         self.watched.outcome.requests_replayed += answer.replayed
         self.records += oldest.request.records
         self.watched.progress(oldest.position, self.records)
-
-    def note_rest(self, trouble: BaseException | None) -> BaseException | None:
-        """Note every answer that still comes, also after trouble; return the first trouble."""
-        while self.pending:
-            try:
-                self.note_next()
-            except ClientError as error:
-                trouble = trouble or error
-        return trouble
 
     def _may_die_before(self) -> None:
         if not self.begun.answered:

@@ -20,6 +20,7 @@ from ratemill.client.errors import ClientError, FileChanged, Rejected
 from ratemill.client.faultpoints import die_at
 from ratemill.client.item_journal import Batch, ItemJournal, What
 from ratemill.client.items import ItemFile, Page, pages
+from ratemill.client.under_way import note_rest
 from ratemill.errors import Fault
 
 PAGE_ITEMS = 1_000
@@ -223,15 +224,6 @@ class _Sending:
             die_at("import-after-second-page-is-written", self.watched.die_at)
         self._done(page)
 
-    def note_rest(self, trouble: BaseException | None) -> BaseException | None:
-        """Note every answer that still comes, also after trouble; return the first trouble."""
-        while self.pending:
-            try:
-                self.note_next()
-            except ClientError as error:
-                trouble = trouble or error
-        return trouble
-
     def _done(self, page: Page) -> None:
         self.items += len(page.places)
         self.watched.sent(self.items)
@@ -277,7 +269,7 @@ def _send_pages(client: Client, sending: _Sending) -> None:
                 sending.pending.append((page, sent))
         except (ClientError, KeyboardInterrupt) as error:
             trouble = error
-        trouble = sending.note_rest(trouble)
+        trouble = note_rest(sending.pending, sending.note_next, trouble)
     if trouble:
         raise trouble
     if sending.refused:

@@ -18,6 +18,7 @@ from psycopg.rows import class_row
 
 from ratemill.store.connections import Connection, driver
 from ratemill.store.policies import OWNER_ENTERED
+from ratemill.store.schema.characteristics import DESCRIPTION_SORTED_CHARS
 
 Values = dict[str, Any]
 
@@ -155,7 +156,11 @@ def page(connection: Connection, search: Search, *, skip: int, top: int) -> tupl
     if search.condition is not None:
         conditions.append(_condition(search.condition, values))
     where = " and ".join(conditions)
-    keys = [(_sorted(field, values), "desc nulls last" if down else "asc nulls first") for field, down in search.order]
+    keys = [
+        (key, "desc nulls last" if down else "asc nulls first")
+        for field, down in search.order
+        for key in _sorted(field, values)
+    ]
     keys.append(("i.id", "asc"))
     if search.condition is None:  # the page comes from the first rows of the order
         order = ", ".join(f"{key} {direction}" for key, direction in keys)
@@ -343,13 +348,17 @@ def _expression(field: Field, alias: str, values: Values) -> str:
     return f"({alias}.document::json #>> {_value(list(field.path), values)}::text[])"
 
 
-def _sorted(field: Field, values: Values) -> str:
+def _sorted(field: Field, values: Values) -> tuple[str, ...]:
+    """Return what stands for a field in an order; a description first by its beginning, by which an index has it."""
+    if field.path == ("description",) and not field.of_parent:
+        description = 'i.description collate "C"'
+        return (f'left(i.description, {DESCRIPTION_SORTED_CHARS}) collate "C"', description)
     alias = "p" if field.of_parent else "i"
     own = _ORDERED.get(field.path[0]) if field.is_column else None
     expression = own.format(i=alias) if own else _expression(field, alias, values)
     if field.of_parent:
-        return f"(select {expression} from characteristic_items p where p.item_id = i.parent_item_id)"
-    return expression
+        return (f"(select {expression} from characteristic_items p where p.item_id = i.parent_item_id)",)
+    return (expression,)
 
 
 def _value(value: object, values: Values) -> str:

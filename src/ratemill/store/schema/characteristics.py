@@ -233,6 +233,15 @@ characteristic_items = Table(
 )
 Index("characteristic_items_parent_item_id_idx", characteristic_items.c.parent_item_id)
 Index("characteristic_items_description_idx", characteristic_items.c.description, postgresql_using="hash")
+# Descriptions may be longer than an index holds; what begins alike is sorted when it is read.
+DESCRIPTION_SORTED_CHARS = 100
+Index(
+    "characteristic_items_description_order_idx",
+    characteristic_items.c.owner_id,
+    characteristic_items.c.characteristic,
+    text(f'(left(description, {DESCRIPTION_SORTED_CHARS}) collate "C") nulls first'),
+    characteristic_items.c.id,
+)
 
 # Where an item names another: a parent, a component of its bill of materials, a key of a lookup row. `member` is the
 # place, such as `user1BOMHeaders[0].user1BOMDetails[2].udKey1Reference`.

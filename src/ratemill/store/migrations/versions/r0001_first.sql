@@ -41,6 +41,8 @@ CREATE TABLE characteristic_items (
 
 CREATE INDEX characteristic_items_description_idx ON characteristic_items USING hash (description);
 
+CREATE INDEX characteristic_items_description_order_idx ON characteristic_items (owner_id, characteristic, (left(description, 100) collate "C") nulls first, id);
+
 CREATE INDEX characteristic_items_parent_item_id_idx ON characteristic_items (parent_item_id);
 
 CREATE TABLE characteristic_outcomes (
