@@ -107,6 +107,10 @@ def key_of(reference: dict[str, Value]) -> tuple[str, str] | None:
     Both spellings of a procedure's key are one, the one of the wire. Where an answer's reference was sent back, with
     several keys, its guid holds, then its sid.
     """
+    if len(reference) == 1:
+        text = reference.get("id")
+        if type(text) is str and text:
+            return "id", text  # most references by far
     named: dict[str, Value] = {}
     for name, value in reference.items():
         known = _KEY_OF.get(name.lower())
