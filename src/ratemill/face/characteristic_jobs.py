@@ -16,7 +16,7 @@ from ratemill.face.envelope import Json
 from ratemill.face.result_envelope import Exact
 from ratemill.ledger import characteristic_jobs as jobs
 from ratemill.ledger.characteristic_jobs import Job, Outcome
-from ratemill.reference.characteristic_items import ItemFault
+from ratemill.reference.characteristic_values import ItemFault
 from ratemill.reference.json_text import Number, Value
 from ratemill.setup.characteristics import Asked, Collection
 from ratemill.setup.tokens import Principal

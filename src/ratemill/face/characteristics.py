@@ -18,7 +18,7 @@ from ratemill.face import result_envelope
 from ratemill.face.auth import needs
 from ratemill.face.bodies import read_json_body
 from ratemill.face.result_envelope import Exact
-from ratemill.reference.characteristic_items import ID_CHARS_MAX, ItemFault
+from ratemill.reference.characteristic_values import ID_CHARS_MAX, ItemFault
 from ratemill.setup import characteristic_edits, characteristics
 from ratemill.setup.characteristic_edits import Author
 from ratemill.setup.characteristics import AUDIT, Asked, Collection, Members

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from ratemill.errors import BadRequest, Code, Fault
-from ratemill.reference.characteristic_items import ItemFault
+from ratemill.reference.characteristic_values import ItemFault
 
 _TRUE, _FALSE = frozenset({"", "true", "1"}), frozenset({"false", "0"})
 

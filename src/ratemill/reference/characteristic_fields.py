@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from ratemill.reference.characteristic_items import ItemFault
+from ratemill.reference.characteristic_values import ItemFault
 from ratemill.reference.json_text import Number, Value
 
 PREFIX, LOOKUP_PREFIX = "ud_", "udLookup_"
