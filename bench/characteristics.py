@@ -70,7 +70,7 @@ def catalogue_item(at: int) -> Item:
     if at >= PARENTS:
         item["parentReference"] = {"id": f"P{at % PARENTS:07d}"}
     if at % 10 == 3:
-        names = [f"P{rng.randrange(ITEMS):07d}" for _ in range(2)]
+        names = [f"P{rng.randrange(ITEMS) // 10 * 10 + 7:07d}" for _ in range(2)]  # items that have no bill: no circle
         details = [{"udKey{n}Reference": {"id": name}, "allocationPercent": 50, "quantity": 1} for name in names]
         item["user{n}BOMHeaders"] = [{"effectiveFromDate": "2021-08-06T00:00:00", "user{n}BOMDetails": details}]
     if at % 20 == 5:

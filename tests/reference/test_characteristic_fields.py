@@ -4,7 +4,7 @@ import pytest
 
 from ratemill.reference import json_text
 from ratemill.reference.characteristic_fields import check_declared, inferred, types_for
-from ratemill.reference.characteristic_items import ItemFault
+from ratemill.reference.characteristic_values import ItemFault
 
 READ = json_text.read(
     '{"id": "1", "ud_text": "0", "ud_number": 0, "ud_flag": false, "ud_reference": {"id": "x"}, "ud_null": null,'

@@ -9,16 +9,14 @@ from typing import Any
 import pytest
 
 from ratemill.reference import json_text
-from ratemill.reference.characteristic_items import (
+from ratemill.reference.characteristic_items import characteristic_of, check, is_kept
+from ratemill.reference.characteristic_values import (
     DESCRIPTION_CHARS_MAX,
     ID_CHARS_MAX,
     NAME_CHARS_MAX,
     REFERENCE_CHARS_MAX,
     TEXT_CHARS_MAX,
     ItemFault,
-    characteristic_of,
-    check,
-    is_kept,
     key_of,
 )
 from ratemill.reference.json_text import Number, Value

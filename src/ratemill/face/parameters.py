@@ -12,7 +12,7 @@ import re
 from starlette.requests import Request
 
 from ratemill.errors import BadRequest, Code, Fault
-from ratemill.reference.characteristic_items import ItemFault
+from ratemill.reference.characteristic_values import ItemFault
 
 WHOLE_MAX = 10**18 - 1  # what the database counts with, and more than anything is counted to
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from ratemill.errors import CallerError, Code, Fault, NotAuthenticated
 from ratemill.reference import json_text
-from ratemill.reference.characteristic_items import ItemFault
+from ratemill.reference.characteristic_values import ItemFault
 
 PREFIX = "/api/"
 LOGIN, LOGOUT = "/api/security/login", "/api/security/logout"

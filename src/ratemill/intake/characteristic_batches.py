@@ -16,8 +16,8 @@ from ratemill.errors import BadRequest, Code, Conflict, Fault, KeyReused, NotFou
 from ratemill.intake.accept import KEY_IN_USE, KEY_REUSED, check_key
 from ratemill.intake.faultpoints import die_at
 from ratemill.reference import characteristic_pages
-from ratemill.reference.characteristic_items import ItemFault
 from ratemill.reference.characteristic_pages import Frame, Limits, Page
+from ratemill.reference.characteristic_values import ItemFault
 from ratemill.settings import Settings
 from ratemill.setup.tokens import Principal
 from ratemill.states import ImportJobState

@@ -12,7 +12,7 @@ from ratemill.jobs import characteristic_faults as wrong
 from ratemill.jobs.characteristic_reading import Numbered, items_of
 from ratemill.reference import characteristic_fields, json_text
 from ratemill.reference import characteristic_upserts as upserts
-from ratemill.reference.characteristic_items import ItemFault
+from ratemill.reference.characteristic_values import ItemFault
 from ratemill.reference.json_text import Value
 from ratemill.store import characteristic_fields as fields
 from ratemill.store import characteristic_items as items

@@ -74,7 +74,7 @@ def _refuse(found: list[int], named_by: Mapping[int, Sequence[int]], refused: se
 def _circles(ties: Ties, refused: set[int]) -> Iterator[list[int]]:
     """Yield circles in which an item of the batch stands that is not refused, no two with an item in common.
 
-    Without the items of these there is no other such circle.
+    Without the items of these there is no other such circle, unless the store alone has one, which it should not.
     """
     done: set[int] = set()
     for start in ties.sent:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from ratemill.reference.characteristic_items import ItemFault
+from ratemill.reference.characteristic_values import ItemFault
 from ratemill.reference.json_text import Number, Value
 
 PREFIX, LOOKUP_PREFIX = "ud_", "udLookup_"
@@ -29,8 +29,11 @@ def types_for(name: str) -> tuple[str, ...]:
 
 def inferred(item: Mapping[str, Value]) -> dict[str, str]:
     """Return the type of each user-defined field of an item by its value; a field that is null tells none."""
-    found = {name: _type_of(name, value) for name, value in item.items() if is_field(name)}
-    return {name: known for name, known in found.items() if known is not None}
+    return {
+        name: known
+        for name, value in item.items()
+        if name[:2] == "ud" and is_field(name) and (known := _type_of(name, value)) is not None
+    }
 
 
 def check_declared(item: Mapping[str, Value], declared: Mapping[str, str], at: str) -> list[ItemFault]:
@@ -48,12 +51,12 @@ def check_declared(item: Mapping[str, Value], declared: Mapping[str, str], at: s
 
 
 def _type_of(name: str, value: Value) -> str | None:
-    if name.startswith(LOOKUP_PREFIX):
-        return LOOKUP
-    for known in ("number", "boolean", "reference", "string"):
-        if value is not None and _is_of(value, known):
-            return known
-    return None
+    if value is None:
+        return None
+    return LOOKUP if name.startswith(LOOKUP_PREFIX) else _TYPE_BY_CLASS.get(type(value))
+
+
+_TYPE_BY_CLASS: dict[type, str] = {Number: "number", bool: "boolean", dict: "reference", str: "string"}
 
 
 def _is_of(value: Value, known: str) -> bool:

@@ -13,13 +13,13 @@ import msgspec
 
 from ratemill.errors import BadRequest, Code
 from ratemill.reference import json_text
-from ratemill.reference.characteristic_items import (
+from ratemill.reference.characteristic_items import characteristic_of, check
+from ratemill.reference.characteristic_values import (
     DESCRIPTION_CHARS_MAX,
     ID_CHARS_MAX,
     ItemFault,
     as_faults,
-    characteristic_of,
-    check,
+    is_storable,
     shown,
 )
 from ratemill.reference.json_text import Number, Value
@@ -145,7 +145,7 @@ def _file_name(asked: dict[str, Value], faults: list[ItemFault]) -> str:
     name = _required(asked, "importFileName", faults)
     if name is None:
         return ""
-    if type(name) is not str or not name.strip() or len(name) > ID_CHARS_MAX or not _is_storable(name):
+    if type(name) is not str or not name.strip() or len(name) > ID_CHARS_MAX or not is_storable(name):
         message = f"importFileName must be a text of 1 to {ID_CHARS_MAX} characters"
         faults.append(ItemFault("must_be_a_text", message, "importFileName"))
     return str(name)
@@ -155,14 +155,10 @@ def _description(asked: dict[str, Value], faults: list[ItemFault]) -> str | None
     text = asked.get("description")
     if text is None:
         return None
-    if type(text) is not str or len(text) > DESCRIPTION_CHARS_MAX or not _is_storable(text):
+    if type(text) is not str or len(text) > DESCRIPTION_CHARS_MAX or not is_storable(text):
         message = f"description must be a text of up to {DESCRIPTION_CHARS_MAX} characters"
         faults.append(ItemFault("must_be_a_text", message, "description"))
     return str(text)
-
-
-def _is_storable(text: str) -> bool:
-    return "\0" not in text and text == text.encode(errors="replace").decode()
 
 
 def _whole(value: Value) -> int | None:

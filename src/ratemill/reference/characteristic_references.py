@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ratemill.reference.characteristic_items import key_of
+from ratemill.reference.characteristic_values import key_of
 from ratemill.reference.json_text import Value
 
 _OF_ITEM = re.compile(r"udKey(X|\d{1,2})Reference\Z", re.IGNORECASE)

@@ -12,8 +12,9 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
-from ratemill.reference.characteristic_items import CHARACTERISTIC_MAX, ItemFault, is_kept, key_of, read_date
+from ratemill.reference.characteristic_items import CHARACTERISTIC_MAX, is_kept
 from ratemill.reference.characteristic_references import is_item_kind, kind_of
+from ratemill.reference.characteristic_values import ItemFault, key_of, read_date
 from ratemill.reference.json_text import Number, Value
 
 Item = Mapping[str, Value]

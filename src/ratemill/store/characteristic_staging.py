@@ -74,11 +74,10 @@ class Waiting(NamedTuple):
 
 def taken(connection: Connection, job: Job, ids: Sequence[str]) -> set[str]:
     """Return those of the ids that staged items of the batch bear already."""
-    statement = """select s.id from json_array_elements_text(%s::json) v (id)
-        join characteristic_staged s on s.batch_id = %s and s.id = v.id"""
-    return {
-        row[0] for row in driver(connection).execute(statement, (json.dumps(ids, ensure_ascii=False), job.batch_id))
-    }
+    statement = """select id from characteristic_staged
+        where batch_id = %s and id = any(array(select json_array_elements_text(%s::json)))"""
+    rows = driver(connection).execute(statement, (job.batch_id, json.dumps(ids, ensure_ascii=False)))
+    return {row[0] for row in rows}
 
 
 def stage(connection: Connection, job: Job, items: Iterable[StagedItem], uses: Iterable[StagedUse]) -> None:

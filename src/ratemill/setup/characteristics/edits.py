@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from ratemill.errors import BadRequest, Code, Conflict, Fault
 from ratemill.reference import json_text
 from ratemill.reference.characteristic_fields import check_declared, inferred
-from ratemill.reference.characteristic_items import READ_ONLY, REFERENCE_KEYS, ItemFault, as_faults, check, key_of
+from ratemill.reference.characteristic_items import READ_ONLY, check
 from ratemill.reference.characteristic_references import Reference, rewritten
 from ratemill.reference.characteristic_upserts import PARENT, bill_warnings, kept, merged, names_of
 from ratemill.reference.characteristic_upserts import Use as UseOf
+from ratemill.reference.characteristic_values import REFERENCE_KEYS, ItemFault, as_faults, key_of
 from ratemill.reference.json_text import Value
 from ratemill.setup.characteristics.changes import Noting
 from ratemill.setup.characteristics.items import AUDIT, HIERARCHY, Members, identity, read_object, shown, timestamp

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ratemill.errors import BadRequest, Code, Conflict, Fault, NotFound
 from ratemill.reference.characteristic_fields import LOOKUP, NAME_CHARS_MAX, is_field, types_for
-from ratemill.reference.characteristic_items import ItemFault
+from ratemill.reference.characteristic_values import ItemFault
 from ratemill.reference.json_text import Number
 from ratemill.setup.characteristics.changes import Noting
 from ratemill.setup.characteristics.items import Asked, Collection, Members, part, read_object, write_local

@@ -14,8 +14,8 @@ from uuid import UUID
 from ratemill.errors import BadRequest, Code, Fault, NotFound
 from ratemill.reference import json_text, odata_filter
 from ratemill.reference.characteristic_fields import is_field
-from ratemill.reference.characteristic_items import REFERENCE_KEYS, ItemFault
 from ratemill.reference.characteristic_references import Reference, references, rewritten
+from ratemill.reference.characteristic_values import REFERENCE_KEYS, ItemFault
 from ratemill.reference.json_text import Number, Value
 from ratemill.reference.odata_filter import FilterFault
 from ratemill.store import characteristic_fields

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from ratemill.errors import BadRequest, Code, Conflict, Fault, NotFound
 from ratemill.reference import json_text
-from ratemill.reference.characteristic_items import DESCRIPTION_CHARS_MAX, REFERENCE_CHARS_MAX, ItemFault, key_of
 from ratemill.reference.characteristic_references import list_kind
+from ratemill.reference.characteristic_values import DESCRIPTION_CHARS_MAX, REFERENCE_CHARS_MAX, ItemFault, key_of
 from ratemill.reference.json_text import Number, Value
 from ratemill.setup.characteristics import items as characteristics
 from ratemill.setup.characteristics.changes import Noting
