@@ -13,6 +13,7 @@ RatemillError
 │   ├── KeyReused             422
 │   └── TooManyRequests       429, worth retrying
 ├── Unavailable               503, worth retrying: the world failed (the database is gone)
+│   └── WriteRace             503, or 409 where a dialect has a word for it: somebody else was writing the same
 ├── UsageFault                a command was used wrongly or its input does not fit
 └── InvariantFailure          we erred: the work is not committed
 
@@ -193,6 +194,10 @@ class Unavailable(RatemillError):
     """The database or another part of the world is not there now."""
 
     status, retry = 503, True
+
+
+class WriteRace(Unavailable):
+    """Somebody else wrote, or held for too long, what was to be written."""
 
 
 class UsageFault(RatemillError):

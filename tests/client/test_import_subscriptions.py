@@ -50,6 +50,11 @@ def test_an_import_that_was_killed_is_ended_by_the_same_command(served: Served, 
     third = served.run(*COMMAND, str(path))
     assert (third.returncode, b"was imported before" in third.stdout) == (0, True)
     assert served.guide.value("select count(*) from subscription_objects") == 112
+    fourth = served.run(*COMMAND, str(path), "--again")
+    assert (fourth.returncode, b"--upsert changes it instead" in fourth.stderr) == (1, True)
+    fifth = served.run(*COMMAND, str(path), "--again", "--upsert")
+    assert (fifth.returncode, b"112 imported" in fifth.stdout) == (0, True)
+    assert served.guide.value("select count(*) from subscription_objects") == 112
 
 
 def test_an_answer_that_was_lost_is_found_by_the_reference(served: Served, tmp_path: Path):

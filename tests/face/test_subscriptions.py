@@ -17,7 +17,7 @@ from ratemill.jobs import subscription_imports
 from ratemill.settings import Settings
 from ratemill.setup.tokens import create_token
 from ratemill.store import subscription_jobs
-from ratemill.store.connections import Database
+from ratemill.store.connections import Database, driver
 
 V2 = "v2/subscriptions"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "subscriptions" / "subscription_all_types.jsonl"
@@ -253,6 +253,18 @@ def test_a_subscription_is_canceled_once(store: Mill):
     assert errors(answer, 409)[0]["title"] == "Write Conflict"
     pending = by_ref(store, "subscriptions", "sub-000123")["id"]
     assert store.request("DELETE", f"{V2}/subscriptions/{pending}").status_code == 204
+
+
+def test_a_write_race_that_is_lost_is_a_write_conflict(dsn: str, settings: Settings):
+    impatient = settings.model_copy(update={"lock_timeout_s": 1})
+    database = Database(dsn, impatient)
+    with mill(database, impatient) as store:
+        number = post(store, "products", product("raced")).json()["data"]["id"]
+        with store.database.worker() as other:
+            driver(other).execute("select 1 from subscription_objects where external_ref = 'raced' for update")
+            found = errors(put(store, "products", number, name="Another"), 409)
+    assert [(each["title"], each["status"]) for each in found] == [("Write Conflict", "409")]
+    database.close()
 
 
 # who may what

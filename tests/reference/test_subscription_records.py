@@ -9,7 +9,7 @@ import pytest
 from ratemill.reference import json_text
 from ratemill.reference.subscription_kinds import Kind
 from ratemill.reference.subscription_lines import Line, read
-from ratemill.reference.subscription_records import check
+from ratemill.reference.subscription_records import ATTRIBUTES, check
 
 EXAMPLES = Path(__file__).parents[2] / "examples/subscriptions"
 UUID = "3f1c2a64-6d2e-4a6e-9f0b-2c7a8b1d4e55"
@@ -182,3 +182,13 @@ def test_all_faults_come_in_the_order_of_the_attributes():
     named = [field for field, _ in faults(Kind.SUBSCRIPTION, wrong)]
     order = ["external_ref", "account_id", "name", "email", "currency", "pending", "offering", "products", "plans"]
     assert named == [*order, "go_live_after"]
+
+
+def test_the_reference_page_names_every_attribute_and_what_is_required():
+    page = (Path(__file__).parents[2] / "docs/reference/subscription-records.md").read_text()
+    parts = page.split("\n### ")[1:]
+    for kind, part in zip(Kind, parts, strict=True):
+        assert part.startswith(f"{kind:d}. `{kind.wire}`")
+        for attribute in ATTRIBUTES[kind]:
+            assert f"`{attribute.name}`" in part, (kind, attribute.name)
+            assert (f"**`{attribute.name}`**" in part) == attribute.required, (kind, attribute.name)

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
 from ratemill import logs
-from ratemill.errors import BadRequest, CallerError, Code, Fault, RatemillError, Unavailable
+from ratemill.errors import BadRequest, CallerError, Code, Fault, RatemillError, Unavailable, WriteRace
 from ratemill.face import (
     characteristic_batches,
     characteristic_jobs,
@@ -188,6 +188,8 @@ def _methods(request: Request) -> set[str]:
 
 def _unavailable(request: Request, error: Exception) -> Response:
     log.warning("unavailable", error=str(error))
+    if isinstance(error, WriteRace) and subscription_envelope.speaks(request):
+        return _failed(request, 409, Fault(Code.CONFLICT, f"{error}; try again"))
     fault = Fault(Code.UNAVAILABLE, f"{error}; try again, under the same Idempotency-Key if it has one")
     return _failed(request, 503, fault, {"Retry-After": "5"})
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import IO
 from uuid import uuid4
 
+from ratemill import logs
 from ratemill.errors import BadRequest, Code, Conflict, Fault
 from ratemill.intake.faultpoints import die_at
 from ratemill.reference import subscription_lines
@@ -22,6 +23,8 @@ from ratemill.store.connections import Database
 from ratemill.store.subscription_imports import SubscriptionImport
 
 __all__ = ["SubscriptionImport", "Upload", "receive"]
+
+log = logs.get(__name__)
 
 _FILE, _REFERENCE = "import_file", "external_ref"
 _BOM = b"\xef\xbb\xbf"
@@ -75,7 +78,9 @@ def receive(
         numbered = zip(kinds, _lines(upload.file), strict=True)
         imports.add_lines(connection, principal.owner_id, number, ((kind, at, line) for kind, (at, line) in numbered))
         die_at("after-accept-before-commit", settings)
-        return imports.find_number(connection, number)
+        accepted = imports.find_number(connection, number)
+    log.info("import_accepted", import_id=str(accepted.import_id), number=number, lines=accepted.lines)
+    return accepted
 
 
 def _look_through(file: IO[bytes], settings: Settings) -> tuple[bytearray, list[str]]:

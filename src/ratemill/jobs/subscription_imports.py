@@ -26,7 +26,7 @@ from ratemill.store import subscription_jobs as jobs
 from ratemill.store.connections import Connection, Database
 from ratemill.store.subscription_jobs import Job, Refusal
 
-LINES_MAX = 1_024  # of one table, a power of two, to be halved; larger ones are hardly faster
+LINES_MAX = 2_048  # of one table, a power of two, to be halved; larger ones are hardly faster
 BYTES_MAX = 4 * 1_024 * 1_024  # of the lines of one table, but that one line may be longer
 
 

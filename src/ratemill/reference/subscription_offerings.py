@@ -14,25 +14,38 @@ from uuid import UUID
 import msgspec
 
 from ratemill.reference import json_text, subscription_terms
-from ratemill.reference.json_text import Value
+from ratemill.reference.json_text import Number, Value
 from ratemill.reference.subscription_kinds import Kind
 
 
+class PlanAttributes(msgspec.Struct):
+    """What of a plan's attributes its choice and its end need."""
+
+    billing_interval_type: str
+    plan_length: int
+    end_behavior: str
+    external_ref: str | None = None
+
+
 class Plan(msgspec.Struct):
-    """A plan of a snapshot; ``attributes`` is the JSON object of them."""
+    """A plan of a snapshot."""
 
     id: str
-    attributes: msgspec.Raw
+    attributes: PlanAttributes
 
     @property
     def external_ref(self) -> str | None:
         """Return the reference of the plan."""
-        return _referring.decode(self.attributes).external_ref
+        return self.attributes.external_ref
 
     def ends_at(self, started_at: datetime) -> datetime | None:
         """Return when a subscription to the plan ends; None if it runs on."""
-        attributes = json_text.reread(bytes(self.attributes)) if b"close" in bytes(self.attributes) else {}
-        return subscription_terms.ends_at(started_at, attributes if isinstance(attributes, dict) else {})
+        own = self.attributes
+        interval: dict[str, Value] = {"billing_interval_type": own.billing_interval_type}
+        length = Number(str(own.plan_length))
+        return subscription_terms.ends_at(
+            started_at, interval | {"plan_length": length, "end_behavior": own.end_behavior}
+        )
 
 
 class _Referring(msgspec.Struct):
@@ -50,7 +63,6 @@ class _Lists(msgspec.Struct):
     plans: msgspec.Raw
 
 
-_referring = msgspec.json.Decoder(_Referring)
 _view = msgspec.json.Decoder(_View)
 _lists = msgspec.json.Decoder(_Lists)
 

@@ -36,7 +36,7 @@ def _references(kind: Kind) -> Form:
         found: list[str] = []
         for index, each in enumerate(value):
             if isinstance(each, dict):
-                found += (fault.error for fault in _faults(_ATTRIBUTES[kind], each, prefix=f"{at}[{index}]."))
+                found += (fault.error for fault in _faults(ATTRIBUTES[kind], each, prefix=f"{at}[{index}]."))
             elif type(each) is not str:
                 found.append(f'"{at}[{index}]" must be an object or the text of a reference, not {kind_of(each)}')
             else:
@@ -70,7 +70,7 @@ _ACCOUNT = Attribute("account_id", values.uuid, required=True)
 _PAYMENT = Attribute("payment_authority", values.payment_authority)
 _INLINE_OFFERING = (_EXTERNAL_REF, _NAME, _DESCRIPTION)
 
-_ATTRIBUTES: dict[Kind, tuple[Attribute, ...]] = {
+ATTRIBUTES: dict[Kind, tuple[Attribute, ...]] = {
     Kind.PRODUCT: (
         _EXTERNAL_REF,
         _NAME,
@@ -136,7 +136,7 @@ OF_A_WAY = frozenset((*WAYS, "plan_id", "selected_plan", "products", "plans"))
 
 _POSITIONS = {
     kind: {attribute.name: index for index, attribute in enumerate(attributes)}
-    for kind, attributes in _ATTRIBUTES.items()
+    for kind, attributes in ATTRIBUTES.items()
 }
 
 
@@ -145,7 +145,7 @@ def check(kind: Kind, attributes: Attributes, *, partial: bool = False) -> list[
 
     ``partial``: of a change, which names only what it changes; null then clears what need not be there.
     """
-    found = list(_faults(_ATTRIBUTES[kind], attributes, partial=partial))
+    found = list(_faults(ATTRIBUTES[kind], attributes, partial=partial))
     if kind is Kind.SUBSCRIPTION:
         wrong = {fault.field for fault in found}
         if not partial or not OF_A_WAY.isdisjoint(attributes):

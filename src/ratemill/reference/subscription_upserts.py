@@ -25,7 +25,7 @@ from ratemill.reference.subscription_values import instant_of, is_uuid
 from ratemill.states import SubscriptionState
 
 FAULTS_MAX = 100  # of one line; more would only be longer
-SNAPSHOT_CHARS_MAX = 131_072  # of an offering with all that it holds: a table of a thousand is read at once
+SNAPSHOT_CHARS_MAX = 65_536  # of an offering with all that it holds: two thousand are read at once
 
 # Most ids come several times in a file: that of an account, that of a plan.
 _uuid = lru_cache(8_192)(UUID)

@@ -13,13 +13,14 @@ from time import monotonic
 from typing import Any
 
 import psycopg
+from psycopg import errors
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import IsolationLevel
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from ratemill.errors import Unavailable
+from ratemill.errors import Unavailable, WriteRace
 from ratemill.priority import give_way
 from ratemill.settings import Settings
 from ratemill.store.policies import FACE_ROLE, OWNER_ROLE, WORKER_ROLE
@@ -27,6 +28,7 @@ from ratemill.store.policies import FACE_ROLE, OWNER_ROLE, WORKER_ROLE
 __all__ = ["Connection", "Database", "pipeline"]
 
 _MS_PER_S = 1000
+_RACES = (errors.SerializationFailure, errors.DeadlockDetected, errors.LockNotAvailable)
 PAUSE_S = 2.0  # a connection that rested for longer is asked whether it lives before it is used
 
 
@@ -88,12 +90,12 @@ class Database:
                 yield connection
         except DBAPIError as error:
             if error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError):
-                raise Unavailable(f"the database does not answer: {error.orig}") from error
+                raise _unavailable(error.orig) from error
             raise
         except NoConnectionFree as error:
             raise Unavailable("every connection to the database is in use") from error
         except psycopg.OperationalError as error:
-            raise Unavailable(f"the database does not answer: {error}") from error
+            raise _unavailable(error) from error
 
     def _engine(self, role: str, isolation_level: IsolationLevel) -> Engine:
         key = role, isolation_level
@@ -127,6 +129,12 @@ class Database:
         if role == WORKER_ROLE and not self._settings.database_url:
             give_way(connection.info.backend_pid)
         return connection
+
+
+def _unavailable(error: BaseException | None) -> Unavailable:
+    if isinstance(error, _RACES):
+        return WriteRace(f"somebody else is writing the same: {error}")
+    return Unavailable(f"the database does not answer: {error}")
 
 
 def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:

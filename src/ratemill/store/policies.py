@@ -18,7 +18,7 @@ OWNER_ENTERED = "nullif(current_setting('ratemill.owner_id', true), '')::integer
 """The owner whose rows the face's transaction sees; null if it entered none."""
 
 # The face never reads these: they have no owner, or the worker alone needs them.
-WORKER_ONLY = {"duplicate_keys", "subscription_trial_objects", "suspects"}
+WORKER_ONLY = {"duplicate_keys", "suspects"}
 # Rows that belong to nobody and may be read by everybody.
 SHARED = {"base_units", "backlog", "workers"}
 # Rows are added to these and stay as they are, for the face and for the worker.

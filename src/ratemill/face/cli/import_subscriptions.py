@@ -129,10 +129,16 @@ def _tell_errors(outcome: Outcome) -> None:
         named = f" ({error['external_ref']})" if error["external_ref"] else ""
         at = f"{error['field']}: " if error["field"] else ""
         say(f"line {error['line_number']}{named}: {at}{error['error']}")
+    if outcome.shown and not outcome.shown["meta"]["upsert"] and any(map(_is_taken, outcome.errors)):
+        say("what has an external_ref that is taken stays as it is; --upsert changes it instead")
     faults = outcome.shown["meta"]["lines"]["errors"] if outcome.shown else 0
     if outcome.errors and faults > ERRORS_SHOWN_MAX:
         more = f"--json has up to {ERRORS_MAX}, GET …/errors all; --refused FILE writes the lines"
         say(f"… and {faults - ERRORS_SHOWN_MAX} more faults: {more}")
+
+
+def _is_taken(error: Json) -> bool:
+    return error["field"] == "external_ref" and "must be unique" in error["error"]
 
 
 def _lines(outcome: Outcome) -> Iterator[str]:

@@ -1341,6 +1341,7 @@ grant select, insert, update, delete on subscription_objects to ratemill_face;
 grant select, insert, update, delete on subscription_rate_plans to ratemill_face;
 grant select, insert, update, delete on subscription_services to ratemill_face;
 grant select, insert, update, delete on subscription_snapshots to ratemill_face;
+grant select, insert, update, delete on subscription_trial_objects to ratemill_face;
 grant select, insert, update, delete on subscriptions to ratemill_face;
 grant select, insert, update, delete on time_periods to ratemill_face;
 grant select, insert, update, delete on tokens to ratemill_face;
