@@ -934,8 +934,7 @@ CREATE TABLE subscription_rate_plans (
 	rate_plan_id BIGINT NOT NULL,
 	CONSTRAINT subscription_rate_plans_pkey PRIMARY KEY (subscription_rate_plan_id),
 	CONSTRAINT subscription_rate_plans_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
-	CONSTRAINT subscription_rate_plans_rate_plan_id_fkey FOREIGN KEY(rate_plan_id) REFERENCES rate_plans (rate_plan_id),
-	CONSTRAINT subscription_rate_plans_one_check CHECK (num_nonnulls(plan_external_ref, offering_external_ref, nullif(is_default, false)) = 1)
+	CONSTRAINT subscription_rate_plans_rate_plan_id_fkey FOREIGN KEY(rate_plan_id) REFERENCES rate_plans (rate_plan_id)
 );
 
 CREATE UNIQUE INDEX subscription_rate_plans_key ON subscription_rate_plans (owner_id, md5(coalesce(plan_external_ref, '')), md5(coalesce(offering_external_ref, '')));
