@@ -26,15 +26,14 @@ def services(connection: Connection, service_ids: Sequence[int]) -> Rows:
     offering, else the default of subscriptions.
     """
     statement = """
-        select s.service_id, s.name, s.account_id, coalesce(s.rate_plan_id, p.rate_plan_id), s.start_at, s.end_at
+        select s.service_id, s.name, s.account_id,
+            coalesce(s.rate_plan_id, p.rate_plan_id, o.rate_plan_id, d.rate_plan_id), s.start_at, s.end_at
         from services s
         left join subscription_services b on b.service_id = s.service_id
-        left join lateral (
-            select r.rate_plan_id from subscription_rate_plans r
-            where r.owner_id = b.owner_id and (r.is_default or r.plan_external_ref = b.plan_external_ref
-                or r.offering_external_ref = b.offering_external_ref)
-            order by r.plan_external_ref is null, r.offering_external_ref is null limit 1
-        ) p on s.rate_plan_id is null
+        left join subscription_rate_plans p on p.owner_id = b.owner_id and p.plan_external_ref = b.plan_external_ref
+        left join subscription_rate_plans o
+            on o.owner_id = b.owner_id and o.offering_external_ref = b.offering_external_ref
+        left join subscription_rate_plans d on d.owner_id = b.owner_id and d.is_default
         where s.service_id = any(%s)"""
     return driver(connection).execute(statement, (list(service_ids),)).fetchall()
 

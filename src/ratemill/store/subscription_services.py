@@ -110,11 +110,17 @@ def order_waiting(connection: Connection, owner_id: int, import_number: int, *, 
             join subscriptions b using (object_number)
             join identifiers i on i.service_id = b.service_id
             join identifier_types t using (identifier_type_id)
-            join rating_exceptions e on e.owner_id = i.owner_id and e.usage_identifier = i.usage_identifier
+            -- A look at the index by identifier for each, for exceptions may be many more than these: the offset and the
+            -- sums leave no other way, for what came just now is not in the statistics.
+            cross join lateral (
+                select x.rating_exception_id from rating_exceptions x
+                where x.owner_id = i.owner_id and x.usage_identifier = i.usage_identifier
+                    and x.state + 0 = {RatingExceptionState.OPEN:d}
+                    and x.kind + 0 in ({_UNKNOWN_IDENTIFIER}, {_NOT_VALID})
+                    and coalesce(x.identifier_type, '') in ('', 'Unknown', t.name)
+                    and tstzrange(i.start_at, i.end_at) @> x.usage_at offset 0
+            ) e
             where o.owner_id = %(owner_id)s and o.import_number = %(import_number)s
-                and e.state = {RatingExceptionState.OPEN:d} and e.kind in ({_UNKNOWN_IDENTIFIER}, {_NOT_VALID})
-                and coalesce(e.identifier_type, '') in ('', 'Unknown', t.name)
-                and tstzrange(i.start_at, i.end_at) @> e.usage_at
         ), numbered as (
             select rating_exception_id as id, (row_number() over (order by rating_exception_id) - 1) / %(most)s as part
             from waiting
