@@ -9,22 +9,19 @@ import platform
 import random
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
 from time import perf_counter
 from typing import Any
 
-from bench.product import Product, pss_mb, running, wait_until
+from bench.product import Product, memory_watched, running, wait_until
 
 ITEMS, PAGE = 100_000, 1_000
 PARENTS = 1_000
 SEED_ITEMS = 20_000
 CLIENTS = 4
 BAR_ITEMS_A_SECOND = 5_000
-LOOK_S = 0.25  # between two looks at memory
 
 Item = dict[str, Any]
 
@@ -92,7 +89,7 @@ def _import(product: Product, what: str, number: int, count: int, item: Callable
     """Send a batch by several clients and wait for its job; return items a second, from the first byte on."""
     bodies = _bodies(number, count, item)
     path = f"/api/Import/User{number}s/Batch"
-    with _watched(product) as memory:
+    with memory_watched(product) as memory:
         start = perf_counter()
         frame = {"importFileName": "bench", "pageSize": PAGE, "totalItems": count}
         made = _call(product, "POST", path, json.dumps(frame).encode())
@@ -132,25 +129,6 @@ def _call(product: Product, method: str, path: str, body: bytes | None = None) -
         raise RuntimeError(f"{response.status}: {str(answer)[:500]}")
     found: dict[str, Any] = answer["result"]
     return found
-
-
-@contextmanager
-def _watched(product: Product) -> Iterator[list[float]]:
-    """Look at the memory of the product's processes, PostgreSQL's included, while the block runs."""
-    roots, over = product.roots(), Event()
-    memory = [pss_mb(roots)]
-
-    def watch() -> None:
-        while not over.wait(LOOK_S):
-            memory.append(pss_mb(roots))
-
-    thread = Thread(target=watch)
-    thread.start()
-    try:
-        yield memory
-    finally:
-        over.set()
-        thread.join()
 
 
 if __name__ == "__main__":

@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Thread
 from time import monotonic, sleep
 from typing import Any
 
 RATEMILL = [sys.executable, "-m", "ratemill"]
 PATH = "/ResourceServer/api/v7"
+LOOK_S = 0.25  # between two looks at memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +124,30 @@ def _is_healthy(product: Product) -> bool:
 
 def pss_mb(roots: list[int]) -> float:
     """Return the memory of some processes and all their children, each page counted once."""
-    return sum(_pss_kb(pid) for root in roots for pid in _tree(root)) / 1024
+    return sum(_pss_kb(pid) for root in roots for pid in tree(root)) / 1024
 
 
-def _tree(root: int) -> list[int]:
+@contextmanager
+def memory_watched(product: Product) -> Iterator[list[float]]:
+    """Yield the memory of the product's processes in MB, PostgreSQL's included, looked at while the block runs."""
+    roots, over = product.roots(), Event()
+    memory = [pss_mb(roots)]
+
+    def watch() -> None:
+        while not over.wait(LOOK_S):
+            memory.append(pss_mb(roots))
+
+    thread = Thread(target=watch)
+    thread.start()
+    try:
+        yield memory
+    finally:
+        over.set()
+        thread.join()
+
+
+def tree(root: int) -> list[int]:
+    """Return the process and all that it started, and these."""
     parents = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:

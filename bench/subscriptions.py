@@ -9,21 +9,17 @@ import platform
 import random
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
 from time import perf_counter
 from typing import Any
 from uuid import UUID
 
-from bench.product import Product, _tree, pss_mb, running, wait_until
+from bench.product import Product, memory_watched, running, tree, wait_until
 
 RECORDS = 50_000
 PRODUCTS, PLANS, SUBSCRIBERS, OFFERINGS = 1_000, 1_000, 10_000, 3_000  # the others are subscriptions
 BAR_RECORDS_A_SECOND = 5_000
 BAR_MEMORY_MB = 300  # above idle, over all processes
-LOOK_S = 0.25  # between two looks at memory
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 Attributes = dict[str, Any]
@@ -147,7 +143,7 @@ def _import(product: Product, what: str, lines: list[str], query: str = "") -> t
     body = b'--bench\r\nContent-Disposition: form-data; name="import_file"; filename="b.jsonl"\r\n\r\n'
     body += "\n".join(lines).encode() + b"\r\n--bench--\r\n"
     count = len(lines)
-    with _watched(product) as memory:
+    with memory_watched(product) as memory:
         used, start = _cpu_s(product), perf_counter()
         made = _call(product, "POST", f"/v2/subscriptions/imports{query}", body)
         received, path = perf_counter(), f"/v2/subscriptions/imports/{made['id']}"
@@ -184,8 +180,8 @@ def _call(product: Product, method: str, path: str, body: bytes | None = None) -
 def _cpu_s(product: Product) -> dict[str, float]:
     """Return the processor time that the product's processes have used, the database's together."""
     supervisor, server = product.roots()
-    found = {"PostgreSQL": sum(_ticks(pid) for pid in _tree(server)) / _TICKS}
-    for pid in _tree(supervisor):
+    found = {"PostgreSQL": sum(_ticks(pid) for pid in tree(server)) / _TICKS}
+    for pid in tree(supervisor):
         command = (Path("/proc") / str(pid) / "cmdline").read_bytes().split(b"\0")
         word = command[3].decode() if len(command) > 4 else "other"  # python -m ratemill WORD
         found[word] = found.get(word, 0) + _ticks(pid) / _TICKS
@@ -198,25 +194,6 @@ def _ticks(pid: int) -> int:
     except OSError:
         return 0
     return sum(int(each) for each in fields[11:15])
-
-
-@contextmanager
-def _watched(product: Product) -> Iterator[list[float]]:
-    """Look at the memory of the product's processes, PostgreSQL's included, while the block runs."""
-    roots, over = product.roots(), Event()
-    memory = [pss_mb(roots)]
-
-    def watch() -> None:
-        while not over.wait(LOOK_S):
-            memory.append(pss_mb(roots))
-
-    thread = Thread(target=watch)
-    thread.start()
-    try:
-        yield memory
-    finally:
-        over.set()
-        thread.join()
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from ratemill.face import characteristics, result_envelope
 from ratemill.face.auth import needs
 from ratemill.face.envelope import Json
+from ratemill.face.exact_json import Exact
 from ratemill.face.parameters import Parameters
-from ratemill.face.result_envelope import Exact
 from ratemill.ledger import characteristic_jobs as jobs
 from ratemill.ledger.characteristic_jobs import Job, Outcome
 from ratemill.reference.json_text import Number, Value

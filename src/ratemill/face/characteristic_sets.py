@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ratemill.face import result_envelope
 from ratemill.face.bodies import read_json_body
 from ratemill.face.characteristics import PAGED, VIEWS, Json, Reader, Writer, collection, described, list_of, read_query
-from ratemill.face.result_envelope import Exact
+from ratemill.face.exact_json import Exact
 from ratemill.reference.characteristic_fields import LOOKUP, TYPES
 from ratemill.setup.characteristics import fields as characteristic_fields
 from ratemill.setup.characteristics import lists as characteristic_lists

@@ -16,8 +16,8 @@ from ratemill.errors import Fault
 from ratemill.face import result_envelope
 from ratemill.face.auth import needs
 from ratemill.face.bodies import read_json_body
+from ratemill.face.exact_json import Exact
 from ratemill.face.parameters import Parameters
-from ratemill.face.result_envelope import Exact
 from ratemill.reference.characteristic_values import ID_CHARS_MAX, ItemFault
 from ratemill.setup.characteristics import edits as characteristic_edits
 from ratemill.setup.characteristics import items as characteristics

@@ -7,14 +7,13 @@ are the dialect's: no 401 but at the login, no 413, no 503; and 422 for an Idemp
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ratemill.errors import CallerError, Code, Fault, NotAuthenticated
-from ratemill.reference import json_text
+from ratemill.face.exact_json import encode, writable
 from ratemill.reference.characteristic_values import ItemFault
 
 PREFIX = "/api/"
@@ -36,15 +35,6 @@ class Trouble(Protocol):
     @property
     def property(self) -> str:
         """Return the path of the member at fault, or an empty text."""
-
-
-class Exact:
-    """A value of ``json_text`` in a result: it goes out as it came in, numbers by their digits."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: json_text.Value) -> None:
-        self.value = value
 
 
 def result(
@@ -113,26 +103,12 @@ def _answer(
         "hasErrors": bool(errors),
         "hasWarnings": bool(warned),
     }
-    return Response(_ENCODER.encode(body), status, headers, media_type="application/json")
+    return Response(encode(body), status, headers, media_type="application/json")
 
 
 def _written(trouble: Trouble) -> dict[str, str]:
     return {
         "code": trouble.code,
-        "message": _writable(trouble.message),
-        "property": _writable(trouble.property),
+        "message": writable(trouble.message),
+        "property": writable(trouble.property),
     }
-
-
-def _writable(text: str) -> str:
-    """Return a text that may repeat what was sent, with a question mark for half a surrogate pair."""
-    return text.encode(errors="replace").decode()
-
-
-def _exact(value: Any) -> Any:  # noqa: ANN401 -- what msgspec hands to its hook
-    if isinstance(value, Exact):
-        return msgspec.Raw(json_text.write(value.value).encode())
-    raise NotImplementedError(f"{type(value).__name__} is nothing of an answer")
-
-
-_ENCODER = msgspec.json.Encoder(enc_hook=_exact)

@@ -11,12 +11,11 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ratemill.errors import CallerError, Code, Fault, NotAuthenticated
-from ratemill.reference import json_text
+from ratemill.face.exact_json import encode, writable
 
 PREFIX = "/v2/subscriptions"
 OWNER = "store"  # whose everything is; an organization above stores is not known here
@@ -31,15 +30,6 @@ _TITLES = {
     500: "Internal Server Error",
 }
 FILTER_DETAIL = "Could not parse the supplied filter"
-
-
-class Exact:
-    """A value of ``json_text`` in an answer: it goes out as it came in, numbers by their digits."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: json_text.Value) -> None:
-        self.value = value
 
 
 def data(content: object, status: int = 200, **beside: object) -> Response:
@@ -80,28 +70,14 @@ def _error(status: int, fault: Fault) -> Json:
             "title": "Bad Request",
             "status": str(status),
             "detail": FILTER_DETAIL,
-            "meta": {"reason": _writable(fault.message)},
+            "meta": {"reason": writable(fault.message)},
         }
     error = {"title": title, "status": str(status)}
     detail = f"{fault.field}: {fault.message}" if fault.field else fault.message
     if detail and fault.code != Code.NOT_AUTHENTICATED:
-        error["detail"] = _writable(detail)
+        error["detail"] = writable(detail)
     return error
 
 
 def _answer(content: Json, status: int, headers: dict[str, str] | None = None) -> Response:
-    return Response(_ENCODER.encode(content), status, headers, media_type="application/json")
-
-
-def _writable(text: str) -> str:
-    """Return a text that may repeat what was sent, with a question mark for half a surrogate pair."""
-    return text.encode(errors="replace").decode()
-
-
-def _exact(value: Any) -> Any:  # noqa: ANN401 -- what msgspec hands to its hook
-    if isinstance(value, Exact):
-        return msgspec.Raw(json_text.write(value.value).encode())
-    raise NotImplementedError(f"{type(value).__name__} is nothing of an answer")
-
-
-_ENCODER = msgspec.json.Encoder(enc_hook=_exact)
+    return Response(encode(content), status, headers, media_type="application/json")

@@ -13,7 +13,8 @@ from ratemill.errors import BadRequest, Code, Fault
 from ratemill.face import subscription_envelope, subscription_lists
 from ratemill.face.auth import needs
 from ratemill.face.bodies import read_json_body
-from ratemill.face.subscription_envelope import OWNER, PREFIX, Exact, Json, time
+from ratemill.face.exact_json import Exact
+from ratemill.face.subscription_envelope import OWNER, PREFIX, Json, time
 from ratemill.face.subscription_lists import PAGED, read_wanted
 from ratemill.reference import json_text, subscription_lines
 from ratemill.reference.json_text import Value
