@@ -457,7 +457,7 @@ def test_a_dry_run_that_is_cancelled_or_fails_leaves_the_batch_open(guide: Mill,
     answer = guide.request("POST", f"api/Import/Jobs/{number}/cancel").json()["result"]
     assert (answer["state"], answer["dryRunState"]) == ("open", "cancelled")
     with monkeypatch.context() as patch:
-        patch.setattr(characteristic_upserts, "refused_together", lambda *_: 1 / 0)
+        patch.setattr(characteristic_circles, "refused_together", lambda *_: 1 / 0)
         patched(guide, number, "?submit&dryRun")
         run(guide)
     shown = job(guide, number)
