@@ -92,6 +92,19 @@ def test_filters_find_what_they_mean_of_imports(guide: Mill):
     assert found(**{"from": "2020-01-01"}) == ["Subscriptions", "Usage"]
 
 
+def test_pages_of_any_number_and_size_hold_every_history_once(guide: Mill):
+    ids = [guide.post_rows(guide_row(1)).json()["trackingId"], *(sent(guide, product(ref)) for ref in "abc")]
+
+    def on_page(number: int, size: int) -> list[str]:
+        asked = {"pageNumber": number, "pageSize": size}
+        answer = guide.request("GET", "/DataImport/History/Paged", params=asked)
+        return [each["requestTrackingId"] for each in answer.json()["pagedResults"]["items"]]
+
+    for size in (1, 2, 3, 10_000):
+        assert [key for number in range(1, 5) for key in on_page(number, size)] == ids[::-1]
+    assert on_page(4, 10_000) == on_page(2**31, 10_000) == []
+
+
 def test_a_line_waits_until_it_comes_to_one_end(guide: Mill):
     import_id = sent(guide, product("a"), product("b"), "no JSON")
     assert counted(history(guide, import_id)) == (3, 0, 0, 0, 3)

@@ -181,11 +181,13 @@ def page(connection: Connection, filters: HistoryFilters, paging: Paging) -> Pag
         these = where(others, _UNRATED_CONDITIONS | {"state": _unrated_state(source, filters.state)})
         parts[kind] = (f"{source.table} h", "h.history_id", these)
     asked = [part for kind, part in parts.items() if filters.kind in {None, kind}]
-    known = parameters(others) | {"offset": paging.offset, "size": paging.size}
+    known = parameters(others) | {"offset": paging.offset, "size": paging.size, "reach": paging.offset + paging.size}
     if not asked:
         return Page([], 0 if paging.with_total else None)
+    # Each part is bounded by itself, for the order of a union is not sought in the indexes of its parts.
     listed = " union all ".join(
-        f"select {number} as history_id from {table} where {these}" for table, number, these in asked
+        f"(select {number} as history_id from {table} where {these} order by {number} desc limit %(reach)s)"
+        for table, number, these in asked
     )
     chosen = driver(connection).execute(
         f"select history_id from ({listed}) h order by history_id desc limit %(size)s offset %(offset)s", known
