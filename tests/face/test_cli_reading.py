@@ -66,6 +66,21 @@ def test_status_is_the_instance_of_http(run: Run, mine: Mill, request_id: str):
     assert "recordCount" in table.stdout
 
 
+def test_status_shows_an_import_of_subscription_data(run: Run, mine: Mill):
+    line = {"data": {"type": "subscription_product", "attributes": {"external_ref": "a", "name": "A"}}}
+    sent = mine.request("POST", "v2/subscriptions/imports", files={"import_file": json.dumps(line)})
+    import_id = sent.json()["data"]["id"]
+    history = instance(mine, f"/DataImport/History/{import_id}")
+    assert (
+        as_json(run("status", import_id, "--json")) == as_json(run("status", history["identity"], "--json")) == history
+    )
+    told = dict(
+        each.split(maxsplit=1) for each in run("status", import_id).stdout.splitlines() if len(each.split()) > 1
+    )
+    assert told["importBatchTypeName"].strip() == "Subscriptions By API"
+    assert told["subscriptionImport.records.uploaded.subscription_product"].strip() == "1"
+
+
 def test_status_waits_no_longer_than_it_is_told(run: Run, mine: Mill, request_id: str):
     sent_id = mine.post_rows(guide_row(50)).json()["trackingId"]
     waited = run("status", sent_id, "--wait", "--wait-s-max", 1, "--json")

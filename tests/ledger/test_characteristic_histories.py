@@ -6,13 +6,12 @@ from threading import Event
 from typing import Any
 
 import pytest
+from tests.histories import counted, histories, history
 from tests.mill import Mill, guide_row, mill
 
 from ratemill.jobs.runner import Runner
 from ratemill.settings import Settings
 from ratemill.store.connections import Database
-
-LISTED = "/DataImport/History/Paged"
 
 
 @pytest.fixture
@@ -21,25 +20,6 @@ def guide(new_database, settings: Settings) -> Iterator[Mill]:
     with mill(database, settings) as made:
         yield made
     database.close()
-
-
-def histories(guide: Mill, **filters: str) -> list[dict[str, Any]]:
-    answer = guide.request("GET", LISTED, params=filters)
-    assert answer.status_code == 200, answer.text
-    shown = answer.json()["pagedResults"]
-    assert shown["totalCount"] == len(shown["items"])
-    for each in shown["items"]:
-        parts = ("importCount", "importExceptionCount", "importSkipRecordCount", "importDuplicateCount")
-        assert each["recordCount"] == sum(each[name] for name in (*parts, "importWaitingCount"))
-    found: list[dict[str, Any]] = shown["items"]
-    return found
-
-
-def history(guide: Mill, key: object) -> dict[str, Any]:
-    answer = guide.request("GET", f"/DataImport/History/{key}")
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()["instance"]
-    return found
 
 
 def sent(guide: Mill, *items: dict[str, Any], query: str = "?submit", total: int | None = None) -> dict[str, Any]:
@@ -55,12 +35,6 @@ def run(guide: Mill) -> None:
     runner = Runner(guide.database, guide.settings, Event())
     while runner.step():
         pass
-
-
-def counted(shown: dict[str, Any]) -> tuple[int, ...]:
-    """Return received, imported, refused, skipped and waiting."""
-    names = ("recordCount", "importCount", "importExceptionCount", "importSkipRecordCount", "importWaitingCount")
-    return tuple(shown[name] for name in names)
 
 
 def test_batches_stand_among_the_requests_newest_first_and_no_number_names_two(guide: Mill):
@@ -108,7 +82,9 @@ def test_filters_find_what_they_mean_of_both(guide: Mill):
     assert found(**{"from": "2020-01-01", "to": "2020-01-02"}) == []
     assert len(found(**{"from": "2020-01-01"})) == 3
     pages = [
-        guide.request("GET", LISTED, params={"pageSize": 1, "pageNumber": number}).json()["pagedResults"]["items"]
+        guide.request("GET", "/DataImport/History/Paged", params={"pageSize": 1, "pageNumber": number}).json()[
+            "pagedResults"
+        ]["items"]
         for number in (1, 2, 3)
     ]
     assert [page[0]["identity"] for page in pages] == [each["identity"] for each in histories(guide)]

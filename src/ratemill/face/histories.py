@@ -1,4 +1,4 @@
-"""Import History over HTTP: feeds, requests and batches of characteristics, their records, and batches of usage."""
+"""Import History over HTTP: feeds, all that was sent in and what became of it, records of usage, and its batches."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ratemill.face import envelope, paging
 from ratemill.face.auth import needs
 from ratemill.face.instances import (
     BATCH_TYPE,
+    IMPORT_BATCH_TYPE,
     ITEM_BATCH_TYPE,
     REQUEST_STATES,
     batch_instance,
@@ -25,7 +26,7 @@ from ratemill.face.instances import (
 from ratemill.face.paging import TIMES, Parameter
 from ratemill.face.paths import RESOURCES
 from ratemill.ledger import history, trace
-from ratemill.ledger.history import History, HistoryFilters, ItemHistory
+from ratemill.ledger.history import AnyHistory, HistoryFilters
 from ratemill.setup.in_force.feeds import find_feed, read_row_form
 from ratemill.setup.tokens import Principal
 
@@ -37,7 +38,7 @@ Follower = Annotated[Principal, Depends(needs("history"))]
 WAIT_S_MAX = 60  # a caller who wants to wait longer asks again
 POLL_S = 0.1  # a record takes about a second; a look is one read by key
 
-KINDS = {BATCH_TYPE.lower(): "usage", ITEM_BATCH_TYPE.lower(): "items"}
+KINDS = {BATCH_TYPE.lower(): "usage", ITEM_BATCH_TYPE.lower(): "items", IMPORT_BATCH_TYPE.lower(): "subscriptions"}
 FILTERS = {
     "udrFeedName": Parameter("feed", paging.read_text, "The feed, in any letter case."),
     "importBatchId": Parameter("batch_id", paging.read_number, "A batch that took records of the request."),
@@ -45,7 +46,9 @@ FILTERS = {
         "state", paging.one_of({name: state for state, name in REQUEST_STATES.items()}), "Accepted, Processing or Done."
     ),
     "importBatchTypeName": Parameter(
-        "kind", lambda text: KINDS.get(text.lower(), ""), f"What was sent: {BATCH_TYPE} or {ITEM_BATCH_TYPE}."
+        "kind",
+        lambda text: KINDS.get(text.lower(), ""),
+        f"What was sent: {BATCH_TYPE}, {ITEM_BATCH_TYPE} or {IMPORT_BATCH_TYPE}.",
     ),
     **TIMES,
 }
@@ -66,7 +69,7 @@ def read_feed(feed: str, request: Request, principal: Follower) -> Response:
 
 @router.get("/DataImport/History/Paged", openapi_extra=paging.described(FILTERS))
 def read_histories(request: Request, principal: Follower) -> Response:
-    """Return a page of requests of usage and batches of characteristics, newest first."""
+    """Return a page of requests of usage, batches of characteristics and imports of subscription data, newest first."""
     asked, filters = paging.read_page(request, FILTERS)
     shown = history.page(request.app.state.database, principal.owner_id, HistoryFilters(**filters), asked)
     return envelope.reply(envelope.paged(shown, asked, history_instance))
@@ -74,7 +77,7 @@ def read_histories(request: Request, principal: Follower) -> Response:
 
 @router.get("/DataImport/History/{key}", openapi_extra=paging.described(WAIT, paged=False))
 async def read_history(key: str, request: Request, principal: Follower) -> Response:
-    """Return the request or batch of that identity or tracking id, with its counts; ``wait`` until no record waits."""
+    """Return what has that identity or tracking id, with its counts; ``wait`` until no record waits."""
     wait_s = paging.read_query(request, WAIT).get("wait_s", 0)
     if wait_s > WAIT_S_MAX:
         raise BadRequest(
@@ -100,7 +103,7 @@ def read_batch(number: str, request: Request, principal: Reader) -> Response:
     return envelope.reply(envelope.one(batch_instance(shown)))
 
 
-async def _wait(request: Request, principal: Principal, key: str, wait_s: int) -> History | ItemHistory:
+async def _wait(request: Request, principal: Principal, key: str, wait_s: int) -> AnyHistory:
     """Read the request when none of its records waits, the time is up or the caller is gone.
 
     Between two looks neither a thread nor a connection is held.

@@ -11,17 +11,18 @@ from ratemill.face.envelope import Json
 from ratemill.ledger import charges, exceptions, history
 from ratemill.ledger.charges import Charge
 from ratemill.ledger.exceptions import ImportException, Kind, RatingException
-from ratemill.ledger.history import Batch, Counts, History, ItemHistory
+from ratemill.ledger.history import AnyHistory, Batch, Counts, ImportHistory, ItemHistory, UnratedHistory
 from ratemill.ledger.lookup import Account, IdentifierSpan, Match
 from ratemill.ledger.trace import Attempt, Duplicate, RecordLife, Revision
 from ratemill.money import plain
 from ratemill.periods import write_instant
 from ratemill.reasons import BY_ID, RATING_KINDS
 from ratemill.records import ChargeName, charge_identity, record_identity
+from ratemill.reference.subscription_kinds import by_kind
 from ratemill.setup.in_force.feeds import Feed, RowForm
 from ratemill.states import ImportExceptionState, RatingExceptionState, RecordState, RequestState
 
-BATCH_TYPE, ITEM_BATCH_TYPE = "Usage By API", "Characteristics By API"
+BATCH_TYPE, ITEM_BATCH_TYPE, IMPORT_BATCH_TYPE = "Usage By API", "Characteristics By API", "Subscriptions By API"
 
 REQUEST_STATES = {
     RequestState.ACCEPTED: "Accepted",
@@ -76,10 +77,12 @@ def feed_instance(feed: Feed, form: RowForm) -> Json:
     }
 
 
-def history_instance(shown: History | ItemHistory) -> Json:
-    """Return one request of usage, or one batch of characteristics in the same members."""
+def history_instance(shown: AnyHistory) -> Json:
+    """Return one request of usage; or one batch of characteristics or import of subscription data in the same members."""
     if isinstance(shown, ItemHistory):
-        return _item_history(shown)
+        return _unrated_history(shown, ITEM_BATCH_TYPE) | {"characteristicBatch": _characteristic_batch(shown)}
+    if isinstance(shown, ImportHistory):
+        return _unrated_history(shown, IMPORT_BATCH_TYPE) | {"subscriptionImport": _subscription_import(shown)}
     state = history.state_of(shown)
     return {
         "identity": shown.submission_id,
@@ -104,21 +107,21 @@ def history_instance(shown: History | ItemHistory) -> Json:
     }
 
 
-def _item_history(shown: ItemHistory) -> Json:
+def _unrated_history(shown: UnratedHistory, batch_type: str) -> Json:
     state = history.state_of(shown)
     return {
         "identity": shown.history_id,
         "ownerId": shown.owner_id,
         "ownerName": shown.owner,
-        "requestTrackingId": str(shown.job_id),
-        "dataImportTrackingId": str(shown.job_id),
+        "requestTrackingId": str(shown.tracking_id),
+        "dataImportTrackingId": str(shown.tracking_id),
         "udrFeedId": None,
         "udrFeedName": None,
         "dataProfileId": None,
         "dataProfileName": None,
         "dataProfileVersion": None,
-        "importBatchTypeName": ITEM_BATCH_TYPE,
-        "fileName": shown.import_file_name,
+        "importBatchTypeName": batch_type,
+        "fileName": shown.file_name,
         "created": write_instant(shown.created_at),
         "importStart": _instant(shown.started_at),
         "importEnd": _instant(shown.ended_at) if state == RequestState.DONE else None,
@@ -135,12 +138,25 @@ def _item_history(shown: ItemHistory) -> Json:
         "ratingWaitingCount": None,
         "ratingWrittenOffCount": None,
         "importBatchIds": [],
-        "characteristicBatch": {
-            "batchId": shown.batch_id,
-            "jobQueueGuid": str(shown.job_id),
-            "characteristic": shown.characteristic,
-            "state": shown.state,
-        },
+    }
+
+
+def _characteristic_batch(shown: ItemHistory) -> Json:
+    return {
+        "batchId": shown.batch_id,
+        "jobQueueGuid": str(shown.tracking_id),
+        "characteristic": shown.characteristic,
+        "state": shown.state,
+    }
+
+
+def _subscription_import(shown: ImportHistory) -> Json:
+    return {
+        "id": str(shown.tracking_id),
+        "external_ref": shown.external_ref,
+        "status": shown.state,
+        "dry_run": shown.dry_run,
+        "records": {"uploaded": by_kind(shown.uploaded), "imported": by_kind(shown.imported)},
     }
 
 

@@ -20,7 +20,7 @@ from ratemill.intake import subscription_imports as intake
 from ratemill.intake.subscription_imports import SubscriptionImport
 from ratemill.ledger import subscription_imports as imports
 from ratemill.ledger.subscription_imports import LineError
-from ratemill.reference.subscription_kinds import Kind
+from ratemill.reference.subscription_kinds import by_kind
 from ratemill.setup.tokens import Principal
 
 router = APIRouter(prefix=f"{PREFIX}/imports", tags=["Subscription imports"])
@@ -128,7 +128,7 @@ def _shown(known: SubscriptionImport) -> dict[str, Any]:
     meta = {
         "owner": OWNER,
         "timestamps": timestamps,
-        "records": {"uploaded": _by_kind(known.uploaded), "imported": _by_kind(known.imported)},
+        "records": {"uploaded": by_kind(known.uploaded), "imported": by_kind(known.imported)},
         "lines": {
             "total": known.lines,
             "imported": sum(known.imported),
@@ -147,10 +147,6 @@ def _shown(known: SubscriptionImport) -> dict[str, Any]:
         "attributes": {**attributes, "status": known.state},
         "meta": meta,
     }
-
-
-def _by_kind(counts: tuple[int, ...]) -> dict[str, int]:
-    return {kind.wire: count for kind, count in zip(Kind, counts, strict=True)}
 
 
 def _error(known: LineError) -> dict[str, Any]:

@@ -1,25 +1,31 @@
 """Histories: how far each request and each batch has come, with counts that tie at any instant.
 
-Batches of characteristics stand among the requests of usage: both are something that was sent in, and became of it.
+Batches of characteristics and imports of subscription data stand among the requests of usage: all of them are something
+that was sent in, and became of it.
 """
 
 from __future__ import annotations
 
 from ratemill.errors import Code, NotFound
-from ratemill.ledger.reading import NUMBER_MAX, find_history, find_items
+from ratemill.ledger.reading import NUMBER_MAX, find_history, find_unrated
 from ratemill.pages import Page, Paging
-from ratemill.states import ImportJobState, RequestState
+from ratemill.states import RequestState
 from ratemill.store import histories
 from ratemill.store.characteristic_histories import ItemHistory
 from ratemill.store.connections import Database
-from ratemill.store.histories import Batch, Counts, History, HistoryFilters
+from ratemill.store.histories import AnyHistory, Batch, Counts, History, HistoryFilters
+from ratemill.store.subscription_histories import ImportHistory
+from ratemill.store.unrated_histories import UnratedHistory
 
 __all__ = [
+    "AnyHistory",
     "Batch",
     "Counts",
     "History",
     "HistoryFilters",
+    "ImportHistory",
     "ItemHistory",
+    "UnratedHistory",
     "find",
     "find_batch",
     "is_done",
@@ -27,31 +33,29 @@ __all__ = [
     "state_of",
 ]
 
-_WAITING = {ImportJobState.OPEN, ImportJobState.SUBMITTED, ImportJobState.PROCESSING}
 
+def find(database: Database, owner_id: int, key: str) -> AnyHistory:
+    """Return the request, batch of characteristics or import of that identity or tracking id; raise ``NotFound``.
 
-def find(database: Database, owner_id: int, key: str) -> History | ItemHistory:
-    """Return the request or the batch of characteristics of that identity or tracking id; raise ``NotFound``.
-
-    The tracking id of a batch is the number of its job.
+    The tracking id of a batch is the number of its job, that of an import of subscription data is its own.
     """
     with database.reader(owner_id) as connection:
-        found = find_history(connection, key) or find_items(connection, key)
+        found = find_history(connection, key) or find_unrated(connection, key)
     if found is None:
         raise NotFound(f"there is no request '{key}'", code=Code.REQUEST_NOT_FOUND)
     return found
 
 
-def is_done(database: Database, owner_id: int, shown: History | ItemHistory) -> bool:
+def is_done(database: Database, owner_id: int, shown: AnyHistory) -> bool:
     """Whether no record of a request waits: cheaper to ask again and again than ``find``."""
-    if isinstance(shown, ItemHistory):
-        return not find(database, owner_id, str(shown.job_id)).rows_waiting
+    if isinstance(shown, UnratedHistory):
+        return not find(database, owner_id, str(shown.tracking_id)).rows_waiting
     with database.face(owner_id) as connection:
         return not histories.rows_waiting(connection, shown.submission_id)
 
 
-def page(database: Database, owner_id: int, filters: HistoryFilters, paging: Paging) -> Page[History | ItemHistory]:
-    """Return a page of the owner's requests and batches of characteristics, newest first."""
+def page(database: Database, owner_id: int, filters: HistoryFilters, paging: Paging) -> Page[AnyHistory]:
+    """Return a page of the owner's requests, batches of characteristics and imports, newest first."""
     with database.reader(owner_id) as connection:
         return histories.page(connection, filters, paging)
 
@@ -65,14 +69,12 @@ def find_batch(database: Database, owner_id: int, batch_id: int) -> Batch:
     return batch
 
 
-def state_of(history: History | ItemHistory) -> RequestState:
-    """Return how far a request or a batch of characteristics has come; work that began and failed counts as begun."""
-    if isinstance(history, ItemHistory):
-        if history.state not in _WAITING:
-            return RequestState.DONE
-        begun = history.state == ImportJobState.PROCESSING and not history.dry_run
+def state_of(history: History | UnratedHistory) -> RequestState:
+    """Return how far a history has come; work that began and failed counts as begun."""
+    if isinstance(history, UnratedHistory):
+        ended, begun = history.is_ended, history.is_at_work
     else:
-        if history.rows_waiting == 0:
-            return RequestState.DONE
-        begun = history.started_at is not None or history.attempts > 0
+        ended, begun = history.rows_waiting == 0, history.started_at is not None or history.attempts > 0
+    if ended:
+        return RequestState.DONE
     return RequestState.PROCESSING if begun else RequestState.ACCEPTED

@@ -5,10 +5,11 @@ from __future__ import annotations
 from uuid import UUID
 
 from ratemill.errors import Code, NotFound
-from ratemill.store import characteristic_histories, histories
+from ratemill.store import histories
 from ratemill.store.characteristic_histories import ItemHistory
 from ratemill.store.connections import Connection, Database
 from ratemill.store.histories import History
+from ratemill.store.subscription_histories import ImportHistory
 
 __all__ = ["Database"]
 
@@ -40,21 +41,27 @@ def find_history(connection: Connection, key: str) -> History | None:
     return histories.find(connection, tracking_id=tracking_id) if tracking_id else None
 
 
-def find_items(connection: Connection, key: str) -> ItemHistory | None:
-    """Return the batch of characteristics whose number among the histories, or whose job, is ``key``."""
-    number, job_id = number_of(key), tracking_id_of(key)
-    if number is None and job_id is None:
+def find_unrated(connection: Connection, key: str) -> ItemHistory | ImportHistory | None:
+    """Return what is not rated and whose number among the histories, or whose tracking id, is ``key``."""
+    number, tracking_id = number_of(key), tracking_id_of(key)
+    if number is None and tracking_id is None:
         return None
-    return characteristic_histories.find(connection, history_id=number, job_id=job_id)
+    return histories.find_unrated(connection, history_id=number, tracking_id=tracking_id)
 
 
 def require_history(connection: Connection, key: str) -> History:
     """Return the request of usage of that key; raise ``NotFound`` if the owner has none."""
     history = find_history(connection, key)
     if history is None:
-        items = find_items(connection, key)
-        if items is not None:
-            message = f"'{key}' is a batch of characteristics: its items are at /api/Import/Jobs/{items.job_id}/Items"
-            raise NotFound(message, code=Code.REQUEST_NOT_FOUND)
-        raise NotFound(f"there is no request '{key}'", code=Code.REQUEST_NOT_FOUND)
+        unrated = find_unrated(connection, key)
+        message = f"'{key}' is {_described(unrated)}" if unrated else f"there is no request '{key}'"
+        raise NotFound(message, code=Code.REQUEST_NOT_FOUND)
     return history
+
+
+def _described(unrated: ItemHistory | ImportHistory) -> str:
+    """Say what it is, and where its rows are to be read."""
+    if isinstance(unrated, ImportHistory):
+        found = f"/v2/subscriptions/imports/{unrated.tracking_id}"
+        return f"an import of subscription data: what was wrong with its lines is at {found}/errors"
+    return f"a batch of characteristics: its items are at /api/Import/Jobs/{unrated.tracking_id}/Items"

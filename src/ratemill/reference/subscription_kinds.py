@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 
@@ -32,3 +33,8 @@ class Kind(IntEnum):
 
 _WIRE = {kind: f"subscription_{kind.name.lower()}" for kind in Kind} | {Kind.SUBSCRIPTION: "subscription"}
 BY_WIRE = {wire: kind for kind, wire in _WIRE.items()}
+
+
+def by_kind(counts: Sequence[int]) -> dict[str, int]:
+    """Return counts of the kinds 1 to 5, each under its type on the wire."""
+    return {kind.wire: count for kind, count in zip(Kind, counts, strict=True)}

@@ -1,6 +1,7 @@
 """Histories: each submission with what became of its records, its counts taken from its row and spans in one statement.
 
-Batches of characteristics stand beside the submissions in the list; numbers tell the two apart.
+What is not rated, batches of characteristics and imports of subscription data, stands beside the submissions in the list;
+numbers tell them apart.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from psycopg.rows import class_row
 
 from ratemill.pages import Page, Paging
 from ratemill.states import RequestState
-from ratemill.store import characteristic_histories
-from ratemill.store.characteristic_histories import ItemHistory
+from ratemill.store.characteristic_histories import BATCHES, ItemHistory
 from ratemill.store.connections import Connection, driver
 from ratemill.store.filters import feed_of_name, parameters, submission_of_batch, where
+from ratemill.store.subscription_histories import IMPORTS, ImportHistory
+from ratemill.store.unrated_histories import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,9 @@ class History(Counts):
     batch_ids: list[int]
 
 
+AnyHistory = History | ItemHistory | ImportHistory
+
+
 @dataclass(frozen=True, slots=True)
 class Batch(Counts):
     """One batch and the submissions of which it took records."""
@@ -78,15 +83,15 @@ class Batch(Counts):
 
 @dataclass(frozen=True, slots=True)
 class HistoryFilters:
-    """Which submissions or batches of characteristics; the span [from_at, to_at) bounds acceptance or creation.
+    """Which histories; the span [from_at, to_at) bounds acceptance or creation.
 
-    A feed, or a batch of usage, is of submissions only; ``kind`` "" is of neither.
+    A feed, or a batch of usage, is of submissions only; ``kind`` "" is of none.
     """
 
     feed: str | None = None
     batch_id: int | None = None
     state: int | None = None
-    kind: Literal["usage", "items", ""] | None = None
+    kind: Literal["usage", "items", "subscriptions", ""] | None = None
     from_at: datetime | None = None
     to_at: datetime | None = None
 
@@ -103,16 +108,14 @@ _STATES: dict[int | None, str] = {
     RequestState.PROCESSING: f"s.rows_waiting > 0 and {_BEGUN}",
     RequestState.DONE: "s.rows_waiting = 0",
 }
-_BATCH_STATES: dict[int | None, str] = {
-    RequestState.ACCEPTED: f"not {characteristic_histories.ENDED} and not {characteristic_histories.PROCESSING}",
-    RequestState.PROCESSING: characteristic_histories.PROCESSING,
-    RequestState.DONE: characteristic_histories.ENDED,
-}
-_BATCH_CONDITIONS = {
+
+# What is not rated, by kind.
+_UNRATED: dict[str, Source[ItemHistory] | Source[ImportHistory]] = {"items": BATCHES, "subscriptions": IMPORTS}
+_UNRATED_CONDITIONS = {
     "feed": "false",
     "batch_id": "false",
-    "from_at": "b.created_at >= %(from_at)s",
-    "to_at": "b.created_at < %(to_at)s",
+    "from_at": "h.created_at >= %(from_at)s",
+    "to_at": "h.created_at < %(to_at)s",
 }
 
 _ENDS = ("imported", "refused", "skipped", "duplicate", "rated", "excepted", "written_off")
@@ -164,8 +167,8 @@ def rows_waiting(connection: Connection, submission_id: int) -> int:
     return int((row.fetchone() or [0])[0])
 
 
-def page(connection: Connection, filters: HistoryFilters, paging: Paging) -> Page[History | ItemHistory]:
-    """Return a page of the owner's submissions and batches of characteristics, newest first."""
+def page(connection: Connection, filters: HistoryFilters, paging: Paging) -> Page[AnyHistory]:
+    """Return a page of the owner's histories of every kind, newest first."""
     others = replace(filters, kind=None)
     parts = {
         "usage": (
@@ -173,18 +176,18 @@ def page(connection: Connection, filters: HistoryFilters, paging: Paging) -> Pag
             "s.submission_id",
             where(others, _CONDITIONS | {"state": _STATES.get(filters.state, "false")}),
         ),
-        "items": (
-            "characteristic_batches b",
-            "b.history_id",
-            where(others, _BATCH_CONDITIONS | {"state": _BATCH_STATES.get(filters.state, "false")}),
-        ),
     }
+    for kind, source in _UNRATED.items():
+        these = where(others, _UNRATED_CONDITIONS | {"state": _unrated_state(source, filters.state)})
+        parts[kind] = (f"{source.table} h", "h.history_id", these)
     asked = [part for kind, part in parts.items() if filters.kind in {None, kind}]
-    known = parameters(others) | {"offset": paging.offset, "size": paging.size}
+    known = parameters(others) | {"offset": paging.offset, "size": paging.size, "reach": paging.offset + paging.size}
     if not asked:
         return Page([], 0 if paging.with_total else None)
+    # Each part is bounded by itself, for the order of a union is not sought in the indexes of its parts.
     listed = " union all ".join(
-        f"select {number} as history_id from {table} where {these}" for table, number, these in asked
+        f"(select {number} as history_id from {table} where {these} order by {number} desc limit %(reach)s)"
+        for table, number, these in asked
     )
     chosen = driver(connection).execute(
         f"select history_id from ({listed}) h order by history_id desc limit %(size)s offset %(offset)s", known
@@ -194,11 +197,31 @@ def page(connection: Connection, filters: HistoryFilters, paging: Paging) -> Pag
     return Page(_read(connection, numbers), total)
 
 
-def _read(connection: Connection, numbers: Sequence[int]) -> list[History | ItemHistory]:
-    """Return the histories of these numbers, in their order."""
-    found: dict[int, History | ItemHistory] = {
-        each.history_id: each for each in characteristic_histories.read(connection, numbers)
+def find_unrated(
+    connection: Connection, *, history_id: int | None = None, tracking_id: UUID | None = None
+) -> ItemHistory | ImportHistory | None:
+    """Return what is not rated and has that number among the histories, or that tracking id."""
+    for source in _UNRATED.values():
+        found = source.find(connection, history_id=history_id, tracking_id=tracking_id)
+        if found:
+            return found
+    return None
+
+
+def _unrated_state(source: Source[ItemHistory] | Source[ImportHistory], state: int | None) -> str:
+    states: dict[int | None, str] = {
+        RequestState.ACCEPTED: f"not {source.ended} and not {source.at_work}",
+        RequestState.PROCESSING: source.at_work,
+        RequestState.DONE: source.ended,
     }
+    return states.get(state, "false")
+
+
+def _read(connection: Connection, numbers: Sequence[int]) -> list[AnyHistory]:
+    """Return the histories of these numbers, in their order."""
+    found: dict[int, AnyHistory] = {}
+    for source in _UNRATED.values():
+        found |= {each.history_id: each for each in source.read(connection, numbers)}
     with driver(connection).cursor(row_factory=class_row(History)) as cursor:
         cursor.execute(
             f"with shown as (select * from submissions s where s.submission_id = any(%s)) {_SELECT}", (list(numbers),)

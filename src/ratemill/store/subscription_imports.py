@@ -16,7 +16,7 @@ from psycopg.rows import class_row
 from ratemill.store.comparisons import Asked, Field, conditions
 from ratemill.store.connections import Connection, driver
 
-_PLURALS = ("products", "plans", "subscribers", "offerings", "subscriptions")  # kinds 1 to 5
+PLURALS = ("products", "plans", "subscribers", "offerings", "subscriptions")  # kinds 1 to 5
 
 PORTION_LINES_MAX = 2_000  # lines of one statement
 PORTION_BYTES_MAX = 1024 * 1024  # of the lines of one statement, but that one line may be longer
@@ -56,12 +56,12 @@ class SubscriptionImport:
     @property
     def uploaded(self) -> tuple[int, ...]:
         """Return how many lines bear each type, kinds 1 to 5."""
-        return tuple(getattr(self, f"{each}_uploaded") for each in _PLURALS)
+        return tuple(getattr(self, f"{each}_uploaded") for each in PLURALS)
 
     @property
     def imported(self) -> tuple[int, ...]:
         """Return how many lines of each type were imported, kinds 1 to 5."""
-        return tuple(getattr(self, f"{each}_imported") for each in _PLURALS)
+        return tuple(getattr(self, f"{each}_imported") for each in PLURALS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +109,8 @@ def insert(
     uploaded: Mapping[int, int],
 ) -> int | None:
     """Order an import; return its number, or None if one that has not ended has the same reference."""
-    counts = [uploaded.get(kind, 0) for kind in range(1, len(_PLURALS) + 1)]
-    counted = ", ".join(f"{each}_uploaded" for each in _PLURALS)
+    counts = [uploaded.get(kind, 0) for kind in range(1, len(PLURALS) + 1)]
+    counted = ", ".join(f"{each}_uploaded" for each in PLURALS)
     try:
         row = (
             driver(connection)

@@ -14,8 +14,7 @@ from psycopg.rows import class_row
 
 from ratemill.store import setup_objects, subscription_objects
 from ratemill.store.connections import Connection, driver
-
-_PLURALS = ("products", "plans", "subscribers", "offerings", "subscriptions")  # kinds 1 to 5
+from ratemill.store.subscription_imports import PLURALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +143,7 @@ def advance(
     refusals: Sequence[Refusal],
 ) -> None:
     """Write down what was wrong with the lines of a table, how many were imported, and where the next table begins."""
-    counted = f"{_PLURALS[kind - 1]}_imported = {_PLURALS[kind - 1]}_imported + %(imported)s," if kind else ""
+    counted = f"{PLURALS[kind - 1]}_imported = {PLURALS[kind - 1]}_imported + %(imported)s," if kind else ""
     _write(connection, job, refusals)
     driver(connection).execute(
         f"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from time import monotonic, sleep
 from typing import Annotated, Any
 from uuid import UUID
@@ -28,7 +28,7 @@ from ratemill.ledger import exceptions as ledger_exceptions
 from ratemill.ledger import history as ledger_history
 from ratemill.ledger.audit import owner_of
 from ratemill.ledger.exceptions import ImportExceptionFilters, RatingExceptionFilters
-from ratemill.ledger.history import History, ItemHistory
+from ratemill.ledger.history import AnyHistory
 from ratemill.ledger.lookup import look_up
 from ratemill.pages import PAGE_ROWS_MAX, Page, Paging
 from ratemill.setup.database import DEFAULT_OWNER, Database
@@ -85,14 +85,17 @@ _RECORD_COLUMNS = {
 
 def status(
     key: Annotated[
-        str, typer.Argument(metavar="ID", help="A request or batch of characteristics: its identity or a tracking id.")
+        str,
+        typer.Argument(
+            metavar="ID", help="A request, batch of characteristics or import: its identity or a tracking id."
+        ),
     ],
     wait: Annotated[bool, typer.Option("--wait", help="Wait until none of its records waits.")] = False,
     wait_s_max: Annotated[int, typer.Option(min=1, help="Longest wait in seconds; exit code 1 beyond it.")] = 600,
     owner: Owner = DEFAULT_OWNER,
     as_json: AsJson = False,
 ) -> None:
-    """Say how far a request of usage, or a batch of characteristics, has come, with its counts."""
+    """Say how far a request of usage, batch of characteristics or import of subscription data has come, with its counts."""
     with opened_database() as database:
         owner_id = owner_of(database, owner)
         shown = _read_status(database, owner_id, key, wait_s=wait_s_max if wait else 0)
@@ -176,7 +179,7 @@ def trace(
         _print_match(instance)
 
 
-def _read_status(database: Database, owner_id: int, key: str, *, wait_s: int) -> History | ItemHistory:
+def _read_status(database: Database, owner_id: int, key: str, *, wait_s: int) -> AnyHistory:
     until = monotonic() + wait_s
     while True:
         shown = ledger_history.find(database, owner_id, key)
@@ -204,10 +207,18 @@ def _print_table(columns: dict[str, str], rows: Iterable[Json]) -> None:
 
 def _print_members(instance: Json) -> None:
     table = Table("name", Column("value", overflow="fold"), box=None, show_header=False)
-    for name, value in instance.items():
-        for inner, each in value.items() if isinstance(value, dict) else [("", value)]:
-            table.add_row(f"{name}.{inner}" if inner else name, _text(each))
+    for name, value in _flat(instance):
+        table.add_row(name, _text(value))
     _console().print(table)
+
+
+def _flat(instance: Json) -> Iterator[tuple[str, Any]]:
+    """Return the members, those of an object within it under the names of both."""
+    for name, value in instance.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}.{inner}", each) for inner, each in _flat(value))
+        else:
+            yield name, value
 
 
 def _print_match(instance: Json) -> None:

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.sql import func
 
 from ratemill.store.schema.columns import count, instant, metadata, owner, reference, setup_table
+from ratemill.store.schema.usage import HISTORY_NUMBER, submissions
 
 
 def _owner() -> Column[object]:
@@ -36,12 +37,14 @@ def _owner() -> Column[object]:
 
 # One import and its job. `import_number` is the order in which imports came, and so the order in which they are worked off,
 # one at a time for an owner. The job goes through the kinds, and through the lines of each: (`kind`, `next_line`) says where
-# it is. What is uploaded is counted when the file is received, what is imported as the job goes on.
+# it is. What is uploaded is counted when the file is received, what is imported as the job goes on. `history_id` is its
+# number among the histories, of the same row of numbers as submissions have.
 subscription_imports = Table(
     "subscription_imports",
     metadata,
     Column("import_number", BigInteger, Identity(), primary_key=True),
     owner(),
+    Column("history_id", BigInteger, nullable=False, unique=True, server_default=HISTORY_NUMBER),
     Column("import_id", Uuid, nullable=False, unique=True),
     Column("external_ref", Text),
     Column("state", Text, nullable=False, server_default="pending"),
@@ -69,6 +72,12 @@ subscription_imports = Table(
     Column("next_line", Integer, nullable=False, server_default="1"),
     Column("attempts", SmallInteger, nullable=False, server_default="0"),
     Column("error", Text),
+)
+subscription_imports.add_is_dependent_on(submissions)  # for the default of the number
+Index(
+    "subscription_imports_owner_id_history_id_idx",
+    subscription_imports.c.owner_id,
+    subscription_imports.c.history_id,
 )
 Index("subscription_imports_owner_id_idx", subscription_imports.c.owner_id, subscription_imports.c.import_number)
 Index(
