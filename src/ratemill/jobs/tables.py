@@ -7,8 +7,9 @@ smaller (``tries``); where the database did not answer, it was nobody's fault an
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,7 +46,7 @@ def run(database: Database, settings: Settings, kind: Kind, number: int) -> bool
     if tried_before is None:
         return False
     try:
-        with database.worker() as connection:
+        with _uncollected(), database.worker() as connection:
             ended = kind.work_off(connection, settings, number)
             if ended is None:
                 return False
@@ -64,3 +65,13 @@ def run(database: Database, settings: Settings, kind: Kind, number: int) -> bool
     if ended:
         log.info("job_ended", job=kind.word, number=number)
     return True
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the collector from walking all that a table is made of, again and again; a table makes no circles to speak of."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

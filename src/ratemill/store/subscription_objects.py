@@ -112,7 +112,8 @@ def find(
         "ids": [object_id for _, object_id in identified],
         "trial": trial,
     }
-    # A table that has just been filled has no statistics yet; every look-up here is by index, whatever the planner thinks.
+    # A table that is being filled has no statistics, or old ones; every look-up here is by index, whatever the planner
+    # thinks. What is looked for comes first (lateral, offset 0): else it may read all objects of a kind for each reference.
     with _by_index(connection):
         return list(_found(connection, values, lock=lock, trial=trial))
 
@@ -130,9 +131,14 @@ def _found(connection: Connection, values: dict[str, Any], *, lock: bool, trial:
         if values["refs"]:
             yield from cursor.execute(
                 f"""
-                select {_STORED} from unnest(%(ref_kinds)s::smallint[], %(refs)s::text[]) v (kind, ref)
-                join subscription_objects o on o.owner_id = %(owner_id)s and o.kind = v.kind
-                    and md5(o.external_ref) = md5(v.ref) and o.external_ref = v.ref
+                with known as materialized (
+                    select f.object_number from unnest(%(ref_kinds)s::smallint[], %(refs)s::text[]) v (kind, ref)
+                    cross join lateral (
+                        select x.object_number from subscription_objects x where x.owner_id = %(owner_id)s
+                            and x.kind = v.kind and md5(x.external_ref) = md5(v.ref) and x.external_ref = v.ref offset 0
+                    ) f
+                )
+                select {_STORED} from known join subscription_objects o on o.object_number = known.object_number
                 {_JOINED} {locked}
                 """,
                 values,
@@ -140,8 +146,14 @@ def _found(connection: Connection, values: dict[str, Any], *, lock: bool, trial:
         if values["ids"]:
             yield from cursor.execute(
                 f"""
-                select {_STORED} from unnest(%(id_kinds)s::smallint[], %(ids)s::uuid[]) v (kind, object_id)
-                join subscription_objects o on o.object_id = v.object_id and o.owner_id = %(owner_id)s and o.kind = v.kind
+                with known as materialized (
+                    select f.object_number from unnest(%(id_kinds)s::smallint[], %(ids)s::uuid[]) v (kind, object_id)
+                    cross join lateral (
+                        select x.object_number from subscription_objects x
+                        where x.object_id = v.object_id and x.owner_id = %(owner_id)s and x.kind = v.kind offset 0
+                    ) f
+                )
+                select {_STORED} from known join subscription_objects o on o.object_number = known.object_number
                 {_JOINED} {locked}
                 """,
                 values,
@@ -152,8 +164,10 @@ def _found(connection: Connection, values: dict[str, Any], *, lock: bool, trial:
                 select null::bigint as object_number, t.kind::integer, t.object_id, t.external_ref, null::uuid as account_id,
                     t.attributes, t.import_number, t.line_number, null::bigint as snapshot_number, t.document
                 from unnest(%(ref_kinds)s::smallint[], %(refs)s::text[]) v (kind, ref)
-                join subscription_trial_objects t on t.import_number = %(trial)s and t.kind = v.kind
-                    and md5(t.external_ref) = md5(v.ref) and t.external_ref = v.ref
+                cross join lateral (
+                    select * from subscription_trial_objects x where x.import_number = %(trial)s and x.kind = v.kind
+                        and md5(x.external_ref) = md5(v.ref) and x.external_ref = v.ref offset 0
+                ) t
                 """,
                 values,
             )
@@ -248,8 +262,13 @@ def insert_trial(
     with _by_index(connection):
         driver(connection).execute(
             """
-            delete from subscription_trial_objects t using unnest(%s::smallint[], %s::text[]) v (kind, ref)
-            where t.import_number = %s and t.kind = v.kind and md5(t.external_ref) = md5(v.ref) and t.external_ref = v.ref
+            delete from subscription_trial_objects where ctid = any(array(
+                select t.ctid from unnest(%s::smallint[], %s::text[]) v (kind, ref)
+                cross join lateral (
+                    select x.ctid from subscription_trial_objects x where x.import_number = %s and x.kind = v.kind
+                        and md5(x.external_ref) = md5(v.ref) and x.external_ref = v.ref offset 0
+                ) t
+            ))
             """,
             ([each.kind for each, _ in kept], [each.external_ref for each, _ in kept], trial),
         )

@@ -303,6 +303,7 @@ services = setup_table(
     instant("start_at"),
     instant("end_at"),
     unique=("account_id", "name"),
+    of_many=True,
 )
 
 identifiers = setup_table(
@@ -314,6 +315,7 @@ identifiers = setup_table(
     instant("start_at"),
     instant("end_at"),
     unique=(),
+    of_many=True,
 )
 identifiers.append_constraint(
     changing_places(

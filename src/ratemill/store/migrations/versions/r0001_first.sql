@@ -1173,7 +1173,6 @@ CREATE TABLE services (
 	end_at TIMESTAMP WITH TIME ZONE,
 	CONSTRAINT services_pkey PRIMARY KEY (service_id),
 	CONSTRAINT services_account_id_name_key UNIQUE NULLS NOT DISTINCT (account_id, name) DEFERRABLE INITIALLY IMMEDIATE,
-	CONSTRAINT services_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
 	CONSTRAINT services_account_id_fkey FOREIGN KEY(account_id) REFERENCES accounts (account_id),
 	CONSTRAINT services_rate_plan_id_fkey FOREIGN KEY(rate_plan_id) REFERENCES rate_plans (rate_plan_id)
 );
@@ -1193,7 +1192,6 @@ CREATE TABLE identifiers (
 	start_at TIMESTAMP WITH TIME ZONE,
 	end_at TIMESTAMP WITH TIME ZONE,
 	CONSTRAINT identifiers_pkey PRIMARY KEY (identifier_id),
-	CONSTRAINT identifiers_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
 	CONSTRAINT identifiers_identifier_type_id_fkey FOREIGN KEY(identifier_type_id) REFERENCES identifier_types (identifier_type_id),
 	CONSTRAINT identifiers_service_id_fkey FOREIGN KEY(service_id) REFERENCES services (service_id),
 	CONSTRAINT identifiers_key UNIQUE NULLS NOT DISTINCT (owner_id, usage_identifier, identifier_type_id, start_at) DEFERRABLE INITIALLY IMMEDIATE,
