@@ -7,16 +7,28 @@ from threading import Event
 from typing import Any
 
 import pytest
+from tests.item_jobs import (
+    Item,
+    child,
+    counts,
+    imported,
+    job,
+    made_of,
+    outcomes,
+    parents,
+    refused,
+    run,
+    stored,
+    submitted,
+    uses,
+)
 from tests.mill import Mill, mill
-from tests.processes import started, wait_until, was_killed
 
 from ratemill.jobs import characteristic_batches, characteristic_linking
 from ratemill.jobs.runner import Runner
-from ratemill.reference import characteristic_circles, characteristic_upserts
+from ratemill.reference import characteristic_circles
 from ratemill.settings import Settings
 from ratemill.store.connections import Database
-
-Item = dict[str, Any]
 
 
 @pytest.fixture
@@ -25,98 +37,6 @@ def guide(new_database, settings: Settings) -> Iterator[Mill]:
     with mill(database, settings) as made:
         yield made
     database.close()
-
-
-def submitted(
-    guide: Mill, items: list[Item], *, number: int = 1, page_size: int = 1_000, submit: str = "?submit", token: str = ""
-) -> str:
-    """Send items by the page and submit them; return the number of the job."""
-    headers = {"Authorization": f"Bearer {token or guide.token}"}
-    path = f"api/Import/User{number}s/Batch"
-    body = {"importFileName": "products", "pageSize": page_size, "totalItems": len(items)}
-    answer = guide.request("POST", path, json=body, headers=headers)
-    assert answer.status_code == 201, answer.text
-    made = answer.json()["result"]
-    for page in range(-(-len(items) // page_size)):
-        part = items[page * page_size : (page + 1) * page_size]
-        sent = guide.request("PATCH", f"{path}/{made['batchId']}", json={"pageNumber": page, "items": part})
-        assert sent.status_code == 200, sent.text
-    answer = guide.request("PATCH", f"{path}/{made['batchId']}{submit}", headers=headers)
-    assert answer.status_code == 200, answer.text
-    return str(made["jobQueueGuid"])
-
-
-def run(guide: Mill) -> None:
-    """Let a runner work until nothing is due."""
-    runner = Runner(guide.database, guide.settings, Event())
-    while runner.step():
-        pass
-
-
-def job(guide: Mill, number: str) -> dict[str, Any]:
-    answer = guide.request("GET", f"api/Import/Jobs/{number}")
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()["result"]
-    return found
-
-
-def outcomes(guide: Mill, number: str, **parameters: str) -> list[dict[str, Any]]:
-    answer = guide.request("GET", f"api/Import/Jobs/{number}/Items", params={"$top": "1000", **parameters})
-    assert answer.status_code == 200, answer.text
-    found: list[dict[str, Any]] = answer.json()["result"]["items"]
-    return found
-
-
-def counts(guide: Mill, number: str) -> tuple[int, ...]:
-    """Return created, updated, unchanged and refused of a job that ended; they add up to the total."""
-    shown = job(guide, number)
-    assert shown["state"] in ("completed", "completedWithErrors"), shown
-    found = tuple(shown[f"{name}Count"] for name in ("created", "updated", "unchanged", "refused"))
-    assert sum(found) == shown["completedCountNumber"] == shown["totalCountNumber"]
-    assert shown["percentCompleteNumber"] == 100
-    return found
-
-
-def imported(guide: Mill, *items: Item, **options: Any) -> tuple[int, ...]:
-    number = submitted(guide, list(items), **options)
-    run(guide)
-    return counts(guide, number)
-
-
-def refused(guide: Mill, *items: Item, **options: Any) -> dict[str | int, list[str]]:
-    """Import items and return the codes of those that are refused, by id or index."""
-    number = submitted(guide, list(items), **options)
-    run(guide)
-    counts(guide, number)
-    found = outcomes(guide, number, outcome="refused")
-    return {each["id"] or each["index"]: [error["code"] for error in each["errors"]] for each in found}
-
-
-def stored(guide: Mill) -> dict[str, Item]:
-    return {id_: json.loads(text) for id_, text in guide.rows("select id, document from characteristic_items")}
-
-
-def parents(guide: Mill) -> dict[str, str | None]:
-    found = (
-        "select i.id, p.id from characteristic_items i left join characteristic_items p on p.item_id = i.parent_item_id"
-    )
-    return dict(guide.rows(found))
-
-
-def uses(guide: Mill) -> set[tuple[str, str, str]]:
-    statement = """select i.id, u.member, o.id from characteristic_uses u
-        join characteristic_items i using (item_id) join characteristic_items o on o.item_id = u.used_item_id"""
-    return set(guide.rows(statement))
-
-
-def made_of(id_: str, *components: str, **header: Any) -> Item:
-    """Return an item with one bill of materials."""
-    details = [{"udKey1Reference": {"id": each}, "allocationPercent": 100 / len(components)} for each in components]
-    return {"id": id_, "user1BOMHeaders": [{**header, "user1BOMDetails": details}]}
-
-
-def child(id_: str, parent: str) -> Item:
-    return {"id": id_, "parentReference": {"id": parent}}
 
 
 def test_the_item_of_the_seed_is_imported_once_the_items_that_it_names_are_there(guide: Mill, cases: Path):
@@ -270,86 +190,6 @@ def test_of_an_id_that_comes_twice_the_first_holds(guide: Mill, monkeypatch: pyt
     assert stored(guide) == {"a": items[0]}
 
 
-CIRCLES = {
-    "oneself": ([], [child("a", "a"), {"id": "b"}], {"a"}),
-    "two": ([], [child("a", "b"), child("b", "a"), child("c", "d"), {"id": "d"}], {"a", "b"}),
-    "and who names them": ([], [child("a", "b"), child("b", "a"), child("c", "a")], {"a", "b", "c"}),
-    "through the store": ([child("c", "b"), child("b", "a"), {"id": "a"}], [child("a", "c")], {"a"}),
-    "broken by the batch": ([child("b", "a"), {"id": "a"}, {"id": "x"}], [child("a", "b"), child("b", "x")], set()),
-    "broken by a null": (
-        [child("b", "a"), {"id": "a"}],
-        [child("a", "b"), {"id": "b", "parentReference": None}],
-        set(),
-    ),
-    "closed by a refusal": (
-        [child("b", "a"), {"id": "a"}],
-        [child("a", "b"), {"id": "b", "parentReference": {"id": "gone"}}],
-        {"a", "b"},
-    ),
-}
-
-
-@pytest.mark.parametrize("case", CIRCLES)
-def test_parents_in_a_circle_are_refused(guide: Mill, case: str):
-    before, items, expected = CIRCLES[case]
-    if before:
-        imported(guide, *before)
-    assert set(refused(guide, *items)) == expected
-
-
-def test_a_circle_names_its_items(guide: Mill):
-    number = submitted(guide, [child("a", "b"), child("b", "a")])
-    run(guide)
-    assert "'a' → 'b' → 'a'" in outcomes(guide, number)[0]["errors"][0]["message"]
-
-
-BILLS = {
-    "oneself": ([], [made_of("a", "a"), {"id": "b"}], {"a"}),
-    "each other": ([], [made_of("a", "x", "b"), made_of("b", "a"), {"id": "x"}], {"a", "b"}),
-    "through the store": ([{"id": "a"}, made_of("b", "a"), made_of("c", "b")], [made_of("a", "c")], {"a"}),
-    "broken by the batch": (
-        [{"id": "a"}, made_of("b", "a"), {"id": "x"}],
-        [made_of("a", "b"), made_of("b", "x")],
-        set(),
-    ),
-    "broken by a null": (
-        [{"id": "a"}, made_of("b", "a")],
-        [made_of("a", "b"), {"id": "b", "user1BOMHeaders": None}],
-        set(),
-    ),
-    "closed by a refusal": (
-        [{"id": "a"}, made_of("b", "a")],
-        [made_of("a", "b"), made_of("b", "gone")],
-        {"a", "b"},
-    ),
-    "none, for a part may be in many": ([{"id": "x"}], [made_of("a", "b", "x"), made_of("b", "x", "x")], set()),
-    "none, for a parent is no part": ([], [made_of("a", "b"), child("b", "a")], set()),
-}
-
-
-@pytest.mark.parametrize("case", BILLS)
-def test_an_item_is_no_part_of_itself(guide: Mill, case: str):
-    before, items, expected = BILLS[case]
-    if before:
-        imported(guide, *before)
-    assert set(refused(guide, *items)) == expected
-
-
-def test_a_circle_of_bills_names_its_items_and_the_member(guide: Mill):
-    number = submitted(guide, [made_of("a", "b"), made_of("b", "a")])
-    run(guide)
-    error = outcomes(guide, number)[1]["errors"][0]
-    assert error["code"] == "bills_in_a_circle"
-    assert "'a' → 'b' → 'a'" in error["message"]
-    assert error["property"] == "items[1].user1BOMHeaders"
-
-
-def test_a_chain_of_many_parents_is_linear(guide: Mill):
-    items = [child(str(n), str(n + 1)) for n in range(5_000)]
-    assert imported(guide, *items) == (0, 0, 0, 5_000)
-    assert imported(guide, *items, {"id": "5000"}) == (5_001, 0, 0, 0)
-
-
 def test_a_changed_bill_takes_the_place_of_the_old(guide: Mill):
     imported(guide, {"id": "x"}, {"id": "y"}, made_of("m", "x"))
     assert imported(guide, made_of("m", "y")) == (0, 1, 0, 0)
@@ -487,52 +327,3 @@ def test_owners_have_items_of_their_own(guide: Mill):
     run(guide)
     assert counts(other, number) == (0, 0, 0, 1)
     assert guide.request("GET", f"api/Import/Jobs/{number}").status_code == 404
-
-
-@pytest.mark.parametrize("point", ["characteristics-before-commit", "characteristics-after-commit"])
-def test_a_process_killed_in_the_middle_is_taken_up_and_neither_doubles_nor_loses(guide: Mill, point: str):
-    items = [child(str(n), str(n + 2_500)) if n < 2_500 else {"comment": f"c{n}"} for n in range(2_500)]
-    items += [{"id": str(n)} for n in range(2_500, 5_000)]
-    number = submitted(guide, items)
-    options = {"database_url": guide.database.dsn}
-    for _ in range(6):
-        with started("jobs", die_at=point, **options) as doomed:
-            assert was_killed(doomed)
-    with started("jobs", **options):
-        wait_until(lambda: job(guide, number)["endDatetime"])
-    assert counts(guide, number) == (5_000, 0, 0, 0)
-    assert guide.value("select count(*) from characteristic_items") == 5_000
-    assert guide.value("select count(*) from characteristic_outcomes") == 5_000
-    assert guide.value("select count(*) from characteristic_items where parent_item_id is not null") == 2_500
-
-
-@pytest.mark.parametrize("step", ["names_of", "kept"])
-def test_an_item_on_which_the_work_fails_is_refused_with_the_error_and_the_others_go_on(
-    guide: Mill, monkeypatch: pytest.MonkeyPatch, step: str
-):
-    work = getattr(characteristic_upserts, step)
-
-    def failing(item: Item, *arguments: Any) -> Any:
-        if item["id"] in ("7", "19"):
-            raise ValueError("too much")
-        return work(item, *arguments)
-
-    monkeypatch.setattr(characteristic_batches, "ITEMS_MAX", 16)
-    monkeypatch.setattr(characteristic_upserts, step, failing)
-    found = refused(guide, *[{"id": str(n)} for n in range(40)])
-    assert found == {"7": ["could_not_be_processed"], "19": ["could_not_be_processed"]}
-    assert len(stored(guide)) == 38
-
-
-def test_a_batch_that_cannot_be_settled_fails_and_lets_the_next_one_go(guide: Mill, monkeypatch: pytest.MonkeyPatch):
-    def failing(*_: Any) -> Any:
-        raise ValueError("too much")
-
-    number = submitted(guide, [child("a", "b"), {"id": "b"}])
-    with monkeypatch.context() as patch:
-        patch.setattr(characteristic_circles, "refused_together", failing)
-        run(guide)
-    shown = job(guide, number)
-    assert (shown["state"], shown["completedCountNumber"]) == ("failed", 1)
-    assert "too much" in shown["error"]
-    assert imported(guide, child("a", "b"), {"id": "b"}) == (1, 0, 1, 0)

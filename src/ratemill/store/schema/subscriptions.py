@@ -205,8 +205,8 @@ Index(
 )
 
 # What of a subscription its rating needs. `state` is pending, active or canceled; `plan_id` is the chosen plan of its
-# snapshot; `service_id` is the service that it
-# became, null while it never was active. The references are those of its plan and its offering, which find its rate plan.
+# snapshot; `service_id` is the service that it became, null while it never was active. The references are those of its plan
+# and its offering, which find its rate plan.
 subscriptions = Table(
     "subscriptions",
     metadata,
