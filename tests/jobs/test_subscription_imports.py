@@ -52,7 +52,7 @@ def offering(ref: str, products: list[Any], plans: list[Any]) -> str:
 
 def subscription(ref: str, **more: Any) -> str:
     way = {} if "offering" in more else {"offering_external_ref": "off", "selected_plan": "pl"}
-    return line("subscription", external_ref=ref, **PERSON, currency="USD", **way, **more)
+    return line("subscription", external_ref=ref, **PERSON, currency="USD", **(way | more))
 
 
 def sold(at: int) -> list[str]:
@@ -227,25 +227,34 @@ def test_a_reference_to_a_line_that_failed_names_the_line(store: Mill, monkeypat
     ]
 
 
-@pytest.mark.parametrize("lines_max", [1, 2, 1_024])
-def test_the_cuts_of_tables_change_nothing(store: Mill, monkeypatch: pytest.MonkeyPatch, lines_max: int):
+@pytest.mark.parametrize(("lines_max", "part_lines"), [(1, 1), (2, 2), (1_024, 1), (1_024, 2), (1_024, 1_024)])
+def test_the_cuts_of_tables_change_nothing(
+    store: Mill, monkeypatch: pytest.MonkeyPatch, lines_max: int, part_lines: int
+):
     monkeypatch.setattr(subscription_imports, "LINES_MAX", lines_max)
+    monkeypatch.setattr(writing, "PART_LINES", part_lines)
     chosen = {**json.loads(plan("in"))["data"]["attributes"], "meta": {"selected": True}}
-    inline = {"offering": {"name": "Own"}, "products": ["pr"], "plans": [chosen]}
+    inline = {"offering": {"external_ref": "own", "name": "Own"}, "products": ["pr"], "plans": [chosen]}
     lines = [
         *sold(3),
         subscription("sub-1"),
         subscription("own", **inline),
         subscription("own-2", **inline),
+        subscription("own-3", offering_external_ref="own", selected_plan="in"),
+        subscription("648-688-4180"),
         product("pr"),
     ]
-    assert imported(store, lines) == (1, 1, 0, 1, 4)
+    assert imported(store, lines) == (1, 1, 0, 1, 5)
     assert [(number, field) for number, field, _ in errors(store)] == [
         (7, "external_ref"),
+        (9, "offering"),
         (9, "plans"),
-        (10, "external_ref"),
+        (11, "external_ref"),
+        (12, "external_ref"),
     ]
-    assert len(objects(store)) == 7 + 2  # what stands inside the one that holds: a plan, an offering
+    assert len(objects(store)) == 8 + 2  # what stands inside the one that holds: a plan, an offering
+    shared = "select distinct snapshot_number from subscription_objects where external_ref in ('own', 'own-3')"
+    assert len(store.rows(shared)) == 1
 
 
 def test_a_dry_run_says_the_same_and_writes_nothing(store: Mill, monkeypatch: pytest.MonkeyPatch):
@@ -320,10 +329,10 @@ def test_several_runners_together_import_each_line_once(store: Mill, monkeypatch
 def test_a_line_on_which_the_job_fails_is_refused_alone(store: Mill, monkeypatch: pytest.MonkeyPatch):
     write_lines = writing.write_lines
 
-    def failing(connection, order, lines):
+    def failing(connection, order, lines, **more):
         if any(each.line.external_ref == "guilty" for each in lines):
             raise RuntimeError("no such luck")
-        return write_lines(connection, order, lines)
+        return write_lines(connection, order, lines, **more)
 
     monkeypatch.setattr(writing, "write_lines", failing)
     monkeypatch.setattr(subscription_imports, "LINES_MAX", 8)

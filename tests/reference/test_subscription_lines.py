@@ -1,11 +1,13 @@
 """One line of a file: what it says, or what is wrong with it as a whole."""
 
 import json
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ratemill.reference import subscription_lines
 from ratemill.reference.subscription_kinds import Kind
 from ratemill.reference.subscription_lines import VALUES_MAX, Line, classify, read
 
@@ -78,6 +80,29 @@ def test_a_reference_that_none_can_be_is_none():
         )
         assert isinstance(found, Line)
         assert found.external_ref is None
+
+
+MEMBER = st.sampled_from(["type", "attributes", "data", "id", "t\\u0079pe", "external_ref"])
+VALUE_TEXT = st.recursive(
+    st.sampled_from(['"subscription"', '"type"', '"\\ud800"', "1.50", "01", "NaN", "null", "[1, 2", "{}"]),
+    lambda v: st.lists(st.tuples(MEMBER, v), max_size=3).map(
+        lambda pairs: "{" + ", ".join(f'"{name}": {value}' for name, value in pairs) + "}"
+    ),
+)
+
+
+@settings(deadline=None)
+@given(
+    st.one_of(
+        VALUE_TEXT.map(lambda v: f'{{"data": {{"type": "subscription", "attributes": {v}}}}}'),
+        VALUE_TEXT.map(lambda v: f'{{"data": {v}}}'),
+        VALUE_TEXT,
+    )
+)
+def test_a_line_in_the_usual_form_says_what_it_says_when_it_is_looked_at_closely(text: str):
+    with mock.patch.object(subscription_lines, "_read_quickly", return_value=None):
+        closely = read(text.encode())
+    assert read(text.encode()) == closely
 
 
 @settings(deadline=None)

@@ -3,7 +3,6 @@
 import json
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -260,7 +259,7 @@ def test_a_service_follows_its_subscription_and_an_active_one_cannot_be_pending_
     there = world()
     sub = refs(imported(WHOLE, there))[Kind.SUBSCRIPTION, "sub"]
     assert sub.sold
-    active = replace(sub, sold=replace(sub.sold, service=True))
+    active = sub._replace(sold=sub.sold._replace(service=True))
     changes: list[tuple[dict[str, Value], bool]] = [
         ({"name": "Another name"}, True),
         ({"account_id": "00000000-0000-4000-8000-000000000000"}, False),

@@ -13,6 +13,7 @@ from tests.mill import GUIDE, Mill, guide_row, mill
 from ratemill.jobs import reprocess
 from ratemill.settings import Settings
 from ratemill.setup.subscriptions.services import Live, end_services, make_services, reprocess_waiting
+from ratemill.store import subscription_services
 from ratemill.store.connections import Database, driver
 
 START = datetime(2022, 1, 1, tzinfo=UTC)
@@ -52,16 +53,27 @@ def subscription(made: Mill, external_ref: str | None, plan: str = "plan-1", **m
             " offering_external_ref, state) values (%s, %s, %s, %s, %s, %s, 'off-1', 'active')",
             (number[0], owner_id, account_id, currency, uuid4(), plan),
         )
-    return Live(number[0], object_id, external_ref, account_id, currency, **span)
+    return Live(
+        number[0],
+        object_id,
+        external_ref,
+        account_id,
+        currency,
+        plan_external_ref=plan,
+        offering_external_ref="off-1",
+        **span,
+    )
 
 
 def changed(live: Live, **more: Any) -> Live:
-    return Live(**{name: getattr(live, name) for name in Live.__slots__} | more)
+    return Live(**{name: getattr(live, name) for name in Live._fields} | more)
 
 
 def make(made: Mill, *live: Live) -> dict[int, str]:
     with made.database.worker() as connection:
-        return make_services(connection, owner_of(made), live, made_by="tester")
+        done = make_services(connection, owner_of(made), live, made_by="tester")
+        subscription_services.link(connection, done.service_of)
+    return done.faults
 
 
 def end(made: Mill, live: Live, at: datetime) -> None:

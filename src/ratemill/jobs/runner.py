@@ -8,6 +8,7 @@ from threading import Event
 from ratemill import logs
 from ratemill.errors import Unavailable
 from ratemill.jobs import characteristic_batches, subscription_imports
+from ratemill.jobs.subscription_reading import Reader
 from ratemill.settings import Settings
 from ratemill.store import characteristic_jobs, reprocesses, subscription_jobs
 from ratemill.store.connections import Database
@@ -24,6 +25,7 @@ class Runner:
         self._database = database
         self._settings = settings
         self._stopping = stopping
+        self._line_reader = Reader()
 
     def run(self) -> None:
         """Work until told to stop; a database that does not answer is waited for."""
@@ -65,4 +67,4 @@ class Runner:
         return characteristic_batches.run_table(self._database, self._settings, batch_id)
 
     def _line_table(self, import_number: int) -> bool:
-        return subscription_imports.run_table(self._database, self._settings, import_number)
+        return subscription_imports.run_table(self._database, self._settings, import_number, self._line_reader)

@@ -10,14 +10,13 @@ Products come first, subscriptions last, whatever the order in the file: what a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from ratemill.jobs import tables
+from ratemill.jobs.subscription_reading import Reader, Table
 from ratemill.jobs.tries import Try
-from ratemill.reference import subscription_lines
-from ratemill.reference.subscription_kinds import Kind
-from ratemill.reference.subscription_lines import Line, LineFault
-from ratemill.reference.subscription_upserts import Numbered
+from ratemill.reference.subscription_lines import LineFault
 from ratemill.settings import Settings
 from ratemill.setup.subscriptions import services, writing
 from ratemill.setup.subscriptions.writing import Order
@@ -26,13 +25,27 @@ from ratemill.store import subscription_jobs as jobs
 from ratemill.store.connections import Connection, Database
 from ratemill.store.subscription_jobs import Job, Refusal
 
-LINES_MAX = 2_048  # of one table, a power of two, to be halved; larger ones are hardly faster
-BYTES_MAX = 4 * 1_024 * 1_024  # of the lines of one table, but that one line may be longer
+LINES_MAX = 8_192  # of one table, a power of two, to be halved
 
 
-def run_table(database: Database, settings: Settings, import_number: int) -> bool:
-    """Work off the next table of an import; return False if it is not its turn, has ended or is in somebody's hands."""
-    return tables.run(database, settings, _KIND, import_number)
+def run_table(database: Database, settings: Settings, import_number: int, reader: Reader | None = None) -> bool:
+    """Work off the next table of an import; return False if it is not its turn, has ended or is in somebody's hands.
+
+    ``reader`` is that of the tables before, which may have read this one already.
+    """
+    return tables.run(database, settings, _kind(reader or Reader()), import_number)
+
+
+def _kind(reader: Reader) -> tables.Kind:
+    return tables.Kind(
+        "subscriptions",
+        "subscriptions-before-commit",
+        "subscriptions-after-commit",
+        _begin,
+        partial(_work_off, reader),
+        jobs.forget_attempt,
+        jobs.note_error,
+    )
 
 
 def _begin(connection: Connection, import_number: int) -> int | None:
@@ -43,35 +56,32 @@ def _begin(connection: Connection, import_number: int) -> int | None:
     return job.attempts
 
 
-def _work_off(connection: Connection, settings: Settings, import_number: int) -> bool | None:
+def _work_off(reader: Reader, connection: Connection, settings: Settings, import_number: int) -> bool | None:
     job = jobs.hold(connection, import_number)
-    return None if job is None else _next_table(connection, settings, job)
+    return None if job is None else _next_table(reader, connection, settings, job)
 
 
-def _next_table(connection: Connection, settings: Settings, job: Job) -> bool:
+def _next_table(reader: Reader, connection: Connection, settings: Settings, job: Job) -> bool:
     """Import the next lines; return whether there were none left."""
     tried = Try(job.attempts - 1, LINES_MAX)
     if tried.is_hopeless:
         jobs.end(connection, job, job.error or "the process died")
         return True
-    kind, next_line = job.kind, job.next_line
-    while not (table := jobs.lines(connection, job, kind, next_line, lines_max=tried.rows_max, bytes_max=BYTES_MAX)):
-        if kind == Kind.SUBSCRIPTION:
-            return _end(connection, settings, job)
-        kind, next_line = kind + 1, 1
-    read = [(number, subscription_lines.read(line)) for number, line in table]
-    refusals = _refuse(read)
+    table = reader.table(connection, job, tried.rows_max)
+    if table is None:
+        return _end(connection, settings, job)
+    reader.fetch_ahead(connection, job, table, LINES_MAX)
     if tried.condemns:
-        refusals = [Refusal(number, _ref(line), _condemned(job)) for number, line in read]
+        refusals = _condemned(job, table)
     else:
-        refusals += _write(connection, settings, job, [Numbered(n, line) for n, line in read if isinstance(line, Line)])
+        refusals = _write(connection, settings, job, table, meanwhile=reader.read_ahead)
     jobs.advance(
         connection,
         job,
-        kind=kind,
-        next_line=table[-1][0] + 1,
+        kind=table.kind,
+        next_line=table.next_line,
         attempts=max(0, tried.attempts - 1),
-        imported=len(table) - len(refusals),
+        imported=len(table.lines) + len(table.refused) - len(refusals),
         refusals=refusals,
     )
     return False
@@ -84,12 +94,10 @@ def _end(connection: Connection, settings: Settings, job: Job) -> bool:
     return True
 
 
-def _refuse(read: Sequence[tuple[int, Line | list[LineFault]]]) -> list[Refusal]:
-    """Return the refusals of lines that are wrong as a whole."""
-    return [Refusal(number, None, _told(faults)) for number, faults in read if isinstance(faults, list)]
-
-
-def _write(connection: Connection, settings: Settings, job: Job, lines: Sequence[Numbered]) -> list[Refusal]:
+def _write(
+    connection: Connection, settings: Settings, job: Job, table: Table, *, meanwhile: Callable[[], None]
+) -> list[Refusal]:
+    """Write the lines of a table; return the refusals, also of those that are wrong as a whole."""
     order = Order(
         job.owner_id,
         job.created_by,
@@ -98,29 +106,20 @@ def _write(connection: Connection, settings: Settings, job: Job, lines: Sequence
         dry_run=job.dry_run,
         account_must_exist=settings.account_must_exist,
     )
-    faults = writing.write_lines(connection, order, lines)
-    refs = {each.line_number: each.line.external_ref for each in lines}
-    return [Refusal(number, refs[number], _told(found)) for number, found in sorted(faults.items())]
+    faults = table.refused | writing.write_lines(connection, order, table.lines, meanwhile=meanwhile)
+    refs = _refs(table) if faults else {}
+    return [Refusal(number, refs.get(number), _told(found)) for number, found in sorted(faults.items())]
 
 
 def _told(faults: Sequence[LineFault]) -> list[tuple[str, str]]:
     return [(fault.field, fault.error) for fault in faults]
 
 
-def _ref(line: Line | list[LineFault]) -> str | None:
-    return line.external_ref if isinstance(line, Line) else None
+def _refs(table: Table) -> dict[int, str | None]:
+    return {each.line_number: each.line.external_ref for each in table.lines}
 
 
-def _condemned(job: Job) -> list[tuple[str, str]]:
-    return [("", f"the line could not be processed: {job.error or 'the process died'}")]
-
-
-_KIND = tables.Kind(
-    "subscriptions",
-    "subscriptions-before-commit",
-    "subscriptions-after-commit",
-    _begin,
-    _work_off,
-    jobs.forget_attempt,
-    jobs.note_error,
-)
+def _condemned(job: Job, table: Table) -> list[Refusal]:
+    refs = _refs(table) | dict.fromkeys(table.refused)
+    error = f"the line could not be processed: {job.error or 'the process died'}"
+    return [Refusal(number, ref, [("", error)]) for number, ref in sorted(refs.items())]

@@ -28,13 +28,7 @@ def read(text: str | bytes) -> Value:
     """
     written = text if isinstance(text, str) else text.decode()
     try:
-        value: Value = json.loads(
-            written,
-            parse_float=Number,
-            parse_int=Number,
-            parse_constant=_no_number,
-            object_pairs_hook=_once,
-        )
+        value: Value = _READ(written)
     except RecursionError:
         _too_deep()
     if written.count("[") + written.count("{") > DEPTH_MAX:  # else it cannot be deep
@@ -132,3 +126,8 @@ def _too_deep() -> NoReturn:
 
 def _no_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number")
+
+
+_READ = json.JSONDecoder(
+    parse_float=Number, parse_int=Number, parse_constant=_no_number, object_pairs_hook=_once
+).decode

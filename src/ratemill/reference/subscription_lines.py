@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -25,8 +26,7 @@ class LineFault:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """What a line says; ``text`` is the JSON of its attributes, as it was sent."""
 
     kind: Kind
@@ -51,6 +51,18 @@ class _Raw(msgspec.Struct):
     data: _RawData
 
 
+class _QuickData(msgspec.Struct, forbid_unknown_fields=True):
+    type: str
+    attributes: msgspec.Raw
+
+
+class _Quick(msgspec.Struct, forbid_unknown_fields=True):
+    data: _QuickData
+
+
+_OUTER = 2  # objects that the attributes stand in
+_MEMBERS = (b'"data"', b'"type"', b'"attributes"')
+_quick = msgspec.json.Decoder(_Quick)
 _typed = msgspec.json.Decoder(_Typed)
 _raw = msgspec.json.Decoder(_Raw)
 
@@ -80,6 +92,9 @@ def _read(line: bytes) -> Line:
     """Return what a line says; raise ``ValueError`` for what is wrong with it."""
     if sum(map(line.count, (b",", b"[", b"{"))) > VALUES_MAX:
         raise ValueError(f"a line may hold up to {VALUES_MAX} values")
+    quick = _read_quickly(line)
+    if quick is not None:
+        return quick
     data = _member("data", _value(line))
     kind = data.get("type")
     if type(kind) is not str or kind not in BY_WIRE:
@@ -93,6 +108,22 @@ def _read(line: bytes) -> Line:
     else:
         raise ValueError(f'"data.attributes" must be an object, not {kind_of(attributes)}')
     return Line(BY_WIRE[kind], reference_of(attributes.get("external_ref")), attributes, text)
+
+
+def _read_quickly(line: bytes) -> Line | None:
+    """Return what a line in the usual form says, at two thirds of the time; None where that must be looked at closely."""
+    if b"\\" in line or any(line.count(member) != 1 for member in _MEMBERS):
+        return None  # a member might stand twice, or be written in another way
+    try:
+        data = _quick.decode(line).data
+        text = bytes(data.attributes).decode()
+        attributes = json_text.read(text)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    is_flat = text.count("[") + text.count("{") <= json_text.DEPTH_MAX - _OUTER
+    if data.type not in BY_WIRE or not is_flat or not isinstance(attributes, dict):
+        return None
+    return Line(BY_WIRE[data.type], reference_of(attributes.get("external_ref")), attributes, text)
 
 
 def reference_of(value: Value) -> str | None:

@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from ratemill.reference import json_text, subscription_terms
-from ratemill.reference.json_text import Number, Value
+from ratemill.reference.json_text import Value
 from ratemill.reference.subscription_kinds import Kind
 
 
@@ -41,11 +41,7 @@ class Plan(msgspec.Struct):
     def ends_at(self, started_at: datetime) -> datetime | None:
         """Return when a subscription to the plan ends; None if it runs on."""
         own = self.attributes
-        interval: dict[str, Value] = {"billing_interval_type": own.billing_interval_type}
-        length = Number(str(own.plan_length))
-        return subscription_terms.ends_at(
-            started_at, interval | {"plan_length": length, "end_behavior": own.end_behavior}
-        )
+        return subscription_terms.ends_at(started_at, own.end_behavior, own.billing_interval_type, own.plan_length)
 
 
 class _Referring(msgspec.Struct):

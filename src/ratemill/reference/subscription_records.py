@@ -6,7 +6,7 @@ which is also the order in which the reference page names them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ratemill.reference import subscription_values as values
@@ -36,7 +36,7 @@ def _references(kind: Kind) -> Form:
         found: list[str] = []
         for index, each in enumerate(value):
             if isinstance(each, dict):
-                found += (fault.error for fault in _faults(ATTRIBUTES[kind], each, prefix=f"{at}[{index}]."))
+                found += (fault.error for fault in _faults(kind, each, prefix=f"{at}[{index}]."))
             elif type(each) is not str:
                 found.append(f'"{at}[{index}]" must be an object or the text of a reference, not {kind_of(each)}')
             else:
@@ -134,6 +134,10 @@ WAYS = ("offering_id", "offering_external_ref", "offering")
 OF_A_WAY = frozenset((*WAYS, "plan_id", "selected_plan", "products", "plans"))
 """The attributes that belong to one of the ways: who changes one of them tells the offering and its plan anew."""
 
+_WHOLE_WAYS = [{way, chosen} for way in WAYS[:2] for chosen in ("plan_id", "selected_plan")]
+
+_FORMS = {kind: {each.name: each.form for each in attributes} for kind, attributes in ATTRIBUTES.items()}
+_REQUIRED = {kind: [each.name for each in attributes if each.required] for kind, attributes in ATTRIBUTES.items()}
 _POSITIONS = {
     kind: {attribute.name: index for index, attribute in enumerate(attributes)}
     for kind, attributes in ATTRIBUTES.items()
@@ -145,14 +149,17 @@ def check(kind: Kind, attributes: Attributes, *, partial: bool = False) -> list[
 
     ``partial``: of a change, which names only what it changes; null then clears what need not be there.
     """
-    found = list(_faults(ATTRIBUTES[kind], attributes, partial=partial))
+    found = _faults(kind, attributes, partial=partial)
     if kind is Kind.SUBSCRIPTION:
-        wrong = {fault.field for fault in found}
+        more: list[LineFault] = []
         if not partial or not OF_A_WAY.isdisjoint(attributes):
-            found += (fault for fault in _way(attributes) if fault.field not in wrong)
+            more += _way(attributes)
         if not partial:
-            found += (fault for fault in _start(attributes) if fault.field not in wrong)
-    return in_order(kind, found)
+            more += _start(attributes)
+        if more:
+            wrong = {fault.field for fault in found}
+            found = in_order(kind, [*found, *(fault for fault in more if fault.field not in wrong)])
+    return found
 
 
 def in_order(kind: Kind, faults: list[LineFault]) -> list[LineFault]:
@@ -163,20 +170,28 @@ def in_order(kind: Kind, faults: list[LineFault]) -> list[LineFault]:
     return sorted(faults, key=lambda fault: positions.get(fault.field, -1))
 
 
-def _faults(
-    rules: Sequence[Attribute], attributes: Attributes, *, prefix: str = "", partial: bool = False
-) -> Iterator[LineFault]:
-    for name, form, required in rules:
-        value = attributes.get(name)
-        if value is not None:
-            for error in form(value, prefix + name):
-                yield LineFault(name, error)
-        elif required and (not partial or name in attributes):
-            yield LineFault(name, f'"{prefix}{name}" {"cannot be cleared" if partial else "is required"}')
+def _faults(kind: Kind, attributes: Attributes, *, prefix: str = "", partial: bool = False) -> list[LineFault]:
+    """Return the faults of attributes one by one, in their order."""
+    found: list[LineFault] = []
+    forms = _FORMS[kind]
+    for name, value in attributes.items():
+        if value is not None and name in forms:
+            errors = forms[name](value, prefix + name)
+            if errors:
+                found += [LineFault(name, error) for error in errors]
+    for name in _REQUIRED[kind]:
+        if attributes.get(name) is None and (not partial or name in attributes):
+            found.append(LineFault(name, f'"{prefix}{name}" {"cannot be cleared" if partial else "is required"}'))
+    return in_order(kind, found)
 
 
-def _way(attributes: Attributes) -> Iterator[LineFault]:
+def _way(attributes: Attributes) -> Iterable[LineFault]:
     """Check that the offering is told in one of the three ways, and one of its plans chosen."""
+    named = {name for name in OF_A_WAY.intersection(attributes) if attributes[name] is not None}
+    return () if named in _WHOLE_WAYS else _faults_of_way(attributes)
+
+
+def _faults_of_way(attributes: Attributes) -> Iterator[LineFault]:
     told = [name for name in WAYS if attributes.get(name) is not None]
     brought = [name for name in ("products", "plans") if attributes.get(name) is not None]
     if not told:
@@ -217,6 +232,7 @@ def is_selected(plan: Value) -> bool:
     return isinstance(meta, dict) and meta.get("selected") is True
 
 
-def _start(attributes: Attributes) -> Iterator[LineFault]:
+def _start(attributes: Attributes) -> Iterable[LineFault]:
     if attributes.get("started_at") is not None and attributes.get("first_invoice_paid") is not True:
-        yield LineFault("started_at", '"started_at" needs "first_invoice_paid" to be true')
+        return (LineFault("started_at", '"started_at" needs "first_invoice_paid" to be true'),)
+    return ()

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Mapping
 from datetime import MAXYEAR, UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
-
-from ratemill.reference.json_text import Number, Value
 
 _DAYS = {"day": 1, "week": 7}
 _MONTHS = {"month": 1, "year": 12}
@@ -15,16 +11,13 @@ _MONTHS_OF_YEAR = 12
 _INTERVALS_MAX = 366 * MAXYEAR  # days of the whole calendar: no length beyond it has an end
 
 
-def ends_at(started_at: datetime, plan: Mapping[str, Value]) -> datetime | None:
-    """Return when a subscription ends by the attributes of its plan; None if it runs on.
+def ends_at(started_at: datetime, end_behavior: str, interval: str, length: int) -> datetime | None:
+    """Return when a subscription ends whose plan has this ``plan_length`` and this end; None if it runs on.
 
     A plan that closes ends ``plan_length`` intervals of ``billing_interval_type`` after the start, in the calendar of UTC;
     where the month has no such day, on its last. A plan that rolls never ends, nor does one whose end is no date.
     """
-    if plan.get("end_behavior") != "close":
-        return None
-    interval, length = plan.get("billing_interval_type"), _whole(plan.get("plan_length"))
-    if not isinstance(interval, str) or length is None:
+    if end_behavior != "close" or not 0 < length <= _INTERVALS_MAX:
         return None
     start = started_at.astimezone(UTC)
     try:
@@ -33,16 +26,6 @@ def ends_at(started_at: datetime, plan: Mapping[str, Value]) -> datetime | None:
         return _months_later(start, length * _MONTHS[interval]) if interval in _MONTHS else None
     except OverflowError:
         return None
-
-
-def _whole(value: Value) -> int | None:
-    if not isinstance(value, Number):
-        return None
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        return None
-    return int(number) if 0 < number <= _INTERVALS_MAX else None
 
 
 def _months_later(start: datetime, months: int) -> datetime | None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from ratemill.reference import json_text, subscription_offerings
@@ -33,8 +33,7 @@ _uuid = lru_cache(8_192)(UUID)
 Reference: TypeAlias = "tuple[Kind, str]"
 
 
-@dataclass(frozen=True, slots=True)
-class Sold:
+class Sold(NamedTuple):
     """What of a subscription its rating needs.
 
     ``service`` says whether it became a service, ``served`` whether that is still as it must be.
@@ -52,8 +51,7 @@ class Sold:
     served: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Object:
+class Object(NamedTuple):
     """An object as it is stored, or will be; ``object_number`` is None where it is not yet."""
 
     kind: Kind
@@ -68,8 +66,7 @@ class Object:
     object_number: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Numbered:
+class Numbered(NamedTuple):
     """A line with its number in its file."""
 
     line_number: int
@@ -374,10 +371,10 @@ class _Draft:
             service=before is not None and before.service,
         )
         if before and before.state == SubscriptionState.CANCELED:
-            sold = replace(sold, state=before.state, started_at=before.started_at, ended_at=before.ended_at)
+            sold = sold._replace(state=before.state, started_at=before.started_at, ended_at=before.ended_at)
         if stored and before and before.service:
             same_name = reference_of(attributes.get("external_ref")) == stored.external_ref
-            sold = replace(sold, served=same_name and _serving(sold) == _serving(before))
+            sold = sold._replace(served=same_name and _serving(sold) == _serving(before))
         return snapshot, sold
 
     def _choose(self, attributes: Attributes) -> tuple[Snapshot | None, Plan | None]:

@@ -23,6 +23,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from ratemill.errors import Unavailable, WriteRace
 from ratemill.priority import give_way
 from ratemill.settings import Settings
+from ratemill.store import array_parameters
 from ratemill.store.policies import FACE_ROLE, OWNER_ROLE, WORKER_ROLE
 
 __all__ = ["Connection", "Database", "pipeline"]
@@ -126,6 +127,7 @@ class Database:
             options=" ".join(f"-c {name}={value}" for name, value in options.items()),
             application_name=f"ratemill {role}",
         )
+        array_parameters.register(connection)
         if role == WORKER_ROLE and not self._settings.database_url:
             give_way(connection.info.backend_pid)
         return connection

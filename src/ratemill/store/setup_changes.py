@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,10 +15,10 @@ from ratemill.pages import Page, Paging
 from ratemill.store import setup_objects
 from ratemill.store.connections import Connection, driver
 from ratemill.store.filters import parameters, where
-from ratemill.store.setup_pages import Pointer, PointerList, Row, Shape, alias_of, column_of, joined
+from ratemill.store.setup_pages import Pointer, PointerList, Row, Shape, alias_of, beside, column_of, joined
 
-_FEW_MAX = 1_000  # changed objects that are looked up one by one; for more the planner may read the whole table
-_OF_FEW = "where {} = any(%(ids)s::bigint[]) order by v.place"  # more come as they lie, for sorting texts takes long
+_LOOKED_UP_MAX = 10_000  # objects that are looked up one by one; for more the planner may read the whole table
+_FEW_MAX = 1_000  # changed objects that a plan for few does for
 _MEMBERS_MAX = 45  # members of one call of the function that builds JSON; it takes 100 arguments
 _COLUMNS = (
     "owner_id",
@@ -166,20 +167,38 @@ def _of(changing: Changing) -> dict[str, Any]:
 
 
 def _add(connection: Connection, instance: Instance, ending: str, known: dict[str, Any]) -> None:
-    own_identity = column_of("t", instance.shape.identity)
+    # Few are looked up one by one and logged in their order; more come as they lie, for sorting texts takes long.
+    few = len(known["ids"]) <= _LOOKED_UP_MAX
     statement = sql.SQL(
         "insert into setup_changes ({columns}) select t.owner_id, %(at)s, %(by)s, %(via)s, %(list)s, {identity}, "
-        "{words}, {ending} from {table} join unnest(%(ids)s::bigint[], %(before)s::text[]) "
-        "with ordinality v (object_id, before, place) on v.object_id = {identity} {few}"
+        "{words}, {ending} from unnest(%(ids)s::bigint[], %(before)s::text[]) "
+        "with ordinality v (object_id, before, place) {found} {in_order}"
     ).format(
-        few=sql.SQL(_OF_FEW if len(known["ids"]) <= _FEW_MAX else "").format(own_identity),
         columns=sql.SQL(", ").join(sql.Identifier(name) for name in _COLUMNS),
-        identity=own_identity,
+        identity=column_of("t", instance.shape.identity),
         words=_words(instance),
         ending=sql.SQL(ending).format(after=_as_json(instance)),
-        table=joined(instance.shape),
+        found=_found(instance.shape, few=few),
+        in_order=sql.SQL("order by v.place" if few else ""),
     )
-    driver(connection).execute(statement, known, prepare=False)  # planned with its values: one object of a million
+    # Planned with its values: it may be one object of a million.
+    with setup_objects.looked_up_by_index(connection) if few else nullcontext():
+        driver(connection).execute(statement, known, prepare=False)
+
+
+def _found(shape: Shape, *, few: bool) -> sql.Composed:
+    """Return the join of what is named as ``v.object_id`` with all that it points to."""
+    if not few:
+        joining = sql.SQL("join {table} on v.object_id = {identity}")
+    else:
+        joining = sql.SQL("cross join lateral (select * from {own} x where x.{key} = v.object_id offset 0) t {beside}")
+    return joining.format(
+        table=joined(shape),
+        identity=column_of("t", shape.identity),
+        own=sql.Identifier(shape.table),
+        key=sql.Identifier(shape.identity),
+        beside=beside(shape),
+    )
 
 
 def _words(instance: Instance) -> sql.Composable:

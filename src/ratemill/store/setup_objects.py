@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -46,23 +46,61 @@ def read_rows(
     *,
     unset: Sequence[str] = (),
     filled: Sequence[str] = (),
+    by_index: bool = False,
 ) -> list[Row]:
     """Return the rows of one owner (None: of a table without owners) that have one of the combinations in ``by``.
 
     ``by`` gives parallel lists by column; without it all rows are returned, in no order. Only rows whose columns ``unset``
-    are null and whose columns ``filled`` are not.
+    are null and whose columns ``filled`` are not. ``by_index`` looks each combination up by itself, for some thousand of
+    them in a table of any size; an index must lead there.
     """
     conditions = [sql.SQL("t.{} is null").format(sql.Identifier(name)) for name in unset]
     conditions += [sql.SQL("t.{} is not null").format(sql.Identifier(name)) for name in filled]
     if owner_id is not None:
         conditions.append(sql.SQL("t.owner_id = %(owner_id)s").format())
-    statement = sql.SQL("select {} from {}").format(_list("t", columns), _from(table, by))
-    if conditions:
-        statement += sql.SQL(" where {}").format(sql.SQL(" and ").join(conditions))
+    if by_index:
+        conditions += [sql.SQL("t.{0} = v.{0}").format(sql.Identifier(name)) for name in by or ()]
+    statement = _reading(table, columns, conditions, list(by or ()), by_index=by_index)
     values = {"owner_id": owner_id, **{f"by_{name}": list(given) for name, given in (by or {}).items()}}
     is_long = any(len(given) > _FEW_MAX for given in (by or {}).values())
-    with driver(connection).cursor(row_factory=dict_row) as cursor:
+    planned = looked_up_by_index(connection) if by_index else nullcontext()
+    with planned, driver(connection).cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement, values, prepare=False if is_long else None).fetchall()
+
+
+def _reading(
+    table: str, columns: Iterable[str], conditions: Sequence[sql.Composable], by: list[str], *, by_index: bool
+) -> sql.Composed:
+    parts = {
+        "columns": _list("t", columns),
+        "table": sql.Identifier(table),
+        "where": sql.SQL(" where {}").format(sql.SQL(" and ").join(conditions)) if conditions else sql.SQL(""),
+        "asked": _unnest(table, by, prefix="by_") if by else sql.SQL(""),
+        "by": _list(None, by),
+    }
+    if not by:
+        return sql.SQL("select {columns} from {table} t{where}").format(**parts)
+    if by_index:
+        lateral = "select t.* from {asked} cross join lateral (select {columns} from {table} t{where} offset 0) t"
+        return sql.SQL(lateral).format(**parts)
+    return sql.SQL("select {columns} from {table} t join {asked} using ({by}){where}").format(**parts)
+
+
+@contextmanager
+def looked_up_by_index(connection: Connection) -> Iterator[None]:
+    """Let the statements of the block take every row that they join by an index, whatever the planner thinks.
+
+    A table that is being filled has no statistics, or old ones; and where it has, the planner may rather read all of a large
+    table than look some thousand rows up. What is looked for must come first, as a lateral join with ``offset 0``.
+    """
+    driver(connection).execute(_set_local("off"))
+    yield
+    driver(connection).execute(_set_local("on"))
+
+
+def _set_local(value: str) -> str:
+    names = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")
+    return "; ".join(f"set local {name} = {value}" for name in names)
 
 
 def read_links(
@@ -86,7 +124,7 @@ def new_identities(connection: Connection, table: str, identity: str, count: int
         "with known as materialized (select pg_get_serial_sequence(%s, %s)::regclass sequence) "
         "select nextval(sequence) from known, generate_series(1, %s)"
     )
-    return [row[0] for row in driver(connection).execute(statement, (table, identity, count))]
+    return [row[0] for row in driver(connection).execute(statement, (table, identity, count)).fetchall()]
 
 
 def insert_rows(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -119,7 +157,7 @@ def _exact(value: object) -> str:
 
 
 def _copy(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    documents = [index for index, name in enumerate(columns) if isinstance(_table(table).c[name].type, JSONB)]
+    documents = [index for index, name in enumerate(columns) if _is_document(table, name)]
     statement = sql.SQL("copy {} ({}) from stdin").format(sql.Identifier(table), _list(None, columns))
     with driver(connection).cursor() as cursor, cursor.copy(statement) as copy:
         for row in rows:
@@ -221,14 +259,6 @@ def _array_type(table: str, column: str) -> sql.SQL:
 def _list(alias: str | None, columns: Iterable[str]) -> sql.Composed:
     names = [sql.Identifier(alias, name) if alias else sql.Identifier(name) for name in columns]
     return sql.SQL(", ").join(names)
-
-
-def _from(table: str, by: Mapping[str, Sequence[Any]] | None) -> sql.Composed:
-    if by is None:
-        return sql.SQL("{} t").format(sql.Identifier(table))
-    return sql.SQL("{} t join {} using ({})").format(
-        sql.Identifier(table), _unnest(table, list(by), prefix="by_"), _list(None, by)
-    )
 
 
 def _unnest(table: str, columns: Sequence[str], *, prefix: str) -> sql.Composed:

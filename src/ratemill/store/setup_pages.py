@@ -96,18 +96,23 @@ def _selected(shape: Shape) -> sql.Composed:
 
 def joined(shape: Shape, table: str | None = None) -> sql.Composed:
     """Return the table ``t`` of a shape, or what has its columns, beside its owner ``o`` and all that it points to."""
-    parts: list[sql.Composable] = [sql.SQL("{} t").format(sql.Identifier(table or shape.table))]
+    return sql.SQL("{} t {}").format(sql.Identifier(table or shape.table), beside(shape))
+
+
+def beside(shape: Shape) -> sql.Composed:
+    """Return the joins of a shape's table ``t`` with its owner ``o`` and all that it points to."""
+    parts: list[sql.Composable] = []
     if "owner_id" in metadata.tables[shape.table].c:
         parts.append(sql.SQL("join owners o on o.owner_id = t.owner_id"))
     # What others are reached through is joined before them.
     for pointer in sorted(shape.pointers, key=lambda each: each.through is not None):
-        beside = "t" if pointer.through is None else alias_of(shape, pointer.through)
+        origin = "t" if pointer.through is None else alias_of(shape, pointer.through)
         parts.append(
             sql.SQL("left join {} {} on {} = {}").format(
                 sql.Identifier(pointer.table),
                 sql.Identifier(alias_of(shape, pointer)),
                 column_of(alias_of(shape, pointer), pointer.identity),
-                column_of(beside, pointer.column),
+                column_of(origin, pointer.column),
             )
         )
     return sql.SQL(" ").join(parts)

@@ -107,7 +107,7 @@ def note_error(connection: Connection, import_number: int, error: str) -> None:
 
 
 def lines(
-    connection: Connection, job: Job, kind: int, next_line: int, *, lines_max: int, bytes_max: int
+    connection: Connection, import_number: int, kind: int, next_line: int, *, lines_max: int, bytes_max: int
 ) -> list[tuple[int, bytes]]:
     """Return the next lines of a kind with their numbers: as many as allowed, and one at least if there is one."""
     rows = driver(connection).execute(
@@ -122,12 +122,13 @@ def lines(
         ) w where before < %(bytes_max)s order by line_number
         """,
         {
-            "import_number": job.import_number,
+            "import_number": import_number,
             "kind": kind,
             "next_line": next_line,
             "lines_max": lines_max,
             "bytes_max": bytes_max,
         },
+        binary=True,
     )
     return rows.fetchall()
 

@@ -6,21 +6,19 @@ and found beside what is there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from psycopg.rows import class_row
+from psycopg import Cursor
 
 from ratemill.store import setup_objects
 from ratemill.store.connections import Connection, driver
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(NamedTuple):
     """What of a subscription its rating needs, as table ``subscriptions`` has it."""
 
     account_id: UUID
@@ -33,8 +31,7 @@ class Terms:
     ended_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredObject:
+class StoredObject(NamedTuple):
     """An object as it is stored; ``document`` is that of its snapshot, ``object_number`` None where a dry run made it."""
 
     object_number: int | None
@@ -57,8 +54,7 @@ class StoredObject:
     service_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenObject:
+class WrittenObject(NamedTuple):
     """An object to be written; ``object_number`` is None for one of a dry run."""
 
     object_number: int | None
@@ -73,9 +69,10 @@ class WrittenObject:
     terms: Terms | None = None
 
 
-_OBJECT = tuple(name for name in WrittenObject.__dataclass_fields__ if name != "terms")
+_OBJECT = tuple(name for name in WrittenObject._fields if name != "terms")
 _CHANGED = tuple(name for name in _OBJECT if name not in ("object_number", "kind", "object_id"))
-_TERMS = tuple(Terms.__dataclass_fields__)
+_TERMS = Terms._fields
+_of_object = attrgetter(*_OBJECT)
 _TRIAL = ("kind", "object_id", "external_ref", "attributes", "line_number")
 _ARRAYS = {
     "external_ref": "text[]",
@@ -90,6 +87,11 @@ _STORED = """o.object_number, o.kind::integer, o.object_id, o.external_ref, o.ac
     s.state, s.started_at, s.ended_at, s.service_id"""
 _JOINED = """left join subscription_snapshots n on n.snapshot_number = o.snapshot_number
     left join subscriptions s on s.object_number = o.object_number"""
+
+
+def _stored(_cursor: Cursor[Any]) -> Callable[[Sequence[Any]], StoredObject]:
+    """Let rows be objects: their columns are in the order of the fields, the last may be left out."""
+    return lambda values: StoredObject(*values)
 
 
 def find(
@@ -112,22 +114,13 @@ def find(
         "ids": [object_id for _, object_id in identified],
         "trial": trial,
     }
-    # A table that is being filled has no statistics, or old ones; every look-up here is by index, whatever the planner
-    # thinks. What is looked for comes first (lateral, offset 0): else it may read all objects of a kind for each reference.
-    with _by_index(connection):
+    with setup_objects.looked_up_by_index(connection):
         return list(_found(connection, values, lock=lock, trial=trial))
-
-
-@contextmanager
-def _by_index(connection: Connection) -> Iterator[None]:
-    driver(connection).execute("set local enable_seqscan = off; set local enable_hashjoin = off")
-    yield
-    driver(connection).execute("set local enable_seqscan = on; set local enable_hashjoin = on")
 
 
 def _found(connection: Connection, values: dict[str, Any], *, lock: bool, trial: int | None) -> Iterator[StoredObject]:
     locked = "order by o.object_number for update of o" if lock else ""
-    with driver(connection).cursor(row_factory=class_row(StoredObject)) as cursor:
+    with driver(connection).cursor(row_factory=_stored) as cursor:
         if values["refs"]:
             yield from cursor.execute(
                 f"""
@@ -175,7 +168,7 @@ def _found(connection: Connection, values: dict[str, Any], *, lock: bool, trial:
 
 def find_number(connection: Connection, object_number: int, *, lock: bool = False) -> StoredObject | None:
     """Return an object by its number."""
-    with driver(connection).cursor(row_factory=class_row(StoredObject)) as cursor:
+    with driver(connection).cursor(row_factory=_stored) as cursor:
         statement = f"""select {_STORED} from subscription_objects o {_JOINED}
             where o.object_number = %s {"for update of o" if lock else ""}"""
         return cursor.execute(statement, (object_number,)).fetchone()
@@ -205,22 +198,24 @@ def new_numbers(connection: Connection, count: int) -> list[int]:
 
 
 def insert(connection: Connection, owner_id: int, objects: Sequence[WrittenObject]) -> None:
-    """Write new objects, which have their numbers; raise ``Clash`` if a reference is taken."""
-    if not objects:
-        return
-    rows = ((owner_id, *(getattr(each, name) for name in _OBJECT)) for each in objects)
-    setup_objects.insert_rows(connection, "subscription_objects", ("owner_id", *_OBJECT), rows)
-    _insert_terms(connection, owner_id, objects)
+    """Write new objects, which have their numbers, but for their terms; raise ``Clash`` if a reference is taken."""
+    if objects:
+        rows = ((owner_id, *_of_object(each)) for each in objects)
+        setup_objects.insert_rows(connection, "subscription_objects", ("owner_id", *_OBJECT), rows)
 
 
-def _insert_terms(connection: Connection, owner_id: int, objects: Sequence[WrittenObject]) -> None:
+def insert_terms(
+    connection: Connection, owner_id: int, objects: Sequence[WrittenObject], service_of: Mapping[int, int]
+) -> None:
+    """Write the terms of new subscriptions, with the services that they became, by object number."""
     rows = [
-        (owner_id, each.object_number, *(getattr(each.terms, name) for name in _TERMS))
+        (owner_id, each.object_number, service_of.get(each.object_number or 0), *each.terms)
         for each in objects
         if each.terms
     ]
     if rows:
-        setup_objects.insert_rows(connection, "subscriptions", ("owner_id", "object_number", *_TERMS), rows)
+        columns = ("owner_id", "object_number", "service_id", *_TERMS)
+        setup_objects.insert_rows(connection, "subscriptions", columns, rows)
 
 
 def update(connection: Connection, objects: Sequence[WrittenObject]) -> None:
@@ -259,7 +254,7 @@ def insert_trial(
     kept = [(each, document) for each, document in objects if each.external_ref is not None]
     if not kept:
         return
-    with _by_index(connection):
+    with setup_objects.looked_up_by_index(connection):
         driver(connection).execute(
             """
             delete from subscription_trial_objects where ctid = any(array(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from psycopg.rows import class_row
 
 from ratemill.states import RatingExceptionState
+from ratemill.store import setup_objects
 from ratemill.store.connections import Connection, driver
 
 ORDER_EXCEPTIONS_MAX = 100_000  # exceptions of one order: as many as may be named by hand
@@ -65,7 +67,9 @@ def named(connection: Connection, service_ids: Sequence[int]) -> dict[int, Named
 
 
 def link(connection: Connection, service_of: Mapping[int, int]) -> None:
-    """Say which service a subscription is now, by object number."""
+    """Say which services subscriptions are now, by object number."""
+    if not service_of:
+        return
     driver(connection).execute(
         """
         update subscriptions b set service_id = v.service_id
@@ -75,20 +79,36 @@ def link(connection: Connection, service_of: Mapping[int, int]) -> None:
     )
 
 
-def keep(connection: Connection, object_numbers: Sequence[int], subscription_ids: Sequence[UUID]) -> int:
-    """Let the services of these subscriptions keep what rates them; return how many keep something new."""
-    statement = """
-        insert into subscription_services as k
-            (service_id, owner_id, subscription_id, external_ref, plan_external_ref, offering_external_ref)
-        select b.service_id, b.owner_id, v.subscription_id, o.external_ref, b.plan_external_ref, b.offering_external_ref
-        from unnest(%s::bigint[], %s::uuid[]) v (object_number, subscription_id)
-        join subscriptions b using (object_number) join subscription_objects o using (object_number)
-        where b.service_id is not null
-        on conflict (service_id) do update set external_ref = excluded.external_ref,
-            plan_external_ref = excluded.plan_external_ref, offering_external_ref = excluded.offering_external_ref
-        where (k.external_ref, k.plan_external_ref, k.offering_external_ref) is distinct from
-            (excluded.external_ref, excluded.plan_external_ref, excluded.offering_external_ref)"""
-    return driver(connection).execute(statement, (list(object_numbers), list(subscription_ids))).rowcount
+class Kept(NamedTuple):
+    """What a service keeps of the subscription that it is: what rates its usage, also once the subscription is gone."""
+
+    service_id: int
+    owner_id: int
+    subscription_id: UUID
+    external_ref: str | None
+    plan_external_ref: str | None
+    offering_external_ref: str | None
+
+
+def keep_new(connection: Connection, kept: Sequence[Kept]) -> None:
+    """Let new services keep what rates them."""
+    if kept:
+        setup_objects.insert_rows(connection, "subscription_services", Kept._fields, kept)
+
+
+def keep(connection: Connection, kept: Sequence[Kept]) -> int:
+    """Let services keep what rates them now; return how many keep something new."""
+    if not kept:
+        return 0
+    references = "external_ref", "plan_external_ref", "offering_external_ref"
+    assigned = ", ".join(f"{name} = v.{name}" for name in references)
+    old, new = (", ".join(f"{alias}.{name}" for name in references) for alias in "kv")
+    statement = f"""
+        update subscription_services k set {assigned}
+        from unnest(%s::bigint[], %s::text[], %s::text[], %s::text[]) v (service_id, {", ".join(references)})
+        where k.service_id = v.service_id and ({old}) is distinct from ({new})"""
+    columns = [[getattr(each, name) for each in kept] for name in ("service_id", *references)]
+    return driver(connection).execute(statement, columns).rowcount
 
 
 def are_subscriptions(connection: Connection, service_ids: Sequence[int]) -> set[int]:
@@ -120,7 +140,10 @@ def order_waiting(connection: Connection, owner_id: int, import_number: int, *, 
                     and coalesce(x.identifier_type, '') in ('', 'Unknown', t.name)
                     and tstzrange(i.start_at, i.end_at) @> x.usage_at offset 0
             ) e
-            where o.owner_id = %(owner_id)s and o.import_number = %(import_number)s
+            where o.owner_id = %(owner_id)s and o.import_number = %(import_number)s and exists (
+                select from rating_exceptions y where y.owner_id = %(owner_id)s and y.state = {RatingExceptionState.OPEN:d}
+                    and y.kind in ({_UNKNOWN_IDENTIFIER}, {_NOT_VALID})
+            )
         ), numbered as (
             select rating_exception_id as id, (row_number() over (order by rating_exception_id) - 1) / %(most)s as part
             from waiting

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
+from typing import NamedTuple
 from uuid import UUID
 
 from ratemill.setup.declaration import NAME_CHARS_MAX, SetupObject
@@ -22,7 +24,7 @@ from ratemill.setup.world import Row
 from ratemill.setup.writing.changes import Author, Log, Via
 from ratemill.store import owners, setup_objects, subscription_services
 from ratemill.store.connections import Connection, clock
-from ratemill.store.subscription_services import Held
+from ratemill.store.subscription_services import Held, Kept
 
 SHORTEST = timedelta(milliseconds=1)  # a service that ends before it began lasts this long: a span has a length
 _UNKNOWN = "Unknown"
@@ -32,9 +34,11 @@ _SPAN = ("start_at", "end_at")
 _OF_IDENTIFIER = ("identifier_id", "usage_identifier", "identifier_type_id", "service_id", *_SPAN)
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
-    """An active subscription; ``account_id`` is that of its sender, ``[started_at, ended_at)`` when its usage counts."""
+class Live(NamedTuple):
+    """An active subscription; ``account_id`` is that of its sender, ``[started_at, ended_at)`` when its usage counts.
+
+    The references of its plan and its offering find its rate plan.
+    """
 
     object_number: int
     object_id: UUID
@@ -43,21 +47,33 @@ class Live:
     currency: str
     started_at: datetime
     ended_at: datetime | None
+    plan_external_ref: str | None = None
+    offering_external_ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What active subscriptions became: the services that are new to them, and what is wrong with others, by object number.
+
+    What is wrong: an identifier of the subscription is another service's at that time. For such a one nothing is made.
+    """
+
+    service_of: dict[int, int]
+    faults: dict[int, str]
 
 
 def make_services(
     connection: Connection, owner_id: int, live: Sequence[Live], *, made_by: str, via: Via = "import"
-) -> dict[int, str]:
-    """Make what active subscriptions are rated by, or bring it in line with them; rows of ``subscriptions`` are there.
+) -> Made:
+    """Make what active subscriptions are rated by, or bring it in line with them; that they became it is not written here.
 
     A subscription that has a service keeps it: span, identifiers and references follow the subscription. One that passes to
     another account or currency gets a new service there from now on, and the old one ends.
 
-    Returns by object number what is wrong with a subscription: an identifier of it is another service's at that time. For
-    such a one nothing is made. Holds the owner's price book from here on, as every change of the set-up.
+    Holds the owner's price book from here on, as every change of the set-up.
     """
     if not live:
-        return {}
+        return Made({}, {})
     owners.lock_price_book(connection, owner_id)
     return _Making(connection, owner_id, Author(made_by, via)).run(live)
 
@@ -115,8 +131,7 @@ class _Rows:
         return bool(self.new or self.changed or self.gone)
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
+class _Span(NamedTuple):
     """A stretch of time for which somebody has an identifier: a stored service, or a subscription in hand."""
 
     start_at: datetime | None
@@ -143,8 +158,8 @@ class _Making:
         self._identifiers = _Rows(IDENTIFIERS, _OF_IDENTIFIER[1:])
         self._faults: dict[int, str] = {}
 
-    def run(self, live: Sequence[Live]) -> dict[int, str]:
-        """Make or change what all of these need; return the faults by object number."""
+    def run(self, live: Sequence[Live]) -> Made:
+        """Make or change what all of these need."""
         numbers = [each.object_number for each in live]
         held = {each.object_number: each for each in subscription_services.held(self._connection, numbers)}
         account_of = self._account_of(self._without_clash(live, held))
@@ -155,18 +170,20 @@ class _Making:
                 following.append((each, service))
             elif account_id is not None:
                 moved += [] if service is None else [service]
-                fresh.append(each if service is None else replace(each, started_at=max(each.started_at, self._now)))
+                fresh.append(each if service is None else each._replace(started_at=max(each.started_at, self._now)))
         self._end_at(moved, self._now)
         self._follow(following)
         service_of = self._make([each for each in fresh if _has_length(each)], account_of)
         self._write()
-        subscription_services.link(self._connection, service_of)
-        sound = [each for each in live if each.object_number not in self._faults]
-        kept = subscription_services.keep(
-            self._connection, [each.object_number for each in sound], [each.object_id for each in sound]
-        )
-        self._raise_version(is_due=kept > 0)
-        return self._faults
+        new = [self._kept(each, service_of[each.object_number]) for each in live if each.object_number in service_of]
+        subscription_services.keep_new(self._connection, new)
+        still = [self._kept(each, service.service_id) for each, service in following]
+        self._raise_version(is_due=subscription_services.keep(self._connection, still) > 0)
+        return Made(service_of, self._faults)
+
+    def _kept(self, live: Live, service_id: int) -> Kept:
+        named = live.external_ref, live.plan_external_ref, live.offering_external_ref
+        return Kept(service_id, self._owner_id, live.object_id, *named)
 
     def end(self, object_numbers: Sequence[int], at: datetime) -> None:
         """End the services of these subscriptions."""
@@ -179,7 +196,7 @@ class _Making:
             owners.raise_version(self._connection, self._owner_id)
 
     def _read(self, table: str, columns: tuple[str, ...], by: dict[str, list[object]]) -> list[Row]:
-        return setup_objects.read_rows(self._connection, table, columns, self._owner_id, by)
+        return setup_objects.read_rows(self._connection, table, columns, self._owner_id, by, by_index=True)
 
     def _identifier_type(self) -> int:
         (row,) = self._read("identifier_types", ("identifier_type_id",), {"name": [_UNKNOWN]})
@@ -335,7 +352,8 @@ class _Making:
             setup_objects.update_rows(connection, each.table, each.identity, _SPAN, written)
         if rows.new:
             columns = (each.identity, *rows.columns)
-            values = ((self._owner_id, *(row[name] for name in columns)) for row in rows.new)
+            of = itemgetter(*columns)
+            values = ((self._owner_id, *of(row)) for row in rows.new)
             setup_objects.insert_rows(connection, each.table, ("owner_id", *columns), values)
         self._log.note(each, [*changed, *(row[each.identity] for row in rows.new)], before)
 

@@ -6,7 +6,8 @@ written: all of a line or, where it is at fault, nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from uuid import UUID, uuid4
@@ -21,13 +22,14 @@ from ratemill.setup.subscriptions import services
 from ratemill.setup.subscriptions.services import Live
 from ratemill.setup.writing.changes import Via
 from ratemill.states import SubscriptionState
-from ratemill.store import subscription_jobs
+from ratemill.store import subscription_jobs, subscription_services
 from ratemill.store import subscription_objects as store
 from ratemill.store.connections import Connection, clock
 from ratemill.store.subscription_objects import StoredObject, Terms, WrittenObject
 
 __all__ = ["Order", "change_object", "create_object", "write_lines"]
 
+PART_LINES = 2_048  # lines that are written at once: while the database writes some, the next are decided on
 _REFERENCE = "external_ref"
 
 
@@ -56,18 +58,43 @@ class _Tried(Exception):
     """A dry run is over: what was written is taken back."""
 
 
-def write_lines(connection: Connection, order: Order, lines: Sequence[Numbered]) -> dict[int, list[LineFault]]:
-    """Write what lines of one kind bring, in their order; return the faults of those that are refused, by their number."""
+def write_lines(
+    connection: Connection, order: Order, lines: Sequence[Numbered], *, meanwhile: Callable[[], None]
+) -> dict[int, list[LineFault]]:
+    """Write what lines of one kind bring, in their order; return the faults of those that are refused, by their number.
+
+    ``meanwhile`` is done while the database writes; it does not use the connection.
+    """
     known = _World(connection, order, upserts.names_of(each.line for each in lines))
     refused: dict[int, list[LineFault]] = {}
     while True:
-        decided = upserts.decide((each for each in lines if each.line_number not in refused), known.fresh())
+        kept = [each for each in lines if each.line_number not in refused]
         try:
-            _write(connection, order, decided)
+            with connection.begin_nested():
+                return refused | _write_in_parts(connection, order, kept, known.fresh(), meanwhile)
         except _Clashing as clashing:
             refused |= {number: [LineFault(_REFERENCE, error)] for number, error in clashing.by_line.items()}
-        else:
-            return refused | decided.faults
+
+
+def _write_in_parts(
+    connection: Connection, order: Order, lines: Sequence[Numbered], world: World, meanwhile: Callable[[], None]
+) -> dict[int, list[LineFault]]:
+    """Decide on lines while those before are written: one thread has the connection, the other asks it nothing."""
+    faults: dict[int, list[LineFault]] = {}
+    # With upsert a line may change what one before it made, which must not be written yet.
+    size = max(1, len(lines)) if order.upsert else PART_LINES
+    with ThreadPoolExecutor(max_workers=1) as writer:
+        writing: Future[None] | None = None
+        for at in range(0, len(lines), size):
+            decided = upserts.decide(lines[at : at + size], world)
+            faults |= decided.faults
+            if writing:
+                writing.result()
+            writing = writer.submit(_write, connection, order, decided)
+        meanwhile()
+        if writing:
+            writing.result()
+    return faults
 
 
 def create_object(connection: Connection, order: Order, line: Line) -> UUID | list[LineFault]:
@@ -95,7 +122,8 @@ def _written_alone(connection: Connection, order: Order, decided: Decided, kind:
     if decided.faults:
         return next(iter(decided.faults.values()))
     try:
-        _write(connection, order, decided)
+        with connection.begin_nested():
+            _write(connection, order, decided)
     except _Clashing as clashing:
         return [LineFault(_REFERENCE, error) for error in clashing.by_line.values()]
     return next(each.object_id for each in decided.objects.values() if each.kind is kind)
@@ -176,21 +204,17 @@ def _sold(stored: StoredObject) -> Sold | None:
 
 
 def _write(connection: Connection, order: Order, decided: Decided) -> None:
-    """Write what was decided; raise ``_Clashing``, and have written nothing, if identifiers clash."""
+    """Write what was decided; raise ``_Clashing`` if identifiers clash: then all must be taken back."""
     objects = list(decided.objects.values())
     live = [
         each for each in objects if each.sold and not each.sold.served and each.sold.state == SubscriptionState.ACTIVE
     ]
     if order.dry_run:
         with _tried(connection):
-            _write_objects(connection, order, [replace(each, snapshot=None) for each in live], live)
+            _write_objects(connection, order, [each._replace(snapshot=None) for each in live], live)
             raise _Tried
         store.insert_trial(connection, order.owner_id, order.import_number or 0, _trials(objects))
-        return
-    if not live:
-        _write_objects(connection, order, objects, live)
-        return
-    with connection.begin_nested():
+    else:
         _write_objects(connection, order, objects, live)
 
 
@@ -205,31 +229,35 @@ def _tried(connection: Connection) -> Iterator[None]:
 
 def _trials(objects: Iterable[Object]) -> Iterator[tuple[WrittenObject, str | None]]:
     for each in objects:
-        yield _row(each, None, None), each.snapshot.document if each.snapshot else None
+        yield _row(each, None), each.snapshot.document if each.snapshot else None
 
 
 def _write_objects(connection: Connection, order: Order, objects: Sequence[Object], live: Sequence[Object]) -> None:
-    numbers = _write_snapshots(connection, order, objects)
+    _write_snapshots(connection, order, objects)
     fresh = [each for each in objects if each.object_number is None]
     given = store.new_numbers(connection, len(fresh))
-    new = [_row(each, numbers.get(id(each.snapshot)), given[at]) for at, each in enumerate(fresh)]
-    kept = [each for each in objects if each.object_number is not None]
-    changed = [_row(each, numbers.get(id(each.snapshot)), each.object_number) for each in kept]
+    new = [_row(each, number) for each, number in zip(fresh, given, strict=True)]
+    changed = [_row(each, each.object_number) for each in objects if each.object_number is not None]
     store.insert(connection, order.owner_id, new)
     store.update(connection, changed)
-    _make_services(connection, order, live, {each.object_id: each.object_number or 0 for each in (*new, *changed)})
+    all_numbers = {each.object_id: each.object_number or 0 for each in (*new, *changed)}
+    service_of = _make_services(connection, order, live, all_numbers)
+    store.insert_terms(connection, order.owner_id, new, service_of)
+    stored = (each.object_number or 0 for each in changed)
+    subscription_services.link(connection, {number: service_of[number] for number in stored if number in service_of})
 
 
-def _write_snapshots(connection: Connection, order: Order, objects: Sequence[Object]) -> dict[int, int]:
-    """Keep the snapshots that are not kept yet; return the numbers of all, by identity."""
-    snapshots = {id(each.snapshot): each.snapshot for each in objects if each.snapshot}
-    new = [each for each in snapshots.values() if each.number is None]
-    given = store.insert_snapshots(connection, order.owner_id, [each.document for each in new])
-    fresh = {id(each): number for each, number in zip(new, given, strict=True)}
-    return fresh | {key: each.number for key, each in snapshots.items() if each.number is not None}
+def _write_snapshots(connection: Connection, order: Order, objects: Sequence[Object]) -> None:
+    """Keep the snapshots that are not kept yet, and let them know their numbers."""
+    new = list(
+        {id(each.snapshot): each.snapshot for each in objects if each.snapshot and not each.snapshot.number}.values()
+    )
+    numbers = store.insert_snapshots(connection, order.owner_id, [each.document for each in new])
+    for each, number in zip(new, numbers, strict=True):
+        each.number = number
 
 
-def _row(one: Object, snapshot_number: int | None, object_number: int | None) -> WrittenObject:
+def _row(one: Object, object_number: int | None) -> WrittenObject:
     return WrittenObject(
         object_number,
         int(one.kind),
@@ -237,7 +265,7 @@ def _row(one: Object, snapshot_number: int | None, object_number: int | None) ->
         one.external_ref,
         one.account_id,
         one.attributes,
-        snapshot_number,
+        one.snapshot.number if one.snapshot else None,
         one.import_number,
         one.line_number if one.import_number is not None else None,
         _terms(one.sold) if one.sold else None,
@@ -257,9 +285,12 @@ def _terms(sold: Sold) -> Terms:
     )
 
 
-def _make_services(connection: Connection, order: Order, live: Sequence[Object], numbers: Mapping[UUID, int]) -> None:
+def _make_services(
+    connection: Connection, order: Order, live: Sequence[Object], numbers: Mapping[UUID, int]
+) -> dict[int, int]:
+    """Make the services of active subscriptions; return those that are new to them, by object number."""
     if not live:
-        return
+        return {}
     lines = {numbers[each.object_id]: each.line_number or 0 for each in live}
     wanted = [
         Live(
@@ -270,10 +301,13 @@ def _make_services(connection: Connection, order: Order, live: Sequence[Object],
             each.sold.currency,
             each.sold.started_at,
             each.sold.ended_at,
+            each.sold.plan_external_ref,
+            each.sold.offering_external_ref,
         )
         for each in live
         if each.sold and each.sold.started_at
     ]
-    clashes = services.make_services(connection, order.owner_id, wanted, made_by=order.made_by, via=order.via)
-    if clashes:
-        raise _Clashing({lines[number]: error for number, error in clashes.items()})
+    made = services.make_services(connection, order.owner_id, wanted, made_by=order.made_by, via=order.via)
+    if made.faults:
+        raise _Clashing({lines[number]: error for number, error in made.faults.items()})
+    return made.service_of

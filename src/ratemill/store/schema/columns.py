@@ -101,6 +101,6 @@ def name() -> Column[object]:
     return Column("name", Text, nullable=False)
 
 
-def reference(name: str, target: str, *, required: bool = False) -> Column[object]:
-    """Return a reference to another set-up object."""
-    return Column(name, BigInteger, ForeignKey(target), nullable=not required, index=True)
+def reference(name: str, target: str, *, required: bool = False, leads_key: bool = False) -> Column[object]:
+    """Return a reference to another set-up object; ``leads_key``: it is the first of a key, whose index does for it."""
+    return Column(name, BigInteger, ForeignKey(target), nullable=not required, index=not leads_key)

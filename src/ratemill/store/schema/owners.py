@@ -12,6 +12,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    PrimaryKeyConstraint,
     SmallInteger,
     Table,
     Text,
@@ -60,7 +61,7 @@ price_books = Table(
 setup_changes = Table(
     "setup_changes",
     metadata,
-    Column("setup_change_id", BigInteger, Identity(), primary_key=True),
+    Column("setup_change_id", BigInteger, Identity(), nullable=False),
     owner(of_many=True),
     Column("changed_at", DateTime(timezone=True), nullable=False),
     Column("changed_by", Text, nullable=False),
@@ -71,6 +72,6 @@ setup_changes = Table(
     Column("action", Text, nullable=False),
     Column("before", JSON),
     Column("after", JSON),
+    PrimaryKeyConstraint("owner_id", "setup_change_id"),
 )
-Index("setup_changes_owner_id_idx", setup_changes.c.owner_id, setup_changes.c.setup_change_id)
 Index("setup_changes_object_id_idx", setup_changes.c.owner_id, setup_changes.c.list, setup_changes.c.object_id)

@@ -297,7 +297,7 @@ accounts = setup_table(
 services = setup_table(
     "services",
     "service_id",
-    reference("account_id", "accounts.account_id", required=True),
+    reference("account_id", "accounts.account_id", required=True, leads_key=True),
     name(),
     reference("rate_plan_id", "rate_plans.rate_plan_id"),
     instant("start_at"),

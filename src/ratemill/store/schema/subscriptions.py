@@ -29,12 +29,6 @@ from sqlalchemy.sql import func
 from ratemill.store.schema.columns import count, instant, metadata, owner, reference, setup_table
 from ratemill.store.schema.usage import HISTORY_NUMBER, submissions
 
-
-def _owner() -> Column[object]:
-    """Return the owner of a row where there is one for every line, which has no foreign keys but where rows go together."""
-    return Column("owner_id", Integer, nullable=False)
-
-
 # One import and its job. `import_number` is the order in which imports came, and so the order in which they are worked off,
 # one at a time for an owner. The job goes through the kinds, and through the lines of each: (`kind`, `next_line`) says where
 # it is. What is uploaded is counted when the file is received, what is imported as the job goes on. `history_id` is its
@@ -110,7 +104,7 @@ subscription_import_lines = Table(
     Column("import_number", BigInteger, nullable=False),
     Column("kind", SmallInteger, nullable=False),
     Column("line_number", Integer, nullable=False),
-    _owner(),
+    owner(of_many=True),
     Column("line", LargeBinary, nullable=False),
     PrimaryKeyConstraint("import_number", "kind", "line_number"),
 )
@@ -122,7 +116,7 @@ subscription_import_errors = Table(
     Column("import_number", BigInteger, nullable=False),
     Column("line_number", Integer, nullable=False),
     Column("position", SmallInteger, nullable=False),
-    _owner(),
+    owner(of_many=True),
     Column("error_id", Uuid, nullable=False),
     Column("error", Text, nullable=False),
     Column("field", Text, nullable=False),
@@ -137,7 +131,7 @@ subscription_snapshots = Table(
     "subscription_snapshots",
     metadata,
     Column("snapshot_number", BigInteger, Identity(), primary_key=True),
-    _owner(),
+    owner(of_many=True),
     Column("document", Text, nullable=False),
 )
 
@@ -148,7 +142,7 @@ subscription_objects = Table(
     "subscription_objects",
     metadata,
     Column("object_number", BigInteger, Identity(), primary_key=True),
-    _owner(),
+    owner(of_many=True),
     Column("kind", SmallInteger, nullable=False),
     Column("object_id", Uuid, nullable=False, unique=True),
     Column("external_ref", Text),
@@ -189,7 +183,7 @@ subscription_trial_objects = Table(
     "subscription_trial_objects",
     metadata,
     Column("import_number", BigInteger, nullable=False),
-    _owner(),
+    owner(of_many=True),
     Column("kind", SmallInteger, nullable=False),
     Column("object_id", Uuid, nullable=False),
     Column("external_ref", Text, nullable=False),
@@ -216,7 +210,7 @@ subscriptions = Table(
         ForeignKey("subscription_objects.object_number", ondelete="CASCADE"),
         primary_key=True,
     ),
-    _owner(),
+    owner(of_many=True),
     Column("account_id", Uuid, nullable=False),
     Column("currency", Text, nullable=False),
     Column("plan_id", Uuid, nullable=False),
@@ -234,7 +228,7 @@ subscription_services = Table(
     "subscription_services",
     metadata,
     Column("service_id", BigInteger, ForeignKey("services.service_id", ondelete="CASCADE"), primary_key=True),
-    owner(),
+    owner(of_many=True),
     Column("subscription_id", Uuid, nullable=False),
     Column("external_ref", Text),
     Column("plan_external_ref", Text),

@@ -234,12 +234,10 @@ CREATE TABLE setup_changes (
 	action TEXT NOT NULL,
 	before JSON,
 	after JSON,
-	CONSTRAINT setup_changes_pkey PRIMARY KEY (setup_change_id)
+	CONSTRAINT setup_changes_pkey PRIMARY KEY (owner_id, setup_change_id)
 );
 
 CREATE INDEX setup_changes_object_id_idx ON setup_changes (owner_id, list, object_id);
-
-CREATE INDEX setup_changes_owner_id_idx ON setup_changes (owner_id, setup_change_id);
 
 CREATE TABLE skipped (
 	submission_id BIGINT NOT NULL,
@@ -1177,8 +1175,6 @@ CREATE TABLE services (
 	CONSTRAINT services_rate_plan_id_fkey FOREIGN KEY(rate_plan_id) REFERENCES rate_plans (rate_plan_id)
 );
 
-CREATE INDEX services_account_id_idx ON services (account_id);
-
 CREATE INDEX services_rate_plan_id_idx ON services (rate_plan_id);
 
 CREATE TABLE identifiers (
@@ -1230,8 +1226,7 @@ CREATE TABLE subscription_services (
 	plan_external_ref TEXT,
 	offering_external_ref TEXT,
 	CONSTRAINT subscription_services_pkey PRIMARY KEY (service_id),
-	CONSTRAINT subscription_services_service_id_fkey FOREIGN KEY(service_id) REFERENCES services (service_id) ON DELETE CASCADE,
-	CONSTRAINT subscription_services_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id)
+	CONSTRAINT subscription_services_service_id_fkey FOREIGN KEY(service_id) REFERENCES services (service_id) ON DELETE CASCADE
 );
 
 CREATE TABLE subscriptions (
