@@ -156,11 +156,13 @@ class _Making:
         self._accounts = _Rows(ACCOUNTS, ("name", "currency"))
         self._services = _Rows(SERVICES, ("account_id", "name", *_SPAN))
         self._identifiers = _Rows(IDENTIFIERS, _OF_IDENTIFIER[1:])
+        self._texts: dict[int, tuple[str, ...]] = {}
         self._faults: dict[int, str] = {}
 
     def run(self, live: Sequence[Live]) -> Made:
         """Make or change what all of these need."""
-        numbers = [each.object_number for each in live]
+        self._texts = {each.object_number: identifiers_of(each.external_ref, each.object_id) for each in live}
+        numbers = list(self._texts)
         held = {each.object_number: each for each in subscription_services.held(self._connection, numbers)}
         account_of = self._account_of(self._without_clash(live, held))
         fresh, following, moved = [], [], []
@@ -206,17 +208,17 @@ class _Making:
 
     def _without_clash(self, live: Sequence[Live], held: dict[int, Held]) -> list[Live]:
         """Return those whose identifiers nobody else has at their time, the first of several that want one."""
-        wanted = {each.object_number: identifiers_of(each.external_ref, each.object_id) for each in live}
         spans: defaultdict[str, list[_Span]] = defaultdict(list)
-        for row in self._read("identifiers", _OF_IDENTIFIER, {"usage_identifier": _all(wanted.values())}):
+        for row in self._read("identifiers", _OF_IDENTIFIER, {"usage_identifier": _all(self._texts.values())}):
             if row["identifier_type_id"] == self._unknown:
                 spans[row["usage_identifier"]].append(_Span(row["start_at"], row["end_at"], row["service_id"]))
         sound, clashes = [], []
         for each in live:
             service = held.get(each.object_number)
             own = _Span(each.started_at, each.ended_at, service.service_id if service else None, each.object_number)
-            texts = wanted[each.object_number] if _has_length(each) else ()
-            met = [(text, other) for text in texts for other in spans.get(text, ()) if own.meets(other)]
+            texts = self._texts[each.object_number] if _has_length(each) else ()
+            shared = [text for text in texts if text in spans]
+            met = [(text, other) for text in shared for other in spans[text] if own.meets(other)]
             if met:
                 clashes.append((each, *met[0]))
                 continue
@@ -245,14 +247,15 @@ class _Making:
         rows = self._read("accounts", ("account_id", "name", "currency"), {"name": _all([plain, other])})
         currency_of = {row["name"]: row["currency"] for row in rows}
         name_of: dict[int, str] = {}
-        for each, *names in zip(live, plain, other, strict=True):
-            name = next((one for one in names if currency_of.get(one, each.currency) == each.currency), None)
-            if name is None:
-                message = f"the accounts '{names[0]}' and '{names[1]}' have another currency than {each.currency}"
+        for each, name, longer in zip(live, plain, other, strict=True):
+            currency = each.currency
+            if currency_of.setdefault(name, currency) == currency:
+                name_of[each.object_number] = name
+            elif currency_of.setdefault(longer, currency) == currency:
+                name_of[each.object_number] = longer
+            else:
+                message = f"the accounts '{name}' and '{longer}' have another currency than {currency}"
                 self._faults[each.object_number] = message
-                continue
-            currency_of[name] = each.currency
-            name_of[each.object_number] = name
         identity_of = {row["name"]: row["account_id"] for row in rows}
         new = [name for name in dict.fromkeys(name_of.values()) if name not in identity_of]
         for name, identity in zip(new, self._identities(ACCOUNTS, len(new)), strict=True):
@@ -268,7 +271,7 @@ class _Making:
             span = {"start_at": each.started_at, "end_at": each.ended_at}
             account_id = account_of[each.object_number]
             self._services.new.append({"service_id": service_id, "account_id": account_id, "name": name, **span})
-            for text in identifiers_of(each.external_ref, each.object_id):
+            for text in self._texts[each.object_number]:
                 self._identify(text, service_id, span)
         return dict(zip((each.object_number for each in live), services, strict=True))
 
@@ -279,15 +282,14 @@ class _Making:
     def _free_names(self, live: list[Live], account_of: dict[int, int]) -> list[str]:
         """Return a name for the service of each, unlike any other of its account."""
         accounts = [account_of[each.object_number] for each in live]
-        wished = [identifiers_of(each.external_ref, each.object_id)[0] for each in live]
+        wished = [self._texts[each.object_number][0] for each in live]
         rows = self._read("services", ("account_id", "name"), {"account_id": list(accounts), "name": list(wished)})
         taken = {(row["account_id"], row["name"]) for row in rows}
         names = []
-        for each, account_id, name in zip(live, accounts, wished, strict=True):
-            longer = f"{name} {each.object_id}"
-            unlike = longer if len(longer) <= NAME_CHARS_MAX else str(each.object_id)
-            names.append(unlike if (account_id, name) in taken else name)
-            taken.add((account_id, names[-1]))
+        for each, account_id, wish in zip(live, accounts, wished, strict=True):
+            name = wish if (account_id, wish) not in taken else _unlike(wish, each.object_id)
+            taken.add((account_id, name))
+            names.append(name)
         return names
 
     def _follow(self, following: list[tuple[Live, Held]]) -> None:
@@ -300,7 +302,7 @@ class _Making:
             span = {"start_at": each.started_at, "end_at": each.ended_at}
             if (service.start_at, service.end_at) != (each.started_at, each.ended_at):
                 self._services.changed[service.service_id] = span
-            known, wanted = by_service[service.service_id], identifiers_of(each.external_ref, each.object_id)
+            known, wanted = by_service[service.service_id], self._texts[each.object_number]
             for text in wanted:
                 if text not in known:
                     self._identify(text, service.service_id, span)
@@ -364,6 +366,11 @@ def _account_name(each: Live) -> str:
 
 def _account_name_with_currency(each: Live) -> str:
     return f"{each.account_id} {each.currency}"
+
+
+def _unlike(name: str, object_id: UUID) -> str:
+    longer = f"{name} {object_id}"
+    return longer if len(longer) <= NAME_CHARS_MAX else str(object_id)
 
 
 def _has_length(each: Live) -> bool:
