@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from ratemill.face.cli import prices as prices_command
 from ratemill.face.cli.app import app
 from ratemill.setup.documents.export import export_document
-from ratemill.store import charged_objects, owners
+from ratemill.store import charged_objects, owners, setup_changes
 
 BASE = """ratemill: 1
 usageClasses:
@@ -342,3 +342,29 @@ def test_the_command_says_what_the_call_says(made: Mill, monkeypatch, tmp_path):
             "row 1: there is no location 'Atlantis' (geoTreeLocationName)\n",
         )
         assert run.invoke(app, ["prices", str(file)]).exit_code != 0
+
+
+def test_the_log_of_a_list_is_the_same_whether_its_rows_are_looked_up_or_read_together(
+    database, settings, tmp_path, monkeypatch
+):
+    """How many rows are changed decides on how they are found: each way logs the same."""
+    (tmp_path / "rates.csv").write_text(STORED)
+    text = f"{HEAD}\nvoice,France,0.09\nvoice,Italy,0.04\nvoice,Portugal,0.05\nsms,,0.05\n"
+    logged = []
+    for most in (10_000, 0):
+        monkeypatch.setattr(setup_changes, "_LOOKED_UP_MAX", most)
+        monkeypatch.setattr(setup_changes, "_FEW_MAX", most)
+        with mill(database, settings, owner=f"log-{most}", document="ratemill: 1\n") as one:
+            one.apply(BASE, tmp_path)
+            one.apply("ratemill: 1\ngeoTreeLocations: [{name: Portugal}]\n")
+            lay(one, text, mode="replace", effective="2030-01-01")
+            lay(one, text.replace("0.09", "0.10"), mode="merge", effective="2030-01-01")
+            rows = one.rows(
+                "select action, key_words, before->>'amount', after->>'amount', before->>'end', after->>'end',"
+                " after->>'geoTreeLocationName' from setup_changes join owners o using (owner_id)"
+                " where o.name = %s and list = 'usageRates'",
+                one.owner,
+            )
+            logged.append(sorted(rows, key=str))
+    assert logged[0] == logged[1]
+    assert {action for action, *_ in logged[0]} == {"created", "updated", "deleted"}
