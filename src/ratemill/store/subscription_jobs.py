@@ -183,17 +183,21 @@ def failed_lines(
     named = [ref for each in refs.values() for ref in each]
     if not named:
         return {}
+    # The faults of the import are read once, whatever the planner thinks of how many there are. Planned with its values:
+    # only a list that is known is looked up by hash.
     rows = driver(connection).execute(
         """
-        select l.kind, e.external_ref, min(e.line_number)
-        from subscription_import_errors e
-        join (select distinct ref from unnest(%(refs)s::text[]) r (ref)) v on v.ref = e.external_ref
-        join subscription_import_lines l on l.import_number = e.import_number and l.line_number = e.line_number
-            and l.kind = any(%(kinds)s::smallint[])
-        where e.import_number = %(import_number)s and e.position = 1
-        group by l.kind, e.external_ref
+        with failed as materialized (
+            select line_number, external_ref from subscription_import_errors
+            where import_number = %(import_number)s and position = 1 and external_ref = any(%(refs)s::text[])
+        )
+        select l.kind, f.external_ref, min(f.line_number)
+        from failed f join subscription_import_lines l on l.import_number = %(import_number)s
+            and l.kind = any(%(kinds)s::smallint[]) and l.line_number = f.line_number
+        group by l.kind, f.external_ref
         """,
         {"refs": named, "kinds": sorted(set(kinds)), "import_number": import_number},
+        prepare=False,
     )
     return {(kind, ref): line_number for kind, ref, line_number in rows}
 
