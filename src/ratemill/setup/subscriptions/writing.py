@@ -29,7 +29,7 @@ from ratemill.store.subscription_objects import StoredObject, Terms, WrittenObje
 
 __all__ = ["Order", "change_object", "create_object", "write_lines"]
 
-PART_LINES = 2_048  # lines that are written at once: while the database writes some, the next are decided on
+PART_LINES = 4_096  # lines that are written at once: while the database writes some, the next are decided on
 _REFERENCE = "external_ref"
 
 
