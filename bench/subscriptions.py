@@ -47,8 +47,8 @@ def main() -> int:
             f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; load {os.getloadavg()}"
         )
         figures = [
-            _import(product, "as many of each type, all new", catalogue("even", EVEN)),
             _import(product, "mostly subscriptions, all new", catalogue("a")),
+            _import(product, "as many of each type, all new", catalogue("even", EVEN)),
             _import(product, "the same again, all refused", catalogue("a")),
             _import(product, "the same as upsert", catalogue("a"), "?upsert=true"),
             _import(product, "others, as a dry run", catalogue("b"), "?dry_run=true"),
