@@ -1,4 +1,4 @@
-"""Lists as parameters of statements: thousands of texts, numbers or UUIDs at a tenth of the driver's time."""
+"""Lists as parameters of statements: texts in a sixth of the driver's time, numbers in a quarter, UUIDs in half."""
 
 from __future__ import annotations
 
