@@ -16,7 +16,7 @@ from ratemill.jobs.runner import Runner
 from ratemill.reference.subscription_kinds import Kind
 from ratemill.settings import Settings
 from ratemill.setup.subscriptions import writing
-from ratemill.store import subscription_jobs
+from ratemill.store import subscription_jobs, subscription_objects
 from ratemill.store.connections import Database
 
 EXAMPLE = Path(__file__).parents[2] / "examples/subscriptions/subscription_all_types.jsonl"
@@ -338,6 +338,31 @@ def test_a_line_on_which_the_job_fails_is_refused_alone(store: Mill, monkeypatch
     monkeypatch.setattr(subscription_imports, "LINES_MAX", 8)
     assert imported(store, [product(ref) for ref in ("a", "guilty", "b", "c", "d")]) == (4, 0, 0, 0, 0)
     assert errors(store) == [(2, "", "the line could not be processed: RuntimeError('no such luck')")]
+
+
+def test_a_line_that_the_database_does_not_take_is_refused_alone(store: Mill, monkeypatch: pytest.MonkeyPatch):
+    insert = subscription_objects.insert
+
+    def failing(connection, owner_id, objects):
+        if any(each.external_ref == "guilty" for each in objects):
+            raise RuntimeError("not this one")
+        insert(connection, owner_id, objects)
+
+    monkeypatch.setattr(subscription_objects, "insert", failing)
+    monkeypatch.setattr(subscription_imports, "LINES_MAX", 8)
+    monkeypatch.setattr(writing, "PART_LINES", 1)
+    assert imported(store, [product(ref) for ref in ("a", "b", "guilty", "c", "d")]) == (4, 0, 0, 0, 0)
+    assert errors(store) == [(3, "", "the line could not be processed: RuntimeError('not this one')")]
+    assert {ref for _, ref in objects(store)} == {"a", "b", "c", "d"}
+
+
+def test_with_upsert_a_line_changes_what_one_before_it_brought(store: Mill, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(writing, "PART_LINES", 1)
+    own = [{"external_ref": "own", "name": f"Name {at}"} for at in range(3)]
+    lines = [plan("pl"), *(offering(f"off-{at}", [each], ["pl"]) for at, each in enumerate(own))]
+    assert imported(store, lines, "?upsert=true") == (0, 1, 0, 3, 0)
+    assert objects(store)[Kind.PRODUCT, "own"]["name"] == "Name 2"
+    assert store.value("select count(*) from subscription_objects where kind = 1") == 1
 
 
 def test_an_import_that_cannot_go_on_fails_and_the_next_one_begins(store: Mill, monkeypatch: pytest.MonkeyPatch):

@@ -66,6 +66,26 @@ def test_each_line_is_in_one_table_kind_by_kind_read_ahead_or_not(connection: Co
     assert all(len(part) <= lines_max for part in numbers)
 
 
+def test_imports_in_turns_are_each_read_ahead(connection: Connection, monkeypatch: pytest.MonkeyPatch):
+    """Imports of several owners are at work at once, a table each in turn: no line is fetched or read again."""
+    jobs = [held(connection), replace(held(connection), import_number=0)]  # the second has no lines
+    reader, fetched, lines = Reader(), [], subscription_jobs.lines
+
+    def counted(opened: Connection, import_number: int, *place: int, **most: int) -> list[tuple[int, bytes]]:
+        fetched.append((import_number, *place))
+        return lines(opened, import_number, *place, **most)
+
+    monkeypatch.setattr(subscription_jobs, "lines", counted)
+    assert reader.table(connection, jobs[1], 2) is None
+    while table := reader.table(connection, jobs[0], 2):
+        reader.fetch_ahead(connection, jobs[0], table, 2)
+        reader.read_ahead()
+        assert reader.table(connection, jobs[1], 2) is None
+        jobs[0] = after(jobs[0], table)
+    of_the_first = [place for place in fetched if place[0] == jobs[0].import_number]
+    assert len(of_the_first) == len(set(of_the_first))
+
+
 def test_what_was_read_ahead_is_not_taken_for_another_table(connection: Connection):
     reader, job = Reader(), held(connection)
     first = reader.table(connection, job, 8)

@@ -12,6 +12,7 @@ from ratemill.store import subscription_jobs as jobs
 from ratemill.store.connections import Connection
 from ratemill.store.subscription_jobs import Job
 
+AHEAD_MAX = 8  # imports, each of another owner, of which a table is kept; what another process took up is let go
 BYTES_MAX = 4 * 1_024 * 1_024  # of the lines of one table, but that one line may be longer
 
 
@@ -37,37 +38,39 @@ class _Fetched(NamedTuple):
 
 
 class Reader:
-    """Reads tables of imports; what it read ahead it forgets when another table is asked for.
+    """Reads tables of imports; what it read ahead of one it forgets when another table of that one is asked for.
 
     Lines of an import never change, so it does not matter when they are read.
     """
 
     def __init__(self) -> None:
-        self._place: _Place | None = None
-        self._fetched: _Fetched | None = None
-        self._ahead: Table | None = None
+        self._ahead: dict[int, tuple[_Place, Table | None]] = {}  # by import
+        self._fetched: tuple[_Place, _Fetched | None] | None = None
 
     def table(self, connection: Connection, job: Job, lines_max: int) -> Table | None:
         """Return the next table of a job, None if there are no lines left."""
         place = _Place(job.import_number, job.kind, job.next_line, lines_max)
-        if place == self._place:
-            self.read_ahead()
-            table = self._ahead
-        else:
-            fetched = _fetch(connection, place)
-            table = _read(fetched) if fetched else None
-        self._place = self._fetched = self._ahead = None
-        return table
+        self.read_ahead()
+        known, table = self._ahead.pop(job.import_number, (None, None))
+        if known == place:
+            return table
+        fetched = _fetch(connection, place)
+        return _read(fetched) if fetched else None
 
     def fetch_ahead(self, connection: Connection, job: Job, table: Table, lines_max: int) -> None:
         """Fetch the lines of the table after ``table``."""
-        self._place = _Place(job.import_number, table.kind, table.next_line, lines_max)
-        self._fetched = _fetch(connection, self._place)
+        place = _Place(job.import_number, table.kind, table.next_line, lines_max)
+        self._fetched = place, _fetch(connection, place)
 
     def read_ahead(self) -> None:
         """Read what was fetched; asks the database nothing."""
-        if self._fetched is not None:
-            self._ahead, self._fetched = _read(self._fetched), None
+        if self._fetched is None:
+            return
+        place, fetched = self._fetched
+        self._fetched = None
+        self._ahead[place.import_number] = place, _read(fetched) if fetched else None
+        if len(self._ahead) > AHEAD_MAX:
+            del self._ahead[next(iter(self._ahead))]
 
 
 def _fetch(connection: Connection, place: _Place) -> _Fetched | None:
