@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
+from starlette.routing import BaseRoute
 
 from ratemill.setup.tokens import Principal, Right, admit, authenticate
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _BEARER = "bearer "
+_RIGHT = "declared_right"  # the attribute of a function that holds its right
 _SESSION_HEADER = "x-alliantsession"  # of the batch dialect below /api/, whose clients send what its login gave
+
+
+# Paths that answer without a token. Any other route declares a right, or a test fails.
+PUBLIC = frozenset(
+    {
+        "/healthz",
+        "/livez",
+        "/readyz",
+        "/openapi.json",
+        "/AuthorizationServer/api/v7/Access/Login",
+        "/oauth/access_token",
+        "/api/security/login",
+        "/api/security/logout",
+        "/api/security/systemLayers",
+        "/api/security/systemLayers/{key}/applicationLayers",
+    }
+)
 
 
 def needs(right: Right) -> Callable[[Request], Coroutine[Any, Any, Principal]]:
@@ -21,7 +44,32 @@ def needs(right: Right) -> Callable[[Request], Coroutine[Any, Any, Principal]]:
         who = await run_in_threadpool(authenticate, request.app.state.database, secret_of(request))
         return admit(who, right)
 
-    return principal
+    return declares(right)(principal)
+
+
+def declares(right: Right) -> Callable[[F], F]:
+    """Return a decorator that declares the right of a dependency, or of an endpoint that checks the caller itself."""
+
+    def decorate(function: F) -> F:
+        setattr(function, _RIGHT, right)
+        return function
+
+    return decorate
+
+
+def right_of(route: BaseRoute) -> Right | None:
+    """Return the right that a route declares, or None."""
+    if not isinstance(route, APIRoute):
+        return None
+    return getattr(route.endpoint, _RIGHT, None) or _right_within(route.dependant)
+
+
+def _right_within(dependant: Dependant) -> Right | None:
+    for needed in dependant.dependencies:
+        right: Right | None = getattr(needed.call, _RIGHT, None) or _right_within(needed)
+        if right is not None:
+            return right
+    return None
 
 
 def secret_of(request: Request) -> str:

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from ratemill.face.auth import secret_of
+from ratemill.face.auth import declares, secret_of
 from ratemill.face.bodies import read_json_body
 from ratemill.face.envelope import Json, reply, write
 from ratemill.face.paths import RESOURCES
@@ -56,36 +56,42 @@ def _body(route: Route) -> dict[str, Any]:
 
 
 @router.post("/DataImport/Usage/Json/Multi/{feed}", openapi_extra=_body("multi"))
+@declares("import")
 async def import_objects(feed: str, request: Request) -> Response:
     """Take up to 1,000 usage records as JSON objects."""
     return await _import(request, feed, "multi", _created)
 
 
 @router.post("/DataImport/Usage/Json/{feed}", openapi_extra=_body("single"))
+@declares("import")
 async def import_object(feed: str, request: Request) -> Response:
     """Take one usage record as a JSON object."""
     return await _import(request, feed, "single", _created)
 
 
 @router.post("/DataImport/Usage/{feed}", openapi_extra=_body("rows"))
+@declares("import")
 async def import_rows(feed: str, request: Request) -> Response:
     """Take up to 1,000 usage records, each as one string in the format of the feed's data profile."""
     return await _import(request, feed, "rows", _message_sent)
 
 
 @router.post("/internal/DataImport/Usage/Json/Multi/{feed}", openapi_extra=_body("multi"))
+@declares("import")
 async def import_objects_internal(feed: str, request: Request) -> Response:
     """Take up to 1,000 usage records as JSON objects."""
     return await _import(request, feed, "multi", _tracked)
 
 
 @router.post("/internal/DataImport/Usage/Json/{feed}", openapi_extra=_body("single"))
+@declares("import")
 async def import_object_internal(feed: str, request: Request) -> Response:
     """Take one usage record as a JSON object."""
     return await _import(request, feed, "single", _tracked)
 
 
 @router.post("/internal/DataImport/Usage/{feed}", openapi_extra=_body("rows"))
+@declares("import")
 async def import_rows_internal(feed: str, request: Request) -> Response:
     """Take up to 1,000 usage records, each as one string in the format of the feed's data profile."""
     return await _import(request, feed, "rows", _tracked)

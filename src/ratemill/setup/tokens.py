@@ -12,15 +12,16 @@ from ratemill.errors import BadRequest, NotAuthenticated, NotPermitted
 from ratemill.store import owners, tokens
 from ratemill.store.connections import Connection, Database
 
-Right = Literal["read", "history", "import", "correct", "setup", "admin"]
-Role = Literal["read", "import", "correct", "setup", "admin"]
+Right = Literal["read", "history", "import", "correct", "setup", "metrics", "admin"]
+Role = Literal["read", "import", "correct", "setup", "metrics", "admin"]
 
-# What each role may do. Who imports may follow the histories of what was imported, and see nothing else.
+# The rights of each role. An importer may follow the histories of its imports and read nothing else.
 RIGHTS: dict[str, frozenset[Right]] = {
     "read": frozenset({"read", "history"}),
     "import": frozenset({"import", "history"}),
     "correct": frozenset({"read", "history", "correct"}),
     "setup": frozenset({"read", "history", "setup"}),
+    "metrics": frozenset({"metrics"}),
     "admin": frozenset(get_args(Right)),
 }
 SECRET_BYTES = 32  # of randomness in a secret
