@@ -1,5 +1,5 @@
 # Every target sets up what it needs on a stock machine with Python 3.11+, make and git.
-.PHONY: help setup lint test bench demo clean
+.PHONY: help setup lint test proofs bench demo clean
 .DEFAULT_GOAL := help
 
 UV := .tools/uv
@@ -7,6 +7,7 @@ RUN := $(UV) run --frozen
 
 help:
 	@echo "make test   set up and run the tests (about ten minutes on two cores)"
+	@echo "make proofs kill processes at random under load, then count every record (up to 45 minutes)"
 	@echo "make lint   formatting, style and types"
 	@echo "make demo   a cloud bill and a telecom day, from raw rows to checked sums (under two minutes)"
 	@echo "make bench  measure, print every bar with its figure"
@@ -27,6 +28,10 @@ lint: setup
 # the language of the machine fails here.
 test: setup
 	TZ=America/St_Johns LANG=tr_TR.UTF-8 LC_ALL=tr_TR.UTF-8 $(RUN) pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+# One after the other: each proof needs both cores, and kills or stops only what it started. Each prints its figures.
+proofs: setup
+	$(RUN) pytest proofs
 
 bench: setup
 	$(RUN) python -m bench
