@@ -12,10 +12,14 @@ RatemillError
 │   ├── WrongMediaType        415
 │   ├── KeyReused             422
 │   └── TooManyRequests       429, worth retrying
-├── Unavailable               503, worth retrying: the world failed (the database is gone)
-│   └── WriteRace             503, or 409 where a dialect has a word for it: somebody else was writing the same
+├── Unavailable               503, worth retrying: the world failed; never an attempt of a record
+│   ├── DatabaseAway          503: the database does not answer or cannot work; logged once a minute where it is found
+│   ├── WriteRace             503, or 409 where a dialect has a word for it: another transaction was writing the same
+│   └── StatementLimit        503: the database reached a limit of time or space; an attempt, worth retrying in parts
+├── UnstorableData            400: the database cannot store a value; an attempt, and the record with the value is refused
 ├── UsageFault                a command was used wrongly or its input does not fit
 └── InvariantFailure          we erred: the work is not committed
+    └── StatementDefect       PostgreSQL refused a statement for what it is, or for a right that is missing
 
 A record that errs is none of these: it is a row among the exceptions, with a reason (``ratemill.reasons``).
 """
@@ -50,6 +54,7 @@ class Code(IntEnum):
     TOO_MANY_ROWS = 1436
     MORE_THAN_ONE_RECORD = 1437
     TEXT_NOT_STORABLE = 1438
+    DATA_NOT_STORABLE = 1439
     # parameters and headers
     PARAMETER_NOT_VALID = 1441
     PARAMETER_UNKNOWN = 1442
@@ -196,8 +201,34 @@ class Unavailable(RatemillError):
     status, retry = 503, True
 
 
+class DatabaseAway(Unavailable):
+    """The database does not answer, refuses the login or cannot work now: no disk, no memory, no connection, a restart.
+
+    The database handle logs it once a minute for each process, so callers do not log it again.
+    """
+
+
 class WriteRace(Unavailable):
-    """Somebody else wrote, or held for too long, what was to be written."""
+    """Another transaction wrote, or held for too long, what was to be written."""
+
+
+class StatementLimit(Unavailable):
+    """A statement or transaction reached a limit of the server: its time-out or its temporary files.
+
+    A slow server does this to any table, and a poisonous record to each table that has it. So it counts as an attempt and
+    the table is bisected: smaller parts pass on a slow server, and the poisonous record is isolated. A single record that
+    reached a limit is refused only if other records passed meanwhile: until then the server is the cause.
+    """
+
+
+class UnstorableData(RatemillError):
+    """The database cannot store a value: an index entry is too long, a number too large, a constraint is broken.
+
+    The same value always fails and the records next to it pass: it counts as an attempt, the table is bisected, and the
+    record that has the value is refused. A request that has it is the caller's to correct.
+    """
+
+    status = 400
 
 
 class UsageFault(RatemillError):
@@ -210,6 +241,14 @@ class UsageFault(RatemillError):
 
 class InvariantFailure(RatemillError):
     """We erred: what must hold does not. Never caught to go on with the work."""
+
+
+class StatementDefect(InvariantFailure):
+    """PostgreSQL refused a statement for what it is: the program, the schema or the rights of the installation are wrong.
+
+    Raised loudly; retrying does not help. Every record fails alike where a table or a right is missing, so a record is
+    refused for it only if other records passed meanwhile.
+    """
 
 
 def invariant(holds: bool, message: str) -> None:

@@ -10,6 +10,7 @@ from psycopg import sql
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from ratemill.errors import StatementDefect
 from ratemill.settings import Settings
 from ratemill.store import embedded, embedded_account, migrate, owners, policies
 from ratemill.store.connections import Database, driver
@@ -116,7 +117,7 @@ def test_an_owner_sees_and_writes_its_own_rows_only(database: Database, two_owne
         seen = driver(connection).execute("select distinct owner_id from usage_units").fetchall()
     assert seen == [(one,)]
     with (
-        pytest.raises(psycopg.errors.InsufficientPrivilege),
+        pytest.raises(StatementDefect, match="row-level security"),
         database.face(one) as connection,
     ):
         driver(connection).execute("insert into usage_class_types (owner_id, name) values (%s, 'x')", (two,))

@@ -19,7 +19,16 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
 from ratemill import logs
-from ratemill.errors import BadRequest, CallerError, Code, Fault, RatemillError, Unavailable, WriteRace
+from ratemill.errors import (
+    BadRequest,
+    CallerError,
+    Code,
+    Fault,
+    RatemillError,
+    Unavailable,
+    UnstorableData,
+    WriteRace,
+)
 from ratemill.face import (
     characteristic_batches,
     characteristic_changes,
@@ -89,6 +98,7 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _parameters)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Unavailable, _unavailable)
+    app.add_exception_handler(UnstorableData, _unstorable)
     app.add_exception_handler(Exception, _our_fault)
     app.add_middleware(OnePath)
     return app
@@ -194,6 +204,11 @@ def _unavailable(request: Request, error: Exception) -> Response:
         return _failed(request, 409, Fault(Code.CONFLICT, f"{error}; try again"))
     fault = Fault(Code.UNAVAILABLE, f"{error}; try again, under the same Idempotency-Key if it has one")
     return _failed(request, 503, fault, {"Retry-After": "5"})
+
+
+def _unstorable(request: Request, error: Exception) -> Response:
+    log.error("data_not_storable", path=request.url.path, exc_info=error)  # a check of ours is missing, too
+    return _failed(request, 400, Fault(Code.DATA_NOT_STORABLE, str(error)))
 
 
 def _our_fault(request: Request, error: Exception) -> Response:

@@ -13,23 +13,22 @@ from time import monotonic
 from typing import Any
 
 import psycopg
-from psycopg import errors
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import IsolationLevel
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from ratemill.errors import Unavailable, WriteRace
+from ratemill.errors import DatabaseAway
 from ratemill.priority import give_way
 from ratemill.settings import Settings
 from ratemill.store import array_parameters
 from ratemill.store.policies import FACE_ROLE, OWNER_ROLE, WORKER_ROLE
+from ratemill.store.sqlstates import error_from, is_connected
 
 __all__ = ["Connection", "Database", "pipeline"]
 
 _MS_PER_S = 1000
-_RACES = (errors.SerializationFailure, errors.DeadlockDetected, errors.LockNotAvailable)
 PAUSE_S = 2.0  # a connection that rested for longer is asked whether it lives before it is used
 
 
@@ -86,17 +85,19 @@ class Database:
 
     @contextmanager
     def _begin(self, role: str, isolation_level: IsolationLevel = "READ COMMITTED") -> Iterator[Connection]:
+        held: psycopg.Connection[Any] | None = None
         try:
             with self._engine(role, isolation_level).begin() as connection:
+                held = driver(connection)
                 yield connection
-        except DBAPIError as error:
-            if error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError):
-                raise _unavailable(error.orig) from error
-            raise
         except NoConnectionFree as error:
-            raise Unavailable("every connection to the database is in use") from error
-        except psycopg.OperationalError as error:
-            raise _unavailable(error) from error
+            raise DatabaseAway("every connection to the database is in use") from error
+        except DBAPIError as error:
+            if not isinstance(error.orig, psycopg.Error):
+                raise
+            raise error_from(error.orig, connected=is_connected(held)) from error
+        except psycopg.Error as error:
+            raise error_from(error, connected=is_connected(held)) from error
 
     def _engine(self, role: str, isolation_level: IsolationLevel) -> Engine:
         key = role, isolation_level
@@ -131,12 +132,6 @@ class Database:
         if role == WORKER_ROLE and not self._settings.database_url:
             give_way(connection.info.backend_pid)
         return connection
-
-
-def _unavailable(error: BaseException | None) -> Unavailable:
-    if isinstance(error, _RACES):
-        return WriteRace(f"somebody else is writing the same: {error}")
-    return Unavailable(f"the database does not answer: {error}")
 
 
 def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
