@@ -1,5 +1,6 @@
 """What a killed server or command leaves, and how the next one goes on."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -60,6 +61,52 @@ def test_processes_that_outlive_their_postmaster_do_not_keep_the_next_one_out(ma
         kill(made)
         assert ask(ensured(made), "SELECT 1") == 1
         until(lambda: not command_of(Path(f"/proc/{backend}")))
+
+
+def test_a_server_that_was_launched_and_has_not_answered_yet_is_adopted(made: Path):
+    """The command that launched it was killed: another server must not be launched on the same data."""
+    data = ensured(made).data
+    kill(made)
+    launched = launch(made)
+    os.kill(launched, signal.SIGSTOP)
+    pid_file, elsewhere = data / "postmaster.pid", data / "postmaster.elsewhere"
+    if pid_file.exists():
+        pid_file.rename(elsewhere)
+    assert embedded.status(settings_of(made)).pid == launched
+    if elsewhere.exists():
+        elsewhere.rename(pid_file)
+    os.kill(launched, signal.SIGCONT)
+    assert ask(ensured(made), "SELECT 1") == 1
+    assert embedded.status(settings_of(made)).pid == launched
+
+
+def launch(home: Path) -> int:
+    """Launch the server of a home by a command that is killed right after; return its number."""
+    command = run(home)
+    until(lambda: embedded.status(settings_of(home)).running)
+    command.kill()
+    command.communicate()
+    return embedded.status(settings_of(home)).pid or 0
+
+
+def test_shared_memory_of_an_earlier_server_keeps_the_next_one_out_only_while_it_is_in_use(made: Path):
+    server = ensured(made)
+    segment = int((server.data / "postmaster.pid").read_text().splitlines()[6].split()[1])
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.shmat.restype, libc.shmat.argtypes = ctypes.c_void_p, [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]
+    libc.shmdt.argtypes = [ctypes.c_void_p]
+    address = libc.shmat(segment, None, 0o10000)  # to read only
+    assert address != ctypes.c_void_p(-1).value, os.strerror(ctypes.get_errno())
+    kill(made)
+    messages: list[str] = []
+
+    def release(message: str) -> None:
+        if "earlier server" in message and not messages:
+            libc.shmdt(address)
+            messages.append(message)
+
+    assert ask(embedded.ensure(settings_of(made), progress=release), "SELECT 1") == 1
+    assert messages, "nothing kept the server out"
 
 
 def test_a_command_killed_while_it_makes_the_database_is_followed_by_one_that_makes_it(home: Path):

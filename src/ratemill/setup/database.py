@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from ratemill.errors import UsageFault
 from ratemill.settings import Settings
 from ratemill.store import embedded, migrate, owners
 from ratemill.store.connections import Database
 
-__all__ = ["Database", "open_database"]
+__all__ = ["Database", "EmbeddedStatus", "open_database"]
 
 DEFAULT_OWNER = "default"
+
+EmbeddedStatus = embedded.Status
 
 
 def open_database(settings: Settings, *, connections_max: int = 10) -> Database:
@@ -20,6 +23,17 @@ def open_database(settings: Settings, *, connections_max: int = 10) -> Database:
     with database.worker() as connection:
         owners.ensure(connection, DEFAULT_OWNER)
     return database
+
+
+def start_embedded(settings: Settings) -> embedded.Status:
+    """Start the embedded server, or adopt the one that is running; return where it is."""
+    if settings.database_url:
+        raise UsageFault(
+            "RATEMILL_DATABASE_URL names your own PostgreSQL, which Ratemill does not start: start it yourself, or unset "
+            "RATEMILL_DATABASE_URL to use the embedded one."
+        )
+    embedded.ensure(settings, progress=_say)
+    return embedded.status(settings)
 
 
 def stop_embedded(settings: Settings) -> bool:

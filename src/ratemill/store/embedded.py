@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic, sleep
 
 import psycopg
 from psycopg import sql
@@ -33,6 +35,12 @@ from ratemill.store.embedded_process import Postmaster, Progress
 __all__ = ["ADMIN", "DATABASE", "PORT", "ROLE", "Server", "Status", "ensure", "remove", "status", "stop", "upgrade"]
 
 DATABASE = "ratemill"
+
+CONNECT_S_MAX = 5  # a server that is ready answers a connection sooner, even on a busy machine
+
+# How long a server is started again because what an earlier one left keeps it out, and the log lines that show this.
+KEPT_OUT_S_MAX = 20.0
+KEPT_OUT = re.compile(r'pre-existing shared memory block|lock file ".+" (already exists|is empty)')
 
 _log = logs.get(__name__)
 
@@ -66,6 +74,7 @@ class Server:
             sslmode="disable",
             gssencmode="disable",
             client_encoding="UTF8",
+            connect_timeout=CONNECT_S_MAX,
         )
 
     def admin_dsn(self, database: str = "postgres") -> str:
@@ -105,7 +114,7 @@ def ensure(settings: Settings, *, progress: Progress = _say) -> Server:
             account = accounts.owner_of(kept.data)
             programs = accounts.programs_for(account)
             _refuse_other_major(kept.data, programs.major)
-            server = _adopted(kept, progress) or _started(kept, account, programs, settings, progress)
+            server = _started_or_adopted(kept, account, programs, settings, progress)
             _bootstrap(server)
             return server
 
@@ -229,6 +238,28 @@ def _refuse_other_major(data: Path, ours: str) -> None:
     )
 
 
+def _started_or_adopted(
+    kept: Kept, account: Account, programs: Programs, settings: Settings, progress: Progress
+) -> Server:
+    """Return the server once it answers; try again while processes of an earlier server keep the new one out."""
+    deadline = monotonic() + KEPT_OUT_S_MAX
+    while True:
+        server = _adopted(kept, progress)
+        if server:
+            return server
+        postmaster = _launched(kept, account, programs, settings)
+        server = _answering(kept, postmaster, progress)
+        if server:
+            return server
+        if not KEPT_OUT.search(process.log_since(kept.data, postmaster)) or monotonic() > deadline:
+            raise Unavailable(
+                f"The database server ended while it started. The end of {process.log_of(kept.data)}:\n"
+                f"{process.log_tail(kept.data)}",
+            )
+        progress("an earlier server has not ended yet: the database is started again")
+        sleep(process.POLL_S)
+
+
 def _adopted(kept: Kept, progress: Progress) -> Server | None:
     """Return the server that runs already, once it answers; none if there is none, it dies first or has to go."""
     postmaster = process.postmaster(kept.data)
@@ -242,19 +273,12 @@ def _adopted(kept: Kept, progress: Progress) -> Server | None:
     return _answering(kept, postmaster, progress)
 
 
-def _started(kept: Kept, account: Account, programs: Programs, settings: Settings, progress: Progress) -> Server:
-    """Start a server and return it once it answers."""
+def _launched(kept: Kept, account: Account, programs: Programs, settings: Settings) -> Postmaster:
+    """Launch a server; it does not answer yet."""
     socket = folders.socket_folder(kept, account)
     for left in (f".s.PGSQL.{PORT}", f".s.PGSQL.{PORT}.lock"):
         (socket / left).unlink(missing_ok=True)
-    postmaster = process.launch(account, programs, kept.data, _options(settings, kept.data, socket))
-    server = _answering(kept, postmaster, progress)
-    if server is None:
-        raise Unavailable(
-            f"The database server ended while it started. The end of {process.log_of(kept.data)}:\n"
-            f"{process.log_tail(kept.data)}",
-        )
-    return server
+    return process.launch(account, programs, kept.data, _options(settings, kept.data, socket))
 
 
 def _answering(kept: Kept, postmaster: Postmaster, progress: Progress) -> Server | None:
@@ -274,13 +298,14 @@ def _takes_connections(kept: Kept) -> bool:
 
 def _is_ready(kept: Kept) -> bool:
     lines = process.pid_file(kept.data)
-    return bool(lines) and lines[-1].strip() == "ready"
+    return len(lines) >= 8 and lines[7].strip() == "ready"  # noqa: PLR2004 - the eighth line is the status
 
 
 def _listening(kept: Kept) -> Server | None:
     """Return the server as its pid file tells the way to it; none before it has a socket."""
     lines = process.pid_file(kept.data)
-    if len(lines) < 5 or not lines[4]:  # noqa: PLR2004 - the fourth line is the port, the fifth the socket's folder
+    # The fourth line is the port, the fifth the socket's folder.
+    if len(lines) < 5 or not lines[4] or not lines[3].strip().isdigit():  # noqa: PLR2004 - as above
         return None
     return Server(kept.home, kept.data, Path(lines[4]), int(lines[3]), kept.passwords)
 

@@ -15,6 +15,12 @@ app = typer.Typer(help="The embedded database.", no_args_is_help=True)
 
 
 @app.command()
+def start(as_json: AsJson = False) -> None:
+    """Start the embedded database unless it is running, and show where it is. A database that is missing is created."""
+    _show(database.start_embedded(read_settings()), as_json=as_json)
+
+
+@app.command()
 def stop() -> None:
     """Stop the embedded database."""
     typer.echo("stopped" if database.stop_embedded(read_settings()) else "it was not running")
@@ -23,15 +29,7 @@ def stop() -> None:
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Say where the embedded database is and whether it runs."""
-    known = {
-        name: str(value) if value is not None else None
-        for name, value in asdict(database.embedded_status(read_settings())).items()
-    }
-    if as_json:
-        print_json(known)
-        return
-    for name, value in known.items():
-        typer.echo(f"{name.replace('_', ' '):>14}: {value}")
+    _show(database.embedded_status(read_settings()), as_json=as_json)
 
 
 @app.command()
@@ -48,3 +46,12 @@ def upgrade(
 ) -> None:
     """Bring the data of an older PostgreSQL to the version that comes with Ratemill."""
     typer.echo(f"upgraded: {database.upgrade_embedded(read_settings(), old_bin)}")
+
+
+def _show(status: database.EmbeddedStatus, *, as_json: bool) -> None:
+    shown = {name: str(value) if value is not None else None for name, value in asdict(status).items()}
+    if as_json:
+        print_json(shown)
+        return
+    for name, value in shown.items():
+        typer.echo(f"{name.replace('_', ' '):>14}: {value}")
