@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
 import msgspec
 
 from ratemill.errors import BadRequest, Code, Fault, invariant
+from ratemill.nesting import NESTING_MAX, TOO_DEEP, is_too_deep
 
 Route = Literal["rows", "multi", "single"]
 """Which of the routes a body came by: rows of text, many JSON objects, one JSON object."""
@@ -78,10 +80,7 @@ _OBJECTS = msgspec.json.Decoder(_Objects)
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY = msgspec.json.Decoder()
 
-NESTING_MAX = 100
-"""Levels of objects and lists in a body: far below what any reader's stack holds, so that whoever reads it can."""
-
-_BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]|[\]}]', re.DOTALL)  # and whole strings, which hide some
+_OUTER_LEVELS = 2  # the body and its list, which the rows of a request are in
 _WHITE_SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -89,7 +88,7 @@ def read_elements(body: bytes, route: Route, *, rows_max: int) -> Elements:
     """Return the elements of ``body``; raise ``BadRequest`` with every fault of its shape."""
     elements = _read_rows(body, rows_max) if route == "rows" else _read_objects(body, route, rows_max)
     if body.count(b"[") + body.count(b"{") > len(elements.texts) + 2:  # most bodies: the object, the list, its objects
-        _check_nesting(body)
+        _check_nesting(body, elements.texts if route == "multi" else ())
     return elements
 
 
@@ -241,16 +240,14 @@ def _skip_space(text: str, at: int) -> int:
     return match.end() if match else at
 
 
-def _check_nesting(body: bytes) -> None:
-    levels = 0
-    for match in _BRACKETS.finditer(body):
-        bracket = match[0]
-        if bracket in {b"[", b"{"}:
-            levels += 1
-        elif bracket in {b"]", b"}"}:
-            levels -= 1
-        if levels > NESTING_MAX:
-            _refuse(Code.BODY_NOT_JSON, f"the body is nested too deeply: over {NESTING_MAX} levels")
+def _check_nesting(body: bytes, texts: Sequence[str] = ()) -> None:
+    """Reject a body that no reader should follow; name the rows that are at fault."""
+    if not is_too_deep(body):
+        return
+    rows = [row for row, text in enumerate(texts, 1) if is_too_deep(text, NESTING_MAX - _OUTER_LEVELS)]
+    if rows:
+        raise BadRequest(faults=[Fault(Code.BODY_NOT_JSON, f"row {row} is {TOO_DEEP}", row=row) for row in rows])
+    _refuse(Code.BODY_NOT_JSON, f"the body is {TOO_DEEP}")
 
 
 def _check_count(rows: int, rows_max: int) -> None:
@@ -265,7 +262,7 @@ def _parse(text: bytes | str) -> Any:  # noqa: ANN401 -- any JSON value
     try:
         return _DECODER.decode(text if isinstance(text, str) else text.decode())
     except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        reason = TOO_DEEP if isinstance(error, RecursionError) else str(error)
         raise BadRequest(f"the body is not JSON: {reason}", code=Code.BODY_NOT_JSON) from error
 
 

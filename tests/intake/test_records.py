@@ -5,7 +5,8 @@ import json
 import pytest
 
 from ratemill.errors import BadRequest
-from ratemill.records import NESTING_MAX, Route, read_element, read_elements
+from ratemill.nesting import NESTING_MAX
+from ratemill.records import Route, read_element, read_elements
 
 
 def faults_of(body: bytes, route: Route = "rows", rows_max: int = 1_000) -> list[tuple[int, int | None]]:
@@ -132,7 +133,8 @@ def test_a_body_is_nested_no_deeper_than_every_reader_can_follow(route: Route, o
 
     assert read_elements(wrapped(NESTING_MAX - 1), route, rows_max=1)
     for levels in (NESTING_MAX, 980, 100_000):
-        assert faults_of(wrapped(levels), route) == [(1431, None)]
+        row = 1 if route == "multi" and levels == NESTING_MAX else None
+        assert faults_of(wrapped(levels), route) == [(1431, row)]
 
 
 def test_brackets_inside_texts_are_no_levels():
@@ -154,3 +156,13 @@ def test_brackets_inside_texts_are_no_levels():
 )
 def test_odd_values_hide_no_fault_of_the_shape(body: bytes, route: Route, expected: list[tuple[int, int | None]]):
     assert faults_of(body, route) == expected
+
+
+def test_the_rows_that_are_nested_too_deeply_are_named():
+    deep = '{"a":' + "[" * NESTING_MAX + "]" * NESTING_MAX + "}"
+    with pytest.raises(BadRequest) as rejected:
+        read_elements(f'{{"data":[{{}},{deep},{{"a":1}},{deep}]}}'.encode(), "multi", rows_max=9)
+    assert [(fault.row, "at most 100 levels" in fault.message) for fault in rejected.value.faults] == [
+        (2, True),
+        (4, True),
+    ]

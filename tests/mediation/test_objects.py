@@ -86,7 +86,8 @@ def test_a_member_becomes_text(text: str, field: str | None):
         ("", "row_must_be_a_json_object"),
         ('{"a":1},{"a":2}', "row_must_be_a_json_object"),
         ('{"a":NaN}', "row_must_be_a_json_object"),
-        ('{"a":' + "[" * 100_000 + "]" * 100_000 + "}", "row_must_be_a_json_object"),
+        ('{"a":' + "[" * 100_000 + "]" * 100_000 + "}", "row_must_not_be_nested_too_deeply"),
+        ('{"a":' + "[" * 100 + "]" * 100 + "}", "row_must_not_be_nested_too_deeply"),
         ('{"a":"\\u0000"}', "row_must_not_contain_nul"),
         ('{"a\\u0000":1}', "row_must_not_contain_nul"),
         ('{"a":{"b":"x\\\\\\u0000"}}', "row_must_not_contain_nul"),
@@ -98,6 +99,11 @@ def test_a_member_becomes_text(text: str, field: str | None):
 def test_a_row_that_is_no_object_stops_no_other(text: str, reason: str):
     good = json.dumps(OBJECT)
     assert ends(mediated([good, text, good], guide(format="json"))) == {1: "usage", 2: reason, 3: "usage"}
+
+
+def test_a_row_of_a_hundred_levels_is_read():
+    row = json.dumps(OBJECT)[:-1] + ',"more":' + "[" * 99 + "]" * 99 + "}"
+    assert mediated([row], guide(format="json")).usage.height == 1
 
 
 def test_members_that_are_no_fields_are_kept_or_refused():

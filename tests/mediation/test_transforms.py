@@ -6,6 +6,7 @@ import pytest
 from tests.mediation.tables import CLASSES, ends, faults, mediated, raw, short
 
 from ratemill.mediation.mediate import rehearse
+from ratemill.mediation.profile import ProfileFaults
 
 MAPPED = [{"target": "note", "source": "note"}]
 
@@ -128,3 +129,19 @@ def test_a_default_fills_what_is_absent_after_the_transforms():
     profile = short({"name": "note", "default": "none", "transforms": [{"type": "trim"}, UPPER]}, mappings=MAPPED)
     result = mediated(["a,1,2022-05-01,voice,", "b,1,2022-05-01,voice,  ", "c,1,2022-05-01,voice,x"], profile)
     assert result.usage["extension"].to_list() == ['{"note":"none"}', '{"note":"none"}', '{"note":"X"}']
+
+
+def test_conditionals_stand_in_each_other_as_deep_as_a_document_may():
+    step: dict[str, Any] = {"type": "substitute", "from": "x", "to": "y"}
+    for _ in range(45):
+        step = {"type": "conditional", "when": IS_API, "then": [], "else": [step]}
+    assert transformed("x", step) == "y"
+
+
+def test_conditionals_that_stand_deeper_are_a_fault():
+    step: dict[str, Any] = {"type": "trim"}
+    for _ in range(101):
+        step = {"type": "conditional", "when": IS_API, "then": [], "else": [step]}
+    with pytest.raises(ProfileFaults) as faulty:
+        transformed("x", step)
+    assert "at most 100 levels" in str(faulty.value)

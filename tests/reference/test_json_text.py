@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratemill.reference.json_text import DEPTH_MAX, Number, compact, elements, read, reread, write
+from ratemill.nesting import NESTING_MAX
+from ratemill.reference.json_text import Number, compact, elements, read, reread, write
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.text() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
@@ -73,6 +74,6 @@ def test_what_is_no_json_is_said(text: str | bytes, says: str) -> None:
 
 
 def test_a_hundred_lists_in_each_other_are_read_and_one_more_is_not() -> None:
-    assert write(read("[" * DEPTH_MAX + "]" * DEPTH_MAX)) == "[" * DEPTH_MAX + "]" * DEPTH_MAX
+    assert write(read("[" * NESTING_MAX + "]" * NESTING_MAX)) == "[" * NESTING_MAX + "]" * NESTING_MAX
     with pytest.raises(ValueError, match="nested too deeply"):
-        read("[" * (DEPTH_MAX + 1) + "]" * (DEPTH_MAX + 1))
+        read("[" * (NESTING_MAX + 1) + "]" * (NESTING_MAX + 1))

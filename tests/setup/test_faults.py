@@ -113,6 +113,9 @@ udrFeeds:
         ("ratemill: 1\nx: &a [*a]\n", 2, "an alias stands inside what it names"),
         ('{"ratemill": 1,\n "owner": "a" "b"}', 2, "this is not JSON"),
         ('{"ratemill": 1} x', 1, "this is not JSON"),
+        ("ratemill: 1\nx: *gone\n", 2, "this is not YAML"),
+        ("ratemill: 1\nx:\n" + "[" * 101 + "]" * 101, 3, "nested too deeply: at most 100 levels"),
+        ('{"ratemill": 1,\n"x":' + "[" * 100_000, 2, "nested too deeply: at most 100 levels"),
     ],
 )
 def test_what_is_no_document_is_told_with_its_line(database: Database, text, line, start):

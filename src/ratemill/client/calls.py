@@ -273,7 +273,7 @@ def content_of(response: httpx.Response) -> Json:
     """Return the object that an answer holds; raise ``Rejected`` for anything else."""
     try:
         content = msgspec.json.decode(response.content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         content = None
     if not isinstance(content, dict):
         fault = Fault(0, f"{response.url} answered something that is not from Ratemill")

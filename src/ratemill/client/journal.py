@@ -95,7 +95,7 @@ class Notes:
             whole += len(line)
             try:
                 yield msgspec.json.decode(line, type=dict[str, Any])
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise self.damaged() from error
         self._file.truncate(whole)
 

@@ -17,6 +17,7 @@ import polars as pl
 from ratemill.mediation.declared import Profile
 from ratemill.mediation.targets import COLUMN_OF
 from ratemill.mediation.working import EXTRA, UNKNOWN, Faults, absent_if_empty, field_column
+from ratemill.nesting import NESTING_MAX, is_too_deep
 
 
 def _no_constant(text: str) -> NoReturn:
@@ -32,6 +33,7 @@ _NO_OBJECT = "row_must_be_a_json_object"
 _ABSENT = "\x00"  # stands for a field that an object lacks: no name has a NUL
 _SHAPES_MAX = 1_000
 _TEXTS = {str, type(None)}
+_TOO_DEEP = "row_must_not_be_nested_too_deeply"
 _SURROGATE = "row_must_not_contain_lone_surrogates"
 
 # The values of the fields of an object, what is left of it, and the first name of that.
@@ -48,7 +50,8 @@ def read_objects(rows: pl.DataFrame, profile: Profile, faults: Faults) -> pl.Dat
     read = [reader.read(text) for text in rows["raw"]]
     reasons = pl.Series([each if isinstance(each, str) else None for each in read], dtype=pl.String)
     for reason in reasons.drop_nulls().unique().sort():
-        faults.note(reason, rows, (reasons == reason).fill_null(value=False))
+        bound = pl.lit(str(NESTING_MAX)) if reason == _TOO_DEEP else None
+        faults.note(reason, rows, (reasons == reason).fill_null(value=False), value=bound)
     whole = rows.filter(reasons.is_null())
     found = [each for each in read if not isinstance(each, str)]
     names = [*(field_column(name) for name in profile.names), EXTRA, UNKNOWN]
@@ -74,6 +77,8 @@ class _ObjectReader:
 
     def read(self, text: str) -> _Values | str:
         """Return the values of the fields, the rest and its first name; or the reason why there are none."""
+        if is_too_deep(text):
+            return _TOO_DEEP
         try:
             members = _DECODER.decode(text)
         except (msgspec.DecodeError, RecursionError):

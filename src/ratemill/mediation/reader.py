@@ -32,9 +32,9 @@ from ratemill.mediation.declared import Mapping as TargetMapping
 from ratemill.mediation.formulas import FormulaFault, parse_formula
 from ratemill.mediation.patterns import date_format_fault, pattern_fault, zone_fault
 from ratemill.mediation.targets import CHARACTERISTICS, REQUIRED, target_named
+from ratemill.nesting import NESTING_MAX, TOO_DEEP
 
 FIELDS_MAX = 1_000
-TRANSFORM_DEPTH_MAX = 10  # conditional transforms inside one another
 COLUMNAR_CHARS_MAX = 1_000_000  # the furthest column of a columnar row
 
 _MEMBERS = {
@@ -144,8 +144,8 @@ class ProfileReader:
 
     def transforms(self, value: object, path: str, depth: int = 0) -> tuple[Transform, ...]:
         """Read a list of transforms."""
-        if depth > TRANSFORM_DEPTH_MAX:
-            self.fault(path, f"transforms stand more than {TRANSFORM_DEPTH_MAX} deep")
+        if depth > NESTING_MAX:
+            self.fault(path, f"conditional transforms are {TOO_DEEP}")
             return ()
         found = [self.transform(each, at, depth) for at, each in self.items(value, path)]
         return tuple(each for each in found if each)

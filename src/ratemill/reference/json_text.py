@@ -9,7 +9,7 @@ from typing import NoReturn, TypeAlias
 
 import msgspec
 
-DEPTH_MAX = 100  # lists and objects in each other; what people and programs write has ten
+from ratemill.nesting import TOO_DEEP, is_too_deep
 
 Value: TypeAlias = "dict[str, Value] | list[Value] | str | bool | None"  # a Number is a str of its own class
 
@@ -24,15 +24,11 @@ def read(text: str | bytes) -> Value:
     """Return the value that ``text`` (UTF-8) writes; numbers are ``Number``.
 
     Raises ``ValueError`` for what is no JSON, a member named twice in one object, NaN and the infinities, and a depth
-    over ``DEPTH_MAX``.
+    over ``NESTING_MAX``.
     """
-    written = text if isinstance(text, str) else text.decode()
-    try:
-        value: Value = _READ(written)
-    except RecursionError:
-        _too_deep()
-    if written.count("[") + written.count("{") > DEPTH_MAX:  # else it cannot be deep
-        _measure(value, DEPTH_MAX)
+    if is_too_deep(text):
+        raise ValueError(TOO_DEEP)
+    value: Value = _READ(text if isinstance(text, str) else text.decode())
     return value
 
 
@@ -109,19 +105,6 @@ def _once(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
                 raise ValueError(f"the member '{name}' stands twice in one object")
             seen.add(name)
     return members
-
-
-def _measure(value: Value, left: int) -> None:
-    if isinstance(value, dict | list):
-        if left == 0:
-            _too_deep()
-        for each in value.values() if isinstance(value, dict) else value:
-            if isinstance(each, dict | list):
-                _measure(each, left - 1)
-
-
-def _too_deep() -> NoReturn:
-    raise ValueError(f"nested too deeply: at most {DEPTH_MAX} lists and objects may stand in each other")
 
 
 def _no_number(text: str) -> NoReturn:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from ratemill.nesting import NESTING_MAX
 from ratemill.reference import json_text
 from ratemill.reference.json_text import Number, Value
 from ratemill.reference.subscription_kinds import BY_WIRE, Kind
@@ -120,7 +121,7 @@ def _read_quickly(line: bytes) -> Line | None:
         attributes = json_text.read(text)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    is_flat = text.count("[") + text.count("{") <= json_text.DEPTH_MAX - _OUTER
+    is_flat = text.count("[") + text.count("{") <= NESTING_MAX - _OUTER
     if data.type not in BY_WIRE or not is_flat or not isinstance(attributes, dict):
         return None
     return Line(BY_WIRE[data.type], reference_of(attributes.get("external_ref")), attributes, text)

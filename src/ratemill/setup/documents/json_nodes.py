@@ -6,9 +6,9 @@ import json
 import re
 from bisect import bisect_right
 
+from ratemill.nesting import NESTING_MAX, TOO_DEEP
 from ratemill.setup.documents.nodes import Items, Node, Pairs, Scalar, Unreadable, Written
 
-DEPTH_MAX = 100  # lists and mappings inside one another
 _STRINGS = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\r\n]*")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?(?![0-9A-Za-z_.+-])")
@@ -46,9 +46,9 @@ class _Reader:
         return Unreadable(f"this is not JSON: {message}", self.line(at))
 
     def value(self, at: int, depth: int) -> tuple[Node, int]:
-        if depth > DEPTH_MAX:
-            raise self.unreadable(f"more than {DEPTH_MAX} levels", at)
         first = self.text[at : at + 1]
+        if depth == NESTING_MAX and first in {"{", "["}:
+            raise Unreadable(TOO_DEEP, self.line(at))
         if first == "{":
             return self._object(at, depth)
         if first == "[":
