@@ -81,6 +81,34 @@ class Settings(BaseSettings):
     )
     wal_size_max_mb: int = Field(default=4_096, ge=64, description="Write-ahead log between two checkpoints.")
 
+    connections_max: int = Field(
+        default=1_000, ge=1, description="Open connections to the API. One more gets 503 and is closed."
+    )
+    head_bytes_max: int = Field(default=64 * 1024, ge=1_024, description="Bytes of the header fields of a request.")
+    head_fields_max: int = Field(default=100, ge=10, description="Header fields of a request.")
+    target_bytes_max: int = Field(default=32 * 1024, ge=256, description="Bytes of path and query of a request.")
+    head_s_max: float = Field(default=10, gt=0, description="Seconds within which the head of a request must arrive.")
+    body_pause_s_max: float = Field(
+        default=30, gt=0, description="Seconds without a byte after which a body is given up."
+    )
+    answer_pause_s_max: float = Field(
+        default=30, gt=0, description="Seconds for which a caller may leave an answer unread."
+    )
+    keep_alive_s: int = Field(default=75, ge=1, description="Seconds for which an idle connection stays open.")
+    pipelined_requests_max: int = Field(
+        default=16, ge=1, description="Requests that may wait on one connection behind the one being answered."
+    )
+    owner_uploads_max: int = Field(default=16, ge=1, description="Bodies of one owner that may be arriving at once.")
+    upload_parts_max: int = Field(default=20, ge=2, description="Parts of a multipart body.")
+    bodies_bytes_max: int = Field(
+        default=256 * 1024 * 1024,
+        ge=1,
+        description="Bytes of all request bodies in memory at once. Over it a request gets 503.",
+    )
+    login_body_bytes_max: int = Field(
+        default=8 * 1024, ge=256, description="Bytes of a body on the routes that need no token, such as the logins."
+    )
+
     log_json: bool = Field(default=False, description="Logs as JSON lines.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR."

@@ -77,6 +77,6 @@ def secret_of(request: Request) -> str:
     authorization = request.headers.get("authorization", "")
     if authorization.lower().startswith(_BEARER):
         return authorization[len(_BEARER) :].strip()
-    if request.url.path.lower().startswith("/api/"):
+    if request.scope["path"].lower().startswith("/api/"):
         return request.headers.get(_SESSION_HEADER, "")
     return ""

@@ -100,11 +100,16 @@ async def _collect(request: Request) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
         _refuse(int(declared), limit)
-    body = bytearray()
+    bodies, body = request.app.state.bodies, bytearray()
+    held = int(declared) if declared.isdigit() else 0
+    bodies.hold(request.scope, held)
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit:
             _refuse(len(body), limit)
+        if len(body) > held:
+            bodies.hold(request.scope, len(body) - held)
+            held = len(body)
     return bytes(body)
 
 

@@ -11,7 +11,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ratemill.errors import CallerError, Fault, NotFound, TooManyRequests
+from ratemill.errors import CallerError, Fault, NotAuthenticated, NotFound
 from ratemill.pages import Page, Paging, Row
 
 Json = dict[str, Any]
@@ -78,9 +78,7 @@ def errors(request: Request, faults: list[Fault]) -> Json:
 
 def caller_error(request: Request, error: CallerError) -> Response:
     """Return the answer to a caller who erred."""
-    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, TooManyRequests) else {}
-    if error.status == 401:  # noqa: PLR2004 -- the status that asks for a token
-        headers["WWW-Authenticate"] = "Bearer"
+    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, NotAuthenticated) else None
     return reply(errors(request, error.faults), error.status, headers)
 
 

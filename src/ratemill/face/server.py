@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import gc
 import re
+import resource
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
@@ -25,6 +28,7 @@ from ratemill.errors import (
     Code,
     Fault,
     RatemillError,
+    TooManyRequests,
     Unavailable,
     UnstorableData,
     WriteRace,
@@ -55,9 +59,15 @@ from ratemill.face import (
     usage_import,
 )
 from ratemill.face.dispatch import ByPath
+from ratemill.face.http.admission import Admission, Bodies, KnownTokens
+from ratemill.face.http.answers import EveryAnswer
+from ratemill.face.http.protocol import BoundedProtocol, Watch
 from ratemill.face.paths import OnePath
 from ratemill.settings import Settings
 from ratemill.setup.database import Database
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 # Tried before all others, one after the other: usage import is the one that must be fast.
 FIRST = (health.router, login.router, usage_import.router)
@@ -82,6 +92,8 @@ ROUTERS = (
 )
 
 SWITCH_S = 0.0005  # the loop that reads requests waits no longer for a thread that computes
+_CLOSED_BY_CALLER = 499
+OTHER_FILES = 256  # database connections, uploads, modules
 THREADS = 6  # more only wait for each other: the same throughput by measurement, and a fifth off the longest accept
 
 log = logs.get(__name__)
@@ -90,7 +102,7 @@ log = logs.get(__name__)
 def create_app(database: Database, settings: Settings) -> FastAPI:
     """Return the application on a database."""
     app = _App(title="Ratemill", version="1", lifespan=_ready, redirect_slashes=False, docs_url=None, redoc_url=None)
-    app.state.database, app.state.settings = database, settings
+    app.state.database, app.state.settings, app.state.bodies = database, settings, Bodies(settings)
     routes = [_without_case(route) for router in ROUTERS for route in router.routes]
     first = [_without_case(route) for router in FIRST for route in router.routes]
     app.router.routes.extend([*first, ByPath(routes), *routes])
@@ -99,12 +111,25 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Unavailable, _unavailable)
     app.add_exception_handler(UnstorableData, _unstorable)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _our_fault)
+    # The last one that is added is the first to see a request.
+    app.add_middleware(
+        Admission,
+        tokens=KnownTokens(database),
+        bodies=app.state.bodies,
+        settings=settings,
+        refuse=_refused_before,
+    )
     app.add_middleware(OnePath)
     return app
 
 
 class _App(FastAPI):
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return all that a request goes through."""
+        return EveryAnswer(super().build_middleware_stack())
+
     def openapi(self) -> dict[str, Any]:
         """Return the description of the API; made at the first call."""
         if not self.openapi_schema:
@@ -127,18 +152,36 @@ async def _ready(_app: FastAPI) -> AsyncIterator[None]:
 def run(database: Database, settings: Settings, *, host: str, port: int) -> None:
     """Serve until SIGTERM; requests under way are finished first."""
     sys.setswitchinterval(SWITCH_S)
+    _allow_files(2 * settings.connections_max + OTHER_FILES)
+    make_server(database, settings, host=host, port=port).run()
+
+
+def _allow_files(wanted: int) -> None:
+    """Raise this process's limit of open files, of which each connection is one, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        log.warning("few_files_allowed", allowed=hard, wanted=wanted, remedy="raise ulimit -Hn")
+
+
+def make_server(database: Database, settings: Settings, **listening: Any) -> uvicorn.Server:  # noqa: ANN401
+    """Return a server of the application; ``listening`` is the host and port, unless it is run with a socket."""
     config = uvicorn.Config(
         create_app(database, settings),
-        host=host,
-        port=port,
-        http="httptools",
+        http=partial(BoundedProtocol, settings, Watch()),  # type: ignore[arg-type]
         loop="uvloop",
         access_log=False,
         log_level="warning",
         timeout_graceful_shutdown=10,
+        timeout_keep_alive=settings.keep_alive_s,
+        ws="none",
         server_header=False,
+        proxy_headers=False,
+        **listening,
     )
-    uvicorn.Server(config).run()
+    return uvicorn.Server(config)
 
 
 def _without_case(route: BaseRoute) -> BaseRoute:
@@ -163,10 +206,19 @@ def _parameters(request: Request, error: Exception) -> Response:
 
 def _refused(request: Request, error: CallerError) -> Response:
     if subscription_envelope.speaks(request):
-        return subscription_envelope.caller_error(error)
-    if result_envelope.speaks(request):
-        return result_envelope.caller_error(request, error)
-    return envelope.caller_error(request, error)
+        response = subscription_envelope.caller_error(error)
+    elif result_envelope.speaks(request):
+        response = result_envelope.caller_error(request, error)
+    else:
+        response = envelope.caller_error(request, error)
+    if isinstance(error, TooManyRequests):
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
+
+
+def _refused_before(request: Request, error: CallerError | Unavailable) -> Response:
+    """Answer a request that no route has seen."""
+    return _refused(request, error) if isinstance(error, CallerError) else _unavailable(request, error)
 
 
 def _failed(request: Request, status: int, fault: Fault, headers: dict[str, str] | None = None) -> Response:
@@ -209,6 +261,12 @@ def _unavailable(request: Request, error: Exception) -> Response:
 def _unstorable(request: Request, error: Exception) -> Response:
     log.error("data_not_storable", path=request.url.path, exc_info=error)  # a check of ours is missing, too
     return _failed(request, 400, Fault(Code.DATA_NOT_STORABLE, str(error)))
+
+
+def _gone(request: Request, _error: Exception) -> Response:
+    """Note that the caller closed the connection before its body was complete; nobody reads the answer."""
+    log.debug("caller_gone", path=request.url.path)
+    return Response(status_code=_CLOSED_BY_CALLER)
 
 
 def _our_fault(request: Request, error: Exception) -> Response:

@@ -22,7 +22,7 @@ OWNER = "store"  # whose everything is; an organization above stores is not know
 
 Json = dict[str, Any]
 
-_STATUSES = {412: 409, 413: 400, 415: 400, 422: 400, 429: 500, 503: 500}
+_STATUSES = {412: 409, 413: 400, 415: 400, 422: 400, 503: 500}
 _TITLES = {
     400: "Validation Error",
     401: "Unable to validate access token",

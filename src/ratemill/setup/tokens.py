@@ -27,6 +27,7 @@ RIGHTS: dict[str, frozenset[Right]] = {
 SECRET_BYTES = 32  # of randomness in a secret
 SECRET_PREFIX = "rm_"  # noqa: S105 - no secret, but what says what a found one is for
 NAME_CHARS_MAX = 255
+TOKEN_REQUIRED = "a valid token is required: Authorization: Bearer SECRET"  # noqa: S105 -- a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def enter(connection: Connection, secret: str) -> Callable[[], Principal | None]
 def admit(principal: Principal | None, right: Right) -> Principal:
     """Return who calls; raise ``NotAuthenticated`` if that is nobody, ``NotPermitted`` if they lack the right."""
     if principal is None:
-        raise NotAuthenticated("a valid token is required: Authorization: Bearer SECRET")
+        raise NotAuthenticated(TOKEN_REQUIRED)
     if right not in principal.rights:
         message = f"the token '{principal.name}' ({principal.role}) may not do this: it needs the right '{right}'"
         raise NotPermitted(message)

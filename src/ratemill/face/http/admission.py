@@ -1,0 +1,183 @@
+"""Who may send a body: the token is checked before the first byte is read, and each owner has a share of what is read.
+
+A valid token is remembered for a few seconds, for this check alone: what a request reads or writes is authorized by the
+database each time, so a revoked token ends with its next request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ratemill.errors import BodyTooLarge, CallerError, NotAuthenticated, TooManyRequests, Unavailable
+from ratemill.face.auth import PUBLIC, secret_of
+from ratemill.face.http.answers import UNREAD_BODY
+from ratemill.settings import Settings
+from ratemill.setup.database import Database
+from ratemill.setup.tokens import TOKEN_REQUIRED, Principal, authenticate, digest
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+REMEMBERED_S = 5.0
+TOKENS_MAX = 10_000  # remembered at once
+RETRY_AFTER_S = 1
+ROOM_WITHIN_S = 2.0  # small bodies make room within milliseconds
+_HELD = "ratemill.held_bytes"
+_PUBLIC = frozenset(path.lower() for path in PUBLIC if "{" not in path)
+
+
+class KnownTokens:
+    """Tokens that were valid a few seconds ago."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+
+    async def principal(self, secret: str) -> Principal | None:
+        """Return the caller with the secret, or None if the token is unknown, revoked or expired."""
+        if not secret:
+            return None
+        key = digest(secret)
+        until, principal = self._known.get(key, (0.0, None))
+        if principal is not None and monotonic() < until:
+            return principal
+        self._known.pop(key, None)
+        principal = await run_in_threadpool(authenticate, self._database, secret)
+        if principal is not None:
+            self._known[key] = monotonic() + REMEMBERED_S, principal
+            if len(self._known) > TOKENS_MAX:
+                self._known.popitem(last=False)
+        return principal
+
+
+class Bodies:
+    """The request bodies of this process: how many arrive for each owner, and how many bytes of them are in memory."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._shares: dict[int, asyncio.Semaphore] = {}
+        self._held_bytes = 0
+
+    async def begin(self, owner_id: int) -> None:
+        """Count a body of an owner that arrives; raise ``TooManyRequests`` if there is no room for it soon."""
+        most = self._settings.owner_uploads_max
+        share = self._shares.setdefault(owner_id, asyncio.Semaphore(most))
+        try:
+            async with asyncio.timeout(ROOM_WITHIN_S):
+                await share.acquire()
+        except TimeoutError:
+            message = f"{most} request bodies of this owner are arriving already; send again when one is complete"
+            raise TooManyRequests(message, retry_after_s=RETRY_AFTER_S) from None
+
+    def end(self, owner_id: int) -> None:
+        """Stop counting a body: it is complete, or will never be."""
+        self._shares[owner_id].release()
+
+    def hold(self, scope: Scope, size: int) -> None:
+        """Count bytes that a request keeps in memory until it is answered; raise ``Unavailable`` if there is no room."""
+        most = self._settings.bodies_bytes_max
+        if self._held_bytes + size > most and self._held_bytes > scope.get(_HELD, 0):
+            raise Unavailable(f"request bodies of {most} bytes are in memory already")
+        self._held_bytes += size
+        scope[_HELD] = scope.get(_HELD, 0) + size
+
+    def release(self, scope: Scope) -> None:
+        """Stop counting the bytes of a request."""
+        self._held_bytes -= scope.pop(_HELD, 0)
+
+
+class Admission:
+    """Middleware that lets a body in, or answers before it is read."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        tokens: KnownTokens,
+        bodies: Bodies,
+        settings: Settings,
+        refuse: Callable[[Request, CallerError | Unavailable], Response],
+    ) -> None:
+        self._app, self._tokens, self._bodies, self._settings, self._refuse = app, tokens, bodies, settings, refuse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on if it has no body, or if its caller may send one."""
+        if scope["type"] != "http" or not has_body(scope):
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        try:
+            if scope["path"].lower() in _PUBLIC:
+                let_in: Receive = await self._small_body(request)
+            else:
+                principal = await self._tokens.principal(secret_of(request))
+                if principal is None:
+                    raise NotAuthenticated(TOKEN_REQUIRED)
+                let_in = _Arrival(self._bodies, principal.owner_id, request)
+        except (CallerError, Unavailable) as error:
+            await self._refuse(request, error)(scope, receive, send)
+            return
+        try:
+            await self._app(scope, let_in, send)
+        finally:
+            self._bodies.release(scope)
+            if isinstance(let_in, _Arrival):
+                let_in.end()
+
+    async def _small_body(self, request: Request) -> Receive:
+        """Read the body of a call that needs no token, and return what hands it on."""
+        most, body = self._settings.login_body_bytes_max, bytearray()
+        declared = request.headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > most:
+            raise BodyTooLarge(f"the body has {declared[:30]} bytes; this path accepts at most {most}")
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > most:
+                raise BodyTooLarge(f"the body has more than {most} bytes, which is the most this path accepts")
+        messages: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+
+        async def receive() -> Message:
+            return messages.pop() if messages else await request.receive()
+
+        return receive
+
+
+class _Arrival:
+    """The body of one request. Unless all of it is here when it is first asked for, it counts for its owner until it is."""
+
+    def __init__(self, bodies: Bodies, owner_id: int, request: Request) -> None:
+        self._bodies, self._owner_id, self._receive = bodies, owner_id, request.receive
+        self._is_unread = request.scope.get(UNREAD_BODY, bool)
+        self._is_counted = False
+
+    async def __call__(self) -> Message:
+        """Return the next part of the body."""
+        if not self._is_counted and self._is_unread():
+            await self._bodies.begin(self._owner_id)
+            self._is_counted = True
+        message = await self._receive()
+        if not message.get("more_body", False):
+            self.end()
+        return message
+
+    def end(self) -> None:
+        """Stop counting."""
+        if self._is_counted:
+            self._is_counted = False
+            self._bodies.end(self._owner_id)
+
+
+def has_body(scope: Scope) -> bool:
+    """Return whether a request has a body, by its header fields."""
+    return any(
+        (name == b"content-length" and value.strip(b" 0") != b"") or name == b"transfer-encoding"
+        for name, value in scope["headers"]
+    )
