@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 from httpx import Response
+from tests.owners import token_of
 
 from ratemill.face.server import create_app
 from ratemill.intake import holders
@@ -18,7 +19,6 @@ from ratemill.intake.worker import Worker
 from ratemill.ledger.audit import audit
 from ratemill.settings import Settings
 from ratemill.setup.in_force import book
-from ratemill.setup.tokens import create_token
 from ratemill.setup.writing.apply import apply_document
 from ratemill.store.connections import Database, driver
 
@@ -61,7 +61,7 @@ class Mill:
 
     def __init__(self, database: Database, settings: Settings, owner: str, client: TestClient) -> None:
         self.database, self.settings, self.owner, self.client = database, settings, owner, client
-        self.token = create_token(database, owner_name=owner, role="admin", name="tester")
+        self.token = token_of(database, owner, name="tester")
 
     def apply(self, document: str, folder: Path = Path()) -> None:
         """Apply a set-up document that must be without fault."""

@@ -10,9 +10,9 @@ import pytest
 from httpx import Response
 from tests.item_batches import BATCH, OPENING, call, codes, page, small_mill, state
 from tests.mill import GUIDE_ROW, Mill
+from tests.owners import token_of
 
 from ratemill.settings import Settings
-from ratemill.setup.tokens import create_token
 from ratemill.store.connections import Database
 
 
@@ -86,7 +86,7 @@ def test_requests_of_usage_and_batches_share_the_keys_of_an_owner(mine: Mill):
     assert keyed(mine, "usage").status_code == 422
     assert keyed(mine, "items").status_code == 201
     assert mine.post_rows(GUIDE_ROW, headers={"Idempotency-Key": "items"}).status_code == 422
-    other = create_token(mine.database, owner_name="other", role="import", name="other")
+    other = token_of(mine.database, "other", "import", "other")
     assert keyed(mine, "usage", Authorization=f"Bearer {other}").status_code == 201
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from tests.item_batches import BATCH, ENVELOPE, OPENING, call, codes, opened, page, small_mill, state, warned
 from tests.mill import Mill
+from tests.owners import token_of
 
 from ratemill.settings import Settings
 from ratemill.setup.tokens import create_token
@@ -238,7 +239,7 @@ def test_who_may_only_read_may_not_import(mine: Mill):
 
 
 def test_a_batch_of_another_owner_is_not_there(mine: Mill):
-    other = create_token(mine.database, owner_name="other", role="admin", name="other")
+    other = token_of(mine.database, "other", "admin", "other")
     headers = {"Authorization": f"Bearer {other}"}
     batch_id = opened(mine)
     for method, path in (("GET", ""), ("PATCH", "?Submit"), ("POST", "/clear")):

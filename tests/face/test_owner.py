@@ -116,9 +116,27 @@ def test_a_change_that_breaks_a_rule_is_refused(mine: Mill, body, field):
     assert owner_of(mine) == before
 
 
-def test_a_name_that_another_owner_has_is_refused(mine: Mill, others: Mill):
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_another_name_is_refused_the_same_whether_or_not_it_is_in_use(mine: Mill, others: Mill, method: str):
+    """The answer must not show which owners exist, and no caller may take the name of an owner to come."""
+    before, answers = owner_of(mine), []
+    body: dict[str, Any]
+    for name in (others.owner, "tenant to come", None):
+        body = {"name": name, "amountPrecision": 1}
+        if method == "PATCH":
+            change = {"patchType": "update", "identity": before["identity"], **body}
+            body = {"owners": {"items": [change]}}
+        answer = mine.request(method, f"/Owner/{before['identity']}", content=json.dumps(body))
+        answers.append((answer.status_code, answer.json()["errors"]))
+    assert answers[0] == answers[1] == answers[2]
+    assert answers[0][0] == 400
+    assert "ratemill owner rename" in answers[0][1][0]["message"]
+    assert owner_of(mine) == before
+
+
+def test_its_own_name_may_be_sent_back(mine: Mill):
     before = owner_of(mine)
-    assert put(mine, before["identity"], {"name": "other"}).status_code == 400
+    assert put(mine, before["identity"], before).status_code == 200
     assert owner_of(mine) == before
 
 

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 from httpx import Response
 from tests.mill import Mill, mill
+from tests.owners import token_of
 
 from ratemill.settings import Settings
 from ratemill.setup.tokens import create_token
@@ -404,7 +405,7 @@ def test_a_token_of_the_token_route_imports(store: Mill):
 
 def test_another_owners_import_is_404_everywhere(store: Mill):
     number = send(store, line()).json()["data"]["id"]
-    other = create_token(store.database, owner_name="another", role="admin", name="stranger")
+    other = token_of(store.database, "another", "admin", "stranger")
     headers = {"Authorization": f"Bearer {other}"}
     for path in (number, f"{number}/errors", f"{number}/refused", str(uuid4()), "nothing"):
         assert errors(store.request("GET", f"{IMPORTS}/{path}", headers=headers), 404)[0]["title"] == "Not Found"

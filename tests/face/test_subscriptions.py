@@ -12,6 +12,7 @@ import pytest
 from httpx import Response
 from tests.face.test_subscription_imports import details, errors, send
 from tests.mill import Mill, mill
+from tests.owners import token_of
 
 from ratemill.jobs import subscription_imports
 from ratemill.settings import Settings
@@ -280,7 +281,7 @@ def test_each_role_may_what_its_rights_say(store: Mill, role: str, reads: int, w
 
 
 def test_each_owner_sees_its_own(store: Mill):
-    secret = create_token(store.database, owner_name="another", role="admin", name="stranger")
+    secret = token_of(store.database, "another", "admin", "stranger")
     headers = {"Authorization": f"Bearer {secret}"}
     number = by_ref(store, "products", "prod-4k-stream")["id"]
     assert store.request("GET", f"{V2}/products/{number}", headers=headers).status_code == 404

@@ -18,7 +18,7 @@ FULL = (Path(__file__).parent / "full.yaml").read_text()
 
 
 def apply(database: Database, text: str, *, folder: Path | None = None, dry_run: bool = False) -> Applied:
-    return apply_document(database, text, folder, dry_run=dry_run, created_by="test")
+    return apply_document(database, text, folder, dry_run=dry_run, create_owner=True, created_by="test")
 
 
 def value(database: Database, query: str):

@@ -19,7 +19,7 @@ FULL = (Path(__file__).parent / "full.yaml").read_text()
 
 
 def apply(database: Database, text: str) -> None:
-    assert apply_document(database, text, None, created_by="test").errors == []
+    assert apply_document(database, text, None, create_owner=True, created_by="test").errors == []
 
 
 @pytest.fixture(scope="module")

@@ -124,7 +124,7 @@ def test_what_is_no_document_is_told_with_its_line(database: Database, text, lin
     assert fault.message.startswith(start)
 
 
-@pytest.mark.parametrize("text", ["owner: x", "ratemill: 2"])
+@pytest.mark.parametrize("text", ["owner: default", "ratemill: 2"])
 def test_the_version_is_required(database: Database, text):
     (fault,) = apply_document(database, text, None, created_by="test").errors
     assert (fault.path, fault.line, fault.message) == ("ratemill", 1, "must be 1")
@@ -147,7 +147,9 @@ def test_json_is_typed(database: Database, member, value, message):
 
 
 def test_a_key_that_json_has_twice_is_a_fault(database: Database):
-    (fault,) = apply_document(database, '{"ratemill": 1,\n"owner": "a",\n"owner": "b"}', None, created_by="t").errors
+    (fault,) = apply_document(
+        database, '{"ratemill": 1,\n"owner": "default",\n"owner": "default"}', None, created_by="t"
+    ).errors
     assert (fault.path, fault.line, fault.message) == ("owner", 3, "'owner' stands here twice")
 
 

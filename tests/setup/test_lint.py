@@ -118,7 +118,7 @@ CASES = {
 
 def apply(database: Database, owner: str, document: str) -> None:
     text = COMMON.format(owner=owner) + document
-    assert apply_document(database, text, None, created_by="test").errors == []
+    assert apply_document(database, text, None, create_owner=True, created_by="test").errors == []
 
 
 def linted(database: Database, owner: str) -> Linted:
@@ -188,7 +188,9 @@ def test_many_findings_are_counted_and_the_first_shown(database: Database):
     classes = "".join(f"  - {{name: c{at}, usageBaseUnitName: Count}}\n" for at in range(150))
     text = COMMON.replace("usageClasses:\n", f"usageClasses:\n{classes.replace('{', '{{').replace('}', '}}')}")
     each = "".join(rate(f'usageClassName: c{at}, amount: "0.00001"') for at in range(150))
-    applied = apply_document(database, text.format(owner="many") + ONE_GROUP + rates(each), None, created_by="test")
+    applied = apply_document(
+        database, text.format(owner="many") + ONE_GROUP + rates(each), None, create_owner=True, created_by="test"
+    )
     assert applied.errors == []
     lost = linted(database, "many")
     assert (len(lost.findings), lost.count_of("warning")) == (100, 150)

@@ -48,7 +48,7 @@ def _short_lists_are_long(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture(scope="module", autouse=True)
 def _ground(database: Database):
-    assert apply_document(database, GROUND, None, created_by="test").errors == []
+    assert apply_document(database, GROUND, None, create_owner=True, created_by="test").errors == []
 
 
 def page(database: Database, each, asked: Asked, paging: Paging) -> tuple[list[int], int | None]:

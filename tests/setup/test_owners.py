@@ -15,7 +15,7 @@ usageRatePlans: [{name: P, usageRateGroupNames: [G]}]
 
 
 def apply(database: Database, text: str, *, dry_run: bool = False) -> Applied:
-    return apply_document(database, f"ratemill: 1\n{text}", None, dry_run=dry_run, created_by="test")
+    return apply_document(database, f"ratemill: 1\n{text}", None, dry_run=dry_run, create_owner=True, created_by="test")
 
 
 def first_lines(database: Database, owner: str) -> list[str]:

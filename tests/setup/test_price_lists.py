@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import structlog
 from tests.mill import Mill, guide_row, mill
+from tests.owners import token_of
 from tests.setup.rows import numbers_given_out, rows_of
 from typer.testing import CliRunner
 
@@ -277,7 +278,7 @@ def test_who_may_only_read_lays_no_list_and_an_owner_sees_its_own_groups(made: M
     path = f"/Usage/Rate/Group/{group_id(made)}/PriceList"
     headers = {**CSV, "Authorization": f"Bearer {token}"}
     assert made.request("POST", path, content=HEAD, headers=headers).status_code == 403
-    other = create_token(database, owner_name=f"{made.owner} not", role="setup", name="other")
+    other = token_of(database, f"{made.owner} not", "setup", "other")
     headers["Authorization"] = f"Bearer {other}"
     assert made.request("POST", path, content=HEAD, headers=headers).status_code == 404
 

@@ -171,10 +171,12 @@ def test_a_profile_is_taken_from_a_document_that_is_not_applied(run: Run, file, 
     assert mine.value("select count(*) from usage_classes where name = 'voice'") == 0
 
 
-def test_a_document_may_make_its_owner(run: Run, file, tmp_path: Path, mine: Mill):
+def test_a_document_of_an_unknown_owner_is_a_fault(run: Run, file, tmp_path: Path, mine: Mill):
     (tmp_path / "new.yaml").write_text(GUIDE.replace("ratemill: 1", "ratemill: 1\nowner: unborn"))
-    found = shown(run("guide_csv", file(guide_row(1)), "--file", tmp_path / "new.yaml", "--json"))
-    assert outcomes(found) == ["Mediated"]
+    (error,) = shown(run("guide_csv", file(guide_row(1)), "--file", tmp_path / "new.yaml", "--json"), exit_code=1)[
+        "errors"
+    ]
+    assert (error["path"], "ratemill owner create unborn" in error["message"]) == ("owner", True)
     assert mine.value("select count(*) from owners where name = 'unborn'") == 0
 
 

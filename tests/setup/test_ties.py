@@ -39,7 +39,7 @@ GROUND = "\n".join(
 
 @pytest.fixture(scope="module", autouse=True)
 def _ground(database: Database):
-    assert apply_document(database, GROUND, None, created_by="test").errors == []
+    assert apply_document(database, GROUND, None, create_owner=True, created_by="test").errors == []
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ EVERY_DAY = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 def apply(database: Database, text: str):
-    return apply_document(database, text, None, created_by="test")
+    return apply_document(database, text, None, create_owner=True, created_by="test")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def _ground(database: Database):
 
 
 def apply(database: Database, text: str):
-    return apply_document(database, text, None, created_by="test")
+    return apply_document(database, text, None, create_owner=True, created_by="test")
 
 
 def base(database: Database, members: str):

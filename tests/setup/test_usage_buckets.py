@@ -34,7 +34,7 @@ def _ground(database: Database):
 
 
 def apply(database: Database, text: str):
-    return apply_document(database, text, None, created_by="test")
+    return apply_document(database, text, None, create_owner=True, created_by="test")
 
 
 def test_an_attachment_says_that_buckets_are_not_drawn_on_yet(database: Database):
@@ -261,7 +261,7 @@ def test_an_account_keeps_its_currency_while_money_is_attached_to_it_or_its_serv
     before = rows_of(database)
     for dry_run in (True, False):
         text = "ratemill: 1\naccounts: [{name: Tokyo, currencyName: EUR}]"
-        applied = apply_document(database, text, None, dry_run=dry_run, created_by="test")
+        applied = apply_document(database, text, None, dry_run=dry_run, create_owner=True, created_by="test")
         assert [(fault.path, fault.message) for fault in applied.errors] == [
             ("accounts[0].currencyName", "the bucket 'Yen' is attached, and holds JPY"),
             ("accounts[0].currencyName", "the bucket 'Yen of a line' is attached, and holds JPY"),

@@ -30,7 +30,7 @@ where c.relkind in ('r', 'p') and c.relnamespace = 'public'::regnamespace order 
 def two_owners(server: Server, database: Database, dsn: str) -> tuple[int, int]:
     """Two owners, each with a row in every table; no key between tables is held to while they are written."""
     with database.worker() as connection:
-        made = owners.ensure(connection, "one"), owners.ensure(connection, "two")
+        made = owners.create(connection, "one"), owners.create(connection, "two")
     name = str(psycopg.conninfo.conninfo_to_dict(dsn)["dbname"])
     with psycopg.connect(server.admin_dsn(name)) as connection:
         connection.execute("set session_replication_role = replica")

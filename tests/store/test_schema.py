@@ -63,7 +63,7 @@ def test_migrating_twice_changes_nothing(server: Server, dsn: str, settings: Set
 @pytest.fixture(scope="module")
 def two_owners(database: Database) -> tuple[int, int]:
     with database.worker() as connection:
-        return owners.ensure(connection, "one"), owners.ensure(connection, "two")
+        return owners.create(connection, "one"), owners.create(connection, "two")
 
 
 def test_a_face_connection_is_neither_superuser_nor_beyond_row_security(database: Database):

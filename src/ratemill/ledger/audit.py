@@ -11,10 +11,9 @@ from hashlib import sha256
 from typing import Any, cast
 
 from ratemill import money
-from ratemill.errors import RatemillError, UsageFault
+from ratemill.errors import RatemillError
 from ratemill.records import Route, read_elements
 from ratemill.store import audit as audits
-from ratemill.store import owners
 from ratemill.store.audit import Body
 from ratemill.store.connections import Connection, Database
 from ratemill.store.submissions import unpack
@@ -149,12 +148,3 @@ def _audit_amounts(found: Audit, connection: Connection, owner_id: int | None) -
     if by_account != by_submission:
         detail = f"by account {by_account}, by request {by_submission}"
         found.fail("amounts_must_add_up", [Failure("", None, None, None, detail)])
-
-
-def owner_of(database: Database, name: str) -> int:
-    """Return the number of an owner; raise ``UsageFault`` if there is none of that name."""
-    with database.worker() as connection:
-        owner_id = owners.find(connection, name)
-    if owner_id is None:
-        raise UsageFault(f"there is no owner '{name}'")
-    return owner_id

@@ -7,22 +7,19 @@ from pathlib import Path
 
 from ratemill.errors import UsageFault
 from ratemill.settings import Settings
-from ratemill.store import embedded, migrate, owners
+from ratemill.store import embedded, migrate
 from ratemill.store.connections import Database
 
 __all__ = ["Database", "EmbeddedStatus", "open_database"]
 
-DEFAULT_OWNER = "default"
+DEFAULT_OWNER = "default"  # the first migration creates it
 
 EmbeddedStatus = embedded.Status
 
 
 def open_database(settings: Settings, *, connections_max: int = 10) -> Database:
-    """Return the database, migrated and with its default owner; start the embedded server if it is that and rests."""
-    database = migrate.connect(_prepare(settings), settings, connections_max=connections_max)
-    with database.worker() as connection:
-        owners.ensure(connection, DEFAULT_OWNER)
-    return database
+    """Return the database, migrated; start the embedded server if it is that and rests."""
+    return migrate.connect(_prepare(settings), settings, connections_max=connections_max)
 
 
 def start_embedded(settings: Settings) -> embedded.Status:

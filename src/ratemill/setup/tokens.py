@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ratemill.errors import BadRequest, NotAuthenticated, NotPermitted
-from ratemill.store import owners, tokens
+from ratemill.names import name_fault
+from ratemill.setup.owners import ensure, require
+from ratemill.store import tokens
 from ratemill.store.connections import Connection, Database
 
 Right = Literal["read", "history", "import", "correct", "setup", "metrics", "admin"]
@@ -26,7 +28,6 @@ RIGHTS: dict[str, frozenset[Right]] = {
 }
 SECRET_BYTES = 32  # of randomness in a secret
 SECRET_PREFIX = "rm_"  # noqa: S105 - no secret, but what says what a found one is for
-NAME_CHARS_MAX = 255
 TOKEN_REQUIRED = "a valid token is required: Authorization: Bearer SECRET"  # noqa: S105 -- a message
 
 
@@ -54,15 +55,24 @@ class Session:
     principal: Principal
 
 
-def create_token(database: Database, *, owner_name: str, role: str, name: str, expires_in_s: int | None = None) -> str:
-    """Make a token and return its secret, which is kept nowhere; the owner is made at first mention."""
+def create_token(
+    database: Database,
+    *,
+    owner_name: str,
+    role: str,
+    name: str,
+    expires_in_s: int | None = None,
+    create_owner: bool = False,
+) -> str:
+    """Create a token and return its secret, which is not stored. Raise ``UnknownOwner``, or ``BadRequest``."""
     if role not in RIGHTS:
-        raise BadRequest(f"there is no role '{role}': {', '.join(RIGHTS)}")
-    if not 0 < len(name) <= NAME_CHARS_MAX or not 0 < len(owner_name) <= NAME_CHARS_MAX:
-        raise BadRequest(f"a name has 1 to {NAME_CHARS_MAX} characters")
+        raise BadRequest(f"unknown role '{role}'; known: {', '.join(RIGHTS)}")
+    fault = name_fault(name)
+    if fault is not None:
+        raise BadRequest(f"the name of a token {fault}")
     secret = _new_secret()
     with database.worker() as connection:
-        owner_id = owners.ensure(connection, owner_name)
+        owner_id = ensure(connection, owner_name) if create_owner else require(connection, owner_name)
         tokens.insert(
             connection, owner_id=owner_id, name=name, role=role, digest=digest(secret), expires_in_s=expires_in_s
         )

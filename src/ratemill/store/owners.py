@@ -9,6 +9,7 @@ from ratemill.store.connections import Connection, driver
 # Bases of the numbers of advisory locks, the owner's number added.
 _USAGE = 0x524D_0001_0000_0000
 ACCEPTS = 0x524D_0002_0000_0000
+_NAMES = 0x524D_0003_0000_0000  # of all owners: no number is added
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +23,35 @@ class Owner:
     rate_plan_id: int | None
 
 
-def ensure(connection: Connection, name: str) -> int:
-    """Return the number of the owner of that name; made, with its built-in objects, at first mention."""
-    found = find(connection, name)
-    if found is not None:
-        return found
+@dataclass(frozen=True, slots=True)
+class OwnerName:
+    """An owner by number and name."""
+
+    owner_id: int
+    name: str
+
+
+def create(connection: Connection, name: str) -> int:
+    """Create the owner of that name with its built-in objects, unless it exists; return its number."""
     row = driver(connection).execute("select create_owner(%s)", (name,)).fetchone()
     return int(row[0]) if row else 0
+
+
+def rename(connection: Connection, owner_id: int, name: str) -> None:
+    """Give an owner another name."""
+    statement = "update owners set name = %s, revision = revision + 1 where owner_id = %s"
+    driver(connection).execute(statement, (name, owner_id))
+
+
+def lock_names(connection: Connection) -> None:
+    """Wait until no other transaction creates or renames an owner, and hold others up until this one ends."""
+    driver(connection).execute("select pg_advisory_xact_lock(%s)", (_NAMES,))
+
+
+def names(connection: Connection) -> list[OwnerName]:
+    """Return all owners, by name."""
+    rows = driver(connection).execute("select owner_id, name from owners order by name, owner_id").fetchall()
+    return [OwnerName(*row) for row in rows]
 
 
 def find(connection: Connection, name: str) -> int | None:

@@ -160,6 +160,7 @@ insert into base_units (base_unit_id, name, description, sort_order) values
     (2, 'Data', 'Volumes, in bytes', 2),
     (3, 'Count', 'Numbers of things', 3);
 insert into backlog (rows_waiting) values (0);
+select create_owner('default');
 """
 
 

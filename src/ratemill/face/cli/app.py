@@ -15,6 +15,7 @@ from ratemill.face.cli import (
     import_subscriptions,
     importing,
     lint,
+    owner,
     prices,
     reading,
     rehearse,
@@ -56,6 +57,7 @@ app.command("export")(setup.export)
 app.command("prices")(prices.prices)
 app.command("lint")(lint.lint)
 app.command("rehearse")(rehearse.rehearse)
+app.add_typer(owner.app, name="owner")
 app.add_typer(token.app, name="token")
 importing.app.command("userx")(import_items.import_userx)
 importing.app.command("subscriptions")(import_subscriptions.import_subscription_file)

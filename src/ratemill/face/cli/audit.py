@@ -11,6 +11,7 @@ from rich.table import Table
 from ratemill.face.cli.common import AsJson, opened_database, print_json
 from ratemill.ledger import audit as audits
 from ratemill.ledger.audit import Audit
+from ratemill.setup.owners import owner_of
 
 Owner = Annotated[str | None, typer.Option(help="Audit the records of this owner alone.")]
 
@@ -22,7 +23,7 @@ _DAY += ["rated", "rating_exceptions", "written_off"]
 def audit(owner: Owner = None, as_json: AsJson = False) -> None:
     """Count every record anew from the raw bodies, and prove that each has exactly one end."""
     with opened_database() as database:
-        found = audits.audit(database, audits.owner_of(database, owner) if owner else None)
+        found = audits.audit(database, owner_of(database, owner) if owner else None)
     if as_json:
         print_json(found.as_json())
     else:

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from ratemill.face.cli.common import AsJson, opened_database, print_json
-from ratemill.ledger.audit import owner_of
 from ratemill.setup.database import DEFAULT_OWNER
 from ratemill.setup.lint.lint import Linted, as_json
 from ratemill.setup.lint.lint import lint as lint_plan
+from ratemill.setup.owners import owner_of
 
 Plan = Annotated[str, typer.Argument(help="The name of the rate plan.")]
 

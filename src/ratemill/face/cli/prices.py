@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from ratemill.errors import UsageFault
-from ratemill.face.cli.common import USED_WRONGLY, AsJson, opened_database, print_json
-from ratemill.ledger.audit import owner_of
+from ratemill.face.cli.common import USED_WRONGLY, AsJson, opened_database, print_json, user_name
 from ratemill.periods import read_instant
 from ratemill.setup.database import DEFAULT_OWNER
+from ratemill.setup.owners import owner_of
 from ratemill.setup.price_lists.laying import PATTERNS, RATES, Outcome, PriceList, lay
 from ratemill.setup.writing.changes import Author
 
@@ -51,7 +50,9 @@ def prices(  # noqa: PLR0917 -- the options of the command
         makes_locations=create_locations,
     )
     with opened_database() as database:
-        outcome = lay(database, owner_of(database, owner), asked, preview=preview, author=Author(_user(), "document"))
+        outcome = lay(
+            database, owner_of(database, owner), asked, preview=preview, author=Author(user_name(), "document")
+        )
     if as_json:
         print_json(outcome.as_json())
     else:
@@ -85,13 +86,6 @@ def _defaults(written: list[str], *, patterns: bool) -> dict[str, str]:
             raise UsageFault(f"'{one}' is not MEMBER=VALUE of {each.list_name}", exit_code=USED_WRONGLY)
         found[name] = value
     return found
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
 
 
 def _print(outcome: Outcome) -> None:

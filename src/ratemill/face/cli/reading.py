@@ -26,12 +26,12 @@ from ratemill.face.instances import (
 from ratemill.ledger import charges as ledger_charges
 from ratemill.ledger import exceptions as ledger_exceptions
 from ratemill.ledger import history as ledger_history
-from ratemill.ledger.audit import owner_of
 from ratemill.ledger.exceptions import ImportExceptionFilters, RatingExceptionFilters
 from ratemill.ledger.history import AnyHistory
 from ratemill.ledger.lookup import look_up
 from ratemill.pages import PAGE_ROWS_MAX, Page, Paging
 from ratemill.setup.database import DEFAULT_OWNER, Database
+from ratemill.setup.owners import owner_of
 
 POLL_S = 0.2
 PIPE_COLUMNS = 1_000  # wider than any row of a table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 from time import sleep
@@ -11,13 +10,13 @@ from typing import Annotated
 import typer
 
 from ratemill.errors import UsageFault
-from ratemill.face.cli.common import USED_WRONGLY, AsJson, opened_database, print_json, read_settings
+from ratemill.face.cli.common import USED_WRONGLY, AsJson, opened_database, print_json, read_settings, user_name
 from ratemill.face.reprocess_body import by_search, comparison, reprocess_instance
 from ratemill.ledger import reprocess as ledger_reprocess
-from ratemill.ledger.audit import owner_of
 from ratemill.ledger.reprocess import Criteria, Reprocess
 from ratemill.settings import Settings
 from ratemill.setup.database import DEFAULT_OWNER, Database
+from ratemill.setup.owners import owner_of
 
 POLL_S = 0.2
 
@@ -45,7 +44,7 @@ def reprocess(  # noqa: PLR0917 -- the options of the command
     criteria = _criteria(filters or [], ids or [])
     with opened_database(settings) as database:
         owner_id = owner_of(database, owner)
-        order = ledger_reprocess.order(database, owner_id, criteria, scheduled_at=None, created_by=_user())
+        order = ledger_reprocess.order(database, owner_id, criteria, scheduled_at=None, created_by=user_name())
         if wait:
             order = _work_until_ended(database, settings, order)
     if as_json:
@@ -75,13 +74,6 @@ def _work_until_ended(database: Database, settings: Settings, order: Reprocess) 
             sleep(POLL_S)
         order = ledger_reprocess.find(database, order.owner_id, order.reprocess_id)
     return order
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
 
 
 def _print(order: Reprocess) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,21 +9,24 @@ from typing import Annotated
 import typer
 
 from ratemill.errors import Fault, UsageFault
-from ratemill.face.cli.common import AsJson, opened_database, print_json
+from ratemill.face.cli.common import AsJson, opened_database, print_json, user_name
 from ratemill.setup.database import DEFAULT_OWNER
 from ratemill.setup.documents.export import export_document
 from ratemill.setup.writing.apply import CREATED, UNCHANGED, UPDATED, Applied, apply_document
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and write nothing.")]
+CreateOwner = Annotated[bool, typer.Option("--create-owner", help="Create the owner if it does not exist.")]
 File = Annotated[Path, typer.Argument(help="A set-up document, YAML or JSON; - is standard input.")]
 Owner = Annotated[str, typer.Option("--owner", help="Whose set-up.")]
 
 
-def apply(file: File, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+def apply(file: File, dry_run: DryRun = False, create_owner: CreateOwner = False, as_json: AsJson = False) -> None:
     """Make the set-up agree with a document: all of it or, where anything is wrong, nothing."""
     text, folder = read_text(file)
     with opened_database() as database:
-        applied = apply_document(database, text, folder, dry_run=dry_run, created_by=_user())
+        applied = apply_document(
+            database, text, folder, dry_run=dry_run, create_owner=create_owner, created_by=user_name()
+        )
     if as_json:
         print_json(applied.as_json())
     else:
@@ -49,13 +51,6 @@ def read_text(file: Path) -> tuple[str, Path]:
         raise UsageFault(f"'{file}' cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageFault(f"'{file}' is not UTF-8: {error.reason} at byte {error.start}") from error
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
 
 
 def _print(applied: Applied, *, dry_run: bool) -> None:

@@ -18,7 +18,8 @@ Role = Annotated[str, typer.Option("--role", help=f"One of {', '.join(RIGHTS)}."
 Name = Annotated[
     str, typer.Option("--name", help="What the token is called; a login gives it as client_id. [the role]")
 ]
-Owner = Annotated[str, typer.Option("--owner", help="Whose token; made at first mention.")]
+Owner = Annotated[str, typer.Option("--owner", help="The owner that the token acts for.")]
+CreateOwner = Annotated[bool, typer.Option("--create-owner", help="Create the owner if it does not exist.")]
 
 
 @app.callback()
@@ -27,12 +28,18 @@ def tokens() -> None:
 
 
 @app.command()
-def create(role: Role, name: Name = "", owner: Owner = DEFAULT_OWNER, as_json: AsJson = False) -> None:
+def create(
+    role: Role,
+    name: Name = "",
+    owner: Owner = DEFAULT_OWNER,
+    create_owner: CreateOwner = False,
+    as_json: AsJson = False,
+) -> None:
     """Make a token and print its secret, which is kept nowhere."""
     if role not in RIGHTS:
         raise UsageFault(f"there is no role '{role}': {', '.join(RIGHTS)}", exit_code=USED_WRONGLY)
     with opened_database() as database:
-        secret = create_token(database, owner_name=owner, role=role, name=name or role)
+        secret = create_token(database, owner_name=owner, role=role, name=name or role, create_owner=create_owner)
     if as_json:
         print_json({"name": name or role, "role": role, "ownerName": owner, "secret": secret})
     else:

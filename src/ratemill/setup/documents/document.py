@@ -30,6 +30,7 @@ class Document:
     """A document as entries by list, in the order of ``registry.OBJECTS``."""
 
     owner: str = DEFAULT_OWNER
+    owner_line: int | None = None
     entries: dict[str, list[Entry]] = field(default_factory=dict)
 
 
@@ -181,6 +182,7 @@ class _Reader:
                     self.take(entry, name, value, node.lines[name])
             document.entries[OWNERS.list_name] = [entry]
         if named is not None:
+            document.owner_line = named.line
             try:
                 document.owner = _read_name(_OWNER_NAME, named)
             except Unfit as error:

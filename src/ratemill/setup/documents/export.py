@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from ratemill.errors import NotFound
 from ratemill.setup.declaration import Kind, Member, SetupObject
 from ratemill.setup.documents.values import shown_value
+from ratemill.setup.owners import require
 from ratemill.setup.registry import BASE_UNITS, OBJECTS, OWNERS, WRITABLE
 from ratemill.setup.world import Row, World
 from ratemill.setup.writing.resolve import read_objects
@@ -30,13 +30,10 @@ _US_PER_MS = 1_000
 
 
 def export_document(database: Database, owner: str) -> str:
-    """Return the set-up of an owner as YAML; raise ``NotFound`` if there is no such owner."""
+    """Return the set-up of an owner as YAML; raise ``UnknownOwner`` if there is no such owner."""
     with database.worker() as connection:
         owners.read_only_snapshot(connection)
-        owner_id = owners.find(connection, owner)
-        if owner_id is None:
-            raise NotFound(f"there is no owner '{owner}'")
-        world = World(connection, owner_id)
+        world = World(connection, require(connection, owner))
         for each in (BASE_UNITS, *OBJECTS):
             rows = read_objects(world, each, None)
             world.rows[each.list_name] = {row[each.identity]: row for row in rows}

@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from ratemill import columns
-from ratemill.errors import Fault, NotFound, UsageFault
+from ratemill.errors import Code, Fault, NotFound, UsageFault
 from ratemill.mediation import mediate
 from ratemill.mediation.mediate import Begun, Limits, Mediated
 from ratemill.mediation.profile import read_profile
@@ -25,6 +25,7 @@ from ratemill.setup.declaration import Entry, SetupObject
 from ratemill.setup.documents.document import Document, read_document
 from ratemill.setup.documents.nodes import Faults
 from ratemill.setup.in_force.mediation_setup import MediationSetup, items_named, mediation_setup, reader_of
+from ratemill.setup.owners import require, unknown
 from ratemill.setup.world import Row, World
 from ratemill.setup.writing.apply import check_document, in_order
 from ratemill.store import data_profiles, owners, setup_objects
@@ -94,9 +95,7 @@ def prepare_stored(database: Database, owner: str, name: str) -> Prepared:
     """Return the owner's data profile of that name in its version in force; raise ``NotFound``."""
     with database.worker() as connection:
         owners.read_only_snapshot(connection)
-        owner_id = owners.find(connection, owner)
-        if owner_id is None:
-            raise NotFound(f"there is no owner '{owner}'")
+        owner_id = require(connection, owner)
         found = data_profiles.find(connection, owner_id, name)
         if found is None:
             raise NotFound(f"there is no data profile '{name}'")
@@ -114,7 +113,9 @@ def prepare_document(database: Database, text: str, folder: Path | None, name: s
     document = read_document(text, folder, faults)
     with database.worker() as connection:
         owners.read_only_snapshot(connection)
-        world = World(connection, owners.find(connection, document.owner))
+        world = World(connection, owners.find(connection, document.owner), writes=False)
+        if world.owner_id is None:
+            faults.add(Code.REFERENCE_NOT_FOUND, "owner", document.owner_line, unknown(connection, document.owner))
         check_document(document, world, faults)
         if faults.found:
             raise DocumentFaulty(in_order(faults))

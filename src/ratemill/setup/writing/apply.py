@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from ratemill import logs
-from ratemill.errors import Code, Fault
+from ratemill.errors import Code, Fault, UsageFault
 from ratemill.periods import write_instant
 from ratemill.setup.declaration import NOTHING, Entry, Finding, SetupObject
 from ratemill.setup.documents.document import Document, read_document
 from ratemill.setup.documents.nodes import Faults
+from ratemill.setup.owners import check_new, ensure, require
 from ratemill.setup.registry import OBJECTS
 from ratemill.setup.world import World
 from ratemill.setup.writing.changes import Author, Log
@@ -75,18 +76,28 @@ class _Refused(Exception):
 
 
 def apply_document(
-    database: Database, text: str, folder: Path | None, *, dry_run: bool = False, created_by: str
+    database: Database,
+    text: str,
+    folder: Path | None,
+    *,
+    dry_run: bool = False,
+    create_owner: bool = False,
+    created_by: str,
 ) -> Applied:
-    """Make stored set-up agree with a document; CSV files are looked for from ``folder``."""
+    """Make stored set-up agree with a document; CSV files are looked for from ``folder``.
+
+    An owner that does not exist is a fault, unless ``create_owner`` is true.
+    """
     faults = Faults([])
     with no_collection():
         document = read_document(text, folder, faults)
     applied = Applied(owner=document.owner)
     try:
         with _transaction(database, dry_run=dry_run) as connection:
-            owner_id = _owner(connection, document.owner, dry_run=dry_run)
+            owner_id = _owner(connection, document, faults, dry_run=dry_run, create=create_owner)
             author = None if dry_run else Author(created_by, "document")
-            _apply(document, World(connection, owner_id, writes=not dry_run), faults, applied, author=author)
+            world = World(connection, owner_id, writes=not dry_run and owner_id is not None)
+            _apply(document, world, faults, applied, author=author)
     except _Refused:
         applied.items.clear()
     applied.errors = in_order(faults)
@@ -133,11 +144,22 @@ def no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _owner(connection: Connection, name: str, *, dry_run: bool) -> int | None:
-    if dry_run:
-        return owners.find(connection, name)
-    owner_id = owners.ensure(connection, name)
-    owners.lock_price_book(connection, owner_id)
+def _owner(connection: Connection, document: Document, faults: Faults, *, dry_run: bool, create: bool) -> int | None:
+    """Return the number of a document's owner; None if it does not exist, which is a fault unless it may be created."""
+    try:
+        if not create:
+            owner_id: int | None = require(connection, document.owner)
+        elif dry_run:
+            owner_id = owners.find(connection, document.owner)
+            if owner_id is None:
+                check_new(connection, document.owner)
+        else:
+            owner_id = ensure(connection, document.owner)
+    except UsageFault as error:
+        faults.add(Code.REFERENCE_NOT_FOUND, "owner", document.owner_line, str(error))
+        return None
+    if owner_id is not None and not dry_run:
+        owners.lock_price_book(connection, owner_id)
     return owner_id
 
 

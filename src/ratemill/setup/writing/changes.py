@@ -23,7 +23,7 @@ from ratemill.store.setup_changes import ChangeFilters, Changing, Instance, Setu
 
 __all__ = ["ChangeFilters", "SetupChange"]
 
-Via = Literal["document", "http", "import"]
+Via = Literal["document", "http", "import", "command"]
 _STATED = {Kind.PRICE: setup_changes.digits, Kind.QUANTITY: setup_changes.digits, Kind.INSTANT: setup_changes.instant}
 
 

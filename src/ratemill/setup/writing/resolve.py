@@ -144,14 +144,25 @@ class _Resolver:
         for entry in addressed:
             row = self._world.rows[each.list_name][entry.addressed]
             entry.stored = dict(row)
+            if each.singular:
+                self._keep_key(each, entry)
             for member in each.references:
                 if member.within and each.by_column(member.within).virtual:
                     found = self._world.row(member.target, row[member.column])
                     entry.stored[member.within] = None if found is None else found.get(member.within)
                     self._name_outer(entry, member)
 
+    def _keep_key(self, each: SetupObject, entry: Entry) -> None:
+        """Refuse another key of an object that every owner has once, without looking whether it is in use."""
+        stored, words = entry.stored or {}, f"is fixed; to rename the {each.noun}, run: ratemill {each.noun} rename"
+        for member in each.key_members:
+            column = member.column
+            if column not in entry.bad and entry.given.pop(column, stored[column]) != stored[column]:
+                entry.bad |= {column}
+                self._faults.add(Code.MEMBER_FROZEN, entry.path(member.name), entry.line_of(member.name), words)
+
     def _unmade(self, each: SetupObject, entry: Entry) -> int:
-        """Return an identity for an owner that the document makes at first mention, at all defaults."""
+        """Return an identity for an owner that does not exist yet, at all defaults."""
         identity = self._world.new_identity()
         made = {**self._defaults_of(each), each.identity: identity, "built_in": False, "name": entry.given["name"]}
         self._world.rows[each.list_name][identity] = made

@@ -1,0 +1,50 @@
+"""Rules for the names of owners and tokens: what is shown is what is stored, and no two names look the same."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+NAME_CHARS_MAX = 255
+# Characters of visible categories that nevertheless draw nothing: fillers, joiners and variation selectors.
+_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
+# Scripts whose capitals and small letters can be mistaken for each other.
+_LOOK_ALIKE_SCRIPTS = frozenset({"ARMENIAN", "CHEROKEE", "COPTIC", "CYRILLIC", "GREEK", "LATIN"})
+
+
+def name_fault(name: str) -> str | None:
+    """Return why a text cannot be the name of an owner or token, as the end of a sentence; None if it can."""
+    if not name.strip():
+        return "is required"
+    if len(name) > NAME_CHARS_MAX:
+        return f"must have at most {NAME_CHARS_MAX} characters, got {len(name)}"
+    for position, character in enumerate(name, start=1):
+        if is_invisible(character):
+            return f"must not contain invisible characters, got U+{ord(character):04X} at character {position}"
+    if name != name.strip() or "  " in name:
+        return "must not begin or end with a space, or contain two in a row"
+    if not unicodedata.is_normalized("NFC", name):
+        return "must be in Unicode normal form C"
+    return _mixed_scripts(name)
+
+
+def is_invisible(character: str) -> bool:
+    """Return whether a character draws nothing, or nothing of its own; the plain space is visible."""
+    if character == " ":
+        return False
+    return unicodedata.category(character) in _INVISIBLE_CATEGORIES or _BLANK.match(character) is not None
+
+
+def likeness(name: str) -> str:
+    """Return a text that is the same for names that differ only in letter case or in the form of their characters."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def _mixed_scripts(name: str) -> str | None:
+    for word in re.findall(r"\w+", name):
+        scripts = {unicodedata.name(letter, "").split(" ")[0] for letter in word if letter.isalpha()}
+        mixed = sorted(each.capitalize() for each in scripts & _LOOK_ALIKE_SCRIPTS)
+        if len(mixed) > 1:
+            return f"must not mix {' and '.join(mixed)} letters in one word, got '{word}'"
+    return None
