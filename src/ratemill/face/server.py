@@ -26,6 +26,7 @@ from ratemill.errors import (
     BadRequest,
     CallerError,
     Code,
+    DatabaseAway,
     Fault,
     RatemillError,
     TooManyRequests,
@@ -251,7 +252,8 @@ def _methods(request: Request) -> set[str]:
 
 
 def _unavailable(request: Request, error: Exception) -> Response:
-    log.warning("unavailable", error=str(error))
+    if not isinstance(error, DatabaseAway):  # the database handle logs that, and counts the requests
+        log.warning("unavailable", error=str(error))
     if isinstance(error, WriteRace) and subscription_envelope.speaks(request):
         return _failed(request, 409, Fault(Code.CONFLICT, f"{error}; try again"))
     fault = Fault(Code.UNAVAILABLE, f"{error}; try again, under the same Idempotency-Key if it has one")
