@@ -60,6 +60,7 @@ from ratemill.face import (
     usage_import,
 )
 from ratemill.face.dispatch import ByPath
+from ratemill.face.http import spool
 from ratemill.face.http.admission import Admission, Bodies, KnownTokens
 from ratemill.face.http.answers import EveryAnswer
 from ratemill.face.http.protocol import BoundedProtocol, Watch
@@ -139,11 +140,12 @@ class _App(FastAPI):
 
 
 @asynccontextmanager
-async def _ready(_app: FastAPI) -> AsyncIterator[None]:
+async def _ready(app: FastAPI) -> AsyncIterator[None]:
     """Let few requests at a time work in threads, and keep what was made up to now out of the collector's sight.
 
     More threads would only wait for each other; a look through the modules and routes holds every request for 80 ms.
     """
+    spool.prepare(app.state.settings)
     current_default_thread_limiter().total_tokens = THREADS
     gc.collect()
     gc.freeze()
