@@ -39,7 +39,14 @@ bench: setup
 demo: setup
 	@$(RUN) ratemill demo
 
+# The database of a home may lie elsewhere, so the product deletes it: of the homes in this folder, whatever the environment
+# names, and not while a command uses one.
 clean:
-	-.venv/bin/ratemill db remove --yes
-	-RATEMILL_HOME=.ratemill-demo/home .venv/bin/ratemill db remove --yes
+	@for home in .ratemill .ratemill-demo/home; do \
+	  if [ -e "$$home" ]; then \
+	    if [ -L .ratemill-demo ] || [ -L "$$home" ]; then echo "$$home is a link to another folder: remove the link yourself"; exit 1; fi; \
+	    if [ ! -x .venv/bin/ratemill ]; then echo "$$home may have a database: run make setup first"; exit 1; fi; \
+	    env -u RATEMILL_DATABASE_URL RATEMILL_HOME="$(CURDIR)/$$home" .venv/bin/ratemill db remove --yes || exit 1; \
+	  fi; \
+	done
 	rm -rf .venv .tools .ratemill .ratemill-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -27,6 +27,7 @@ def _this_database(database: Database, monkeypatch):
 
     for module in (setup, token):
         monkeypatch.setattr(module, "opened_database", opened)
+    monkeypatch.setattr(setup, "existing_database", opened)
     with structlog.testing.capture_logs():
         yield
 

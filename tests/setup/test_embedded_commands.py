@@ -11,6 +11,7 @@ from tests.processes import wait_until
 from tests.store.embedded_homes import removed_after
 from typer.testing import CliRunner, Result
 
+from ratemill import logs
 from ratemill.face.cli.app import app
 
 
@@ -19,6 +20,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     home = tmp_path / "home"
     monkeypatch.setenv("RATEMILL_HOME", str(home))
     monkeypatch.setenv("RATEMILL_SHARED_BUFFERS_MB", "32")
+    monkeypatch.setattr(logs, "configure", lambda **_: None)  # the runner's streams are closed after the command
     with removed_after(home):
         yield home
 

@@ -208,7 +208,7 @@ def test_call_and_command_say_the_same(database: Database, settings, monkeypatch
         instance = answer.json()["instance"]
         assert (instance["errorCount"], instance["findings"][0]["rule"]) == (1, "currency_without_group")
         assert made.request("GET", "/Usage/Rate/Plan/999999/Lint").status_code == 404
-        monkeypatch.setattr(lint_command, "opened_database", lambda: nullcontext(database))
+        monkeypatch.setattr(lint_command, "existing_database", lambda: nullcontext(database))
         with structlog.testing.capture_logs():
             done = CliRunner().invoke(app, ["lint", "P", "--owner", "both", "--json"])
             shown = CliRunner().invoke(app, ["lint", "P", "--owner", "both"])

@@ -326,7 +326,7 @@ def test_the_log_of_changes_shows_what_reading_shows(made: Mill):
 def test_the_command_says_what_the_call_says(made: Mill, monkeypatch, tmp_path):
     from contextlib import nullcontext
 
-    monkeypatch.setattr(prices_command, "opened_database", lambda: nullcontext(made.database))
+    monkeypatch.setattr(prices_command, "existing_database", lambda: nullcontext(made.database))
     file = tmp_path / "list.csv"
     file.write_text(f"{HEAD}\nvoice,France,0.015\n")
     run = CliRunner()

@@ -50,7 +50,7 @@ def test_a_removed_database_leaves_no_trace_and_the_next_one_is_empty(home: Path
     assert embedded.remove(settings_of(home), progress=silent) is True
     assert embedded.remove(settings_of(home), progress=silent) is False
     assert not data.exists()
-    assert {path.name for path in home.iterdir()} == {"database.lock"}
+    assert {path.name for path in home.iterdir()} == {"database.lock", "commands.lock"}
     assert ask(ensured(home), "SELECT to_regclass('gone')") is None
 
 

@@ -1,4 +1,7 @@
-"""The database of this installation: the user's by its DSN, else the embedded one; migrated before it is handed out."""
+"""The database of this installation: the user's by its DSN, else the embedded one; migrated before it is handed out.
+
+A command that only reads opens a database that is there and migrated, and creates none.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,11 @@ from ratemill.settings import Settings
 from ratemill.store import embedded, migrate
 from ratemill.store.connections import Database
 
-__all__ = ["Database", "EmbeddedStatus", "open_database"]
+__all__ = ["Database", "EmbeddedStatus", "open_database", "open_existing_database"]
 
 DEFAULT_OWNER = "default"  # the first migration creates it
+NO_DATABASE = 3  # the exit code of a command that needs a database where there is none
+_CREATES = "`ratemill serve` or `ratemill apply FILE` creates it"
 
 EmbeddedStatus = embedded.Status
 
@@ -20,6 +25,28 @@ EmbeddedStatus = embedded.Status
 def open_database(settings: Settings, *, connections_max: int = 10) -> Database:
     """Return the database, migrated; start the embedded server if it is that and rests."""
     return migrate.connect(_prepare(settings), settings, connections_max=connections_max)
+
+
+def open_existing_database(settings: Settings, *, connections_max: int = 10) -> Database:
+    """Return the database without creating, migrating or changing anything; start the embedded server if it rests.
+
+    Raises ``UsageFault`` with exit code 3 if there is no database, or if it has not the tables of this version.
+    """
+    dsn = settings.database_url
+    if not dsn:
+        home = settings.home.absolute()
+        if embedded.status(settings).data is None:
+            message = (
+                f"there is no database in {home}: {_CREATES}. If yours is elsewhere, set RATEMILL_HOME to its folder or "
+                "RATEMILL_DATABASE_URL to its DSN"
+            )
+            raise UsageFault(message, exit_code=NO_DATABASE)
+        dsn = embedded.ensure(settings, progress=_say).dsn()
+    if not migrate.is_migrated(dsn):
+        place = "RATEMILL_DATABASE_URL" if settings.database_url else str(settings.home.absolute())
+        message = f"the database of {place} does not have the tables of this version of Ratemill: {_CREATES[:-2]}them"
+        raise UsageFault(message, exit_code=NO_DATABASE)
+    return Database(dsn, settings, connections_max=connections_max)
 
 
 def start_embedded(settings: Settings) -> embedded.Status:
@@ -36,11 +63,6 @@ def start_embedded(settings: Settings) -> embedded.Status:
 def stop_embedded(settings: Settings) -> bool:
     """Stop the embedded server, if the database is that; return whether it ran."""
     return not settings.database_url and embedded.stop(settings)
-
-
-def remove_embedded(settings: Settings) -> bool:
-    """Stop the embedded server and delete its data, wherever they lie; return whether there were any."""
-    return embedded.remove(settings)
 
 
 def embedded_status(settings: Settings) -> embedded.Status:

@@ -27,7 +27,7 @@ from ratemill.settings import Settings
 from ratemill.store import embedded_account as accounts
 from ratemill.store import embedded_data as folders
 from ratemill.store import embedded_process as process
-from ratemill.store import embedded_upgrade
+from ratemill.store import embedded_upgrade, embedded_use
 from ratemill.store.embedded_account import Account, Programs
 from ratemill.store.embedded_data import ADMIN, PORT, ROLE, Kept
 from ratemill.store.embedded_process import Postmaster, Progress
@@ -108,6 +108,7 @@ def ensure(settings: Settings, *, progress: Progress = _say) -> Server:
     """
     with _home(settings) as home:
         home.mkdir(parents=True, exist_ok=True)
+        embedded_use.share(home)
         with _locked(home, progress) as lock:
             kept = folders.read(home) or folders.make(home, lock, progress)
             folders.settle(kept)

@@ -44,6 +44,19 @@ def roles_are_there(dsn: str) -> bool:
     return bool(row and row[0] == 3)  # noqa: PLR2004 -- the three roles above
 
 
+def is_migrated(dsn: str) -> bool:
+    """Whether the database has the roles and the tables of this version; changes nothing."""
+    if not roles_are_there(dsn):
+        return False
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL("set role {}").format(sql.Identifier(policies.OWNER_ROLE)))
+        there = connection.execute("select to_regclass('alembic_version') is not null").fetchone()
+        if not there or not there[0]:
+            return False
+        found = connection.execute("select version_num from alembic_version").fetchone()
+    return bool(found and found[0] == HEAD)
+
+
 def ensure_roles(dsn: str) -> None:
     """Make sure of the roles in the user's database; raise ``UsageFault`` if its login may neither use nor make them."""
     if roles_are_there(dsn):

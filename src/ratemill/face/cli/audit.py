@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ratemill.face.cli.common import AsJson, opened_database, print_json
+from ratemill.face.cli.common import AsJson, existing_database, print_json
 from ratemill.ledger import audit as audits
 from ratemill.ledger.audit import Audit
 from ratemill.setup.owners import owner_of
@@ -22,7 +22,7 @@ _DAY += ["rated", "rating_exceptions", "written_off"]
 
 def audit(owner: Owner = None, as_json: AsJson = False) -> None:
     """Count every record anew from the raw bodies, and prove that each has exactly one end."""
-    with opened_database() as database:
+    with existing_database() as database:
         found = audits.audit(database, owner_of(database, owner) if owner else None)
     if as_json:
         print_json(found.as_json())

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from ratemill import logs
 from ratemill.errors import UsageFault
 from ratemill.settings import Settings
-from ratemill.setup.database import Database, open_database
+from ratemill.setup.database import Database, open_database, open_existing_database
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output and nothing else there.")]
 USED_WRONGLY = 2
@@ -34,8 +34,18 @@ def read_settings() -> Settings:
 
 @contextmanager
 def opened_database(settings: Settings | None = None, *, connections_max: int = 4) -> Iterator[Database]:
-    """Yield the migrated database, and close it after."""
+    """Yield the database, created and migrated where it is not, and close it after."""
     database = open_database(settings or read_settings(), connections_max=connections_max)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def existing_database(settings: Settings | None = None, *, connections_max: int = 4) -> Iterator[Database]:
+    """Yield the database for a command that creates none, and close it after."""
+    database = open_existing_database(settings or read_settings(), connections_max=connections_max)
     try:
         yield database
     finally:

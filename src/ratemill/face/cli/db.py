@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ratemill.face.cli.common import AsJson, print_json, read_settings
-from ratemill.setup import database
+from ratemill.errors import UsageFault
+from ratemill.face.cli.common import USED_WRONGLY, AsJson, print_json, read_settings
+from ratemill.setup import database, removal
 
 app = typer.Typer(help="The embedded database.", no_args_is_help=True)
 
@@ -33,11 +35,20 @@ def status(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def remove(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """Stop the embedded database and delete it with everything in it."""
-    if not yes:
-        typer.confirm("Delete the embedded database and everything in it?", abort=True)
-    typer.echo("deleted" if database.remove_embedded(read_settings()) else "there was none")
+def remove(yes: Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")] = False) -> None:
+    """Show what is in the embedded database, ask, then stop it and delete it. Refused while another command uses it."""
+    settings = read_settings()
+    with removal.used_by_no_other(settings, removal.DELETE):
+        found = removal.find(settings)
+        if found is None:
+            typer.echo("there was none")
+            return
+        for line in found.lines():
+            typer.echo(line)
+        if not yes:
+            _ask(f"Delete the database in {found.home} and everything in it?")
+        removal.remove(settings)
+    typer.echo("deleted")
 
 
 @app.command()
@@ -45,7 +56,17 @@ def upgrade(
     old_bin: Annotated[Path | None, typer.Option(help="Folder of the programs of the older PostgreSQL.")] = None,
 ) -> None:
     """Bring the data of an older PostgreSQL to the version that comes with Ratemill."""
-    typer.echo(f"upgraded: {database.upgrade_embedded(read_settings(), old_bin)}")
+    settings = read_settings()
+    with removal.used_by_no_other(settings, removal.UPGRADE):
+        typer.echo(f"upgraded: {database.upgrade_embedded(settings, old_bin)}")
+
+
+def _ask(question: str) -> None:
+    """Go on only after a yes at a terminal."""
+    if not sys.stdin.isatty():
+        raise UsageFault("nothing is deleted: there is no terminal to ask at; add --yes", exit_code=USED_WRONGLY)
+    if not typer.confirm(question):
+        raise UsageFault("nothing is deleted")
 
 
 def _show(status: database.EmbeddedStatus, *, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from ratemill.face.cli import demo_bill, demo_day
-from ratemill.face.cli.demo_mill import Mill, fresh, running
+from ratemill.face.cli.demo_mill import Mill, fresh, remember, running
 from ratemill.face.cli.demo_shown import DemoFailed, Shown
 
 DEMO_HOME = Path(".ratemill-demo")
@@ -24,7 +24,8 @@ Folder = Annotated[Path, typer.Option("--home", help="Folder of the demo's own i
 def demo(home: Folder = DEMO_HOME) -> None:
     """Show the product at work on two real examples: from raw rows to amounts, with every sum checked."""
     shown = Shown()
-    with running(fresh(home.absolute())) as mill:
+    folder = fresh(home.absolute())
+    with running(folder) as mill:
         shown.say(
             f"Ratemill serves at {mill.url}. To look for yourself, also afterwards: export RATEMILL_HOME={mill.home}"
         )
@@ -35,6 +36,7 @@ def demo(home: Folder = DEMO_HOME) -> None:
         except DemoFailed as failed:
             shown.say(f"\nThis does not hold: {failed}")
             raise typer.Exit(1) from failed
+        remember(folder)
 
 
 def _show_audit(shown: Shown, mill: Mill) -> None:

@@ -25,6 +25,8 @@ from ratemill.client.journal import Journal
 from ratemill.client.targets import Asked, find_feed, target_of
 from ratemill.errors import UsageFault
 from ratemill.face.cli.demo_shown import DemoFailed
+from ratemill.settings import Settings
+from ratemill.setup import removal
 
 _MARK = "made-by-ratemill-demo"  # only a folder that has this is ever removed
 _RATEMILL = [sys.executable, "-m", "ratemill"]
@@ -83,16 +85,50 @@ def make_day(path: Path) -> Path:
 
 
 def fresh(folder: Path) -> Path:
-    """Return the home in a folder that holds nothing of an earlier demo; refuse a folder that no demo made."""
+    """Return the home in a folder without anything of an earlier demo.
+
+    Refuses a folder that no demo made, one that a command uses, and one that was used for anything after its demo.
+    """
     home = folder / "home"
     if folder.exists() and any(folder.iterdir()):
         if not (folder / _MARK).exists():
             raise UsageFault(f"{folder} is not empty, and no demo made it: name another folder with --home")
-        _run(home, "db", "stop")
-        shutil.rmtree(folder)
+        _remove_earlier(folder, home)
     home.mkdir(parents=True)
     (folder / _MARK).touch()
     return home
+
+
+def remember(home: Path) -> None:
+    """Note what the demo left in its database: a later demo deletes no more than that."""
+    (home.parent / _MARK).write_text(_left(removal.find(_settings(home))))
+
+
+def _remove_earlier(folder: Path, home: Path) -> None:
+    settings = _settings(home)
+    with removal.used_by_no_other(settings, f"remove the earlier demo in {folder}: its database"):
+        found = removal.find(settings)
+        noted = (folder / _MARK).read_text()
+        if found and noted and _left(found) != noted:
+            raise UsageFault(
+                f"{folder} was used after its demo, and is left as it is: name another folder with --home, or delete its "
+                f"database yourself (RATEMILL_HOME={home} ratemill db remove)"
+            )
+        if found:
+            removal.remove(settings)
+    shutil.rmtree(folder)
+
+
+def _left(found: removal.Installation | None) -> str:
+    """Return by what one sees that a database was used: its requests and the changes of its set-up."""
+    if found is None or found.contents is None:
+        return ""
+    return f"requests {found.contents.submissions}, changes {found.contents.changes}\n"
+
+
+def _settings(home: Path) -> Settings:
+    """Return the settings of the demo's home, whatever the environment says."""
+    return Settings(home=home, database_url="")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ratemill.face.cli.common import AsJson, opened_database, print_json
+from ratemill.face.cli.common import AsJson, existing_database, print_json
 from ratemill.setup.database import DEFAULT_OWNER
 from ratemill.setup.lint.lint import Linted, as_json
 from ratemill.setup.lint.lint import lint as lint_plan
@@ -22,7 +22,7 @@ def lint(
     json: AsJson = False,
 ) -> None:
     """Say what is likely a mistake in a rate plan; exit 1 if anything is an error."""
-    with opened_database() as database:
+    with existing_database() as database:
         linted = lint_plan(database, owner_of(database, owner), plan)
     if json:
         print_json(as_json(linted))

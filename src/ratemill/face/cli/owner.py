@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ratemill.face.cli.common import AsJson, opened_database, print_json, user_name
+from ratemill.face.cli.common import AsJson, existing_database, opened_database, print_json, user_name
 from ratemill.setup.owners import create_owner, list_owners, rename_owner
 
 app = typer.Typer(help="Owners: the tenants, each with records, set-up and tokens of its own.", no_args_is_help=True)
@@ -30,7 +30,7 @@ def create(name: Name, as_json: AsJson = False) -> None:
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List all owners, by name."""
-    with opened_database() as database:
+    with existing_database() as database:
         found = list_owners(database)
     if as_json:
         print_json([{"identity": each.owner_id, "name": each.name} for each in found])
@@ -42,7 +42,7 @@ def list_(as_json: AsJson = False) -> None:
 @app.command()
 def rename(name: Name, new_name: NewName, as_json: AsJson = False) -> None:
     """Give an owner another name; its tokens, records and set-up stay."""
-    with opened_database() as database:
+    with existing_database() as database:
         owner_id = rename_owner(database, name, new_name, renamed_by=user_name())
     if as_json:
         print_json({"identity": owner_id, "name": new_name})

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ratemill.errors import UsageFault
-from ratemill.face.cli.common import USED_WRONGLY, AsJson, opened_database, print_json, user_name
+from ratemill.face.cli.common import USED_WRONGLY, AsJson, existing_database, print_json, user_name
 from ratemill.periods import read_instant
 from ratemill.setup.database import DEFAULT_OWNER
 from ratemill.setup.owners import owner_of
@@ -49,7 +49,7 @@ def prices(  # noqa: PLR0917 -- the options of the command
         defaults=_defaults(defaults or [], patterns=patterns),
         makes_locations=create_locations,
     )
-    with opened_database() as database:
+    with existing_database() as database:
         outcome = lay(
             database, owner_of(database, owner), asked, preview=preview, author=Author(user_name(), "document")
         )

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from ratemill.errors import NotFound
-from ratemill.face.cli.common import AsJson, opened_database, print_json, read_settings
+from ratemill.face.cli.common import AsJson, existing_database, print_json, read_settings
 from ratemill.face.envelope import Json
 from ratemill.face.instances import (
     charge_instance,
@@ -96,7 +96,7 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Say how far a request of usage, batch of characteristics or import of subscription data has come, with its counts."""
-    with opened_database() as database:
+    with existing_database() as database:
         owner_id = owner_of(database, owner)
         shown = _read_status(database, owner_id, key, wait_s=wait_s_max if wait else 0)
     instance = history_instance(shown)
@@ -117,7 +117,7 @@ def exceptions(  # noqa: PLR0917 -- the options of the command
 ) -> None:
     """List the open rating exceptions, or the import exceptions."""
     asked = Paging(page_number, page_size)
-    with opened_database() as database:
+    with existing_database() as database:
         owner_id = owner_of(database, owner)
         if of_import:
             refused = ledger_exceptions.import_page(
@@ -145,7 +145,7 @@ def charges(  # noqa: PLR0917 -- the options of the command
     from ratemill.face.charge_filters import filters_of_terms  # the web framework loads with it
 
     asked = filters_of_terms([*(filters or []), *([f"trackingId={tracking_id}"] if tracking_id else [])])
-    with opened_database() as database:
+    with existing_database() as database:
         shown = ledger_charges.page(database, owner_of(database, owner), asked, Paging(page_number, page_size))
     _print_page(shown, charge_instance, _CHARGE_COLUMNS, as_json=as_json)
 
@@ -160,7 +160,7 @@ def trace(
     from ratemill.face.cli import remade  # the table engine loads with this, and other commands need none
 
     settings = read_settings()
-    with opened_database(settings) as database:
+    with existing_database(settings) as database:
         owner_id = owner_of(database, owner)
         matches = look_up(database, owner_id, text, records_max)
         instances = [match_instance(match) for match in matches]

@@ -9,7 +9,7 @@ import typer
 
 from ratemill.client.files import STDIN
 from ratemill.errors import UsageFault
-from ratemill.face.cli.common import USED_WRONGLY, AsJson, opened_database, print_json, read_settings
+from ratemill.face.cli.common import USED_WRONGLY, AsJson, existing_database, print_json, read_settings
 from ratemill.setup.database import DEFAULT_OWNER
 
 File = Annotated[
@@ -37,7 +37,7 @@ def rehearse(
         raise UsageFault("a document says itself whose profile it is: no --owner with --file", exit_code=USED_WRONGLY)
     if str(document) == str(file) == STDIN:
         raise UsageFault("only one of the two can be standard input", exit_code=USED_WRONGLY)
-    with opened_database(settings) as database:
+    with existing_database(settings) as database:
         prepared = rehearsed.prepare(database, profile, document, owner or DEFAULT_OWNER, as_json=as_json)
         rows = rehearsed.rehearse_file(database, prepared, file, settings)
     if as_json:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ratemill.errors import UsageFault
-from ratemill.face.cli.common import USED_WRONGLY, AsJson, opened_database, print_json, read_settings, user_name
+from ratemill.face.cli.common import USED_WRONGLY, AsJson, existing_database, print_json, read_settings, user_name
 from ratemill.face.reprocess_body import by_search, comparison, reprocess_instance
 from ratemill.ledger import reprocess as ledger_reprocess
 from ratemill.ledger.reprocess import Criteria, Reprocess
@@ -42,7 +42,7 @@ def reprocess(  # noqa: PLR0917 -- the options of the command
         raise UsageFault("say what to reprocess, by one of --filter, --id and --all", exit_code=USED_WRONGLY)
     settings = read_settings()
     criteria = _criteria(filters or [], ids or [])
-    with opened_database(settings) as database:
+    with existing_database(settings) as database:
         owner_id = owner_of(database, owner)
         order = ledger_reprocess.order(database, owner_id, criteria, scheduled_at=None, created_by=user_name())
         if wait:

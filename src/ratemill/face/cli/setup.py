@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ratemill.errors import Fault, UsageFault
-from ratemill.face.cli.common import AsJson, opened_database, print_json, user_name
+from ratemill.face.cli.common import AsJson, existing_database, opened_database, print_json, user_name
 from ratemill.setup.database import DEFAULT_OWNER
 from ratemill.setup.documents.export import export_document
 from ratemill.setup.writing.apply import CREATED, UNCHANGED, UPDATED, Applied, apply_document
@@ -23,7 +23,7 @@ Owner = Annotated[str, typer.Option("--owner", help="Whose set-up.")]
 def apply(file: File, dry_run: DryRun = False, create_owner: CreateOwner = False, as_json: AsJson = False) -> None:
     """Make the set-up agree with a document: all of it or, where anything is wrong, nothing."""
     text, folder = read_text(file)
-    with opened_database() as database:
+    with existing_database() if dry_run else opened_database() as database:
         applied = apply_document(
             database, text, folder, dry_run=dry_run, create_owner=create_owner, created_by=user_name()
         )
@@ -37,7 +37,7 @@ def apply(file: File, dry_run: DryRun = False, create_owner: CreateOwner = False
 
 def export(owner: Owner = DEFAULT_OWNER) -> None:
     """Write the set-up of an owner as a document to standard output."""
-    with opened_database() as database:
+    with existing_database() as database:
         sys.stdout.write(export_document(database, owner))
 
 
