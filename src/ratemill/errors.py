@@ -55,6 +55,7 @@ class Code(IntEnum):
     MORE_THAN_ONE_RECORD = 1437
     TEXT_NOT_STORABLE = 1438
     DATA_NOT_STORABLE = 1439
+    DATA_TWICE = 1440
     # parameters and headers
     PARAMETER_NOT_VALID = 1441
     PARAMETER_UNKNOWN = 1442

@@ -79,6 +79,8 @@ _ROWS = msgspec.json.Decoder(_Rows)
 _OBJECTS = msgspec.json.Decoder(_Objects)
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY = msgspec.json.Decoder()
+_LIST_FIRST = re.compile(rb'\s*\{\s*"data"\s*:\s*\[')
+_DATA = re.compile(rb'"(?:d|\\u0064)(?:a|\\u0061)(?:t|\\u0074)(?:a|\\u0061)"')
 
 _OUTER_LEVELS = 2  # the body and its list, which the rows of a request are in
 _WHITE_SPACE = re.compile(r"[ \t\n\r]*")
@@ -92,6 +94,36 @@ def read_elements(body: bytes, route: Route, *, rows_max: int) -> Elements:
     return elements
 
 
+def refuse_second_data(body: bytes, route: Route) -> None:
+    """Raise ``BadRequest`` if a body that ``read_elements`` has read names ``data`` twice: it would take the last one.
+
+    Separate from reading, so that a body which was accepted is always read as it was then. Almost every body
+    begins with the list that was read and has no other, which takes microseconds to find.
+    """
+    if route != "single" and body.count(b"[") == 1 and _LIST_FIRST.match(body):
+        return
+    names = _count_of_data(body)
+    if names <= 1 or names - _count_of_data(_last_data(body)) <= 1:
+        return
+    members = _PAIRS.decode(body.decode())  # those of the outermost object
+    if [name for name, _ in members].count("data") > 1:
+        _refuse(Code.DATA_TWICE, "the body has the member 'data' twice; send it once", field="data")
+
+
+def _count_of_data(text: bytes) -> int:
+    """Return how often a text may have ``data`` as a name. A letter of it may be written as an escape."""
+    return len(_DATA.findall(text)) if b"\\u00" in text else text.count(b'"data"')
+
+
+def _last_data(body: bytes) -> bytes:
+    """Return the text of the list or object that a body has as ``data``, within which the name means nothing."""
+    try:
+        found = _OBJECTS.decode(body).data
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return b""
+    return b"" if found is msgspec.UNSET else bytes(found)
+
+
 def read_element(body: bytes, route: Route) -> str:
     """Return the one element of ``body`` that takes the place of a row which came by ``route``.
 
@@ -103,6 +135,7 @@ def read_element(body: bytes, route: Route) -> str:
         _refuse(Code.BODY_NOT_AN_OBJECT, "the body must be a JSON object with the member 'data'")
     if set(document) != {"data"}:
         _refuse(Code.NO_RECORD, "the body has one member, 'data': the row", field="data")
+    refuse_second_data(body, "single")
     data, wanted = document["data"], str if route == "rows" else dict
     _check_nesting(body)
     if not isinstance(data, wanted):
@@ -275,6 +308,9 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON value")
 
 
+_PAIRS = json.JSONDecoder(
+    parse_float=_some_number, parse_int=_some_number, parse_constant=_no_constant, object_pairs_hook=list
+)
 _DECODER = json.JSONDecoder(parse_float=_some_number, parse_int=_some_number, parse_constant=_no_constant)
 
 

@@ -75,6 +75,24 @@ def test_a_broken_gzip_file_is_named(path: Path, cut: int):
         survey(path, CSV)
 
 
+def test_gzip_of_several_members_is_read_whole_and_what_follows_it_is_named(path: Path):
+    members = gzip.compress(b"a\n") + gzip.compress(b"b\n")
+    path.write_bytes(members)
+    with opened(path) as file:
+        assert file.read() == b"a\nb\n"
+    path.write_bytes(members + b"more")
+    with pytest.raises(FileUnreadable, match="broken gzip"):
+        survey(path, CSV)
+
+
+def test_a_stream_that_finds_no_room_is_reported(tmp_path: Path):
+    with (
+        pytest.raises(FileUnreadable, match="cannot copy to"),
+        spooled(io.BytesIO(b"a"), tmp_path / "x"),
+    ):
+        pass
+
+
 def test_a_stream_is_kept_while_it_is_imported():
     with spooled(io.BytesIO(b"a\n" * 500_000)) as path, opened(path) as file:
         assert len(file.read()) == 1_000_000

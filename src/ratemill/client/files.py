@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -55,9 +55,17 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 @contextmanager
 def spooled(stream: BinaryIO, folder: Path | None = None) -> Iterator[Path]:
     """Yield a file with all of a stream, which can be read once only; it is gone afterwards."""
-    with tempfile.NamedTemporaryFile(prefix="ratemill-import-", dir=folder) as file:
-        shutil.copyfileobj(stream, file, BLOCK_BYTES)
-        file.flush()
+    place = folder or Path(tempfile.gettempdir())
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="ratemill-import-", dir=place))
+            shutil.copyfileobj(stream, file, BLOCK_BYTES)
+            file.flush()
+        except gzip.BadGzipFile:  # of the stream
+            raise
+        except OSError as error:
+            message = f"cannot copy to {place}: {error.strerror or error}; set TMPDIR to another folder"
+            raise FileUnreadable(message) from error
         yield Path(file.name)
 
 

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from ratemill.errors import BadRequest, BodyTooLarge, Code, WrongMediaType
+from ratemill.nesting import TOO_DEEP, is_too_deep
 
 
 async def read_json_body(request: Request) -> bytes:
@@ -41,12 +42,18 @@ async def read_csv_body(request: Request) -> str:
 
 
 def object_of(body: bytes) -> dict[str, Any]:
-    """Return the members of a JSON object, numbers as the texts of their digits; raise ``BadRequest``."""
+    """Return the members of a JSON object, numbers as the texts of their digits.
+
+    Raises ``BadRequest`` for anything else, and for an object that names a member twice.
+    """
+    if is_too_deep(body):
+        raise BadRequest(f"the body is {TOO_DEEP}", code=Code.BODY_NOT_JSON)
     try:
-        asked = json.loads(body, parse_float=str, parse_int=str, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise BadRequest(f"the body is not JSON: {reason}", code=Code.BODY_NOT_JSON) from error
+        asked = json.loads(
+            body, parse_float=str, parse_int=str, parse_constant=_no_number, object_pairs_hook=_without_duplicates
+        )
+    except ValueError as error:
+        raise BadRequest(f"the body is not JSON: {error}", code=Code.BODY_NOT_JSON) from error
     if not isinstance(asked, dict):
         raise BadRequest("the body must be a JSON object", code=Code.BODY_NOT_AN_OBJECT)
     return asked
@@ -67,21 +74,36 @@ def _scalar(value: object) -> str:
     return value
 
 
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"duplicate key '{duplicate[:100]}'")
+    return members
+
+
 def _no_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number")
 
 
 def _unpack(body: bytes, limit: int) -> bytes:
-    unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    try:
-        unpacked = unpacking.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise BadRequest(f"the body is not gzip: {error}") from error
-    if len(unpacked) > limit:
-        _refuse(len(unpacked), limit)
-    if not unpacking.eof:
-        raise BadRequest("the body ends before its gzip does")
-    return unpacked
+    """Return the content of one gzip member or of several, one after the other."""
+    unpacked, packed = bytearray(), body
+    while packed or not body:
+        unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        try:
+            unpacked += unpacking.decompress(packed, limit + 1 - len(unpacked))
+        except zlib.error as error:
+            at = len(body) - len(packed)
+            what = f"the bytes from {at + 1} on are" if at else "the body is"
+            raise BadRequest(f"{what} not gzip: {error}") from error
+        if len(unpacked) > limit:
+            _refuse(len(unpacked), limit)
+        if not unpacking.eof:
+            raise BadRequest("the body ends before its gzip does")
+        packed = unpacking.unused_data
+    return bytes(unpacked)
 
 
 async def _read(request: Request, wanted: str) -> bytes:

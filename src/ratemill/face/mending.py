@@ -12,7 +12,7 @@ from starlette.responses import Response
 from ratemill.errors import BadRequest, Code
 from ratemill.face import envelope, paging, reprocess_body
 from ratemill.face.auth import needs
-from ratemill.face.bodies import read_json_body
+from ratemill.face.bodies import object_of, read_json_body
 from ratemill.face.envelope import Json
 from ratemill.face.instances import import_exception_instance, rating_exception_instance
 from ratemill.face.paths import RESOURCES
@@ -133,6 +133,7 @@ def _read_note(body: bytes) -> str | None:
     """Return why something is written off, if the caller says it."""
     if not body.strip():
         return None
+    object_of(body)
     try:
         note = msgspec.json.decode(body, type=_WriteOff).note
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -26,6 +26,7 @@ from ratemill.errors import (
     BadRequest,
     CallerError,
     Code,
+    DatabaseAway,
     Fault,
     RatemillError,
     TooManyRequests,
@@ -59,6 +60,7 @@ from ratemill.face import (
     usage_import,
 )
 from ratemill.face.dispatch import ByPath
+from ratemill.face.http import spool
 from ratemill.face.http.admission import Admission, Bodies, KnownTokens
 from ratemill.face.http.answers import EveryAnswer
 from ratemill.face.http.protocol import BoundedProtocol, Watch
@@ -138,11 +140,12 @@ class _App(FastAPI):
 
 
 @asynccontextmanager
-async def _ready(_app: FastAPI) -> AsyncIterator[None]:
+async def _ready(app: FastAPI) -> AsyncIterator[None]:
     """Let few requests at a time work in threads, and keep what was made up to now out of the collector's sight.
 
     More threads would only wait for each other; a look through the modules and routes holds every request for 80 ms.
     """
+    spool.prepare(app.state.settings)
     current_default_thread_limiter().total_tokens = THREADS
     gc.collect()
     gc.freeze()
@@ -251,7 +254,8 @@ def _methods(request: Request) -> set[str]:
 
 
 def _unavailable(request: Request, error: Exception) -> Response:
-    log.warning("unavailable", error=str(error))
+    if not isinstance(error, DatabaseAway):  # the database handle logs that, and counts the requests
+        log.warning("unavailable", error=str(error))
     if isinstance(error, WriteRace) and subscription_envelope.speaks(request):
         return _failed(request, 409, Fault(Code.CONFLICT, f"{error}; try again"))
     fault = Fault(Code.UNAVAILABLE, f"{error}; try again, under the same Idempotency-Key if it has one")

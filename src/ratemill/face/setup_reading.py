@@ -5,7 +5,6 @@ The routes of every object are made from its declaration.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from http import HTTPStatus
@@ -23,6 +22,7 @@ from ratemill.face import envelope, paging, setup_schemas, setup_search_body
 from ratemill.face.auth import needs
 from ratemill.face.bodies import read_json_body
 from ratemill.face.envelope import Json
+from ratemill.face.http import spool
 from ratemill.face.paging import Parameter
 from ratemill.face.paths import IDENTITY, RESOURCES
 from ratemill.pages import Page, Paging
@@ -300,15 +300,16 @@ def _whole_list(request: Request, owner_id: int, each: SetupObject, asked: Asked
         if total <= ROWS_AT_ONCE:
             page = searching.page_within(connection, owner_id, each, asked, Paging(size=ROWS_AT_ONCE, with_total=False))
             return envelope.reply(envelope.everything([shown.instance for shown in page.rows]))
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has been sent
-        try:
-            for part in _written(total, searching.everything(connection, owner_id, each, asked, ROWS_AT_ONCE)):
-                file.write(part)
-        except BaseException:
-            file.close()
-            raise
-    length = file.tell()
-    file.seek(0)
+        with spool.writing(request.app.state.settings):
+            file = spool.new_file(request.app.state.settings)
+            try:
+                for part in _written(total, searching.everything(connection, owner_id, each, asked, ROWS_AT_ONCE)):
+                    file.write(part)
+                length = file.tell()
+                file.seek(0)
+            except BaseException:
+                file.close()
+                raise
     return StreamingResponse(_read(file), media_type="application/json", headers={"Content-Length": str(length)})
 
 

@@ -68,7 +68,7 @@ async def create_import(request: Request, principal: Importer) -> Response:
     subscription_lists.read_filter(texts, faults)
     upsert, dry_run = (subscription_lists.read_switch(texts, name, faults) for name in (_UPSERT, _DRY_RUN))
     try:
-        async with received(request, state.settings.subscription_file_bytes_max) as upload:
+        async with received(request, state.settings) as upload:
             upload.faults.extend(faults)
             receive = partial(intake.receive, upload=upload, upsert=upsert, dry_run=dry_run)
             accepted = await to_thread.run_sync(

@@ -6,7 +6,6 @@ multipart, or over its limit, ends the reading.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import IO, Any
@@ -16,7 +15,9 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from ratemill.errors import BadRequest, Code, Fault
+from ratemill.face.http import spool
 from ratemill.intake.subscription_imports import Upload
+from ratemill.settings import Settings
 
 FILE, REFERENCE = "import_file", "external_ref"
 REFERENCE_CHARS_MAX = 2_048
@@ -25,26 +26,34 @@ _BESIDE_BYTES_MAX = 1024 * 1024  # of a body beside its file: other parts, heade
 
 
 @asynccontextmanager
-async def received(request: Request, file_bytes_max: int) -> AsyncIterator[Upload]:
-    """Yield what was uploaded, on disk for as long as the block runs; raise ``BadRequest`` if it cannot be read."""
-    boundary = _boundary(request)
+async def received(request: Request, settings: Settings) -> AsyncIterator[Upload]:
+    """Yield what was uploaded, on disk for as long as the block runs.
+
+    Raises ``BadRequest`` if the body cannot be read, and ``Unavailable`` if the disk is full.
+    """
+    boundary, file_bytes_max = _boundary(request), settings.subscription_file_bytes_max
     declared = request.headers.get("content-length", "")
     body_bytes_max = file_bytes_max + _BESIDE_BYTES_MAX
     if declared.isdigit() and int(declared) > body_bytes_max:
         raise _too_large(file_bytes_max)
-    with tempfile.TemporaryFile(prefix="ratemill-subscriptions-") as file:
-        parts, size = _Parts(file, file_bytes_max), 0
+    with spool.writing(settings):
+        file = spool.new_file(settings)
+    with file:
+        parts, size = _Parts(file, settings), 0
         try:
             parser = MultipartParser(boundary, parts.callbacks())
             async for chunk in request.stream():
                 size += len(chunk)
                 if size > body_bytes_max:
                     raise _too_large(file_bytes_max)
-                parser.write(chunk)
+                with spool.writing(settings):
+                    parser.write(chunk)
         except (FormParserError, UnicodeError) as error:
             raise _not_multipart(f"cannot be read as multipart/form-data: {error}") from error
         if not parts.is_complete:
             raise _not_multipart("ends before its last boundary")
+        with spool.writing(settings):
+            file.flush()
         yield parts.upload()
 
 
@@ -64,8 +73,9 @@ def _boundary(request: Request) -> bytes:
 class _Parts:
     """The parts of a body as they arrive."""
 
-    def __init__(self, file: IO[bytes], file_bytes_max: int) -> None:
-        self._file, self._file_bytes_max = file, file_bytes_max
+    def __init__(self, file: IO[bytes], settings: Settings) -> None:
+        self._file, self._file_bytes_max = file, settings.subscription_file_bytes_max
+        self._parts_left = self._parts_max = settings.upload_parts_max
         self._files = self._references = self._file_bytes = 0
         self._reference = bytearray()
         self._header, self._value = bytearray(), bytearray()
@@ -113,6 +123,9 @@ class _Parts:
 
     def _begin(self) -> None:
         self._name = b""
+        self._parts_left -= 1
+        if self._parts_left < 0:
+            raise _not_multipart(f"has more than {self._parts_max} parts")
 
     def _end_header(self) -> None:
         if self._header.lower() == b"content-disposition":

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from ratemill.errors import BadRequest, Code, Conflict, KeyReused, NotFound, TooManyRequests
 from ratemill.intake.faultpoints import die_at
-from ratemill.records import Route, read_elements
+from ratemill.records import Route, read_elements, refuse_second_data
 from ratemill.settings import Settings
 from ratemill.setup import tokens
 from ratemill.setup.tokens import Principal
@@ -56,6 +56,7 @@ def accept(database: Database, settings: Settings, request: Request) -> Accepted
         if repeated:
             return repeated
         elements = read_elements(request.body, request.route, rows_max=settings.request_rows_max)
+        refuse_second_data(request.body, request.route)
         accepted = _insert(connection, settings, principal, request, feed_id=feed_id, row_count=len(elements.texts))
         die_at("after-accept-before-commit", settings)
     return accepted

@@ -7,6 +7,6 @@ from ratemill.store.connections import Database
 
 
 def workers_alive(database: Database) -> int:
-    """Return how many workers live; raise ``Unavailable`` if the database does not answer."""
-    with database.face(None) as connection:
+    """Return how many workers live; raise ``Unavailable`` soon if the database does not answer."""
+    with database.health() as connection:
         return workers.alive(connection)

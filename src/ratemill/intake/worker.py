@@ -15,7 +15,7 @@ from time import monotonic
 from uuid import uuid4
 
 from ratemill import logs
-from ratemill.errors import Unavailable
+from ratemill.errors import DatabaseAway, Unavailable
 from ratemill.intake import quarantine
 from ratemill.intake.claim import waiting_rows
 from ratemill.intake.conductor import BATCH_ROWS_MAX, Work, conduct
@@ -28,6 +28,7 @@ from ratemill.store.submissions import DueFeed
 
 ATTEMPTS_MAX = 2  # a table may fail twice before it is halved: the first failure may have been the world's
 HEARTBEAT_S = 1.0
+AWAY_S = 0.5  # between two tries to reach a database that is away
 
 log = logs.get(__name__)
 
@@ -47,12 +48,15 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 worked = self.step()
+            except DatabaseAway:  # the database handle logs it
+                self._stopping.wait(AWAY_S)
+                continue
             except Unavailable as error:
-                log.warning("database_unavailable", error=str(error))
+                log.warning("step_put_off", error=str(error))
                 worked = False
             if not worked:
                 self._stopping.wait(self._settings.poll_interval_s)
-        with self._database.worker() as connection:
+        with suppress(Unavailable), self._database.worker() as connection:
             workers.remove(connection, self._worker_id)
 
     def step(self) -> bool:
@@ -82,7 +86,8 @@ class Worker:
                 return quarantine.work_off(self._database, self._settings, feed.feed_id, chosen.submission_ids[0])
             self._work_off(feed.feed_id, chosen.submission_ids)
         except Unavailable as error:
-            log.warning("table_put_off", feed_id=feed.feed_id, error=str(error))
+            if not isinstance(error, DatabaseAway):
+                log.warning("table_put_off", feed_id=feed.feed_id, error=str(error))
             self._forget_attempt(chosen.submission_ids)
             return False  # the other feeds get their turn
         except Exception:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from threading import Event
 
 from ratemill import logs
-from ratemill.errors import Unavailable
+from ratemill.errors import DatabaseAway, Unavailable
 from ratemill.jobs import characteristic_batches, subscription_imports
 from ratemill.jobs.subscription_reading import Reader
 from ratemill.settings import Settings
@@ -14,6 +14,7 @@ from ratemill.store import characteristic_jobs, reprocesses, subscription_jobs
 from ratemill.store.connections import Database
 
 POLL_S = 0.2
+AWAY_S = 0.5  # between two tries to reach a database that is away
 
 log = logs.get(__name__)
 
@@ -32,8 +33,11 @@ class Runner:
         while not self._stopping.is_set():
             try:
                 worked = self.step()
+            except DatabaseAway:  # the database handle logs it
+                self._stopping.wait(AWAY_S)
+                continue
             except Unavailable as error:
-                log.warning("database_unavailable", error=str(error))
+                log.warning("step_put_off", error=str(error))
                 worked = False
             if not worked:
                 self._stopping.wait(POLL_S)
@@ -54,7 +58,8 @@ class Runner:
         try:
             return run(number)
         except Unavailable as error:
-            log.warning("job_put_off", job=run.__name__, number=number, error=str(error))
+            if not isinstance(error, DatabaseAway):
+                log.warning("job_put_off", job=run.__name__, number=number, error=str(error))
             return False  # the other orders get their turn
 
     def _rate_table(self, reprocess_id: int) -> bool:

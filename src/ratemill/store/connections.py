@@ -6,7 +6,7 @@ as its session default, so that even ``RESET ROLE`` leads nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from time import monotonic
@@ -19,27 +19,39 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from ratemill.errors import DatabaseAway
+from ratemill.errors import DatabaseAway, RatemillError, Unavailable
 from ratemill.priority import give_way
 from ratemill.settings import Settings
-from ratemill.store import array_parameters
+from ratemill.store import array_parameters, bounded
+from ratemill.store.bounded import BoundedConnection
 from ratemill.store.policies import FACE_ROLE, OWNER_ROLE, WORKER_ROLE
+from ratemill.store.presence import Presence
 from ratemill.store.sqlstates import error_from, is_connected
 
 __all__ = ["Connection", "Database", "pipeline"]
 
 _MS_PER_S = 1000
 PAUSE_S = 2.0  # a connection that rested for longer is asked whether it lives before it is used
+PING_S_MAX = 3.0  # in which it has to answer
+TRY_S_MAX = 3  # in which a server has to take a new connection, where another connection waits for it in vain
+HEALTH_S_MAX = 2  # of a statement, and of connecting, where the health of the installation is asked for
+_HEALTH = "health"
 
 
 class Database:
-    """The product's database under its roles; made once in a process and closed with it."""
+    """The product's database under its roles; made once in a process and closed with it.
+
+    ``while_waiting`` is called each second in which a statement waits for the server, in the waiting thread. It must not
+    use the database.
+    """
 
     def __init__(self, dsn: str, settings: Settings, *, connections_max: int = 10) -> None:
         self.dsn = dsn
+        self.while_waiting: Callable[[], None] | None = None
         self._settings = settings
         self._connections_max = connections_max
         self._engines: dict[tuple[str, str], Engine] = {}
+        self._presence = Presence(self._try_to_connect)
 
     @contextmanager
     def face(self, owner_id: int | None) -> Iterator[Connection]:
@@ -66,6 +78,12 @@ class Database:
             yield connection
 
     @contextmanager
+    def health(self) -> Iterator[Connection]:
+        """Yield a connection that sees no owner's rows and raises ``DatabaseAway`` within 5 s if the server is silent."""
+        with self._begin(_HEALTH) as connection:
+            yield connection
+
+    @contextmanager
     def worker(self) -> Iterator[Connection]:
         """Yield a connection in a transaction that sees and writes the rows of all owners."""
         with self._begin(WORKER_ROLE) as connection:
@@ -85,19 +103,45 @@ class Database:
 
     @contextmanager
     def _begin(self, role: str, isolation_level: IsolationLevel = "READ COMMITTED") -> Iterator[Connection]:
+        if role == FACE_ROLE:
+            self._presence.refuse_while_away()
         held: psycopg.Connection[Any] | None = None
         try:
             with self._engine(role, isolation_level).begin() as connection:
                 held = driver(connection)
-                yield connection
+                with self._told_apart(connection, held):
+                    yield connection
         except NoConnectionFree as error:
-            raise DatabaseAway("every connection to the database is in use") from error
+            raise Unavailable("every connection to the database is in use") from error
         except DBAPIError as error:
             if not isinstance(error.orig, psycopg.Error):
                 raise
-            raise error_from(error.orig, connected=is_connected(held)) from error
+            raise self._error_from(error.orig, held) from error
         except psycopg.Error as error:
-            raise error_from(error, connected=is_connected(held)) from error
+            raise self._error_from(error, held) from error
+        self._presence.answered()
+
+    @contextmanager
+    def _told_apart(self, connection: Connection, held: psycopg.Connection[Any]) -> Iterator[None]:
+        """Raise an error of the driver as one of ours before the pool rolls back, which fails on a lost connection."""
+        try:
+            yield
+        except (DBAPIError, psycopg.Error) as error:
+            original = error.orig if isinstance(error, DBAPIError) else error
+            if not isinstance(original, psycopg.Error):
+                raise
+            if not is_connected(held) and not connection.invalidated:
+                connection.invalidate()
+            raise self._error_from(original, held) from error
+
+    def _error_from(self, error: psycopg.Error, held: psycopg.Connection[Any] | None) -> RatemillError:
+        connected = is_connected(held)
+        translated = error_from(error, connected=connected)
+        if isinstance(translated, DatabaseAway):
+            self._presence.failed(translated, away=not connected)
+        else:
+            self._presence.answered()
+        return translated
 
     def _engine(self, role: str, isolation_level: IsolationLevel) -> Engine:
         key = role, isolation_level
@@ -108,30 +152,49 @@ class Database:
                 isolation_level=isolation_level,
                 pool_size=self._connections_max,
                 max_overflow=0,
-                pool_timeout=self._settings.lock_timeout_s,
+                pool_timeout=HEALTH_S_MAX if role == _HEALTH else self._settings.lock_timeout_s,
             )
             event.listen(engine, "checkin", _note_use)
             event.listen(engine, "checkout", _ping_after_a_pause)
         return self._engines[key]
 
-    def _connect(self, role: str) -> psycopg.Connection[Any]:
+    def _connect(self, role: str) -> BoundedConnection:
         settings = self._settings
-        options = {
-            "role": role,
-            "timezone": "UTC",
-            "lock_timeout": settings.lock_timeout_s * _MS_PER_S,
-            "statement_timeout": settings.statement_timeout_s * _MS_PER_S,
-            "idle_in_transaction_session_timeout": settings.idle_in_transaction_timeout_s * _MS_PER_S,
-        }
-        connection = psycopg.connect(
+        is_health = role == _HEALTH
+        role = FACE_ROLE if is_health else role
+        connection = bounded.connect(
             self.dsn,
-            options=" ".join(f"-c {name}={value}" for name, value in options.items()),
+            connect_s_max=HEALTH_S_MAX if is_health else bounded.CONNECT_S_MAX,
+            statement_s_max=HEALTH_S_MAX if is_health else settings.statement_timeout_s,
+            settings={
+                "role": role,
+                "timezone": "UTC",
+                "lock_timeout": settings.lock_timeout_s * _MS_PER_S,
+                "idle_in_transaction_session_timeout": settings.idle_in_transaction_timeout_s * _MS_PER_S,
+            },
             application_name=f"ratemill {role}",
         )
+        if is_health:
+            connection.silence_s_max = HEALTH_S_MAX
+        else:
+            connection.on_wait = self._wait_for_requests if role == FACE_ROLE else self._wait_for_work
         array_parameters.register(connection)
-        if role == WORKER_ROLE and not self._settings.database_url:
+        if role == WORKER_ROLE and not settings.database_url:
             give_way(connection.info.backend_pid)
         return connection
+
+    def _wait_for_work(self, _waited_s: float) -> None:
+        """Tell who wants to know that a statement waits; a worker waits as long as the statement may take."""
+        if self.while_waiting:
+            self.while_waiting()
+
+    def _wait_for_requests(self, waited_s: float) -> None:
+        """End the wait if the server is frozen: whoever sent the request is told within seconds, not minutes."""
+        self._wait_for_work(waited_s)
+        self._presence.doubt(waited_s)
+
+    def _try_to_connect(self) -> None:
+        bounded.connect(self.dsn, connect_s_max=TRY_S_MAX, application_name="ratemill").close()
 
 
 def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
@@ -142,11 +205,13 @@ def _ping_after_a_pause(connection: Any, record: ConnectionPoolEntry, _proxy: ob
     """Let the pool replace a connection that died while nobody used it; one in steady use is not asked each time."""
     if monotonic() - record.info.get("used_at", monotonic()) < PAUSE_S:
         return
+    usual, connection.silence_s_max = connection.silence_s_max, min(PING_S_MAX, connection.silence_s_max)
     try:
         connection.execute("select 1")
         connection.rollback()
     except psycopg.OperationalError as error:
         raise DisconnectionError from error
+    connection.silence_s_max = usual
 
 
 @contextmanager

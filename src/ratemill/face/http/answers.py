@@ -41,3 +41,5 @@ class EveryAnswer:
         except Exception:
             if not is_complete:
                 raise
+        finally:
+            scope.pop(UNREAD_BODY, None)  # the function holds what the scope is part of: a circle for the collector
