@@ -109,8 +109,17 @@ class Settings(BaseSettings):
         default=8 * 1024, ge=256, description="Bytes of a body on the routes that need no token, such as the logins."
     )
 
+    heartbeat_s_max: float = Field(
+        default=60,
+        gt=0,
+        description="Seconds without a heartbeat after which `serve` kills and restarts one of its processes.",
+    )
+
     log_json: bool = Field(default=False, description="Logs as JSON lines.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR."
     )
     die_at: str = Field(default="", description="For tests: the named point at which the process kills itself.")
+    hang_at: str = Field(
+        default="", description="For tests: the named point at which a process hangs, once for a home."
+    )

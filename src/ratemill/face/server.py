@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import re
 import resource
+import socket
 import sys
+from asyncio import create_task, sleep
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -21,7 +23,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
-from ratemill import logs
+from ratemill import heartbeat, logs
 from ratemill.errors import (
     BadRequest,
     CallerError,
@@ -93,9 +95,11 @@ ROUTERS = (
     setup_writing.router,
 )
 
+FINISH_S_MAX = 4  # at the end: an open upload or a caller who reads nothing must not hold `serve`
 SWITCH_S = 0.0005  # the loop that reads requests waits no longer for a thread that computes
 _CLOSED_BY_CALLER = 499
 OTHER_FILES = 256  # database connections, uploads, modules
+BEAT_S = 1.0
 THREADS = 6  # more only wait for each other: the same throughput by measurement, and a fifth off the longest accept
 
 log = logs.get(__name__)
@@ -149,14 +153,23 @@ async def _ready(app: FastAPI) -> AsyncIterator[None]:
     current_default_thread_limiter().total_tokens = THREADS
     gc.collect()
     gc.freeze()
+    beating = create_task(_beat())
     yield
+    beating.cancel()
 
 
-def run(database: Database, settings: Settings, *, host: str, port: int) -> None:
-    """Serve until SIGTERM; requests under way are finished first."""
+async def _beat() -> None:
+    """Move the heartbeat from the event loop: a loop that is stuck does not move it."""
+    while True:
+        heartbeat.beat()
+        await sleep(BEAT_S)
+
+
+def run(database: Database, settings: Settings, sockets: list[socket.socket]) -> None:
+    """Serve until SIGTERM; requests under way are finished first, as far as they can be within the time."""
     sys.setswitchinterval(SWITCH_S)
     _allow_files(2 * settings.connections_max + OTHER_FILES)
-    make_server(database, settings, host=host, port=port).run()
+    make_server(database, settings).run(sockets=sockets)
 
 
 def _allow_files(wanted: int) -> None:
@@ -177,7 +190,7 @@ def make_server(database: Database, settings: Settings, **listening: Any) -> uvi
         loop="uvloop",
         access_log=False,
         log_level="warning",
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=FINISH_S_MAX,
         timeout_keep_alive=settings.keep_alive_s,
         ws="none",
         server_header=False,

@@ -9,6 +9,7 @@ import polars as pl
 
 from ratemill import columns, reasons
 from ratemill.errors import invariant
+from ratemill.heartbeat import beat
 from ratemill.intake.claim import Waiting
 from ratemill.intake.duplicates import RECORD, SortedOut, leave_keys, sort_out
 from ratemill.intake.faultpoints import die_at
@@ -60,15 +61,19 @@ class Ends:
 def conduct(connection: Connection, settings: Settings, work: Work) -> None:
     """Work off every record of ``work`` on one connection, whose transaction holds the submissions; the caller commits."""
     book = work.book
+    beat()
     raw = _cut(connection, work, book_version=book.version)
     work.stage("mediation")
     mediated = _mediate(connection, settings, work, raw)
+    beat()
     die_at("after-mediate", settings)
     found = sort_out(connection, work.feed.feed_id, mediated)
     usage = mediated.usage.join(found.duplicates, on=RECORD, how="anti", maintain_order="left")
     work.stage("rating")
     holders = holders_of(connection, work.feed.owner_id, usage["usage_identifier"], version=book.version)
+    beat()
     rated = rate(usage, book, holders)
+    beat()
     die_at("after-rate", settings)
     write_ends(connection, settings, work, raw, Ends(mediated.skipped, mediated.refused, found, rated))
     die_at("before-commit", settings)
@@ -97,6 +102,7 @@ def write_ends(connection: Connection, settings: Settings, work: Work, raw: pl.D
     owned = [pl.lit(feed.owner_id, pl.Int32).alias("owner_id")]
     fed = [*owned, pl.lit(feed.feed_id, pl.Int32).alias("feed_id")]
     at = pl.lit(clock(connection), columns.INSTANT)
+    beat()
     charges = ends.rated.charges.with_columns(*fed, pl.lit(0, pl.Int16).alias("entry"), at.alias("rated_at"))
     first = [pl.col("reason_id").alias("first_reason_id"), at.alias("excepted_at")]
     exceptions = ends.rated.exceptions.with_columns(*fed, _kind(), *first, at.alias("last_attempt_at"))
@@ -106,6 +112,7 @@ def write_ends(connection: Connection, settings: Settings, work: Work, raw: pl.D
     outcomes.copy(connection, "rating_exceptions", exceptions)
     outcomes.copy(connection, "charges", charges, midway=lambda: die_at("mid-copy", settings))
     outcomes.note_charged(connection, feed.owner_id, charges)
+    beat()
     ends = _leave_keys(connection, feed.feed_id, ends)
     batch = raw.select(*RECORD, "batch_id")
     outcomes.copy(connection, "duplicates", ends.found.duplicates.join(batch, on=RECORD).with_columns(*owned))

@@ -1,7 +1,7 @@
-"""Supervise: start API, workers and jobs as processes of their own, restart one that dies, and end with all of them.
+"""Supervise: start API, workers and jobs as processes of their own, keep them and the database up, end with all of them.
 
-The processes are started by command line, so this module imports none. Each holds the reading end of a pipe from
-here: when this process dies, however it dies, they read its end and stop by themselves.
+The processes are started by command line, so this module imports none. The loop never waits for the database
+(``database_keeper.py``) nor for a process (``children.py``): signals are served at any time.
 """
 
 from __future__ import annotations
@@ -9,58 +9,84 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-import subprocess
+import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 from types import FrameType
 
-from ratemill import logs
+from ratemill import heartbeat, logs
+from ratemill.errors import Unavailable
+from ratemill.intake import listening
+from ratemill.intake.children import Child, stop_all
+from ratemill.intake.database_keeper import DatabaseKeeper
 from ratemill.settings import Settings
 from ratemill.setup import database as databases
+from ratemill.store.embedded_use import SERVE_LOCK
 
-STOP_S_MAX = 12.0  # of the 15 s in which `serve` ends; the rest is for the database
-RESTART_S_MIN = 1.0  # a process that dies at once is not restarted in a tight loop
-SPARE_AFTER_S = 5.0  # a spare is loaded when what it stands by for has run for this long: beginning goes first
+# `serve` ends within 10 s: a process finishes the table in hand or rolls it back after 3 s, is killed after 7 s, and the
+# rest is for the database.
+ROLL_BACK_AFTER_S = 3.0
+STOP_S_MAX = 7.0
+KEEPER_STOP_S_MAX = 3.0
+DATABASE_STOP_S_MAX = 30.0  # a server that is frozen, or whose disk is, never stops
 CHECK_S = 0.1
+ABSENT_S = 2.0  # a loop that took longer was itself stopped or starved: silence in that time proves nothing
 
 log = logs.get(__name__)
-
-
-@dataclass(slots=True)
-class Child:
-    """One process: its command and, while it lives, the process.
-
-    ``with_spare``: another is kept that has loaded what it needs and waits to be called in. To load takes two seconds of a
-    processor, which on a busy machine are ten.
-    """
-
-    command: list[str]
-    with_spare: bool = False
-    process: subprocess.Popen[bytes] | None = None
-    spare: subprocess.Popen[bytes] | None = None
-    started_at: float = field(default=float("-inf"))
 
 
 def serve(settings: Settings, *, host: str, port: int) -> None:
     """Run API, workers and jobs until SIGTERM or SIGINT; the last ``serve`` of a home stops its embedded database."""
     stopping = Event()
     stop_on_signals(stopping)
-    with _one_of_the_serves(settings) as home:
-        databases.open_database(settings).close()
-        children = [Child(["api", "--host", host, "--port", str(port)])]
-        children += [Child(["worker"]) for _ in range(settings.workers)]
-        children += [Child(["jobs"], with_spare=True)]
-        log.info("serving", url=f"http://{host}:{port}", workers=settings.workers, home=str(home))
-        while not stopping.is_set():
+    home = settings.home.absolute()
+    sockets = listening.open_sockets(host, port, is_held_by_earlier=lambda: is_served(home))
+    try:
+        with _one_of_the_serves(settings) as lock:
+            _supervise(settings, stopping, sockets, lock, url=f"http://{host}:{port}")
+    finally:
+        listening.close(sockets)
+
+
+def _supervise(settings: Settings, stopping: Event, sockets: list[socket.socket], lock: int, *, url: str) -> None:
+    children = _children(settings, sockets, lock)
+    keeper = DatabaseKeeper(settings)
+    keeper.start()
+    serving = False
+    looked_at = monotonic()
+    try:
+        while not stopping.wait(CHECK_S):
+            if not keeper.is_open():
+                continue
+            if not serving:
+                log.info("serving", url=url, workers=settings.workers, home=str(settings.home.absolute()))
+                serving = True
+            if monotonic() - looked_at > ABSENT_S:
+                for child in children:
+                    child.excuse()
+            looked_at = monotonic()
             for child in children:
-                _keep_alive(child)
-            stopping.wait(CHECK_S)
-        _stop(children)
+                child.keep_running(silent_s_max=settings.heartbeat_s_max)
+    finally:
+        log.info("stopping")
+        listening.close(sockets)
+        stop_all(children, within_s=STOP_S_MAX)
+        keeper.stop(within_s=KEEPER_STOP_S_MAX)
+
+
+def _children(settings: Settings, sockets: list[socket.socket], lock: int) -> list[Child]:
+    """Return the processes to keep running. Each holds the home's lock: a killed ``serve`` holds it until they end."""
+    files = [listener.fileno() for listener in sockets]
+    options = [text for file in files for text in ("--listener", str(file))]
+    return [
+        Child(["api", *options], [*files, lock]),
+        *(Child(["worker"], [lock]) for _ in range(settings.workers)),
+        Child(["jobs"], [lock], with_spare=True),
+    ]
 
 
 def stop_with_parent(stopping: Event) -> None:
@@ -69,6 +95,7 @@ def stop_with_parent(stopping: Event) -> None:
     def wait() -> None:
         with os.fdopen(sys.stdin.fileno(), "rb", closefd=False) as pipe:
             pipe.read()
+        heartbeat.stop_within(ROLL_BACK_AFTER_S)
         stopping.set()
 
     Thread(target=wait, daemon=True).start()
@@ -80,9 +107,11 @@ def is_called_in() -> bool:
 
 
 def stop_on_signals(stopping: Event) -> None:
-    """Set ``stopping`` on SIGTERM and on Ctrl-C."""
+    """Set ``stopping`` on SIGTERM and on Ctrl-C, and bound the work in hand."""
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
+        if not stopping.is_set():
+            heartbeat.stop_within(ROLL_BACK_AFTER_S)
         stopping.set()
 
     signal.signal(signal.SIGTERM, stop)
@@ -90,64 +119,51 @@ def stop_on_signals(stopping: Event) -> None:
 
 
 @contextmanager
-def _one_of_the_serves(settings: Settings) -> Iterator[Path]:
-    """Hold a share of the home's lock; whoever can have it alone at the end was the last and stops the database."""
+def _one_of_the_serves(settings: Settings) -> Iterator[int]:
+    """Hold a share of the home's lock; a ``serve`` that can have it alone at the end was the last: it stops the database."""
     home = settings.home.absolute()
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "serve.lock").open("a") as lock:
+    with _lock_file(home).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         try:
-            yield home
+            yield lock.fileno()
         finally:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                log.info("database_left_running", reason="another serve uses it")
+            if _has_alone(lock.fileno()):
+                _stop_database(settings)
             else:
-                databases.stop_embedded(settings)
+                log.info("database_left_running", reason="another serve uses it")
 
 
-def _keep_alive(child: Child) -> None:
-    if child.process is not None and child.process.poll() is not None:
-        log.warning("process_died", command=child.command, exit_code=child.process.returncode)
-        child.process = None
-    if child.spare is not None and child.spare.poll() is not None:
-        child.spare = None
-    if child.process is None and child.spare is not None:
-        _call_in(child)
-    ran_for = monotonic() - child.started_at
-    if child.process is None and ran_for >= RESTART_S_MIN:
-        child.started_at = monotonic()
-        child.process = _start(*child.command)
-    elif child.with_spare and child.spare is None and ran_for >= SPARE_AFTER_S:
-        child.spare = _start(*child.command, "--spare")
+def _stop_database(settings: Settings) -> None:
+    """Stop the embedded database; one that cannot be stopped in time is left to end or to be adopted."""
+    deadline = monotonic() + DATABASE_STOP_S_MAX
+
+    def progress(message: str) -> None:
+        if monotonic() > deadline:
+            raise Unavailable("the database does not stop")
+        log.info("database_stopping", progress=message)
+
+    try:
+        databases.stop_embedded(settings, progress)
+    except Unavailable as error:
+        log.warning("database_left_running", reason=str(error))
 
 
-def _start(*command: str) -> subprocess.Popen[bytes]:
-    arguments = [sys.executable, "-m", "ratemill", *command, "--with-parent"]
-    return subprocess.Popen(arguments, stdin=subprocess.PIPE, start_new_session=True)
+def is_served(home: Path) -> bool:
+    """Return whether a ``serve``, or a process that a killed one started, still holds the home."""
+    if not _lock_file(home).exists():
+        return False
+    with _lock_file(home).open("a") as lock:
+        return not _has_alone(lock.fileno())
 
 
-def _call_in(child: Child) -> None:
-    """Let the spare be the process."""
-    child.process, child.spare, child.started_at = child.spare, None, monotonic()
-    if child.process is not None and child.process.stdin is not None:
-        with suppress(BrokenPipeError):  # it died just now, which the next look sees
-            child.process.stdin.write(b"\n")
-            child.process.stdin.flush()
+def _lock_file(home: Path) -> Path:
+    return home / SERVE_LOCK
 
 
-def _stop(children: list[Child]) -> None:
-    """Ask every process to end after the table or request in hand, and wait for it."""
-    processes = [process for child in children for process in (child.process, child.spare) if process is not None]
-    running = [process for process in processes if process.poll() is None]
-    for process in running:
-        process.terminate()
-    deadline = monotonic() + STOP_S_MAX
-    for process in running:
-        try:
-            process.wait(max(0.0, deadline - monotonic()))
-        except subprocess.TimeoutExpired:
-            log.warning("process_killed", pid=process.pid)
-            process.kill()
-            process.wait()
+def _has_alone(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from ratemill import logs
 from ratemill.errors import DatabaseAway, Unavailable
+from ratemill.heartbeat import beat
 from ratemill.intake import quarantine
 from ratemill.intake.claim import waiting_rows
 from ratemill.intake.conductor import BATCH_ROWS_MAX, Work, conduct
@@ -61,6 +62,7 @@ class Worker:
 
     def step(self) -> bool:
         """Take one table of each feed that is due; return whether any was."""
+        beat()
         with self._database.worker() as connection:
             self._say_alive(connection)
             due = submissions.feeds_due(connection, rows_enough=BATCH_ROWS_MAX)

@@ -7,6 +7,7 @@ from threading import Event
 
 from ratemill import logs
 from ratemill.errors import DatabaseAway, Unavailable
+from ratemill.heartbeat import beat
 from ratemill.jobs import characteristic_batches, subscription_imports
 from ratemill.jobs.subscription_reading import Reader
 from ratemill.settings import Settings
@@ -44,6 +45,7 @@ class Runner:
 
     def step(self) -> bool:
         """Work off one table of each job that is due; return whether any was."""
+        beat()
         with self._database.worker() as connection:
             orders, batches = reprocesses.due(connection), characteristic_jobs.due(connection)
             imports = subscription_jobs.due(connection)
@@ -56,6 +58,7 @@ class Runner:
 
     def _run_table(self, run: Callable[[int], bool], number: int) -> bool:
         try:
+            beat()
             return run(number)
         except Unavailable as error:
             if not isinstance(error, DatabaseAway):

@@ -12,6 +12,7 @@ from ratemill.errors import UsageFault
 from ratemill.settings import Settings
 from ratemill.store import embedded, migrate
 from ratemill.store.connections import Database
+from ratemill.store.embedded_process import Progress
 
 __all__ = ["Database", "EmbeddedStatus", "open_database", "open_existing_database"]
 
@@ -22,9 +23,25 @@ _CREATES = "`ratemill serve` or `ratemill apply FILE` creates it"
 EmbeddedStatus = embedded.Status
 
 
-def open_database(settings: Settings, *, connections_max: int = 10) -> Database:
+def open_database(settings: Settings, *, connections_max: int = 10, progress: Progress | None = None) -> Database:
     """Return the database, migrated; start the embedded server if it is that and rests."""
-    return migrate.connect(_prepare(settings), settings, connections_max=connections_max)
+    return migrate.connect(_prepare(settings, progress or _say), settings, connections_max=connections_max)
+
+
+def opened_before(settings: Settings, *, connections_max: int = 10) -> Database:
+    """Return the database that ``serve`` has migrated, whether it answers now or not; nothing is started."""
+    dsn = settings.database_url or embedded.server_of(settings).dsn()
+    return Database(dsn, settings, connections_max=connections_max)
+
+
+def is_embedded_up(settings: Settings) -> bool:
+    """Return whether the embedded server is running, or needs no looking after because the database is another."""
+    return bool(settings.database_url) or embedded.is_up(settings)
+
+
+def keep_embedded_up(settings: Settings, progress: Progress) -> None:
+    """Start the embedded server again and return when it answers, however long its recovery takes."""
+    embedded.ensure(settings, progress=progress)
 
 
 def open_existing_database(settings: Settings, *, connections_max: int = 10) -> Database:
@@ -60,9 +77,9 @@ def start_embedded(settings: Settings) -> embedded.Status:
     return embedded.status(settings)
 
 
-def stop_embedded(settings: Settings) -> bool:
+def stop_embedded(settings: Settings, progress: Progress | None = None) -> bool:
     """Stop the embedded server, if the database is that; return whether it ran."""
-    return not settings.database_url and embedded.stop(settings)
+    return not settings.database_url and embedded.stop(settings, progress=progress or _say)
 
 
 def embedded_status(settings: Settings) -> embedded.Status:
@@ -75,12 +92,12 @@ def upgrade_embedded(settings: Settings, old_bin: Path | None) -> Path:
     return embedded.upgrade(settings, old_bin=old_bin, progress=_say)
 
 
-def _prepare(settings: Settings) -> str:
+def _prepare(settings: Settings, progress: Progress) -> str:
     """Make sure of the server and the roles; return the way in as the product's login."""
     if settings.database_url:
         migrate.ensure_roles(settings.database_url)
         return settings.database_url
-    server = embedded.ensure(settings, progress=_say)
+    server = embedded.ensure(settings, progress=progress)
     dsn = server.dsn()
     if not migrate.roles_are_there(dsn):
         migrate.create_roles(server.admin_dsn(embedded.DATABASE), login=embedded.ROLE, database=embedded.DATABASE)

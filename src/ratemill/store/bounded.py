@@ -17,6 +17,8 @@ from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.waiting import Ready, Wait
 
+from ratemill.errors import Unavailable
+
 __all__ = ["CONNECT_S_MAX", "GRACE_S", "BoundedConnection", "ServerSilent", "connect"]
 
 CONNECT_S_MAX = 5
@@ -44,7 +46,7 @@ class BoundedConnection(psycopg.Connection[Any]):
     """A connection that is closed when the server was silent for ``silence_s_max`` seconds while it was waited for.
 
     ``on_wait`` is called each second of a wait, in the waiting thread, with the seconds waited so far. It must not use
-    this connection; it may raise ``ServerSilent`` to end the wait.
+    this connection; it may raise ``ServerSilent``, or another ``Unavailable``, to end the wait: that closes the connection.
     """
 
     silence_s_max: float = STATEMENT_S_MAX + GRACE_S
@@ -56,7 +58,7 @@ class BoundedConnection(psycopg.Connection[Any]):
             return super().wait(gen, interval, timeout)
         try:
             return super().wait(self._watched(gen), interval)
-        except ServerSilent:
+        except (ServerSilent, Unavailable):
             self.close()
             raise
 

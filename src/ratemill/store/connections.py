@@ -41,8 +41,8 @@ _HEALTH = "health"
 class Database:
     """The product's database under its roles; made once in a process and closed with it.
 
-    ``while_waiting`` is called each second in which a statement waits for the server, in the waiting thread. It must not
-    use the database.
+    ``while_waiting`` is called before each transaction of a worker, and each second in which a statement waits for the
+    server, in the waiting thread. It must not use the database. An ``Unavailable`` that it raises ends the wait.
     """
 
     def __init__(self, dsn: str, settings: Settings, *, connections_max: int = 10) -> None:
@@ -105,6 +105,8 @@ class Database:
     def _begin(self, role: str, isolation_level: IsolationLevel = "READ COMMITTED") -> Iterator[Connection]:
         if role == FACE_ROLE:
             self._presence.refuse_while_away()
+        if role == WORKER_ROLE and self.while_waiting:
+            self.while_waiting()
         held: psycopg.Connection[Any] | None = None
         try:
             with self._engine(role, isolation_level).begin() as connection:
@@ -126,13 +128,19 @@ class Database:
         """Raise an error of the driver as one of ours before the pool rolls back, which fails on a lost connection."""
         try:
             yield
+        except Unavailable:  # what ended a wait has closed the connection
+            self._invalidate_if_lost(connection, held)
+            raise
         except (DBAPIError, psycopg.Error) as error:
             original = error.orig if isinstance(error, DBAPIError) else error
             if not isinstance(original, psycopg.Error):
                 raise
-            if not is_connected(held) and not connection.invalidated:
-                connection.invalidate()
+            self._invalidate_if_lost(connection, held)
             raise self._error_from(original, held) from error
+
+    def _invalidate_if_lost(self, connection: Connection, held: psycopg.Connection[Any]) -> None:
+        if not is_connected(held) and not connection.invalidated:
+            connection.invalidate()
 
     def _error_from(self, error: psycopg.Error, held: psycopg.Connection[Any] | None) -> RatemillError:
         connected = is_connected(held)

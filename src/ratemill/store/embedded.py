@@ -32,7 +32,21 @@ from ratemill.store.embedded_account import Account, Programs
 from ratemill.store.embedded_data import ADMIN, PORT, ROLE, Kept
 from ratemill.store.embedded_process import Postmaster, Progress
 
-__all__ = ["ADMIN", "DATABASE", "PORT", "ROLE", "Server", "Status", "ensure", "remove", "status", "stop", "upgrade"]
+__all__ = [
+    "ADMIN",
+    "DATABASE",
+    "PORT",
+    "ROLE",
+    "Server",
+    "Status",
+    "ensure",
+    "is_up",
+    "remove",
+    "server_of",
+    "status",
+    "stop",
+    "upgrade",
+]
 
 DATABASE = "ratemill"
 
@@ -103,8 +117,9 @@ def _say(message: str) -> None:
 def ensure(settings: Settings, *, progress: Progress = _say) -> Server:
     """Start the server of a home, or adopt the one that runs; return when it has answered a query.
 
-    Waits for a recovery as long as it takes. Raises ``Unavailable`` if the server dies instead, and ``UsageFault`` if
-    the home is somebody else's or its data are of another major version.
+    Waits for a recovery as long as it takes, or until ``progress``, which is called every two seconds, raises. Raises
+    ``Unavailable`` if the server dies instead, and ``UsageFault`` if the home belongs to another account or its data are
+    of another major version.
     """
     with _home(settings) as home:
         home.mkdir(parents=True, exist_ok=True)
@@ -118,6 +133,29 @@ def ensure(settings: Settings, *, progress: Progress = _say) -> Server:
             server = _started_or_adopted(kept, account, programs, settings, progress)
             _bootstrap(server)
             return server
+
+
+def server_of(settings: Settings) -> Server:
+    """Return how to reach the server of a home, whether it is running or not; nothing is started."""
+    with _home(settings) as home:
+        kept = folders.read(home)
+        if kept is None:
+            raise UsageFault(f"There is no database in {home}: `ratemill serve` and `ratemill db start` create one.")
+        listening = _listening(kept)
+        if listening:
+            return listening
+        account = accounts.account_of(kept.data.stat().st_uid)
+        return Server(home, kept.data, folders.socket_folder(kept, account), PORT, kept.passwords)
+
+
+def is_up(settings: Settings) -> bool:
+    """Return whether the server of a home is running and has its socket; it may be starting, or busy with recovery."""
+    with _home(settings) as home:
+        kept = folders.read(home)
+        if kept is None or not kept.data.exists() or process.postmaster(kept.data) is None:
+            return False
+        server = _listening(kept)
+        return server is None or not _is_ready(kept) or server.socket_file.exists()
 
 
 def stop(settings: Settings, *, progress: Progress = _say) -> bool:

@@ -11,6 +11,7 @@ import typer
 
 from ratemill.errors import UsageFault
 from ratemill.face.cli.common import USED_WRONGLY, AsJson, print_json, read_settings
+from ratemill.intake import supervisor
 from ratemill.setup import database, removal
 
 app = typer.Typer(help="The embedded database.", no_args_is_help=True)
@@ -24,8 +25,11 @@ def start(as_json: AsJson = False) -> None:
 
 @app.command()
 def stop() -> None:
-    """Stop the embedded database."""
-    typer.echo("stopped" if database.stop_embedded(read_settings()) else "it was not running")
+    """Stop the embedded database. A `ratemill serve` on the home starts it again: stop that first."""
+    settings = read_settings()
+    typer.echo("stopped" if database.stop_embedded(settings) else "it was not running")
+    if supervisor.is_served(settings.home.absolute()):
+        typer.echo("`ratemill serve` is running on this home and starts the database again", err=True)
 
 
 @app.command()

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Annotated
 
 import typer
 
+from ratemill import heartbeat
 from ratemill.face.cli.common import opened_database, read_settings
-from ratemill.intake import supervisor
+from ratemill.intake import listening, supervisor
 from ratemill.priority import give_way
+from ratemill.settings import Settings
+from ratemill.setup.database import Database, opened_before
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65_535)]
 WithParent = Annotated[bool, typer.Option("--with-parent", hidden=True)]
 Spare = Annotated[bool, typer.Option("--spare", hidden=True)]
+Heartbeat = Annotated[int, typer.Option("--heartbeat", help="File that the heartbeat is counted in.", hidden=True)]
+Listeners = Annotated[list[int] | None, typer.Option("--listener", help="Socket to listen on.", hidden=True)]
+
+NONE = -1  # no file
+CONNECTIONS_MAX = 4
 
 API_CONNECTIONS_MAX = 16  # requests that hold a database connection at once; the others wait for one
 
@@ -26,7 +37,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8080) -> None:
     supervisor.serve(read_settings(), host=host, port=port)
 
 
-def worker(with_parent: WithParent = False) -> None:
+def worker(with_parent: WithParent = False, heartbeat_file: Heartbeat = NONE) -> None:
     """Run one worker: take waiting submissions through mediation and rating until SIGTERM."""
     settings = read_settings()
     give_way(os.getpid())
@@ -34,11 +45,12 @@ def worker(with_parent: WithParent = False) -> None:
     from ratemill.intake.worker import Worker  # after the threads are set: the table engine reads them when it loads
 
     stopping = _stopping(with_parent=with_parent)
-    with opened_database(settings) as database:
+    with _database(settings, heartbeat_file, connections_max=CONNECTIONS_MAX) as database:
+        database.while_waiting = heartbeat.beat
         Worker(database, settings, stopping).run()
 
 
-def jobs(with_parent: WithParent = False, spare: Spare = False) -> None:
+def jobs(with_parent: WithParent = False, spare: Spare = False, heartbeat_file: Heartbeat = NONE) -> None:
     """Run the jobs that are due, such as reprocesses, until SIGTERM."""
     settings = read_settings()
     os.environ.setdefault("POLARS_MAX_THREADS", str(settings.worker_threads))
@@ -47,11 +59,18 @@ def jobs(with_parent: WithParent = False, spare: Spare = False) -> None:
     if spare and not supervisor.is_called_in():
         return
     stopping = _stopping(with_parent=with_parent)
-    with opened_database(settings) as database:
+    with _database(settings, heartbeat_file, connections_max=CONNECTIONS_MAX) as database:
+        database.while_waiting = heartbeat.beat
         Runner(database, settings, stopping).run()
 
 
-def api(host: Host = "127.0.0.1", port: Port = 8080, with_parent: WithParent = False) -> None:
+def api(
+    host: Host = "127.0.0.1",
+    port: Port = 8080,
+    with_parent: WithParent = False,
+    heartbeat_file: Heartbeat = NONE,
+    listeners: Listeners = None,
+) -> None:
     """Run the API alone."""
     from ratemill.face import server  # the other commands need no web server
 
@@ -60,8 +79,26 @@ def api(host: Host = "127.0.0.1", port: Port = 8080, with_parent: WithParent = F
         orphaned = Event()
         supervisor.stop_with_parent(orphaned)
         Thread(target=_end_when, args=(orphaned,), daemon=True).start()
-    with opened_database(settings, connections_max=API_CONNECTIONS_MAX) as database:
-        server.run(database, settings, host=host, port=port)
+    sockets = [socket.socket(fileno=file) for file in listeners or ()]
+    if not sockets:
+        sockets = listening.open_sockets(host, port, is_held_by_earlier=lambda: False)
+    with _database(settings, heartbeat_file, connections_max=API_CONNECTIONS_MAX) as database:
+        server.run(database, settings, sockets)
+
+
+@contextmanager
+def _database(settings: Settings, heartbeat_file: int, *, connections_max: int) -> Iterator[Database]:
+    """Yield the database. A process that ``serve`` starts has a heartbeat and opens nothing: ``serve`` has done it."""
+    if heartbeat_file == NONE:
+        with opened_database(settings, connections_max=connections_max) as database:
+            yield database
+        return
+    heartbeat.share(heartbeat_file)
+    database = opened_before(settings, connections_max=connections_max)
+    try:
+        yield database
+    finally:
+        database.close()
 
 
 def _stopping(*, with_parent: bool) -> Event:
