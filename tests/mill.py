@@ -18,7 +18,7 @@ from ratemill.intake import holders
 from ratemill.intake.worker import Worker
 from ratemill.ledger.audit import audit
 from ratemill.settings import Settings
-from ratemill.setup.in_force import book
+from ratemill.setup.in_force import book, price_books
 from ratemill.setup.writing.apply import apply_document
 from ratemill.store.connections import Database, driver
 
@@ -110,7 +110,7 @@ class Mill:
 @contextmanager
 def mill(database: Database, settings: Settings, owner: str = "default", document: str = GUIDE) -> Iterator[Mill]:
     """Yield a mill on a database, set up from a document."""
-    for kept in (book._books, book._profiles, holders._known):
+    for kept in (price_books._books, book._profiles, holders._known):
         kept.clear()  # a process keeps these by number and version, for it knows one database only
     with TestClient(create_app(database, settings), raise_server_exceptions=False) as client:
         made = Mill(database, settings, owner, client)

@@ -16,7 +16,7 @@ from ratemill.errors import InvariantFailure
 from ratemill.intake import accept, conductor
 from ratemill.records import Elements, read_elements
 from ratemill.settings import Settings
-from ratemill.setup.in_force.book import price_book
+from ratemill.setup.in_force.book import setup_snapshot
 from ratemill.setup.tokens import create_token
 from ratemill.setup.writing import deleting
 from ratemill.setup.writing.deleting import carry_out
@@ -70,8 +70,7 @@ def test_a_delete_waits_for_a_worker_that_holds_the_price_book(mine: Mill):
     nothing: dict[str, list[int]] = {column: [] for column in charged_objects.TABLES}
     owner_id = mine.value("select owner_id from owners where name = %s", mine.owner)
     with ThreadPoolExecutor() as threads:
-        with mine.database.worker() as connection:
-            price_book(connection, owner_id)
+        with mine.database.worker() as connection, setup_snapshot(connection, owner_id):
             deleted = _waiting(threads, mine, f"Usage/Rate/Group/{made}")
             charged_objects.note(connection, owner_id, {**nothing, "rate_group_id": [made]})
         (error,) = refused(deleted.result())

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from ratemill.setup.in_force import book
+from ratemill.intake.holders import holders_of
+from ratemill.rating.book import PriceBook
+from ratemill.setup.in_force import book, price_books
 from ratemill.setup.in_force.feeds import find_feed
 from ratemill.setup.writing.apply import apply_document
 from ratemill.store import owners
@@ -29,23 +33,25 @@ def owner_id(database: Database) -> int:
         return owners.find(connection, "default") or 0
 
 
-def test_the_book_is_kept_until_its_version_changes(database: Database, owner_id: int):
-    with database.worker() as connection:
-        first = book.price_book(connection, owner_id)
-        assert book.price_book(connection, owner_id) is first
+def book_of(database: Database, owner_id: int) -> PriceBook:
+    with database.worker() as connection, book.setup_snapshot(connection, owner_id) as setup:
+        return setup.book
+
+
+def test_what_no_price_is_made_of_leaves_the_book_as_it_is(database: Database, owner_id: int):
+    first = book_of(database, owner_id)
     apply(database, "ratemill: 1\nusageClassTypes: [{name: Another}]\n")
-    with database.worker() as connection:
-        second = book.price_book(connection, owner_id)
-    assert second is not first
+    second = book_of(database, owner_id)
     assert second.version == first.version + 1
+    assert dataclasses.replace(second, version=first.version) == first
 
 
 def test_the_tables_hold_every_member_that_makes_a_price(database: Database):
     apply(database, FULL)
     with database.worker() as connection:
         full = owners.find(connection, "full") or 0
-        tables = book.read_tables(connection, full)
-        assert book.price_book(connection, full).classes["usage_class"].to_list() == ["voice"]
+        tables = price_books.read_tables(connection, full)
+    assert book_of(database, full).classes["usage_class"].to_list() == ["voice"]
     (rate,) = tables.rates.filter(tables.rates["location_id"].is_not_null()).to_dicts()
     assert (rate["amount"], rate["per"], rate["calculation"]) == ("0.1", 60, "perEvent")
     assert (rate["rounding_minimum"], rate["rounding_increment"]) == ("60", "30")
@@ -54,37 +60,27 @@ def test_the_tables_hold_every_member_that_makes_a_price(database: Database):
     assert sorted(tables.patterns["pattern"]) == ["0033", "331"]
 
 
-def test_tables_are_read_again_if_set_up_changes_meanwhile(database: Database, owner_id: int, monkeypatch):
-    read = book.read_tables
-    calls: list[int] = []
-
-    def read_and_change(connection, of):
-        tables = read(connection, of)
-        if not calls:
-            apply(database, "ratemill: 1\nusageClasses: [{name: late, usageBaseUnitName: Count}]\n")
-        calls.append(of)
-        return tables
-
-    monkeypatch.setattr(book, "read_tables", read_and_change)
-    monkeypatch.setattr(book, "_books", {})
-    with database.worker() as connection:
-        compiled = book.price_book(connection, owner_id)
-        assert compiled.version == owners.version(connection, owner_id)
-    assert len(calls) == 2
-    assert "late" in compiled.classes["usage_class"].to_list()
+def test_all_that_a_table_reads_is_of_one_state(database: Database, owner_id: int):
+    with database.worker() as connection, book.in_force(connection, 1) as (_, setup):
+        apply(database, "ratemill: 1\ndataProfiles: [{name: guide_csv, headerRow: true}]\n")
+        apply(database, "ratemill: 1\nusageClasses: [{name: late, usageBaseUnitName: Count}]\n")
+        assert "late" not in setup.book.classes["usage_class"].to_list()
+        assert not book.worker_feed(setup.connection, 1).profile.header_row
+        assert owners.version(setup.connection, owner_id) == setup.book.version == setup.position.version
+    apply(database, "ratemill: 1\ndataProfiles: [{name: guide_csv, headerRow: false}]\n")
+    after = book_of(database, owner_id)
+    assert "late" in after.classes["usage_class"].to_list()
+    assert after.version == setup.book.version + 3
 
 
 def test_holders_are_identifiers_services_and_accounts_with_their_parents(database: Database):
     with database.worker() as connection:
-        found = book.holders(connection, owners.find(connection, "full") or 0, ["0033 1", "0033 1", "nobody"])
+        owner_id = owners.find(connection, "full") or 0
+        with book.setup_snapshot(connection, owner_id) as setup:
+            found = holders_of(setup, pl.Series(["0033 1", "0033 1", "nobody", None]))
     assert found.identifiers["identifier_type"].to_list() == ["MSISDN", "MSISDN"]
     assert found.services["service"].to_list() == ["Line"]
     assert sorted(found.accounts["account"]) == ["Child", "Parent"]
-
-
-def test_holders_of_another_version_are_refused(database: Database, owner_id: int):
-    with database.worker() as connection, pytest.raises(book.BookChanged):
-        book.holders(connection, owner_id, ["648-688-4180"], version=0)
 
 
 def test_a_worker_gets_the_profile_in_its_version(database: Database, owner_id: int):
@@ -94,12 +90,12 @@ def test_a_worker_gets_the_profile_in_its_version(database: Database, owner_id: 
             owner_id,
             "Guide Feed",
             "guide_csv",
-            1,
+            3,
         )
     apply(database, "ratemill: 1\ndataProfiles: [{name: guide_csv, headerRow: true}]\n")
     with database.worker() as connection:
         feed = book.worker_feed(connection, 1)
-    assert (feed.profile.header_row, feed.profile_version) == (True, 2)
+    assert (feed.profile.header_row, feed.profile_version) == (True, 4)
 
 
 def test_a_worker_gets_the_lists_that_a_match_looks_in(database: Database):

@@ -15,10 +15,9 @@ from ratemill.intake.duplicates import RECORD, SortedOut, leave_keys, sort_out
 from ratemill.intake.faultpoints import die_at
 from ratemill.intake.holders import holders_of
 from ratemill.mediation.mediate import Limits, Mediated, begin, finish, refuse
-from ratemill.rating.book import PriceBook
 from ratemill.rating.rate import Rated, rate
 from ratemill.settings import Settings
-from ratemill.setup.in_force.book import WorkerFeed
+from ratemill.setup.in_force.book import SetupSnapshot, WorkerFeed
 from ratemill.setup.in_force.mediation_setup import items_named
 from ratemill.store import batches, duplicate_keys, outcomes, submissions
 from ratemill.store.connections import Connection, clock
@@ -39,11 +38,11 @@ _SPAN_COUNTS = {
 class Work:
     """Waiting records of one feed, all of one owner; ``stage`` is told the stage that begins.
 
-    Feed and price book are of one version of the set-up.
+    The feed, and all that is read in ``setup``, are of one state of the set-up.
     """
 
     feed: WorkerFeed
-    book: PriceBook
+    setup: SetupSnapshot
     waiting: Waiting
     stage: Callable[[str], None] = lambda _: None
 
@@ -60,19 +59,18 @@ class Ends:
 
 def conduct(connection: Connection, settings: Settings, work: Work) -> None:
     """Work off every record of ``work`` on one connection, whose transaction holds the submissions; the caller commits."""
-    book = work.book
     beat()
-    raw = _cut(connection, work, book_version=book.version)
+    raw = _cut(connection, work)
     work.stage("mediation")
-    mediated = _mediate(connection, settings, work, raw)
+    mediated = _mediate(settings, work, raw)
     beat()
     die_at("after-mediate", settings)
     found = sort_out(connection, work.feed.feed_id, mediated)
     usage = mediated.usage.join(found.duplicates, on=RECORD, how="anti", maintain_order="left")
     work.stage("rating")
-    holders = holders_of(connection, work.feed.owner_id, usage["usage_identifier"], version=book.version)
+    holders = holders_of(work.setup, usage["usage_identifier"])
     beat()
-    rated = rate(usage, book, holders)
+    rated = rate(usage, work.setup.book, holders)
     beat()
     die_at("after-rate", settings)
     write_ends(connection, settings, work, raw, Ends(mediated.skipped, mediated.refused, found, rated))
@@ -81,15 +79,14 @@ def conduct(connection: Connection, settings: Settings, work: Work) -> None:
 
 def condemn(connection: Connection, settings: Settings, work: Work, *, stage: str, error: str) -> None:
     """Make exceptions of the records of ``work``, on which ``stage`` failed again and again."""
-    book = work.book
-    raw = _cut(connection, work, book_version=book.version)
+    raw = _cut(connection, work)
     nothing = Ends(_empty(columns.SKIPPED), _empty(columns.REFUSED), _nothing_found(), _nothing_rated())
     if stage == "mediation":
         write_ends(
             connection, settings, work, raw, replace(nothing, refused=refuse(raw, "could_not_be_processed", error))
         )
         return
-    mediated = _mediate(connection, settings, work, raw)
+    mediated = _mediate(settings, work, raw)
     found = sort_out(connection, work.feed.feed_id, mediated)
     usage = mediated.usage.join(found.duplicates, on=RECORD, how="anti", maintain_order="left")
     excepted = replace(nothing.rated, exceptions=_excepted(usage, error))
@@ -176,7 +173,7 @@ def _usage_at(table: pl.DataFrame) -> pl.Expr:
     return pl.col("usage_at") if "usage_at" in table.columns else pl.lit(None, columns.INSTANT).alias("usage_at")
 
 
-def _mediate(connection: Connection, settings: Settings, work: Work, raw: pl.DataFrame) -> Mediated:
+def _mediate(settings: Settings, work: Work, raw: pl.DataFrame) -> Mediated:
     feed = work.feed
     begun = begin(
         raw,
@@ -187,8 +184,8 @@ def _mediate(connection: Connection, settings: Settings, work: Work, raw: pl.Dat
     )
     return finish(
         begun,
-        usage_classes=work.book.classes.select("usage_class", "usage_class_id"),
-        items=items_named(connection, feed.owner_id, begun),
+        usage_classes=work.setup.book.classes.select("usage_class", "usage_class_id"),
+        items=items_named(work.setup.connection, feed.owner_id, begun),
     )
 
 
@@ -217,7 +214,7 @@ def _empty(schema: pl.Schema) -> pl.DataFrame:
     return pl.DataFrame(schema=schema)
 
 
-def _cut(connection: Connection, work: Work, *, book_version: int) -> pl.DataFrame:
+def _cut(connection: Connection, work: Work) -> pl.DataFrame:
     """Give each record the number of the batch that takes it."""
     numbers = batches.insert(
         connection,
@@ -226,7 +223,7 @@ def _cut(connection: Connection, work: Work, *, book_version: int) -> pl.DataFra
         feed_id=work.feed.feed_id,
         data_profile_id=work.feed.data_profile_id,
         profile_version=work.feed.profile_version,
-        book_version=book_version,
+        book_version=work.setup.position.version,
     )
     batch = pl.Series("batch_id", numbers, pl.Int64)
     cut = work.waiting.raw.with_columns(

@@ -99,19 +99,19 @@ def _try_part(
     taken = submissions.take(connection, [suspect.submission_id])
     if not taken or not suspects.is_listed(connection, suspect):
         return
-    feed, book = price_books.in_force(connection, feed_id)
-    work = Work(
-        feed,
-        book,
-        suspect_rows(connection, settings, taken[0], suspect),
-        stage=lambda stage: _note(database, suspect, attempts=suspect.attempts + 1, stage=stage),
-    )
-    if guilty:
-        condemn(
-            connection, settings, work, stage=suspect.stage or "mediation", error=suspect.error or "the worker died"
+    with price_books.in_force(connection, feed_id) as (feed, setup):
+        work = Work(
+            feed,
+            setup,
+            suspect_rows(connection, settings, taken[0], suspect),
+            stage=lambda stage: _note(database, suspect, attempts=suspect.attempts + 1, stage=stage),
         )
-    else:
-        conduct(connection, settings, work)
+        if guilty:
+            condemn(
+                connection, settings, work, stage=suspect.stage or "mediation", error=suspect.error or "the worker died"
+            )
+        else:
+            conduct(connection, settings, work)
     suspects.remove(connection, suspect)
 
 

@@ -108,8 +108,8 @@ class Worker:
             if not taken:
                 return
             die_at("after-claim", self._settings)
-            feed, book = price_books.in_force(connection, feed_id)
-            waiting = waiting_rows(connection, self._settings, taken)
-            conduct(connection, self._settings, Work(feed, book, waiting))
+            with price_books.in_force(connection, feed_id) as (feed, setup):
+                waiting = waiting_rows(connection, self._settings, taken)
+                conduct(connection, self._settings, Work(feed, setup, waiting))
         die_at("after-commit", self._settings)
         log.info("table_committed", feed_id=feed_id, submissions=len(taken), rows=waiting.raw.height)

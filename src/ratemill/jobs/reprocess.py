@@ -17,7 +17,7 @@ from ratemill.jobs import tables
 from ratemill.jobs.tries import Try
 from ratemill.rating.rate import Rated, rate
 from ratemill.settings import Settings
-from ratemill.setup.in_force import book as price_books
+from ratemill.setup.in_force.book import setup_snapshot
 from ratemill.store import batches, outcomes, reprocesses, submissions
 from ratemill.store.connections import Connection, Database, clock
 from ratemill.store.reprocesses import Reprocess
@@ -78,10 +78,9 @@ def _next_table(connection: Connection, order: Reprocess, tried: Try) -> bool:
 
 
 def _rate(connection: Connection, owner_id: int, exceptions: pl.DataFrame) -> Rated:
-    book = price_books.price_book(connection, owner_id)
     usage = exceptions.select(columns.USAGE.names())
-    holders = holders_of(connection, owner_id, usage["usage_identifier"], version=book.version)
-    return rate(usage, book, holders)
+    with setup_snapshot(connection, owner_id) as setup:
+        return rate(usage, setup.book, holders_of(setup, usage["usage_identifier"]))
 
 
 def _condemn(exceptions: pl.DataFrame, error: str | None) -> Rated:

@@ -3,11 +3,14 @@
 What does not depend on a record is worked out here once: texts are integers, every span is cut to that of its group,
 location groups are spread over their members, and each plan in a currency is a *ladder* whose rungs are its groups by
 priority. ``ratemill.rating.choice`` climbs it.
+
+Most rates are *settled*: compiled together, once. Those that changed since are *recent*, a second and small layer, so that
+a changed rate costs no look at the others; ``ratemill.rating.book_updates`` makes the next version of a book that way.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -48,6 +51,10 @@ SCHEMAS = {
     "location_group_members": LOCATION_GROUP_MEMBERS,
 }
 
+NODES_SPARE = 1_024  # locations, or members of groups, that may come before the settled rates are compiled again
+# Where and when a rate is in force, as the set-up says.
+PLACED = ("usage_class_id", "location_id", "location_group_id", "start_at", "end_at")
+
 
 @dataclass(frozen=True, slots=True)
 class PriceTables:
@@ -71,21 +78,39 @@ class PriceTables:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLayer:
+    """Rates compiled together; each is numbered by its row, those of the recent layer on from the settled ones."""
+
+    rates: pl.DataFrame  # the columns of ``ratemill.rating.terms.TERMS`` and of ``PLACED``
+    sheets: pl.DataFrame  # sheet, rate_group_id, usage_class_id, rates (how many)
+    stretches: pl.DataFrame  # sheet, node, rate: where there is a rate at any time
+    timeline: Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLadders:
+    """What the plans ask for. A ladder is a plan in a currency; a rung is one of its groups with rates for one class."""
+
+    ladders: pl.DataFrame  # ladder, rate_plan_id, currency
+    groups: pl.DataFrame  # ladder, rate_group_id, start_at, end_at: every usable group, for the reason of a miss
+    sheets: pl.DataFrame  # sheet, rate_group_id, usage_class_id: those that have a rate
+    climbs: pl.DataFrame  # ladder, usage_class_id, rung (the first), rung_end
+    rungs: pl.DataFrame  # sheet, places: in the order of the rungs
+
+
+@dataclass(frozen=True, slots=True)
 class PriceBook:
-    """A compiled book. A ladder is a plan in a currency; a rung is one of its groups with rates for one class."""
+    """A compiled book; the settled rates are ordered by rate_id."""
 
     version: int
+    tables: PriceTables  # what the book is compiled from, without the rates
     rounding: str
     owner_rate_plan_id: int | None
     classes: pl.DataFrame  # usage_class_id, usage_class, by_location
-    ladders: pl.DataFrame  # ladder, rate_plan_id, currency
-    groups: pl.DataFrame  # ladder, rate_group_id, start_at, end_at: every usable group, for the reason of a miss
-    sheets: pl.DataFrame  # sheet, rate_group_id, usage_class_id
-    climbs: pl.DataFrame  # ladder, usage_class_id, rung (the first), rung_end
-    rungs: pl.DataFrame  # sheet, places: in the order of the rungs
-    stretches: pl.DataFrame  # sheet, node: where there is a rate at any time
-    timeline: Timeline
-    terms: pl.DataFrame  # see ratemill.rating.terms
+    plans: PlanLadders
+    settled: RateLayer
+    gone: pl.Series | None  # by settled rate, whether it was changed or deleted since; None: none was
+    recent: RateLayer | None
     places: Places
 
 
@@ -93,26 +118,71 @@ def compile_book(tables: PriceTables, *, version: int) -> PriceBook:
     """Return the book of ``tables``; raise ``BookFaults`` with every fault there is."""
     if faults := check_tables(tables):
         raise BookFaults(faults)
+    return settle(tables, read_rates(tables.rates).sort("rate_id"), version=version)
+
+
+def settle(tables: PriceTables, rates: pl.DataFrame, *, version: int) -> PriceBook:
+    """Return the book of ``tables`` whose rates are ``rates`` (see ``read_rates``), all of them settled."""
+    rates = rates.rechunk()  # to gather rows of several chunks takes ten times as long
     places = compile_places(tables.locations, tables.patterns, tables.location_group_members)
-    sheets = _sheets(tables.rates)
-    groups = _usable_groups(tables)
-    ladders = groups.select("ladder", "rate_plan_id", "currency").unique().sort("ladder")
-    rungs = _rungs(groups, sheets)
-    stretches = _stretches(tables, sheets, places)
+    sheets = count_sheets(rates).select(pl.int_range(0, pl.len(), dtype=pl.Int64).alias("sheet"), pl.all())
+    nodes = len(places.following)
+    # Room for locations to come: the numbers of a timeline depend on how many nodes there may be.
+    settled = compile_layer(tables, rates, sheets, places, first=0, nodes=nodes + nodes // 4 + NODES_SPARE)
     return PriceBook(
         version=version,
+        tables=replace(tables, rates=tables.rates.clear()),
         rounding=tables.owner_rounding,
         owner_rate_plan_id=tables.owner_rate_plan_id,
-        classes=tables.classes.select("usage_class_id", "usage_class", by_location=pl.col("rater") == BY_LOCATION),
-        ladders=ladders,
-        groups=groups.select("ladder", "rate_group_id", "start_at", "end_at"),
+        classes=classes_of(tables),
+        plans=compile_plans(tables, sheets),
+        settled=settled,
+        gone=None,
+        recent=None,
+        places=places,
+    )
+
+
+def read_rates(rates: pl.DataFrame) -> pl.DataFrame:
+    """Return rates that passed the checks: their terms, and where and when they are in force."""
+    return pl.concat([terms(rates), rates.select(PLACED)], how="horizontal")
+
+
+def classes_of(tables: PriceTables) -> pl.DataFrame:
+    """Return the classes: usage_class_id, usage_class, by_location."""
+    return tables.classes.select("usage_class_id", "usage_class", by_location=pl.col("rater") == BY_LOCATION)
+
+
+def count_sheets(rates: pl.DataFrame) -> pl.DataFrame:
+    """Return how many rates each group has for each class: rate_group_id, usage_class_id, rates."""
+    counted = rates.group_by("rate_group_id", "usage_class_id").agg(pl.len().cast(pl.Int64).alias("rates"))
+    return counted.sort("rate_group_id", "usage_class_id")
+
+
+def compile_layer(
+    tables: PriceTables, rates: pl.DataFrame, sheets: pl.DataFrame, places: Places, *, first: int, nodes: int
+) -> RateLayer:
+    """Return the layer of ``rates``, numbered from ``first``; ``nodes`` bounds the nodes of all versions that use it."""
+    stretches = _stretches(tables, rates.with_row_index("rate", offset=first), sheets, places)
+    sheet_count = int(sheets.select(pl.col("sheet").max().fill_null(-1)).item()) + 1
+    return RateLayer(
+        rates=rates,
         sheets=sheets,
+        stretches=stretches.select("sheet", "node", "rate"),
+        timeline=compile_timeline(stretches, sheets=sheet_count, nodes=nodes),
+    )
+
+
+def compile_plans(tables: PriceTables, sheets: pl.DataFrame) -> PlanLadders:
+    """Return the ladders of the plans; ``sheets`` are those that have a rate."""
+    groups = _usable_groups(tables)
+    rungs = _rungs(groups, sheets)
+    return PlanLadders(
+        ladders=groups.select("ladder", "rate_plan_id", "currency").unique().sort("ladder"),
+        groups=groups.select("ladder", "rate_group_id", "start_at", "end_at"),
+        sheets=sheets.select("sheet", "rate_group_id", "usage_class_id"),
         climbs=_climbs(rungs),
         rungs=rungs.select("sheet", "places"),
-        stretches=stretches.select("sheet", "node").unique(),
-        timeline=compile_timeline(stretches, sheets=sheets.height, nodes=len(places.following)),
-        terms=terms(tables.rates),
-        places=places,
     )
 
 
@@ -128,11 +198,6 @@ def check_tables(tables: PriceTables) -> list[BookFault]:
         *check_patterns(tables.patterns),
         *check_tree(tables.locations),
     ]
-
-
-def _sheets(rates: pl.DataFrame) -> pl.DataFrame:
-    pairs = rates.select("rate_group_id", "usage_class_id").unique().sort("rate_group_id", "usage_class_id")
-    return pairs.select(pl.int_range(0, pl.len(), dtype=pl.Int64).alias("sheet"), pl.all())
 
 
 def _usable_groups(tables: PriceTables) -> pl.DataFrame:
@@ -164,11 +229,11 @@ def _climbs(rungs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _stretches(tables: PriceTables, sheets: pl.DataFrame, places: Places) -> pl.DataFrame:
-    """Return where and when each rate holds, within the span of its group, each location group spread out."""
+def _stretches(tables: PriceTables, rates: pl.DataFrame, sheets: pl.DataFrame, places: Places) -> pl.DataFrame:
+    """Return where and when each rate is in force, within the span of its group, each location group spread out."""
     groups = tables.groups.select("rate_group_id", group_start_at="start_at", group_end_at="end_at")
     spanned = (
-        tables.rates.with_row_index("rate")
+        rates.select("rate", "rate_group_id", *PLACED)
         .join(groups, on="rate_group_id")
         .join(sheets, on=["rate_group_id", "usage_class_id"])
         .with_columns(

@@ -33,21 +33,42 @@ def choose(placed: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
     searching = _start(placed, book)
     found = [searching.clear().select("row", "rung", rate=pl.lit(0, dtype=pl.Int64))]
     while not searching.is_empty():
-        sheets = book.rungs["sheet"].gather(searching["rung"])
-        tried = searching.with_columns(rate=book.timeline.rates_at(sheets, searching["node"], searching["epoch"]))
+        tried = searching.with_columns(rate=_rates_at(searching, book))
         found.append(tried.drop_nulls("rate").select("row", "rung", "rate"))
         searching = _step(tried.filter(pl.col("rate").is_null()).drop("rate"), book)
     chosen = pl.concat(found)
-    return chosen.select("row", "rate", places=book.rungs["places"].gather(chosen["rung"]))
+    return chosen.select("row", "rate", places=book.plans.rungs["places"].gather(chosen["rung"]))
 
 
 def _start(placed: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
-    """Return the rows that have a place and a rung to start from: row, rung, rung_end, node, home, epoch."""
+    """Return the rows that have a place and a rung to start from: row, rung, rung_end, node, home, epoch, recent_epoch."""
+    recent = None if book.recent is None else book.recent.timeline.epochs_of(placed["usage_at"])
     wanted = placed.select(
-        "row", "ladder", "usage_class_id", "node", home="node", epoch=book.timeline.epochs_of(placed["usage_at"])
+        "row",
+        "ladder",
+        "usage_class_id",
+        "node",
+        home="node",
+        epoch=book.settled.timeline.epochs_of(placed["usage_at"]),
+        recent_epoch=pl.lit(recent, dtype=pl.Int64),
     )
     located = wanted.filter(pl.col("node") != NOWHERE)
-    return located.join(book.climbs, on=["ladder", "usage_class_id"]).drop("ladder", "usage_class_id")
+    return located.join(book.plans.climbs, on=["ladder", "usage_class_id"]).drop("ladder", "usage_class_id")
+
+
+def _rates_at(searching: pl.DataFrame, book: PriceBook) -> pl.Series:
+    """Return the rate in force at the rung and the node of each row; null where there is none.
+
+    A rate that is not settled any more is passed over: where it still is in force, the recent ones have it.
+    """
+    sheets = book.plans.rungs["sheet"].gather(searching["rung"])
+    rates = book.settled.timeline.rates_at(sheets, searching["node"], searching["epoch"])
+    if book.gone is not None:
+        rates = rates.set(book.gone.gather(rates).fill_null(value=False), None)
+    if book.recent is not None:
+        recent = book.recent.timeline.rates_at(sheets, searching["node"], searching["recent_epoch"])
+        rates = rates.zip_with(rates.is_not_null(), recent)
+    return rates
 
 
 def _step(missed: pl.DataFrame, book: PriceBook) -> pl.DataFrame:

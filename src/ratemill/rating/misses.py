@@ -16,11 +16,9 @@ def explain_misses(missed: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
     """
     ways = chains(missed["node"], book.places).lazy()
     wanted = missed.lazy().select("row", "ladder", "usage_class_id", "usage_at", "node")
-    effective = wanted.join(book.groups.lazy(), on="ladder").filter(is_within("usage_at", "start_at", "end_at"))
-    of_class = effective.join(book.sheets.lazy(), on=["rate_group_id", "usage_class_id"])
-    of_place = of_class.join(ways, on="node").join(
-        book.stretches.lazy(), left_on=["sheet", "above"], right_on=["sheet", "node"], how="semi"
-    )
+    effective = wanted.join(book.plans.groups.lazy(), on="ladder").filter(is_within("usage_at", "start_at", "end_at"))
+    of_class = effective.join(book.plans.sheets.lazy(), on=["rate_group_id", "usage_class_id"])
+    of_place = _with_a_rate(of_class.join(ways, on="node"), book)
     rows = [found.select("row").unique() for found in (effective, of_class, of_place)]
     with_group, with_class, with_place_rate = pl.collect_all(rows)
     judged = missed.with_columns(
@@ -30,6 +28,20 @@ def explain_misses(missed: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
         has_place_rate=pl.col("row").is_in(with_place_rate["row"].implode()),
     )
     return judged.select("row", reason_id=_reason(), value=_value(book))
+
+
+def _with_a_rate(wanted: pl.LazyFrame, book: PriceBook) -> pl.LazyFrame:
+    """Return the rows of ``wanted`` whose sheet has a rate at the node ``above``, at any time."""
+    settled = _at(wanted, book.settled.stretches)
+    if book.gone is not None:
+        settled = settled.filter(~pl.lit(book.gone).gather(pl.col("rate")))
+    if book.recent is None:
+        return settled.select("row")
+    return pl.concat([settled.select("row"), _at(wanted, book.recent.stretches).select("row")])
+
+
+def _at(wanted: pl.LazyFrame, stretches: pl.DataFrame) -> pl.LazyFrame:
+    return wanted.join(stretches.lazy(), left_on=["sheet", "above"], right_on=["sheet", "node"])
 
 
 def _reason() -> pl.Expr:

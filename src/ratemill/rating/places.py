@@ -32,43 +32,69 @@ class Places:
     locations: pl.DataFrame  # location_id, node, member_node (null if in no group)
 
 
-def compile_places(locations: pl.DataFrame, patterns: pl.DataFrame, members: pl.DataFrame) -> Places:
-    """Return the tree of ``locations`` with its ``patterns``; ``members`` are those of the location groups."""
-    numbered = _number(locations, members)
+def compile_places(
+    locations: pl.DataFrame, patterns: pl.DataFrame, members: pl.DataFrame, known: Places | None = None
+) -> Places:
+    """Return the tree of ``locations`` with its ``patterns``; ``members`` are those of the location groups.
+
+    What ``known`` has keeps its node there, and what is new comes after all of them; the nodes of what is gone lead nowhere.
+    """
+    numbered = _number(locations, members, known)
     starts, nodes = _spans(patterns.join(numbered.select("location_id", "node"), on="location_id"))
-    of_locations = numbered.sort("node")
-    of_members = numbered.drop_nulls("member_node").sort("member_node")
-    anywhere = pl.Series([None], dtype=pl.Int64)
+    by_node = _by_node(numbered, 1 if known is None else len(known.following))
     return Places(
         span_starts=starts,
         span_nodes=nodes,
-        following=pl.concat(
-            [
-                pl.Series([NOWHERE], dtype=pl.Int64),
-                of_locations.select(pl.coalesce("member_node", "parent_node")).to_series(),
-                of_members["parent_node"],
-            ]
-        ),
-        location_ids=pl.concat([anywhere, of_locations["location_id"], of_members["location_id"]]),
-        names=pl.concat([anywhere.cast(pl.String), of_locations["location"], of_members["location"]]),
+        following=by_node["following"],
+        location_ids=by_node["location_id"],
+        names=by_node["location"],
         locations=numbered.select("location_id", "node", "member_node"),
     )
 
 
-def _number(locations: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
-    """Give each location a node from 1 on, and each that is in a group one more after them all."""
-    nodes = locations.sort("location_id").with_columns(node=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
-    grouped = (
-        nodes.join(members, on="location_id", how="semi")
-        .sort("node")
-        .select("location_id", member_node=pl.int_range(0, pl.len(), dtype=pl.Int64) + nodes.height + 1)
+def _number(locations: pl.DataFrame, members: pl.DataFrame, known: Places | None) -> pl.DataFrame:
+    """Give each location a node, and each that is in a group one more, after those of all locations."""
+    first = 1 if known is None else len(known.following)
+    if known is None:
+        numbered = locations.with_columns(pl.lit(None, pl.Int64).alias(name) for name in ("node", "member_node"))
+    else:
+        numbered = locations.join(known.locations, on="location_id", how="left")
+    is_member = pl.col("location_id").is_in(members["location_id"].unique().implode())
+    numbered = numbered.sort("location_id").with_columns(
+        node=_numbers("node", pl.col("node").is_null(), first),
+        member_node=pl.when(is_member).then("member_node"),
     )
-    parents = nodes.select(parent_location_id="location_id", parent_node="node")
+    first = max(first, int(numbered.select(pl.col("node").max().fill_null(0)).item()) + 1)
+    parents = numbered.select(parent_location_id="location_id", parent_node="node")
     return (
-        nodes.join(grouped, on="location_id", how="left")
+        numbered.with_columns(
+            member_node=_numbers("member_node", pl.col("member_node").is_null() & is_member, first),
+        )
         .join(parents, on="parent_location_id", how="left")
         .with_columns(pl.col("parent_node").fill_null(ANYWHERE))
     )
+
+
+def _numbers(name: str, is_new: pl.Expr, first: int) -> pl.Expr:
+    """Return the numbers of a column, those that are new from ``first`` on."""
+    return pl.when(is_new).then(is_new.cast(pl.Int64).cum_sum() + (first - 1)).otherwise(name)
+
+
+def _by_node(numbered: pl.DataFrame, count_min: int) -> pl.DataFrame:
+    """Return following, location_id and location of each node, in their order; of an unused one they lead nowhere."""
+    named = ("location_id", "location")
+    used = pl.concat(
+        [
+            pl.DataFrame({"node": [ANYWHERE]}).select("node", following=pl.lit(NOWHERE, pl.Int64)),
+            numbered.select("node", *named, following=pl.coalesce("member_node", "parent_node")),
+            numbered.drop_nulls("member_node").select(*named, node="member_node", following="parent_node"),
+        ],
+        how="diagonal",
+    )
+    count = max(count_min, int(used.select(pl.col("node").max()).item()) + 1)
+    nodes = pl.select(node=pl.int_range(0, count, dtype=pl.Int64))
+    joined = nodes.join(used, on="node", how="left", maintain_order="left")
+    return joined.select(pl.col("following").fill_null(NOWHERE), "location_id", "location")
 
 
 def _spans(patterns: pl.DataFrame) -> tuple[pl.Series, pl.Series]:

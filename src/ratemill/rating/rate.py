@@ -17,6 +17,7 @@ from ratemill.rating.book import PriceBook
 from ratemill.rating.choice import choose, place
 from ratemill.rating.holders import bearers_of, explain_losses, find_holders
 from ratemill.rating.misses import explain_misses
+from ratemill.rating.terms import TERMS
 from ratemill.reasons import RATING
 
 STAGE = "rating"
@@ -61,7 +62,7 @@ def _bearers(holders: Holders, book: PriceBook) -> pl.DataFrame:
     services = check(holders.services, SERVICES, stage=STAGE)
     accounts = check(holders.accounts, ACCOUNTS, stage=STAGE)
     bearers = bearers_of(services, accounts, book.owner_rate_plan_id)
-    return bearers.join(book.ladders, on=["rate_plan_id", "currency"], how="left")
+    return bearers.join(book.plans.ladders, on=["rate_plan_id", "currency"], how="left")
 
 
 def _place(numbered: pl.DataFrame, held: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
@@ -74,11 +75,22 @@ def _place(numbered: pl.DataFrame, held: pl.DataFrame, book: PriceBook) -> pl.Da
 
 def _price(numbered: pl.DataFrame, chosen: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
     """Return the rows that have a rate with quantity_rounded and amount: null where the quantity is too large."""
-    terms = book.terms[chosen["rate"]]
+    chosen, terms = _terms(chosen, book)
     quantities = numbered["quantity"].gather(chosen["row"]).to_frame()
     return charge(pl.concat([chosen, quantities, terms], how="horizontal"), book.rounding).select(
         "row", "rate_group_id", "rate_id", "quantity_rounded", "amount"
     )
+
+
+def _terms(chosen: pl.DataFrame, book: PriceBook) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return ``chosen``, those of settled rates first, and the terms of each."""
+    settled = book.settled.rates.select(TERMS)
+    if book.recent is None:
+        return chosen, settled[chosen["rate"]]
+    is_recent = pl.col("rate") >= settled.height
+    old, new = chosen.filter(~is_recent), chosen.filter(is_recent)
+    recent = book.recent.rates.select(TERMS)[new["rate"] - settled.height]
+    return pl.concat([old, new], rechunk=True), pl.concat([settled[old["rate"]], recent], rechunk=True)
 
 
 def _charges(

@@ -55,5 +55,5 @@ RATES = _schema(
     },
 )
 LOCATIONS = _schema({"location_id": pl.Int64, "location": pl.String, "parent_location_id": pl.Int64})
-PATTERNS = _schema({"pattern": pl.String, "location_id": pl.Int64})
+PATTERNS = _schema({"location_pattern_id": pl.Int64, "pattern": pl.String, "location_id": pl.Int64})
 LOCATION_GROUP_MEMBERS = _schema({"location_group_id": pl.Int64, "location_id": pl.Int64})

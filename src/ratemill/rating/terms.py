@@ -19,6 +19,20 @@ ROUNDINGS = ("rounding_minimum", "rounding_increment")
 MONEY = ("amount", *FIXED)
 NUMBERS = (*MONEY, *ROUNDINGS)
 
+# The columns of ``terms``.
+TERMS = (
+    "rate_id",
+    "rate_group_id",
+    "is_event",
+    "price",
+    "connection",
+    "minimum",
+    "maximum",
+    "denominator",
+    "rounding_minimum",
+    "rounding_increment",
+)
+
 # Digits of a denominator and of a fixed part over it: one less than a product has, so that a sum of two still fits.
 FIXED_DIGITS_MAX = 37
 _POWERS_OF_TEN = pl.Series([10**exponent for exponent in range(39)], dtype=pl.Int128)

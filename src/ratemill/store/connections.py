@@ -28,7 +28,7 @@ from ratemill.store.policies import FACE_ROLE, OWNER_ROLE, WORKER_ROLE
 from ratemill.store.presence import Presence
 from ratemill.store.sqlstates import error_from, is_connected
 
-__all__ = ["Connection", "Database", "pipeline"]
+__all__ = ["Connection", "Database", "pipeline", "snapshot"]
 
 _MS_PER_S = 1000
 PAUSE_S = 2.0  # a connection that rested for longer is asked whether it lives before it is used
@@ -220,6 +220,14 @@ def _ping_after_a_pause(connection: Any, record: ConnectionPoolEntry, _proxy: ob
     except psycopg.OperationalError as error:
         raise DisconnectionError from error
     connection.silence_s_max = usual
+
+
+@contextmanager
+def snapshot(connection: Connection) -> Iterator[Connection]:
+    """Yield a second connection of the same pool that sees one state, that of its first statement, and writes nothing."""
+    with connection.engine.begin() as second:
+        driver(second).execute("set transaction isolation level repeatable read, read only")
+        yield second
 
 
 @contextmanager

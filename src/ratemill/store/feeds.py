@@ -61,6 +61,14 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= len(str(ID_MAX)) and int(text) <= ID_MAX
 
 
+def owner_of(connection: Connection, feed_id: int) -> int:
+    """Return the number of the owner of a feed."""
+    row = driver(connection).execute("select owner_id from feeds where feed_id = %s", (feed_id,)).fetchone()
+    if row is None:
+        raise LookupError(f"there is no feed {feed_id}")
+    return int(row[0])
+
+
 def read_with_document(connection: Connection, feed_id: int) -> FeedDocument | None:
     """Return a feed with the document of its data profile, both of one instant."""
     statement = f"select {_COLUMNS}, p.document from {_TABLES} where f.feed_id = %s"

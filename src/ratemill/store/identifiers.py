@@ -11,12 +11,18 @@ Rows = list[tuple[Any, ...]]
 
 
 def bearers(connection: Connection, owner_id: int, texts: Sequence[str]) -> Rows:
-    """Return usage_identifier, identifier_type, start_at, end_at, service_id of every span of these identifiers."""
+    """Return identifier_id and usage_identifier, identifier_type, start_at, end_at, service_id of every span of these."""
     statement = """
-        select i.usage_identifier, t.name, i.start_at, i.end_at, i.service_id
+        select i.identifier_id, i.usage_identifier, t.name, i.start_at, i.end_at, i.service_id
         from identifiers i join identifier_types t using (identifier_type_id)
         where i.owner_id = %s and i.usage_identifier = any(%s)"""
     return driver(connection).execute(statement, (owner_id, list(texts))).fetchall()
+
+
+def texts(connection: Connection, identifier_ids: Sequence[int]) -> list[str]:
+    """Return the texts of those of these identifiers that there are."""
+    statement = "select distinct usage_identifier from identifiers where identifier_id = any(%s)"
+    return [row[0] for row in driver(connection).execute(statement, (list(identifier_ids),))]
 
 
 def services(connection: Connection, service_ids: Sequence[int]) -> Rows:

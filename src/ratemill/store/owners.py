@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from psycopg import errors
+from psycopg.rows import class_row
+
+from ratemill.errors import WriteRace
 from ratemill.store.connections import Connection, driver
 
 # Bases of the numbers of advisory locks, the owner's number added.
@@ -21,6 +25,15 @@ class Owner:
     amount_places: int
     rounding: str
     rate_plan_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetupPosition:
+    """Where an owner's set-up is: its version, the number of its newest logged change, and what the log does not tell."""
+
+    version: int
+    change_id: int
+    subscription_version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +90,7 @@ def lock_price_book(connection: Connection, owner_id: int) -> None:
 def keep_set_up(connection: Connection, owner_id: int) -> None:
     """Let nothing of the owner's set-up be deleted until this transaction ends; waits for a delete under way.
 
-    For whoever is about to read the set-up and to write usage that names it.
+    For a transaction that is about to read the set-up and to write usage that names it.
     """
     driver(connection).execute("select pg_advisory_xact_lock_shared(%s)", (_USAGE + owner_id,))
 
@@ -85,24 +98,50 @@ def keep_set_up(connection: Connection, owner_id: int) -> None:
 def wait_for_usage(connection: Connection, owner_id: int, *, accepts: bool) -> None:
     """Wait for every transaction that keeps the owner's set-up, and hold others up until this one ends.
 
-    What is read from here on shows all usage that such a transaction wrote. With ``accepts``, requests too.
+    What is read from here on shows all usage that such a transaction wrote. With ``accepts``, requests too. Raises
+    ``WriteRace`` if the lock time-out passes first.
     """
-    driver(connection).execute("select pg_advisory_xact_lock(%s)", (_USAGE + owner_id,))
-    if accepts:
-        driver(connection).execute("select pg_advisory_xact_lock(%s)", (ACCEPTS + owner_id,))
+    try:
+        driver(connection).execute("select pg_advisory_xact_lock(%s)", (_USAGE + owner_id,))
+        if accepts:
+            driver(connection).execute("select pg_advisory_xact_lock(%s)", (ACCEPTS + owner_id,))
+    except errors.LockNotAvailable as error:
+        raise WriteRace("usage that may name it is being rated") from error
 
 
-def raise_version(connection: Connection, owner_id: int) -> int:
-    """Say that something of the owner has changed; return the new version."""
-    statement = "update price_books set version = version + 1 where owner_id = %s returning version"
-    row = driver(connection).execute(statement, (owner_id,)).fetchone()
+def raise_version(connection: Connection, owner_id: int, *, subscriptions: bool = False) -> int:
+    """Count a change of the owner's set-up; return the new version.
+
+    ``subscriptions``: references of subscriptions changed, which the log of changes does not tell.
+    """
+    statement = """
+        update price_books set version = version + 1, subscription_version = subscription_version + %s::integer
+        where owner_id = %s returning version"""
+    row = driver(connection).execute(statement, (int(subscriptions), owner_id)).fetchone()
     return int(row[0]) if row else 0
 
 
 def version(connection: Connection, owner_id: int) -> int:
-    """Return the version of an owner's price book."""
+    """Return the version of an owner's set-up."""
     row = driver(connection).execute("select version from price_books where owner_id = %s", (owner_id,)).fetchone()
     return int(row[0]) if row else 0
+
+
+def position(connection: Connection, owner_id: int) -> SetupPosition:
+    """Return where an owner's set-up is in the state that the transaction sees."""
+    cursor = driver(connection).cursor(row_factory=class_row(SetupPosition))
+    cursor.execute(
+        """
+        select version, subscription_version, coalesce((select max(c.setup_change_id) from setup_changes c
+            where c.owner_id = b.owner_id), 0) as change_id
+        from price_books b where owner_id = %s
+        """,
+        (owner_id,),
+    )
+    found = cursor.fetchone()
+    if found is None:
+        raise LookupError(f"there is no owner {owner_id}")
+    return found
 
 
 def read_only_snapshot(connection: Connection) -> None:

@@ -335,3 +335,26 @@ def since(connection: Connection, owner_id: int, list_name: str, setup_change_id
     known = {"list": list_name, "after": setup_change_id, "owner_id": owner_id, "limit": most + 1}
     row = driver(connection).execute(statement, known).fetchone()
     return None if row is None or row[0] > most else Since(*row[1:])
+
+
+ChangedIds = dict[tuple[str, str], list[int]]
+"""The objects that changed, by list and action."""
+
+
+def changed_ids(
+    connection: Connection, owner_id: int, lists: Sequence[str], *, after: int, most: int
+) -> ChangedIds | None:
+    """Return which objects of ``lists`` changed after a change; None if there are more than ``most`` such changes.
+
+    Whoever changes the set-up holds the owner's price book, so what is committed later has a higher number.
+    """
+    statement = """
+        select list, action, object_id from setup_changes
+        where owner_id = %s and setup_change_id > %s and list = any(%s) order by setup_change_id limit %s"""
+    rows = driver(connection).execute(statement, (owner_id, after, list(lists), most + 1)).fetchall()
+    if len(rows) > most:
+        return None
+    found: ChangedIds = {}
+    for list_name, action, object_id in rows:
+        found.setdefault((list_name, action), []).append(object_id)
+    return found

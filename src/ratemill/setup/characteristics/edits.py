@@ -20,6 +20,7 @@ from ratemill.reference.characteristic_values import REFERENCE_KEYS, ItemFault, 
 from ratemill.reference.json_text import Value
 from ratemill.setup.characteristics.changes import Noting
 from ratemill.setup.characteristics.items import AUDIT, HIERARCHY, Members, identity, read_object, shown, timestamp
+from ratemill.setup.writing.deleting import wait_for_usage
 from ratemill.store import (
     carried_items,
     characteristic_edits,
@@ -27,7 +28,6 @@ from ratemill.store import (
     characteristic_jobs,
     characteristic_lists,
     named_objects,
-    owners,
 )
 from ratemill.store import characteristic_items as items
 from ratemill.store import characteristics as store
@@ -110,7 +110,7 @@ def delete(database: Database, owner_id: int, number: int, guid: str, *, by: Aut
     with database.face(owner_id) as connection:
         identity(connection, number, guid)
         _lock(connection, owner_id, number)
-        owners.wait_for_usage(connection, owner_id, accepts=False)
+        wait_for_usage(connection, owner_id, "the item")
         item = store.read(connection, [identity(connection, number, guid, for_update=True)])[0]
         faults = list(_users(connection, owner_id, item))
         if faults:

@@ -1,32 +1,27 @@
-"""What workers need of the set-up: the compiled price book by version, feeds with their profile, holders of identifiers.
+"""What workers need of the set-up: the compiled price book, feeds with their profile, all of one state.
 
-No batch sees half of a change: the version is raised in the transaction of every change, so tables that were read between
-two equal versions are of one state; if the version moved in between, they are read again. Only workers import this.
+A table is claimed first, and then the set-up is read in one snapshot: so the snapshot has every change that was answered
+before any record of the table was accepted, and no batch sees half of a change. What changes while the table is worked on
+is in force for the next one. Only workers import this.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import polars as pl
 
-from ratemill import columns
-from ratemill.errors import Unavailable, fail
+from ratemill.errors import fail
 from ratemill.mediation.declared import Profile
 from ratemill.mediation.profile import read_profile
-from ratemill.rating.book import SCHEMAS, PriceBook, PriceTables, compile_book
-from ratemill.rating.rate import Holders
+from ratemill.rating.book import PriceBook
 from ratemill.setup.in_force.mediation_setup import match_lists, reader_of
-from ratemill.store import feeds, identifiers, owners
-from ratemill.store import price_book as prices
+from ratemill.setup.in_force.price_books import book_at
+from ratemill.store import connections, feeds, owners
 from ratemill.store.connections import Connection
-
-READS_MAX = 20  # how often the tables are read again because set-up changed meanwhile
-
-
-class BookChanged(Unavailable):
-    """The set-up changed while a table was worked on: the work is not committed and done again."""
+from ratemill.store.owners import SetupPosition
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,75 +37,37 @@ class WorkerFeed:
     lists: Mapping[str, pl.DataFrame]
 
 
-# The last book of each owner that this process rated for, and the last profile of each data profile.
-_books: dict[int, PriceBook] = {}
+@dataclass(frozen=True, slots=True)
+class SetupSnapshot:
+    """An owner's set-up in one state: ``connection`` reads in it whatever else a table needs."""
+
+    connection: Connection
+    owner_id: int
+    position: SetupPosition
+    book: PriceBook
+
+
+# The last profile of each data profile that this process mediated with.
 _profiles: dict[int, tuple[int, Profile]] = {}
 
 
-def price_book(connection: Connection, owner_id: int) -> PriceBook:
-    """Return the owner's compiled book of the version in force; read again only when that changed.
+@contextmanager
+def setup_snapshot(connection: Connection, owner_id: int) -> Iterator[SetupSnapshot]:
+    """Yield the set-up in force; nothing of it is deleted before the transaction of ``connection`` ends.
 
-    Nothing that it names is deleted before the transaction ends.
+    For a transaction that holds what it is about to rate.
     """
     owners.keep_set_up(connection, owner_id)
-    version = owners.version(connection, owner_id)
-    held = _books.get(owner_id)
-    if held is None or held.version != version:
-        held = _books[owner_id] = _read_book(connection, owner_id, version)
-    return held
+    with connections.snapshot(connection) as snapshot:
+        position = owners.position(snapshot, owner_id)
+        yield SetupSnapshot(snapshot, owner_id, position, book_at(snapshot, owner_id, position))
 
 
-def in_force(connection: Connection, feed_id: int) -> tuple[WorkerFeed, PriceBook]:
-    """Return a feed with its profile, and its owner's price book, both of one version of the set-up."""
-    owner_id = worker_feed(connection, feed_id).owner_id
-    for _ in range(READS_MAX):
-        version = owners.version(connection, owner_id)
-        feed, book = worker_feed(connection, feed_id), price_book(connection, owner_id)
-        if book.version == version:
-            return feed, book
-    raise BookChanged("the set-up changes faster than it can be read")
-
-
-def _read_book(connection: Connection, owner_id: int, version: int) -> PriceBook:
-    for _ in range(READS_MAX):
-        tables = read_tables(connection, owner_id)
-        seen, version = version, owners.version(connection, owner_id)
-        if seen == version:
-            return compile_book(tables, version=version)
-    raise BookChanged("the set-up changes faster than it can be read")
-
-
-def read_tables(connection: Connection, owner_id: int) -> PriceTables:
-    """Return an owner's price tables; of one state only if the version is the same before and after."""
-    owner = owners.read(connection, owner_id)
-    frames = {
-        name: pl.DataFrame(prices.read_table(connection, name, owner_id), schema=schema, orient="row")
-        for name, schema in SCHEMAS.items()
-    }
-    return PriceTables(
-        owner_places=owner.amount_places,
-        owner_rounding=owner.rounding,
-        owner_rate_plan_id=owner.rate_plan_id,
-        **frames,
-    )
-
-
-def holders(connection: Connection, owner_id: int, texts: Iterable[str], *, version: int | None = None) -> Holders:
-    """Return who may bear these identifiers, in three queries.
-
-    ``version`` is that of the book which the table is rated with; raises ``BookChanged`` if it is no longer in force.
-    """
-    distinct = sorted({text for text in texts if text is not None})
-    borne = identifiers.bearers(connection, owner_id, distinct)
-    services = identifiers.services(connection, sorted({row[-1] for row in borne}))
-    accounts = identifiers.accounts(connection, sorted({row[2] for row in services}))
-    if version is not None and owners.version(connection, owner_id) != version:
-        raise BookChanged("the set-up changed while the table was mediated")
-    return Holders(
-        identifiers=pl.DataFrame(borne, schema=columns.IDENTIFIERS, orient="row"),
-        services=pl.DataFrame(services, schema=columns.SERVICES, orient="row"),
-        accounts=pl.DataFrame(accounts, schema=columns.ACCOUNTS, orient="row"),
-    )
+@contextmanager
+def in_force(connection: Connection, feed_id: int) -> Iterator[tuple[WorkerFeed, SetupSnapshot]]:
+    """Yield a feed with its profile, and its owner's set-up, both of one state; as ``setup_snapshot`` does."""
+    with setup_snapshot(connection, feeds.owner_of(connection, feed_id)) as snapshot:
+        yield worker_feed(snapshot.connection, feed_id), snapshot
 
 
 def worker_feed(connection: Connection, feed_id: int) -> WorkerFeed:

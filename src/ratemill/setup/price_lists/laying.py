@@ -36,6 +36,7 @@ from ratemill.setup.writing.apply import (
     write_document,
 )
 from ratemill.setup.writing.changes import Author, Log
+from ratemill.setup.writing.deleting import wait_for_usage
 from ratemill.store import charged_objects, owners, setup_objects
 from ratemill.store.connections import Connection, Database, clock
 
@@ -260,7 +261,7 @@ def _drop(asked: PriceList, world: World, rows: list[Entry]) -> Succession:
 def _charged(world: World, rates: Mapping[int, str], *, preview: bool) -> Iterator[Fault]:
     """Keep rates that have charges although they are of the future: usage may be dated there too."""
     if not preview:
-        owners.wait_for_usage(world.connection, world.owner_id or 0, accepts=False)
+        wait_for_usage(world.connection, world.owner_id or 0, f"{len(rates)} rates that the list replaces")
     for rate_id in sorted(charged_objects.find(world.connection, "rate_id", list(rates))):
         yield Fault(Code.IN_USE, f"the rate '{rates[rate_id]}' ({rate_id}) has charges: end it instead")
 

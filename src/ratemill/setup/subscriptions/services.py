@@ -195,7 +195,7 @@ class _Making:
 
     def _raise_version(self, *, is_due: bool = False) -> None:
         if is_due or self._accounts or self._services or self._identifiers:
-            owners.raise_version(self._connection, self._owner_id)
+            owners.raise_version(self._connection, self._owner_id, subscriptions=is_due)
 
     def _read(self, table: str, columns: tuple[str, ...], by: dict[str, list[object]]) -> list[Row]:
         return setup_objects.read_rows(self._connection, table, columns, self._owner_id, by, by_index=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ratemill.errors import Code
+from ratemill.errors import Code, Conflict, WriteRace
 from ratemill.setup.declaration import Member, SetupObject
 from ratemill.setup.documents.nodes import Faults
 from ratemill.setup.objects.feeds import OBJECT as FEEDS
@@ -39,7 +39,10 @@ class Doomed:
 
 
 def delete(database: Database, owner_id: int, target: Target, author: Author) -> Written:
-    """Delete one object with its parts; raise ``NotFound``, ``NotAsBefore``, or ``BadRequest`` that names every user."""
+    """Delete one object with its parts; raise ``NotFound``, ``NotAsBefore``, or ``BadRequest`` that names every user.
+
+    Usage that may come to name one of them is waited for: raises ``Conflict`` after the lock time-out.
+    """
     with edit(database, owner_id, author) as work:
         work.require(target)
         faults = Faults([])
@@ -54,7 +57,7 @@ def doom(work: Edit, each: SetupObject, identity: int, place: str, faults: Fault
     """Return what would go with an object; whatever keeps one of them is added to ``faults``."""
     doomed = Doomed(each, identity, place, {each.list_name: {identity}})
     _gather(work.connection, doomed, each)
-    owners.wait_for_usage(work.connection, work.owner_id, accepts=FEEDS.list_name in doomed.ids)
+    wait_for_usage(work.connection, work.owner_id, f"the {each.noun} {identity}", accepts=FEEDS.list_name in doomed.ids)
     for list_name, ids in doomed.ids.items():
         doomed.shown[list_name] = work.show(BY_LIST[list_name], sorted(ids))
     for list_name, ids in doomed.ids.items():
@@ -68,6 +71,17 @@ def doom(work: Edit, each: SetupObject, identity: int, place: str, faults: Fault
     if _is_built_in(work.connection, each, identity):
         faults.add(Code.BUILT_IN, place, None, f"{_words(doomed, each, identity)} is built in and cannot be deleted")
     return doomed
+
+
+def wait_for_usage(connection: Connection, owner_id: int, words: str, *, accepts: bool = False) -> None:
+    """Wait for usage that may come to name what is about to be deleted; raise ``Conflict`` after the lock time-out."""
+    try:
+        owners.wait_for_usage(connection, owner_id, accepts=accepts)
+    except WriteRace as error:
+        message = (
+            f"cannot delete {words}: {error}, for longer than the lock time-out (RATEMILL_LOCK_TIMEOUT_S); try again"
+        )
+        raise Conflict(message) from error
 
 
 def carry_out(work: Edit, doomed: Doomed, faults: Faults) -> list[Json]:

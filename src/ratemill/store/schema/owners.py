@@ -49,11 +49,14 @@ tokens = Table(
     instant("revoked_at"),
 )
 
+# `version` counts every change of the set-up; `subscription_version` those that the log of changes does not tell: the
+# references of a subscription, by which its service finds a rate plan.
 price_books = Table(
     "price_books",
     metadata,
     Column("owner_id", Integer, ForeignKey("owners.owner_id"), primary_key=True),
     Column("version", BigInteger, nullable=False, server_default="1"),
+    Column("subscription_version", BigInteger, nullable=False, server_default="1"),
 )
 
 # Every change of a set-up object: rows are added and never changed, by whatever role. `before` and `after` are the object as

@@ -545,6 +545,7 @@ CREATE TABLE named_objects (
 CREATE TABLE price_books (
 	owner_id INTEGER NOT NULL,
 	version BIGINT DEFAULT '1' NOT NULL,
+	subscription_version BIGINT DEFAULT '1' NOT NULL,
 	CONSTRAINT price_books_pkey PRIMARY KEY (owner_id),
 	CONSTRAINT price_books_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id)
 );
