@@ -12,6 +12,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+from collections.abc import Callable
 from time import monotonic
 
 from ratemill.errors import Unavailable
@@ -49,6 +50,7 @@ class Counter:
 class _Heart:
     counter: Counter | None = None
     stop_at: float | None = None
+    also: Callable[[], None] | None = None
 
 
 _heart = _Heart()
@@ -67,6 +69,11 @@ def share(file: int) -> None:
     os.close(file)
 
 
+def call_also(at_beat: Callable[[], None] | None) -> None:
+    """Let each ``beat`` call this function too: a worker shows in the database that it is alive."""
+    _heart.also = at_beat
+
+
 def stop_within(seconds: float) -> None:
     """Let ``beat`` raise ``Stopping`` once these seconds are over."""
     _heart.stop_at = monotonic() + seconds
@@ -76,6 +83,8 @@ def beat() -> None:
     """Show that the working loop has moved on; raise ``Stopping`` if it should have ended by now."""
     if _heart.counter is not None:
         _heart.counter.move()
+    if _heart.also is not None:
+        _heart.also()
     if _heart.stop_at is not None and monotonic() >= _heart.stop_at:
         _heart.stop_at = monotonic() + AGAIN_S
         raise Stopping("this process is stopping: the work in hand is rolled back")

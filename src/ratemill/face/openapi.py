@@ -56,8 +56,15 @@ _TROUBLES: Json = {
 }
 _HEALTH: Json = {
     "type": "object",
-    "required": ["status", "workers"],
-    "properties": {"status": {"type": "string"}, "workers": setup_schemas.COUNT},
+    "required": ["status"],
+    "properties": {
+        "status": {"type": "string"},
+        "message": {"type": "string"},
+        "workers": setup_schemas.COUNT,
+        "workerSeenSecondsAgo": {"type": ["number", "null"]},
+        "rowsWaiting": setup_schemas.COUNT,
+        "rowsCountedSecondsAgo": {"type": "number"},
+    },
 }
 
 _MEANINGS = {
@@ -74,7 +81,8 @@ _MEANINGS = {
     429: "Over the backlog bound; Retry-After says when to try again.",
     503: "The database does not answer; Retry-After says when to try again.",
 }
-_OPEN = ("/healthz", "/AuthorizationServer", "/oauth", "/api/security")  # paths that need no token
+_HEALTH_PATHS = ("/livez", "/readyz", "/healthz")
+_OPEN = (*_HEALTH_PATHS, "/AuthorizationServer", "/oauth", "/api/security")  # paths that need no token
 _IMPORTS = (f"{RESOURCES}/DataImport/Usage/", f"{RESOURCES}/internal/DataImport/Usage/")
 _BODIES = ("post", "put", "patch")
 
@@ -168,8 +176,8 @@ def _finish(path: str, method: str, operation: Json) -> None:
     if not done.get("schema"):
         answers["200"]["description"] = "Done."
         done["schema"] = _success(path, method)
-    if path == "/healthz":
-        answers["503"] = _answer("No worker runs, or the database does not answer.", _HEALTH)
+    if path in _HEALTH_PATHS:
+        answers["503"] = _answer("The database does not answer, or (of `/healthz`) no worker runs.", _HEALTH)
         operation["security"] = []
         return
     for status in _errors(path, method, operation):
@@ -196,7 +204,7 @@ def _errors(path: str, method: str, operation: Json) -> list[int]:
 
 
 def _success(path: str, method: str) -> Json:
-    if path == "/healthz":
+    if path in _HEALTH_PATHS:
         return _HEALTH
     if path.startswith(_OPEN):
         return _OBJECT

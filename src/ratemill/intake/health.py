@@ -1,12 +1,15 @@
-"""Health of the usage path: workers that live."""
+"""Health of the usage path: the database answers, workers are alive, waiting records are counted."""
 
 from __future__ import annotations
 
 from ratemill.store import workers
 from ratemill.store.connections import Database
+from ratemill.store.workers import Health
+
+__all__ = ["Health", "look"]
 
 
-def workers_alive(database: Database) -> int:
-    """Return how many workers live; raise ``Unavailable`` soon if the database does not answer."""
+def look(database: Database) -> Health:
+    """Return the health that the database shows; raise ``Unavailable`` soon if it does not answer."""
     with database.health() as connection:
-        return workers.alive(connection)
+        return workers.health(connection)

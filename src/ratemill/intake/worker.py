@@ -14,9 +14,8 @@ from threading import Event
 from time import monotonic
 from uuid import uuid4
 
-from ratemill import logs
+from ratemill import heartbeat, logs
 from ratemill.errors import DatabaseAway, Unavailable
-from ratemill.heartbeat import beat
 from ratemill.intake import quarantine
 from ratemill.intake.claim import waiting_rows
 from ratemill.intake.conductor import BATCH_ROWS_MAX, Work, conduct
@@ -29,6 +28,7 @@ from ratemill.store.submissions import DueFeed
 
 ATTEMPTS_MAX = 2  # a table may fail twice before it is halved: the first failure may have been the world's
 HEARTBEAT_S = 1.0
+STAY_SEEN_S = 3.0  # a worker that is not seen for 10 s is taken for dead
 AWAY_S = 0.5  # between two tries to reach a database that is away
 
 log = logs.get(__name__)
@@ -46,6 +46,7 @@ class Worker:
 
     def run(self) -> None:
         """Work until told to stop; a database that does not answer is waited for."""
+        heartbeat.call_also(self._stay_seen)
         while not self._stopping.is_set():
             try:
                 worked = self.step()
@@ -57,12 +58,13 @@ class Worker:
                 worked = False
             if not worked:
                 self._stopping.wait(self._settings.poll_interval_s)
+        heartbeat.call_also(None)
         with suppress(Unavailable), self._database.worker() as connection:
             workers.remove(connection, self._worker_id)
 
     def step(self) -> bool:
         """Take one table of each feed that is due; return whether any was."""
-        beat()
+        heartbeat.beat()
         with self._database.worker() as connection:
             self._say_alive(connection)
             due = submissions.feeds_due(connection, rows_enough=BATCH_ROWS_MAX)
@@ -72,6 +74,13 @@ class Worker:
         if monotonic() - self._seen_at >= HEARTBEAT_S:
             workers.say_alive(connection, self._worker_id, host=socket.gethostname(), pid=os.getpid())
             self._seen_at = monotonic()
+
+    def _stay_seen(self) -> None:
+        """Show in the database that this worker is alive, next to a table that takes long."""
+        if STAY_SEEN_S <= monotonic() - self._seen_at < float("inf"):
+            self._seen_at = monotonic()
+            with suppress(Unavailable), self._database.aside() as connection:
+                workers.note_seen(connection, self._worker_id)
 
     def _take(self, feed: DueFeed) -> bool:
         with self._database.worker() as connection:

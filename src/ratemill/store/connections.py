@@ -36,13 +36,15 @@ PING_S_MAX = 3.0  # in which it has to answer
 TRY_S_MAX = 3  # in which a server has to take a new connection, where another connection waits for it in vain
 HEALTH_S_MAX = 2  # of a statement, and of connecting, where the health of the installation is asked for
 _HEALTH = "health"
+_ASIDE = "aside"
+_ROLES = {_HEALTH: FACE_ROLE, _ASIDE: WORKER_ROLE}  # of the connections with short bounds
 
 
 class Database:
     """The product's database under its roles; made once in a process and closed with it.
 
     ``while_waiting`` is called before each transaction of a worker, and each second in which a statement waits for the
-    server, in the waiting thread. It must not use the database. An ``Unavailable`` that it raises ends the wait.
+    server, in the waiting thread. Of the database it may use ``aside``. An ``Unavailable`` that it raises ends the wait.
     """
 
     def __init__(self, dsn: str, settings: Settings, *, connections_max: int = 10) -> None:
@@ -87,6 +89,12 @@ class Database:
     def worker(self) -> Iterator[Connection]:
         """Yield a connection in a transaction that sees and writes the rows of all owners."""
         with self._begin(WORKER_ROLE) as connection:
+            yield connection
+
+    @contextmanager
+    def aside(self) -> Iterator[Connection]:
+        """Yield a worker's connection next to the one that it works on; a silent server is given up after seconds."""
+        with self._begin(_ASIDE) as connection:
             yield connection
 
     @contextmanager
@@ -160,7 +168,7 @@ class Database:
                 isolation_level=isolation_level,
                 pool_size=self._connections_max,
                 max_overflow=0,
-                pool_timeout=HEALTH_S_MAX if role == _HEALTH else self._settings.lock_timeout_s,
+                pool_timeout=HEALTH_S_MAX if role in _ROLES else self._settings.lock_timeout_s,
             )
             event.listen(engine, "checkin", _note_use)
             event.listen(engine, "checkout", _ping_after_a_pause)
@@ -168,12 +176,12 @@ class Database:
 
     def _connect(self, role: str) -> BoundedConnection:
         settings = self._settings
-        is_health = role == _HEALTH
-        role = FACE_ROLE if is_health else role
+        is_short = role in _ROLES
+        role = _ROLES.get(role, role)
         connection = bounded.connect(
             self.dsn,
-            connect_s_max=HEALTH_S_MAX if is_health else bounded.CONNECT_S_MAX,
-            statement_s_max=HEALTH_S_MAX if is_health else settings.statement_timeout_s,
+            connect_s_max=HEALTH_S_MAX if is_short else bounded.CONNECT_S_MAX,
+            statement_s_max=HEALTH_S_MAX if is_short else settings.statement_timeout_s,
             settings={
                 "role": role,
                 "timezone": "UTC",
@@ -182,7 +190,7 @@ class Database:
             },
             application_name=f"ratemill {role}",
         )
-        if is_health:
+        if is_short:
             connection.silence_s_max = HEALTH_S_MAX
         else:
             connection.on_wait = self._wait_for_requests if role == FACE_ROLE else self._wait_for_work
