@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from ratemill.visible import visible
+
 NAME_CHARS_MAX = 255
-# Characters of visible categories that nevertheless draw nothing: fillers, joiners and variation selectors.
-_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
-_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
 # Scripts whose capitals and small letters can be mistaken for each other.
 _LOOK_ALIKE_SCRIPTS = frozenset({"ARMENIAN", "CHEROKEE", "COPTIC", "CYRILLIC", "GREEK", "LATIN"})
 
@@ -20,20 +19,13 @@ def name_fault(name: str) -> str | None:
     if len(name) > NAME_CHARS_MAX:
         return f"must have at most {NAME_CHARS_MAX} characters, got {len(name)}"
     for position, character in enumerate(name, start=1):
-        if is_invisible(character):
+        if visible(character) != character:
             return f"must not contain invisible characters, got U+{ord(character):04X} at character {position}"
     if name != name.strip() or "  " in name:
         return "must not begin or end with a space, or contain two in a row"
     if not unicodedata.is_normalized("NFC", name):
         return "must be in Unicode normal form C"
     return _mixed_scripts(name)
-
-
-def is_invisible(character: str) -> bool:
-    """Return whether a character draws nothing, or nothing of its own; the plain space is visible."""
-    if character == " ":
-        return False
-    return unicodedata.category(character) in _INVISIBLE_CATEGORIES or _BLANK.match(character) is not None
 
 
 def likeness(name: str) -> str:

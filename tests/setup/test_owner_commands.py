@@ -30,6 +30,8 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("reprocess", "--all"),
     ("status", "1"),
     ("token create", "--role", "read"),
+    ("token list",),
+    ("token revoke", "1"),
     ("trace", "1"),
 )
 

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
+from ratemill.errors import NotPermitted
 from ratemill.setup.tokens import Principal, Right, admit, authenticate
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,12 +38,21 @@ PUBLIC = frozenset(
 )
 
 
-def needs(right: Right) -> Callable[[Request], Coroutine[Any, Any, Principal]]:
-    """Return a dependency that lets a caller with ``right`` through; 401 without a valid token, 403 without the right."""
+def needs(right: Right, *, of_feeds: bool = False) -> Callable[[Request], Coroutine[Any, Any, Principal]]:
+    """Return a dependency that lets a caller with ``right`` through; 401 without a valid token, 403 without the right.
+
+    A token that is bound to feeds is let through only where the route looks at feeds itself, ``of_feeds``.
+    """
 
     async def principal(request: Request) -> Principal:
         who = await run_in_threadpool(authenticate, request.app.state.database, secret_of(request))
-        return admit(who, right)
+        admitted = admit(who, right)
+        request.app.state.token_uses.note(admitted.token_id, admitted.owner_id)
+        if admitted.feed_ids is not None and not of_feeds:
+            raise NotPermitted(
+                f"the token '{admitted.name}' is bound to feeds: it imports usage and reads its histories"
+            )
+        return admitted
 
     return declares(right)(principal)
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from ratemill.errors import BadRequest, Code, Fault, NotFound
+from ratemill.errors import BadRequest, Code, Fault, NotFound, NotPermitted
 from ratemill.face import envelope, paging
 from ratemill.face.auth import needs
 from ratemill.face.instances import (
@@ -28,12 +28,12 @@ from ratemill.face.paths import RESOURCES
 from ratemill.ledger import history, trace
 from ratemill.ledger.history import AnyHistory, HistoryFilters
 from ratemill.setup.in_force.feeds import find_feed, read_row_form
-from ratemill.setup.tokens import Principal
+from ratemill.setup.tokens import Principal, admit_to_feed
 
 router = APIRouter(prefix=RESOURCES, tags=["Reading back"])
 
 Reader = Annotated[Principal, Depends(needs("read"))]
-Follower = Annotated[Principal, Depends(needs("history"))]
+Follower = Annotated[Principal, Depends(needs("history", of_feeds=True))]
 
 WAIT_S_MAX = 60  # a caller who wants to wait longer asks again
 POLL_S = 0.1  # a record takes about a second; a look is one read by key
@@ -61,6 +61,7 @@ def read_feed(feed: str, request: Request, principal: Follower) -> Response:
     paging.read_query(request)
     with request.app.state.database.face(principal.owner_id) as connection:
         found = find_feed(connection, feed)
+        admit_to_feed(principal, found.feed_id if found else None, feed)
         if found is None:
             raise NotFound(f"there is no usage feed '{feed}'", code=Code.FEED_NOT_FOUND)
         form = read_row_form(connection, found)
@@ -71,8 +72,21 @@ def read_feed(feed: str, request: Request, principal: Follower) -> Response:
 def read_histories(request: Request, principal: Follower) -> Response:
     """Return a page of requests of usage, batches of characteristics and imports of subscription data, newest first."""
     asked, filters = paging.read_page(request, FILTERS)
+    if principal.feed_ids is not None:
+        _admit_to_list(request, principal, filters.get("feed"))
     shown = history.page(request.app.state.database, principal.owner_id, HistoryFilters(**filters), asked)
     return envelope.reply(envelope.paged(shown, asked, history_instance))
+
+
+def _admit_to_list(request: Request, principal: Principal, feed: str | None) -> None:
+    """Let a token that is bound to feeds list what one of them took, and nothing else."""
+    if feed is None:
+        raise NotPermitted(f"the token '{principal.name}' is bound to feeds: give one of them as udrFeedName")
+    with request.app.state.database.face(principal.owner_id) as connection:
+        found = find_feed(connection, feed)
+    # The filter goes by name alone, which may be the API name of another feed.
+    is_named = found is not None and found.name.lower() == feed.lower()
+    admit_to_feed(principal, found.feed_id if found is not None and is_named else None, feed)
 
 
 @router.get("/DataImport/History/{key}", openapi_extra=paging.described(WAIT, paged=False))
@@ -110,6 +124,8 @@ async def _wait(request: Request, principal: Principal, key: str, wait_s: int) -
     """
     database, until = request.app.state.database, monotonic() + wait_s
     shown = await run_in_threadpool(history.find, database, principal.owner_id, key)
+    if not principal.may_use(getattr(shown, "feed_id", None)):
+        raise history.not_found(key)
     while shown.rows_waiting and monotonic() < until and not await request.is_disconnected():
         await asyncio.sleep(min(POLL_S, max(0, until - monotonic())))
         if await run_in_threadpool(history.is_done, database, principal.owner_id, shown):

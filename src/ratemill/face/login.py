@@ -120,6 +120,7 @@ async def _session(request: Request, name: str, secret: str) -> Session:
     session = await run_in_threadpool(open_session, state.database, name, secret, state.settings.session_token_s)
     if session is None:
         raise NotAuthenticated("name and secret do not belong together, or the token is revoked or expired")
+    state.token_uses.note(session.principal.token_id, session.principal.owner_id)
     return session
 
 

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from anyio import CapacityLimiter, move_on_after, to_thread
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -59,6 +60,7 @@ from ratemill.face import (
     subscription_envelope,
     subscription_imports,
     subscriptions,
+    tokens,
     usage_import,
 )
 from ratemill.face.dispatch import ByPath
@@ -69,6 +71,7 @@ from ratemill.face.http.protocol import BoundedProtocol, Watch
 from ratemill.face.paths import OnePath
 from ratemill.settings import Settings
 from ratemill.setup.database import Database
+from ratemill.setup.token_uses import TokenUses
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -90,6 +93,7 @@ ROUTERS = (
     characteristic_changes.router,
     profile_versions.router,
     price_lists.router,
+    tokens.router,
     lint.router,
     setup_reading.router,
     setup_writing.router,
@@ -100,6 +104,8 @@ SWITCH_S = 0.0005  # the loop that reads requests waits no longer for a thread t
 _CLOSED_BY_CALLER = 499
 OTHER_FILES = 256  # database connections, uploads, modules
 BEAT_S = 1.0
+TOKEN_USES_S = 5.0  # between two writes of when tokens were last used
+TOKEN_USES_END_S = 2.0  # for the last of them, at the end
 THREADS = 6  # more only wait for each other: the same throughput by measurement, and a fifth off the longest accept
 
 log = logs.get(__name__)
@@ -109,6 +115,7 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
     """Return the application on a database."""
     app = _App(title="Ratemill", version="1", lifespan=_ready, redirect_slashes=False, docs_url=None, redoc_url=None)
     app.state.database, app.state.settings, app.state.bodies = database, settings, Bodies(settings)
+    app.state.token_uses = TokenUses(database)
     routes = [_without_case(route) for router in ROUTERS for route in router.routes]
     first = [_without_case(route) for router in FIRST for route in router.routes]
     app.router.routes.extend([*first, ByPath(routes), *routes])
@@ -122,7 +129,7 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
     # The last one that is added is the first to see a request.
     app.add_middleware(
         Admission,
-        tokens=KnownTokens(database),
+        tokens=KnownTokens(database, app.state.token_uses),
         bodies=app.state.bodies,
         settings=settings,
         refuse=_refused_before,
@@ -153,9 +160,24 @@ async def _ready(app: FastAPI) -> AsyncIterator[None]:
     current_default_thread_limiter().total_tokens = THREADS
     gc.collect()
     gc.freeze()
-    beating = create_task(_beat())
+    uses: TokenUses = app.state.token_uses
+    tasks = create_task(_beat()), create_task(_write_token_uses(uses))
     yield
-    beating.cancel()
+    for task in tasks:
+        task.cancel()
+    with move_on_after(TOKEN_USES_END_S):
+        await to_thread.run_sync(uses.flush, abandon_on_cancel=True)
+
+
+async def _write_token_uses(uses: TokenUses) -> None:
+    """Write the uses of tokens now and then, in a thread of their own: requests need the others."""
+    limiter = CapacityLimiter(1)
+    while True:
+        await sleep(TOKEN_USES_S)
+        try:
+            await to_thread.run_sync(uses.flush, limiter=limiter)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the next round tries again
+            log.warning("token_uses_not_written", error=str(error))
 
 
 async def _beat() -> None:

@@ -51,7 +51,7 @@ def accept(database: Database, settings: Settings, request: Request) -> Accepted
         caller, feed = tokens.enter(connection, request.secret), feeds.find(connection, request.feed)
         principal = tokens.admit(caller(), "import")
         check_key(request.idempotency_key)
-        feed_id = _enabled(feed(), request)
+        feed_id = _enabled(principal, feed(), request)
         repeated = _repeated(connection, settings, principal, request)
         if repeated:
             return repeated
@@ -71,7 +71,8 @@ def check_key(key: str | None) -> None:
         )
 
 
-def _enabled(feed: Feed | None, request: Request) -> int:
+def _enabled(principal: Principal, feed: Feed | None, request: Request) -> int:
+    tokens.admit_to_feed(principal, feed.feed_id if feed else None, request.feed)
     if feed is None:
         raise NotFound(f"there is no usage feed '{request.feed}'", code=Code.FEED_NOT_FOUND)
     if not feed.enabled:

@@ -29,6 +29,7 @@ __all__ = [
     "find",
     "find_batch",
     "is_done",
+    "not_found",
     "page",
     "state_of",
 ]
@@ -42,8 +43,13 @@ def find(database: Database, owner_id: int, key: str) -> AnyHistory:
     with database.reader(owner_id) as connection:
         found = find_history(connection, key) or find_unrated(connection, key)
     if found is None:
-        raise NotFound(f"there is no request '{key}'", code=Code.REQUEST_NOT_FOUND)
+        raise not_found(key)
     return found
+
+
+def not_found(key: str) -> NotFound:
+    """Return the error for a request that does not exist, or that the caller may not see."""
+    return NotFound(f"there is no request '{key}'", code=Code.REQUEST_NOT_FOUND)
 
 
 def is_done(database: Database, owner_id: int, shown: AnyHistory) -> bool:

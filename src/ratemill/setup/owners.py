@@ -14,9 +14,9 @@ from ratemill.setup.writing.changes import Author, Log
 from ratemill.store import owners
 from ratemill.store.connections import Connection, Database
 from ratemill.store.owners import OwnerName
+from ratemill.visible import shown
 
 _KNOWN_NAMES_MAX = 5  # known owners that a message lists
-_VALUE_CHARS_MAX = 100  # of a name in a message
 _LEAST_LIKENESS = 0.5  # a name that shares less with the given one is not suggested
 
 
@@ -86,7 +86,9 @@ def unknown(connection: Connection, name: str) -> str:
     fault = name_fault(name)
     if fault is not None:
         return f"the name of an owner {fault}"
-    return f"unknown owner '{_short(name)}'{_nearest(name, [each.name for each in owners.names(connection)])}; {_how(name)}"
+    return (
+        f"unknown owner '{shown(name)}'{_nearest(name, [each.name for each in owners.names(connection)])}; {_how(name)}"
+    )
 
 
 def check_new(connection: Connection, name: str, *, besides: str | None = None) -> None:
@@ -96,8 +98,8 @@ def check_new(connection: Connection, name: str, *, besides: str | None = None) 
         raise UsageFault(f"the name of an owner {fault}")
     for each in owners.names(connection):
         if each.name == name or (each.name != besides and likeness(each.name) == likeness(name)):
-            like = "" if each.name == name else f", which looks like '{_short(name)}'"
-            raise UsageFault(f"owner '{_short(each.name)}' already exists{like}")
+            like = "" if each.name == name else f", which looks like '{shown(name)}'"
+            raise UsageFault(f"owner '{shown(each.name)}' already exists{like}")
 
 
 def _how(name: str) -> str:
@@ -108,10 +110,6 @@ def _nearest(name: str, known: Sequence[str]) -> str:
     by_likeness = {likeness(each): each for each in known}
     near = difflib.get_close_matches(likeness(name), by_likeness, n=1, cutoff=_LEAST_LIKENESS)
     if near:
-        return f" (did you mean '{_short(by_likeness[near[0]])}'?)"
-    listed = ", ".join(f"'{_short(each)}'" for each in known[:_KNOWN_NAMES_MAX])
+        return f" (did you mean '{shown(by_likeness[near[0]])}'?)"
+    listed = ", ".join(f"'{shown(each)}'" for each in known[:_KNOWN_NAMES_MAX])
     return f" (known: {listed}{', …' if len(known) > _KNOWN_NAMES_MAX else ''})"
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _VALUE_CHARS_MAX else f"{name[:_VALUE_CHARS_MAX]}…"

@@ -82,6 +82,11 @@ def read(connection: Connection, owner_id: int) -> Owner:
     return Owner(*row)
 
 
+def enter(connection: Connection, owner_id: int) -> None:
+    """Let what asks for the rows of the owner entered find those of this one, until the transaction ends."""
+    driver(connection).execute("select set_config('ratemill.owner_id', %s, true)", (str(owner_id),))
+
+
 def lock_price_book(connection: Connection, owner_id: int) -> None:
     """Wait until nobody else sets up this owner, and keep others waiting until this transaction ends."""
     driver(connection).execute("select version from price_books where owner_id = %s for update", (owner_id,))

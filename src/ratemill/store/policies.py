@@ -39,9 +39,10 @@ end $$;
 """
 
 AUTHENTICATE = f"""
-create function authenticate(digest bytea) returns table (token_id bigint, owner_id integer, name text, role text)
+create function authenticate(digest bytea)
+returns table (token_id bigint, owner_id integer, name text, role text, feed_ids bigint[])
 language sql stable security definer set search_path = public, pg_temp as $$
-    select token_id, owner_id, name, role from tokens
+    select token_id, owner_id, name, role, feed_ids from tokens
     where secret_sha256 = digest and revoked_at is null and (expires_at is null or expires_at > clock_timestamp())
 $$;
 revoke all on function authenticate(bytea) from public;

@@ -21,6 +21,7 @@ from ratemill.face.auth import PUBLIC, secret_of
 from ratemill.face.http.answers import UNREAD_BODY
 from ratemill.settings import Settings
 from ratemill.setup.database import Database
+from ratemill.setup.token_uses import TokenUses
 from ratemill.setup.tokens import TOKEN_REQUIRED, Principal, authenticate, digest
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ _PUBLIC = frozenset(path.lower() for path in PUBLIC if "{" not in path)
 class KnownTokens:
     """Tokens that were valid a few seconds ago."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, uses: TokenUses) -> None:
+        self._database, self._uses = database, uses
         self._known: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
 
     async def principal(self, secret: str) -> Principal | None:
@@ -48,10 +49,12 @@ class KnownTokens:
         key = digest(secret)
         until, principal = self._known.get(key, (0.0, None))
         if principal is not None and monotonic() < until:
+            self._uses.note(principal.token_id, principal.owner_id)
             return principal
         self._known.pop(key, None)
         principal = await run_in_threadpool(authenticate, self._database, secret)
         if principal is not None:
+            self._uses.note(principal.token_id, principal.owner_id)
             self._known[key] = monotonic() + REMEMBERED_S, principal
             if len(self._known) > TOKENS_MAX:
                 self._known.popitem(last=False)

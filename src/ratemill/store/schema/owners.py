@@ -17,7 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy.dialects.postgresql import ARRAY, JSON
 
 from ratemill.store.schema.columns import instant, metadata, owner
 
@@ -35,6 +35,7 @@ owners = Table(
     Column("built_in", Boolean, nullable=False, server_default="false"),
 )
 
+# A login's token refers to the one that logged in. Without feed_ids a token is bound to no feed.
 tokens = Table(
     "tokens",
     metadata,
@@ -43,10 +44,13 @@ tokens = Table(
     Column("name", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("secret_sha256", LargeBinary, nullable=False, unique=True),
-    Column("of_login", Boolean, nullable=False, server_default="false"),
+    Column("login_of", BigInteger, ForeignKey("tokens.token_id"), index=True),
+    Column("feed_ids", ARRAY(BigInteger)),
+    Column("created_by", Text, nullable=False),
     instant("created_at", now=True),
     instant("expires_at"),
     instant("revoked_at"),
+    instant("used_at"),
 )
 
 # `version` counts every change of the set-up; `subscription_version` those that the log of changes does not tell: the
