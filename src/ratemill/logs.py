@@ -1,11 +1,19 @@
-"""One way to log: key and value pairs, as text for people or JSON for machines, to standard error."""
+"""One way to log: key and value pairs, as text for people or JSON for machines, to standard error.
+
+What libraries log, what Python warns of, and an exception that ends the process or a thread take the same way.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
+import threading
+from types import TracebackType
 
 import structlog
+
+# These log failures of a connection with a traceback, each time; the database handle logs the database that is away.
+_QUIET = {"sqlalchemy.pool": logging.CRITICAL, "psycopg": logging.ERROR, "psycopg.pool": logging.CRITICAL}
 
 
 def configure(*, as_json: bool, level: str = "INFO") -> None:
@@ -25,6 +33,43 @@ def configure(*, as_json: bool, level: str = "INFO") -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    _take_over()
+
+
+class _Forwarder(logging.Handler):
+    """Hands on what libraries log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log a record of the standard library as an event of ours."""
+        try:
+            exc_info = {"exc_info": record.exc_info} if record.exc_info and record.exc_info[0] else {}
+            get(record.name).log(record.levelno, record.getMessage(), **exc_info)
+        except Exception:  # noqa: BLE001 -- a library's bad record ends nothing
+            self.handleError(record)
+
+
+def _take_over() -> None:
+    """Let all that would be written to standard error by others be logged."""
+    logging.basicConfig(handlers=[_Forwarder()], level=logging.WARNING, force=True)
+    for name, level in _QUIET.items():
+        logging.getLogger(name).setLevel(level)
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _process_failed
+    threading.excepthook = _thread_failed
+
+
+def _process_failed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        get(__name__).critical("process_failed", error=repr(error), exc_info=(kind, error, trace))
+
+
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    if failure.exc_value is not None and not issubclass(failure.exc_type, SystemExit):
+        name = failure.thread.name if failure.thread else ""
+        exc_info = (failure.exc_type, failure.exc_value, failure.exc_traceback)
+        get(__name__).error("thread_failed", thread=name, error=repr(failure.exc_value), exc_info=exc_info)
 
 
 def get(name: str) -> structlog.stdlib.BoundLogger:

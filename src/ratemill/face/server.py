@@ -211,6 +211,7 @@ def make_server(database: Database, settings: Settings, **listening: Any) -> uvi
         http=partial(BoundedProtocol, settings, Watch()),  # type: ignore[arg-type]
         loop="uvloop",
         access_log=False,
+        log_config=None,  # the log has one format
         log_level="warning",
         timeout_graceful_shutdown=FINISH_S_MAX,
         timeout_keep_alive=settings.keep_alive_s,

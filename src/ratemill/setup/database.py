@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ratemill.errors import UsageFault
 from ratemill.settings import Settings
+from ratemill.store import dsn as dsns
 from ratemill.store import embedded, migrate
 from ratemill.store.connections import Database
 from ratemill.store.embedded_process import Progress
@@ -30,7 +31,7 @@ def open_database(settings: Settings, *, connections_max: int = 10, progress: Pr
 
 def opened_before(settings: Settings, *, connections_max: int = 10) -> Database:
     """Return the database that ``serve`` has migrated, whether it answers now or not; nothing is started."""
-    dsn = settings.database_url or embedded.server_of(settings).dsn()
+    dsn = _own_dsn(settings) or embedded.server_of(settings).dsn()
     return Database(dsn, settings, connections_max=connections_max)
 
 
@@ -49,7 +50,7 @@ def open_existing_database(settings: Settings, *, connections_max: int = 10) -> 
 
     Raises ``UsageFault`` with exit code 3 if there is no database, or if it has not the tables of this version.
     """
-    dsn = settings.database_url
+    dsn = _own_dsn(settings)
     if not dsn:
         home = settings.home.absolute()
         if embedded.status(settings).data is None:
@@ -92,14 +93,22 @@ def upgrade_embedded(settings: Settings, old_bin: Path | None) -> Path:
     return embedded.upgrade(settings, old_bin=old_bin, progress=_say)
 
 
+def _own_dsn(settings: Settings) -> str:
+    """Return the DSN of your own database, checked; empty if the embedded one is used."""
+    if settings.database_url:
+        dsns.check(settings.database_url)
+    return settings.database_url
+
+
 def _prepare(settings: Settings, progress: Progress) -> str:
     """Make sure of the server and the roles; return the way in as the product's login."""
-    if settings.database_url:
-        migrate.ensure_roles(settings.database_url)
-        return settings.database_url
+    own = _own_dsn(settings)
+    if own:
+        migrate.prepare_own(own)
+        return own
     server = embedded.ensure(settings, progress=progress)
     dsn = server.dsn()
-    if not migrate.roles_are_there(dsn):
+    if not migrate.is_prepared(dsn):
         migrate.create_roles(server.admin_dsn(embedded.DATABASE), login=embedded.ROLE, database=embedded.DATABASE)
     return dsn
 

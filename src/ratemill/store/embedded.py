@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -24,10 +25,10 @@ from psycopg.pq import PGconn, Ping
 from ratemill import logs
 from ratemill.errors import Unavailable, UsageFault, invariant
 from ratemill.settings import Settings
+from ratemill.store import bounded, embedded_upgrade, embedded_use
 from ratemill.store import embedded_account as accounts
 from ratemill.store import embedded_data as folders
 from ratemill.store import embedded_process as process
-from ratemill.store import embedded_upgrade, embedded_use
 from ratemill.store.embedded_account import Account, Programs
 from ratemill.store.embedded_data import ADMIN, PORT, ROLE, Kept
 from ratemill.store.embedded_process import Postmaster, Progress
@@ -50,6 +51,7 @@ __all__ = [
 
 DATABASE = "ratemill"
 
+SILENT_PINGS_MAX = 2
 CONNECT_S_MAX = 5  # a server that is ready answers a connection sooner, even on a busy machine
 
 # How long a server is started again because what an earlier one left keeps it out, and the log lines that show this.
@@ -321,9 +323,21 @@ def _launched(kept: Kept, account: Account, programs: Programs, settings: Settin
 
 
 def _answering(kept: Kept, postmaster: Postmaster, progress: Progress) -> Server | None:
-    """Wait until the server takes connections, however long it recovers; none if it dies instead."""
+    """Wait until the server takes connections, however long it recovers; none if it dies instead.
+
+    A recovering server refuses connections. One that is silent is frozen, and is not waited for.
+    """
+    pings = count(1)
+
+    def is_settled() -> bool:
+        if not postmaster.runs() or _takes_connections(kept):
+            return True
+        if _is_ready(kept) and _is_silent(kept) and next(pings) >= SILENT_PINGS_MAX:
+            raise Unavailable(f"the database in {kept.home} is running (pid {postmaster.pid}) but does not answer")
+        return False
+
     process.wait(
-        lambda: not postmaster.runs() or _takes_connections(kept),
+        is_settled,
         lambda seconds: progress(f"the database starts or recovers, {seconds} s"),
     )
     return _listening(kept) if postmaster.runs() else None
@@ -333,6 +347,16 @@ def _takes_connections(kept: Kept) -> bool:
     """Whether the server says that it is ready and proves it; asked sooner, it would fill its log with refusals."""
     server = _listening(kept)
     return server is not None and _is_ready(kept) and PGconn.ping(os.fsencode(server.admin_dsn())) == Ping.OK
+
+
+def _is_silent(kept: Kept) -> bool:
+    """Whether a server takes a connection and says nothing: not even that it cannot serve it now."""
+    server = _listening(kept)
+    if server is None:
+        return False
+    began = monotonic()
+    answer = PGconn.ping(os.fsencode(server.admin_dsn()))
+    return answer == Ping.NO_RESPONSE and monotonic() - began > CONNECT_S_MAX - 1
 
 
 def _is_ready(kept: Kept) -> bool:
@@ -384,7 +408,7 @@ def _options(settings: Settings, data: Path, socket: Path) -> list[str]:
 def _bootstrap(server: Server) -> None:
     """Get a query answered, and make the role and the database that the product logs into if they are not there yet."""
     try:
-        with psycopg.connect(server.admin_dsn(), autocommit=True) as connection:
+        with bounded.connect(server.admin_dsn(), autocommit=True) as connection:
             if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [ROLE]).rowcount:
                 _make_role(connection, server.passwords[ROLE])
             if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).rowcount:

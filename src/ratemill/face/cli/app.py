@@ -6,7 +6,8 @@ import sys
 
 import typer
 
-from ratemill.errors import RatemillError, UsageFault
+from ratemill import logs
+from ratemill.errors import DatabaseAway, InvariantFailure, RatemillError, Unavailable, UsageFault
 from ratemill.face.cli import (
     audit,
     db,
@@ -25,19 +26,37 @@ from ratemill.face.cli import (
     token,
 )
 
+CANNOT_RUN = 3
 NAMES = "Usage in by API, mediated and rated, every record accounted for."
 
 
 class Commands(typer.Typer):
-    """A Typer application that says an error in one line and exits with 1, or with what the fault asks for."""
+    """A Typer application that prints an error on one line and exits with the code of its kind.
+
+    0: done. 1: the input has a fault. 2: used wrongly: an option, an argument or a setting. 3: cannot run now: the database
+    is away, refuses the login or is too old, or a port is in use.
+    """
 
     def __call__(self, *args: object, **kwargs: object) -> object:
         """Run the command that the arguments name."""
         try:
             return super().__call__(*args, **kwargs)
         except RatemillError as error:
-            sys.stderr.write(f"ratemill: {error}\n")
-            sys.exit(error.exit_code if isinstance(error, UsageFault) else 1)
+            if isinstance(error, InvariantFailure):
+                logs.get(__name__).exception("command_failed")  # a defect is shown with its trace
+            sys.stderr.write(f"ratemill: {_sentence(error)}\n")
+            sys.exit(exit_code(error))
+
+
+def exit_code(error: RatemillError) -> int:
+    """Return the exit code of an error that ends a command."""
+    if isinstance(error, UsageFault):
+        return error.exit_code
+    return CANNOT_RUN if isinstance(error, Unavailable) else 1
+
+
+def _sentence(error: RatemillError) -> str:
+    return " ".join(str(error).split()) if isinstance(error, DatabaseAway) else str(error)
 
 
 app = Commands(help=NAMES, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
