@@ -7,7 +7,7 @@ RUN := $(UV) run --frozen
 
 help:
 	@echo "make test   set up and run the tests (about ten minutes on two cores)"
-	@echo "make proofs kill processes at random under load, then count every record (up to 45 minutes)"
+	@echo "make proofs kill every process under load, fill the disk, count every record (up to 45 minutes)"
 	@echo "make lint   formatting, style and types"
 	@echo "make demo   a cloud bill and a telecom day, from raw rows to checked sums (under two minutes)"
 	@echo "make bench  measure, print every bar with its figure"
