@@ -22,6 +22,7 @@ from ratemill.setup.in_force import book, price_books
 from ratemill.setup.writing.apply import apply_document
 from ratemill.store.connections import Database, driver
 
+LOCAL = "http://localhost"
 PATH = "/ResourceServer/api/v7"
 
 GUIDE = """
@@ -112,7 +113,9 @@ def mill(database: Database, settings: Settings, owner: str = "default", documen
     """Yield a mill on a database, set up from a document."""
     for kept in (price_books._books, book._profiles, holders._known):
         kept.clear()  # a process keeps these by number and version, for it knows one database only
-    with TestClient(create_app(database, settings), raise_server_exceptions=False) as client:
+    with TestClient(
+        create_app(database, settings), LOCAL, raise_server_exceptions=False, client=("127.0.0.1", 50_000)
+    ) as client:
         made = Mill(database, settings, owner, client)
         made.apply(document)
         yield made

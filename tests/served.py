@@ -19,10 +19,10 @@ PATIENCE_S = 60.0  # of a caller, on a busy machine
 
 
 @contextmanager
-def served(database: Database, settings: Settings, **listening: object) -> Iterator[int]:
+def served(database: Database, settings: Settings) -> Iterator[int]:
     """Serve while the block runs; yield the port."""
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
-        server = make_server(database, settings, **listening)
+        server = make_server(database, settings)
         thread = Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -10,6 +10,7 @@ RatemillError
 │   ├── NotAsBefore           412
 │   ├── BodyTooLarge          413
 │   ├── WrongMediaType        415
+│   ├── WrongHost             421
 │   ├── KeyReused             422
 │   └── TooManyRequests       429, worth retrying
 ├── Unavailable               503, worth retrying: the world failed; never an attempt of a record
@@ -43,6 +44,7 @@ class Code(IntEnum):
     NOT_AS_BEFORE = 1412
     BODY_TOO_LARGE = 1413
     WRONG_MEDIA_TYPE = 1415
+    WRONG_HOST = 1421
     IDEMPOTENCY_KEY_REUSED = 1422
     TOO_MANY_REQUESTS = 1429
     # the shape of a body
@@ -178,6 +180,12 @@ class WrongMediaType(CallerError):
     """The Content-Type is not the dialect's."""
 
     status, code = 415, Code.WRONG_MEDIA_TYPE
+
+
+class WrongHost(CallerError):
+    """The request is for a host that this server does not answer as."""
+
+    status, code = 421, Code.WRONG_HOST
 
 
 class KeyReused(CallerError):

@@ -6,10 +6,12 @@ environment itself.
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -115,6 +117,29 @@ class Settings(BaseSettings):
         description="Seconds without a heartbeat after which `serve` kills and restarts one of its processes.",
     )
 
+    failed_attempts_per_min_max: int = Field(
+        default=10,
+        ge=1,
+        description="Wrong secrets from one address in a minute. Further ones get 429, valid ones do not.",
+    )
+    token_requests_per_s_max: int = Field(
+        default=0, ge=0, description="Requests of one token in a second; 0: no limit."
+    )
+
+    tls_certificate: str = Field(default="", description="PEM file of the API's certificate and those of its issuers.")
+    tls_key: str = Field(default="", description="PEM file of the certificate's key.")
+    public_url: str = Field(
+        default="", description="Address of the API as its callers know it: answers name it, and its host is accepted."
+    )
+    hosts: str = Field(default="", description="Further names the API answers as, separated by commas.")
+    trusted_proxies: str = Field(
+        default="",
+        description="Addresses or networks, separated by commas, whose `X-Forwarded-For` and `-Proto` are believed.",
+    )
+    ca_file: str = Field(
+        default="", description="PEM file of the authority that `import` and `watch` trust instead of the usual ones."
+    )
+
     log_json: bool = Field(default=False, description="Logs as JSON lines.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR."
@@ -123,3 +148,44 @@ class Settings(BaseSettings):
     hang_at: str = Field(
         default="", description="For tests: the named point at which a process hangs, once for a home."
     )
+
+    @property
+    def host_names(self) -> list[str]:
+        """The names of ``hosts``."""
+        return _listed(self.hosts.lower())
+
+    @property
+    def proxy_networks(self) -> list[str]:
+        """The addresses and networks of ``trusted_proxies``."""
+        return _listed(self.trusted_proxies)
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and not (
+            parts.scheme in {"http", "https"} and parts.hostname and not parts.query and not parts.fragment
+        ):
+            raise ValueError(f"must be like https://billing.example.com, got '{value[:100]}'")
+        return value
+
+    @field_validator("hosts")
+    @classmethod
+    def _are_names(cls, value: str) -> str:
+        for name in _listed(value):
+            if "/" in name or "*" in name or (":" in name and not name.count(":") > 1):
+                raise ValueError(
+                    f"must be names or addresses without port, such as billing.example.com, got '{name[:100]}'"
+                )
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for name in _listed(value):
+            ip_network(name)
+        return value
+
+
+def _listed(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]

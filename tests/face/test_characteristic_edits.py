@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 from tests.items import NOBODY, Json, call, create, done, find, ids, item_mill, refused, seed_item
-from tests.mill import Mill
+from tests.mill import LOCAL, Mill
 
 from ratemill.face.server import create_app
 from ratemill.settings import Settings
@@ -148,7 +148,7 @@ def test_while_a_batch_changes_a_characteristic_nobody_else_does(mine: Mill):
 def test_with_strict_references_what_is_not_registered_is_refused(mine: Mill, settings: Settings):
     create(mine, {"id": "known", "adminClassReference": {"id": "main"}})
     strict = settings.model_copy(update={"references_strict": True})
-    with TestClient(create_app(mine.database, strict)) as client:
+    with TestClient(create_app(mine.database, strict), LOCAL) as client:
         other = Mill(mine.database, strict, "default", client)
         create(other, {"id": "fits", "adminClassReference": {"id": "main"}})
         answer = call(other, "POST", "user1", {"id": "not", "adminClassReference": {"id": "other"}})

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from tests.mill import Mill, guide_row, mill
+from tests.mill import LOCAL, Mill, guide_row, mill
 
 from ratemill.face.paths import RESOURCES
 from ratemill.face.server import create_app
@@ -108,7 +108,7 @@ def prove(mine: Mill, described: schemathesis.BaseSchema, path: str, method: str
     def send(case: schemathesis.Case[Any], key: object) -> None:
         if key is not None and case.path_parameters:
             case.path_parameters = {name: FIXED.get(name, key) for name in case.path_parameters}
-        sent = case.as_transport_kwargs(base_url="http://testserver")
+        sent = case.as_transport_kwargs(base_url=LOCAL)
         sent["headers"] = {**dict(sent.get("headers") or {}), "Authorization": f"Bearer {mine.token}"}
         sent.pop("cookies", None)
         if "files" in sent:  # this client sends a part that is a number as it sends a text

@@ -23,6 +23,7 @@ import httpx
 import msgspec
 
 from ratemill.client.errors import ClientError, Rejected, Unreachable
+from ratemill.client.tls import not_trusted, trusting
 from ratemill.errors import Code, Fault, UsageFault
 
 Json = dict[str, Any]
@@ -68,6 +69,7 @@ class Client:
         retry_s: float = RETRY_S,
         stopping: Event | None = None,
         say: Callable[[str], None] = lambda _: None,
+        ca_file: str = "",
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         """``say`` is told why a call is tried again; once ``stopping`` is set, none is."""
@@ -82,6 +84,7 @@ class Client:
             headers={"Authorization": f"Bearer {token}"},
             timeout=REQUEST_TIMEOUT_S,
             limits=limits,
+            verify=trusting(ca_file),
             transport=transport,
         )
 
@@ -235,7 +238,8 @@ class Client:
         try:
             response = self._http.request(method, path, **options)
         except httpx.TransportError as error:
-            return Unreachable(f"{self._http.base_url}: {error or type(error).__name__}"), None
+            url = str(self._http.base_url)
+            return not_trusted(url, error) or Unreachable(f"{url}: {error or type(error).__name__}"), None
         if response.is_success:
             return response, None
         faults = _faults(response)

@@ -3,6 +3,7 @@
 ClientError
 ├── Rejected          the server answered, and said no: its status and every fault that it named
 ├── Unreachable       no answer that counts, however often it was tried; worth trying again
+├── NotTrusted        the server's certificate is not valid, or it speaks no TLS: nothing was sent
 ├── FileUnreadable    the file cannot be sent as it is; nothing of it was sent
 ├── FileChanged       the file is not the one whose import was begun
 ├── ImportIsLate      the import stopped so long ago that the server may have forgotten what was under way then
@@ -33,6 +34,10 @@ class Unreachable(ClientError):
     """The server did not answer, or only that it cannot now; what was sent may or may not have been taken."""
 
     retry = True
+
+
+class NotTrusted(ClientError):
+    """No encrypted connection to the server can be made; nothing was sent."""
 
 
 class FileUnreadable(ClientError):

@@ -36,6 +36,9 @@ PUBLIC = frozenset(
         "/api/security/systemLayers/{key}/applicationLayers",
     }
 )
+LOGINS = frozenset(
+    path.lower() for path in ("/AuthorizationServer/api/v7/Access/Login", "/oauth/access_token", "/api/security/login")
+)
 
 
 def needs(right: Right, *, of_feeds: bool = False) -> Callable[[Request], Coroutine[Any, Any, Principal]]:

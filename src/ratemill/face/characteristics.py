@@ -17,6 +17,7 @@ from ratemill.face import result_envelope
 from ratemill.face.auth import needs
 from ratemill.face.bodies import read_json_body
 from ratemill.face.exact_json import Exact
+from ratemill.face.http.hosts import address_of
 from ratemill.face.parameters import Parameters
 from ratemill.reference.characteristic_values import ID_CHARS_MAX, ItemFault
 from ratemill.setup.characteristics import edits as characteristic_edits
@@ -265,4 +266,4 @@ def _url(request: Request, skip: int, top: int) -> str:
     parts = [f"{quote(name, safe='$')}={quote(text)}" if text else quote(name, safe="$") for name, text in kept]
     parts += [f"$skip={skip}", f"$top={top}"]
     path = request.scope.get("asked_path", request.url.path)
-    return f"{request.url.scheme}://{request.url.netloc}{quote(path)}?{'&'.join(parts)}"
+    return address_of(request, f"{quote(path)}?{'&'.join(parts)}")

@@ -23,6 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from ratemill import heartbeat, logs
 from ratemill.errors import (
@@ -31,6 +32,7 @@ from ratemill.errors import (
     Code,
     DatabaseAway,
     Fault,
+    NotAuthenticated,
     RatemillError,
     TooManyRequests,
     Unavailable,
@@ -67,6 +69,8 @@ from ratemill.face.dispatch import ByPath
 from ratemill.face.http import spool
 from ratemill.face.http.admission import Admission, Bodies, KnownTokens
 from ratemill.face.http.answers import EveryAnswer
+from ratemill.face.http.attempts import FailedAttempts, TokenRates
+from ratemill.face.http.hosts import Hosts
 from ratemill.face.http.protocol import BoundedProtocol, Watch
 from ratemill.face.paths import OnePath
 from ratemill.settings import Settings
@@ -116,6 +120,7 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
     app = _App(title="Ratemill", version="1", lifespan=_ready, redirect_slashes=False, docs_url=None, redoc_url=None)
     app.state.database, app.state.settings, app.state.bodies = database, settings, Bodies(settings)
     app.state.token_uses = TokenUses(database)
+    app.state.attempts = FailedAttempts(settings)
     routes = [_without_case(route) for router in ROUTERS for route in router.routes]
     first = [_without_case(route) for router in FIRST for route in router.routes]
     app.router.routes.extend([*first, ByPath(routes), *routes])
@@ -130,11 +135,15 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
     app.add_middleware(
         Admission,
         tokens=KnownTokens(database, app.state.token_uses),
+        rates=TokenRates(settings),
         bodies=app.state.bodies,
         settings=settings,
         refuse=_refused_before,
     )
     app.add_middleware(OnePath)
+    app.add_middleware(Hosts, settings=settings, refuse=_refused_before)
+    if settings.proxy_networks:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.proxy_networks)
     return app
 
 
@@ -204,8 +213,8 @@ def _allow_files(wanted: int) -> None:
         log.warning("few_files_allowed", allowed=hard, wanted=wanted, remedy="raise ulimit -Hn")
 
 
-def make_server(database: Database, settings: Settings, **listening: Any) -> uvicorn.Server:  # noqa: ANN401
-    """Return a server of the application; ``listening`` is the host and port, unless it is run with a socket."""
+def make_server(database: Database, settings: Settings) -> uvicorn.Server:
+    """Return a server of the application, to be run with the sockets that it listens on."""
     config = uvicorn.Config(
         create_app(database, settings),
         http=partial(BoundedProtocol, settings, Watch()),  # type: ignore[arg-type]
@@ -218,7 +227,8 @@ def make_server(database: Database, settings: Settings, **listening: Any) -> uvi
         ws="none",
         server_header=False,
         proxy_headers=False,
-        **listening,
+        ssl_certfile=settings.tls_certificate or None,
+        ssl_keyfile=settings.tls_key or None,
     )
     return uvicorn.Server(config)
 
@@ -244,6 +254,8 @@ def _parameters(request: Request, error: Exception) -> Response:
 
 
 def _refused(request: Request, error: CallerError) -> Response:
+    if isinstance(error, NotAuthenticated):
+        error = request.app.state.attempts.answer(request, error)
     if subscription_envelope.speaks(request):
         response = subscription_envelope.caller_error(error)
     elif result_envelope.speaks(request):

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from ratemill.errors import BadRequest, Code, Fault
 from ratemill.face import subscription_envelope, subscription_filter
+from ratemill.face.http.hosts import address_of
 from ratemill.face.subscription_filter import FilterFault
 from ratemill.ledger.subscription_imports import Asked
 
@@ -116,7 +117,7 @@ def page(request: Request, wanted: Wanted, rows: list[Json], total: int) -> Resp
 
 
 def _link(request: Request, wanted: Wanted, offset: int) -> str:
-    place = f"{request.base_url}{request.scope.get('asked_path', request.url.path).lstrip('/')}"
+    place = address_of(request, quote(request.scope.get("asked_path", request.url.path)))
     chosen = f"&{_FILTER}={quote(wanted.filter, safe='(),')}" if wanted.filter is not None else ""
     return f"{place}?{_OFFSET}={offset}&{_LIMIT}={wanted.limit}{chosen}"
 

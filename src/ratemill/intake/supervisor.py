@@ -47,7 +47,8 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
     sockets = listening.open_sockets(host, port, is_held_by_earlier=lambda: is_served(home))
     try:
         with _one_of_the_serves(settings) as lock:
-            _supervise(settings, stopping, sockets, lock, url=f"http://{host}:{port}")
+            scheme = "https" if settings.tls_certificate else "http"
+            _supervise(settings, stopping, sockets, lock, url=f"{scheme}://{host}:{port}")
     finally:
         listening.close(sockets)
 

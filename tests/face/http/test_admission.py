@@ -16,6 +16,7 @@ from tests.served import Caller, served
 from ratemill.face.auth import PUBLIC
 from ratemill.face.server import create_app
 from ratemill.settings import Settings
+from ratemill.setup.owners import ensure
 from ratemill.setup.tokens import create_token
 from ratemill.store.connections import Database, driver
 
@@ -103,6 +104,8 @@ def test_the_body_of_a_login_is_small(caller, mine):
 
 
 def test_an_owner_has_a_share_of_the_bodies_that_arrive_and_the_others_are_not_held_up(port, mine, bearer, database):
+    with database.worker() as connection:
+        ensure(connection, "another")
     other = create_token(database, owner_name="another", role="import", name="other")
     with ExitStack() as stack:
         arriving = [stack.enter_context(Caller(port)) for _ in range(16)]

@@ -177,7 +177,13 @@ def client_of(
     if not secret:
         raise UsageFault("a token is needed: --token or RATEMILL_TOKEN", exit_code=USED_WRONGLY)
     return Client(
-        url or settings.url, secret, connections_max=in_flight + 1, retry_s=retry_s, stopping=stopping, say=say
+        url or settings.url,
+        secret,
+        connections_max=in_flight + 1,
+        retry_s=retry_s,
+        stopping=stopping,
+        say=say,
+        ca_file=settings.ca_file,
     )
 
 

@@ -14,6 +14,7 @@ import typer
 
 from ratemill import heartbeat
 from ratemill.face.cli.common import opened_database, read_settings
+from ratemill.face.cli.network import check_listening
 from ratemill.intake import listening, supervisor
 from ratemill.priority import give_way
 from ratemill.settings import Settings
@@ -21,6 +22,9 @@ from ratemill.setup.database import Database, opened_before
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65_535)]
+Insecure = Annotated[
+    bool, typer.Option("--insecure", help="Listen without TLS although other machines can reach the address.")
+]
 WithParent = Annotated[bool, typer.Option("--with-parent", hidden=True)]
 Spare = Annotated[bool, typer.Option("--spare", hidden=True)]
 Heartbeat = Annotated[int, typer.Option("--heartbeat", help="File that the heartbeat is counted in.", hidden=True)]
@@ -32,9 +36,11 @@ CONNECTIONS_MAX = 4
 API_CONNECTIONS_MAX = 16  # requests that hold a database connection at once; the others wait for one
 
 
-def serve(host: Host = "127.0.0.1", port: Port = 8080) -> None:
+def serve(host: Host = "127.0.0.1", port: Port = 8080, insecure: Insecure = False) -> None:
     """Run the API, workers and jobs, and the embedded database if no other is named, until SIGTERM or Ctrl-C."""
-    supervisor.serve(read_settings(), host=host, port=port)
+    settings = read_settings()
+    check_listening(settings, host, insecure=insecure)
+    supervisor.serve(settings, host=host, port=port)
 
 
 def worker(with_parent: WithParent = False, heartbeat_file: Heartbeat = NONE) -> None:
@@ -67,6 +73,8 @@ def jobs(with_parent: WithParent = False, spare: Spare = False, heartbeat_file: 
 def api(
     host: Host = "127.0.0.1",
     port: Port = 8080,
+    *,
+    insecure: Insecure = False,
     with_parent: WithParent = False,
     heartbeat_file: Heartbeat = NONE,
     listeners: Listeners = None,
@@ -75,6 +83,8 @@ def api(
     from ratemill.face import server  # the other commands need no web server
 
     settings = read_settings()
+    if not with_parent:  # else `serve` has checked it
+        check_listening(settings, host, insecure=insecure)
     if with_parent:
         orphaned = Event()
         supervisor.stop_with_parent(orphaned)

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from ratemill.errors import BodyTooLarge, CallerError, NotAuthenticated, TooManyRequests, Unavailable
 from ratemill.face.auth import PUBLIC, secret_of
 from ratemill.face.http.answers import UNREAD_BODY
+from ratemill.face.http.attempts import SMALL_BODY, TokenRates, is_local
 from ratemill.settings import Settings
 from ratemill.setup.database import Database
 from ratemill.setup.token_uses import TokenUses
@@ -31,6 +32,7 @@ REMEMBERED_S = 5.0
 TOKENS_MAX = 10_000  # remembered at once
 RETRY_AFTER_S = 1
 ROOM_WITHIN_S = 2.0  # small bodies make room within milliseconds
+LOCAL_OR_TOKEN = frozenset({"/openapi.json"})  # for callers on this machine, and for those with any valid token
 _HELD = "ratemill.held_bytes"
 _PUBLIC = frozenset(path.lower() for path in PUBLIC if "{" not in path)
 
@@ -105,35 +107,49 @@ class Admission:
         app: ASGIApp,
         *,
         tokens: KnownTokens,
+        rates: TokenRates,
         bodies: Bodies,
         settings: Settings,
         refuse: Callable[[Request, CallerError | Unavailable], Response],
     ) -> None:
-        self._app, self._tokens, self._bodies, self._settings, self._refuse = app, tokens, bodies, settings, refuse
+        self._app, self._tokens, self._rates, self._refuse = app, tokens, rates, refuse
+        self._bodies, self._settings = bodies, settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request on if it has no body, or if its caller may send one."""
-        if scope["type"] != "http" or not has_body(scope):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
         try:
-            if scope["path"].lower() in _PUBLIC:
-                let_in: Receive = await self._small_body(request)
-            else:
-                principal = await self._tokens.principal(secret_of(request))
-                if principal is None:
-                    raise NotAuthenticated(TOKEN_REQUIRED)
-                let_in = _Arrival(self._bodies, principal.owner_id, request)
+            self._rates.count(request)
+            arrival = await self._let_in(request)
         except (CallerError, Unavailable) as error:
             await self._refuse(request, error)(scope, receive, send)
             return
         try:
-            await self._app(scope, let_in, send)
+            await self._app(scope, arrival or receive, send)
         finally:
             self._bodies.release(scope)
-            if isinstance(let_in, _Arrival):
-                let_in.end()
+            if isinstance(arrival, _Arrival):
+                arrival.end()
+
+    async def _let_in(self, request: Request) -> Receive | None:
+        """Return what the body is read from, None if the request has none; raise an error if it must not be read."""
+        path = request.scope["path"].lower()
+        if path in LOCAL_OR_TOKEN and not is_local(request):
+            await self._principal(request)
+        if not has_body(request.scope):
+            return None
+        if path in _PUBLIC:
+            return await self._small_body(request)
+        return _Arrival(self._bodies, (await self._principal(request)).owner_id, request)
+
+    async def _principal(self, request: Request) -> Principal:
+        principal = await self._tokens.principal(secret_of(request))
+        if principal is None:
+            raise NotAuthenticated(TOKEN_REQUIRED)
+        return principal
 
     async def _small_body(self, request: Request) -> Receive:
         """Read the body of a call that needs no token, and return what hands it on."""
@@ -145,7 +161,8 @@ class Admission:
             body += chunk
             if len(body) > most:
                 raise BodyTooLarge(f"the body has more than {most} bytes, which is the most this path accepts")
-        messages: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+        request.scope[SMALL_BODY] = whole = bytes(body)
+        messages: list[Message] = [{"type": "http.request", "body": whole, "more_body": False}]
 
         async def receive() -> Message:
             return messages.pop() if messages else await request.receive()
