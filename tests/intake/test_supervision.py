@@ -13,14 +13,16 @@ from typing import Any
 import httpx
 import pytest
 from tests.intake.test_serve import Home
-from tests.mill import GUIDE, GUIDE_ROW, PATH
-from tests.processes import environment, wait_until
+from tests.mill import GUIDE, GUIDE_ROW, PATH, guide_row
+from tests.processes import environment, free_port, wait_until
+from tests.store.embedded_homes import altered
 
 from ratemill.settings import Settings
 from ratemill.store import embedded
 
 SILENT_S_MAX = "5"
 HANG_AT = "after-claim"
+LOAD_REQUESTS = 20
 
 
 class Service:
@@ -35,9 +37,10 @@ class Service:
             "hang_at": HANG_AT,
         }
         self._log_file = folder / "log"
-        self.process = self._start()
+        self.process = self.start()
+        self.token = ""
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "ratemill", *self.home.command]
         with self._log_file.open("ab") as log:
             return subprocess.Popen(command, env=environment(**self.settings), stdout=log, stderr=log)
@@ -57,6 +60,19 @@ class Service:
             if name in words and "--spare" not in words:
                 return pid
         return 0
+
+    def post(self, rows: list[str]) -> dict[str, Any]:
+        """Send rows to the guide's feed, which the first call sets up; return the answer."""
+        if not self.token:
+            document = Path(self.settings["home"]).with_name("guide.yaml")
+            document.write_text(GUIDE)
+            self.home.run("apply", str(document))
+            self.token = self.home.run("token", "create", "--role", "admin", "--name", "me").splitlines()[-1]
+        url = f"http://127.0.0.1:{self.home.port}{PATH}/DataImport/Usage/guideFeed"
+        headers = {"Authorization": f"Bearer {self.token}"}
+        answer = httpx.post(url, json={"data": rows}, headers=headers, timeout=60)
+        accepted: dict[str, Any] = answer.raise_for_status().json()
+        return accepted
 
     def is_healthy(self) -> bool:
         return self.home.health() == 200
@@ -103,15 +119,8 @@ def test_a_process_whose_loop_stands_still_is_killed_and_started_again(service: 
     wait_until(service.is_healthy)
 
 
-def test_the_rows_of_a_worker_that_hangs_are_taken_over(service: Service, tmp_path: Path):
-    document = tmp_path / "guide.yaml"
-    document.write_text(GUIDE)
-    service.home.run("apply", str(document))
-    token = service.home.run("token", "create", "--role", "admin", "--name", "me").splitlines()[-1]
-    url = f"http://127.0.0.1:{service.home.port}{PATH}/DataImport/Usage/guideFeed"
-    answer = httpx.post(
-        url, json={"data": [GUIDE_ROW]}, headers={"Authorization": f"Bearer {token}"}, timeout=60
-    ).json()
+def test_the_rows_of_a_worker_that_hangs_are_taken_over(service: Service):
+    answer = service.post([GUIDE_ROW])
     status = json.loads(service.home.run("status", answer["trackingId"], "--wait", "--json"))
     assert (status["recordCount"], status["ratedCount"]) == (1, 1)
     assert (Path(service.settings["home"]) / f"hung-{HANG_AT}").exists()
@@ -125,7 +134,22 @@ def test_a_connection_made_while_the_api_is_started_again_waits_for_its_answer(s
         assert caller.recv(12).startswith(b"HTTP/1.1 ")
 
 
-def test_it_ends_in_order_with_a_slow_upload_and_an_idle_connection_open(service: Service):
+def test_a_database_that_cannot_start_is_tried_until_it_can_and_logged_once(service: Service):
+    before, restarts = service.database(), len(service.log("database_restarted"))
+    home = Path(service.settings["home"])
+    data = embedded.status(Settings(home=home)).data
+    assert before
+    assert data
+    with altered(data / "postgresql.conf", "no_such_setting = 1\n"):
+        os.kill(before, signal.SIGKILL)
+        wait_until(lambda: service.log("database_not_started"))
+        wait_until(lambda: (data / "server.log").read_text().count("no_such_setting") > 2)
+    wait_until(lambda: len(service.log("database_restarted")) == restarts + 1)
+    assert len(service.log("database_not_started")) == 1
+    wait_until(service.is_healthy)
+
+
+def test_it_ends_in_order_under_load_with_a_slow_upload_and_an_idle_connection_open(service: Service):
     with (
         socket.create_connection(("127.0.0.1", service.home.port)) as idle,
         socket.create_connection(("127.0.0.1", service.home.port)) as slow,
@@ -133,7 +157,28 @@ def test_it_ends_in_order_with_a_slow_upload_and_an_idle_connection_open(service
         idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         idle.recv(12)
         slow.sendall(b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
+        for request in range(LOAD_REQUESTS):
+            service.post([guide_row(1_000 * request + row) for row in range(1_000)])
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(60) == 0
     assert service.log("process_killed") == []
     assert service.database() is None
+    service.process = service.start()
+    wait_until(service.is_healthy, seconds=120)
+    wait_until(lambda: service.home.health_answer()["rowsWaiting"] == 0)
+    assert f"{1_000 * LOAD_REQUESTS + 1} of {1_000 * LOAD_REQUESTS + 1} records" in service.home.run("audit")
+    service.process.send_signal(signal.SIGTERM)
+    assert service.process.wait(60) == 0
+    assert service.log("process_killed") == []
+
+
+def test_a_database_of_your_own_that_is_away_is_waited_for(tmp_path: Path):
+    settings = {"home": str(tmp_path), "log_json": "true", "database_url": "postgresql://127.0.0.1:1/none"}
+    command = [sys.executable, "-m", "ratemill", "serve", "--port", str(free_port())]
+    with subprocess.Popen(command, env=environment(**settings), stderr=subprocess.PIPE, text=True) as serve:
+        assert serve.stderr
+        assert json.loads(serve.stderr.readline())["event"] == "database_unavailable"
+        serve.send_signal(signal.SIGTERM)
+        rest = [json.loads(line)["event"] for line in serve.stderr]
+    assert rest == ["stopping"]
+    assert serve.returncode == 0

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
 
 from ratemill import heartbeat, logs
@@ -108,7 +108,8 @@ class Child:
     process: ChildProcess | None = None
     spare: ChildProcess | None = None
     started_at: float = float("-inf")
-    failures: int = field(default=0)  # deaths in a row before its loop began
+    start_at: float = float("-inf")  # not before this
+    failures: int = 0  # deaths in a row before its loop began
 
     def keep_running(self, *, silent_s_max: float) -> None:
         """Kill the process if it is stuck, restart it if it has died."""
@@ -122,7 +123,7 @@ class Child:
             self.process, self.spare, self.started_at = self.spare, None, monotonic()
             self.process.call_in()
         ran_for = monotonic() - self.started_at
-        if self.process is None and ran_for >= self.pause_s:
+        if self.process is None and monotonic() >= self.start_at:
             self.started_at = monotonic()
             self.process = ChildProcess(self.command, self.files)
         elif self.with_spare and self.spare is None and self.process is not None and ran_for >= SPARE_AFTER_S:
@@ -130,7 +131,9 @@ class Child:
 
     @property
     def pause_s(self) -> float:
-        """Return the time from one start to the next, longer after each start that failed."""
+        """Return the time from a death to the next start, longer after each start that failed."""
+        if not self.failures:
+            return max(0.0, RESTART_S_MIN - (monotonic() - self.started_at))
         longer: float = RESTART_S_MIN * 2 ** min(self.failures, 10)
         return min(RESTART_S_MAX, longer)
 
@@ -165,10 +168,10 @@ class Child:
             command=self.command[0],
             pid=process.pid,
             exit_code=exit_code,
-            restart_s=round(max(0.0, self.pause_s - (monotonic() - self.started_at)), 1),
+            restart_s=round(self.pause_s, 1),
         )
         process.close()
-        self.process = None
+        self.process, self.start_at = None, monotonic() + self.pause_s
 
 
 def stop_all(children: list[Child], *, within_s: float) -> None:

@@ -52,14 +52,22 @@ class DatabaseKeeper:
     def _run(self) -> None:
         try:
             self._open()
-            while not self._stopping.wait(CHECK_S):
-                if not self._is_up():
-                    self._restart()
         except RatemillError as error:
             self._failure = error
         except Exception as error:
             log.exception("database_keeper_failed")
-            self._failure = Unavailable(f"the database could not be looked after: {error}")
+            self._failure = Unavailable(f"the database could not be opened: {error}")
+        while self._failure is None and not self._stopping.wait(CHECK_S):
+            self._look_after()
+
+    def _look_after(self) -> None:
+        """Start the embedded server if it is gone; whatever fails is logged and tried again, for ``serve`` goes on."""
+        try:
+            if not self._is_up():
+                self._restart()
+        except Exception:
+            log.exception("database_keeper_failed")
+            self._stopping.wait(REPEAT_S)
 
     def _open(self) -> None:
         """Open the database once. Your own is waited for; an embedded one that cannot start ends ``serve``."""
