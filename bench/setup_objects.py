@@ -60,7 +60,9 @@ def main() -> None:
         document = Path(folder) / "set-up.yaml"
         document.write_text("ratemill: 1\n")
         with running(document) as product:
-            second = product.command("token", "create", "--role", "read", "--owner", "second").split()[-1]
+            second = product.command(
+                "token", "create", "--role", "read", "--owner", "second", "--create-owner"
+            ).split()[-1]
             server = embedded.ensure(Settings(home=product.home))
             with psycopg.connect(server.admin_dsn(embedded.DATABASE), autocommit=True) as connection:
                 connection.execute(_FILL)

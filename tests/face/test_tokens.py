@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 
 import pytest
-from tests.mill import Mill, guide_row, mill
+from fastapi.testclient import TestClient
+from tests.mill import PATH, Mill, guide_row, mill
 from tests.owners import token_of
 from typer.testing import CliRunner, Result
 
 from ratemill import logs
+from ratemill.face import server
 from ratemill.face.cli.app import app
 from ratemill.periods import read_instant
 from ratemill.settings import Settings
@@ -155,12 +158,16 @@ def test_a_token_of_feeds_imports_there_and_reads_what_it_sent(guide: Mill):
     guide.work()
 
 
-def test_a_use_is_listed_soon(guide: Mill):
+def test_a_use_is_listed_soon_without_a_request_that_writes_it(guide: Mill, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(server, "TOKEN_USES_S", 0.01)
     made = post(guide, name="used", role="read").json()["results"]["items"][0]
     assert listed(guide)[made["identity"]]["lastUsed"] is None
-    guide.request("GET", "/Account/", **bearer(made["secret"]))
-    guide.client.app.state.token_uses.flush()  # type: ignore[attr-defined]
-    assert listed(guide)[made["identity"]]["lastUsed"] is not None
+    with TestClient(server.create_app(guide.database, guide.settings)) as client:
+        assert client.get(f"{PATH}/Account", **bearer(made["secret"])).status_code == 200
+        until = monotonic() + 60
+        while listed(guide)[made["identity"]]["lastUsed"] is None and monotonic() < until:
+            pass
+        assert listed(guide)[made["identity"]]["lastUsed"] is not None
 
 
 def test_the_secret_of_a_created_token_is_the_last_line_and_its_id_is_on_standard_error(run: Run, guide: Mill):
