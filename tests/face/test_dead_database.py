@@ -21,8 +21,8 @@ from ratemill.store import migrate
 from ratemill.store.embedded import ROLE, Server
 
 SECRET = "s3cret-Word"
-# These need no database of the user's: they send over HTTP, or are about the embedded one.
-WITHOUT_DATABASE = {"import usage", "import userx", "import subscriptions", "watch"}
+# These send over HTTP, or report the database among other things.
+WITHOUT_DATABASE = {"import usage", "import userx", "import subscriptions", "watch", "doctor"}
 
 # Runs every command of the application but `demo`, which has a home of its own, and `serve`, which waits for its database,
 # in a fork of its own and prints what became of it.

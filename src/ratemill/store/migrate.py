@@ -37,7 +37,7 @@ def session(login: str) -> Iterator[BoundedConnection]:
 
     Raises ``UsageFault`` if the server is too old.
     """
-    connection = _connected(login, autocommit=True)
+    connection = connected(login, autocommit=True)
     try:
         check_version(connection)
         with connection:
@@ -48,7 +48,8 @@ def session(login: str) -> Iterator[BoundedConnection]:
         connection.close()
 
 
-def _connected(login: str, *, autocommit: bool) -> BoundedConnection:
+def connected(login: str, *, autocommit: bool) -> BoundedConnection:
+    """Return a connection of a login; raise ``DatabaseAway`` with where it was tried, and without the password."""
     try:
         return bounded.connect(login, autocommit=autocommit, application_name="ratemill")
     except psycopg.Error as error:
@@ -130,7 +131,7 @@ def prepare_own(login: str) -> None:
     if is_prepared(login):
         return
     engine = create_engine(
-        "postgresql+psycopg://", creator=lambda: _connected(login, autocommit=False), poolclass=NullPool
+        "postgresql+psycopg://", creator=lambda: connected(login, autocommit=False), poolclass=NullPool
     )
     try:
         with engine.begin() as connection:

@@ -12,6 +12,7 @@ from ratemill.face.cli import (
     audit,
     db,
     demo,
+    doctor,
     import_items,
     import_subscriptions,
     importing,
@@ -83,3 +84,4 @@ importing.app.command("subscriptions")(import_subscriptions.import_subscription_
 app.add_typer(importing.app, name="import")
 app.command("watch")(importing.watch)
 app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
