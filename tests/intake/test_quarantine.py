@@ -10,6 +10,7 @@ from tests.mill import Mill, guide_row, mill
 
 from ratemill.errors import Unavailable
 from ratemill.intake import conductor
+from ratemill.intake import worker as worker_module
 from ratemill.intake.worker import Worker
 from ratemill.mediation.mediate import begin
 from ratemill.rating.rate import rate
@@ -76,7 +77,9 @@ def test_the_guilty_record_becomes_an_exception_and_the_others_are_charged(
     assert [(submission, row, BY_ID[reason].name) for submission, row, reason, _ in found] == [
         (2, 21, "could_not_be_processed"),
     ]
-    assert found[0][3] == ("ValueError('too much')" if isinstance(error, ValueError) else "the worker died")
+    assert found[0][3] == (
+        "ValueError('too much')" if isinstance(error, ValueError) else "the worker died on it 10 times"
+    )
     guide.assert_ties()
 
 
@@ -130,7 +133,7 @@ def test_a_database_that_does_not_answer_condemns_nobody_however_often(guide: Mi
         away.setattr(conductor, "rate", unavailable)
         for _ in range(10):
             assert not worker.step()
-        assert guide.rows("select attempts from submissions") == [(0,)]
+        assert guide.value("select count(*) from work_attempts") == 0
         assert guide.value("select count(*) from suspects") == 0
     guide.work()
     assert guide.value("select count(*) from charges") == 1
@@ -146,7 +149,12 @@ def test_a_record_that_stands_alone_is_not_condemned_because_the_database_does_n
         failing_first.setattr(conductor, "rate", lambda *a: 1 / 0 if next(failures, False) else unavailable(*a))
         for _ in range(13):
             worker.step()
-    assert guide.rows("select first_row, last_row, attempts from suspects") == [(1, 1, 1)]
+    assert guide.rows("select first_row, last_row from suspects") == [(1, 1)]
+    assert guide.rows("select first_row, error is not null from work_attempts order by begun_at") == [
+        (None, True),
+        (None, True),
+        (1, True),
+    ]
     guide.work()
     assert guide.value("select count(*) from charges") == 1
     guide.assert_ties()
@@ -170,11 +178,10 @@ def test_a_feed_that_is_put_off_does_not_hold_up_the_others(guide: Mill, monkeyp
     guide.post_rows(guide_row(2), feed="Second")
     first = guide.value("select min(feed_id) from submissions")
     worker = Worker(guide.database, guide.settings, Event())
-    work_off = Worker._work_off
 
-    def blocked(self: Worker, feed_id: int, submission_ids: list[int]) -> None:
-        unavailable() if feed_id == first else work_off(self, feed_id, submission_ids)
+    def blocked(connection: Any, settings: Settings, work: Any) -> None:
+        unavailable() if work.feed.feed_id == first else conductor.conduct(connection, settings, work)
 
-    monkeypatch.setattr(Worker, "_work_off", blocked)
+    monkeypatch.setattr(worker_module, "conduct", blocked)
     assert worker.step()
     assert guide.rows("select feed_id <> %s from charges", first) == [(True,)]

@@ -16,7 +16,7 @@ from ratemill.jobs.runner import Runner
 from ratemill.reference.subscription_kinds import Kind
 from ratemill.settings import Settings
 from ratemill.setup.subscriptions import writing
-from ratemill.store import subscription_jobs, subscription_objects
+from ratemill.store import subscription_jobs, subscription_objects, work_attempts
 from ratemill.store.connections import Database
 
 EXAMPLE = Path(__file__).parents[2] / "examples/subscriptions/subscription_all_types.jsonl"
@@ -359,7 +359,7 @@ def test_a_line_that_the_database_does_not_take_is_refused_alone(store: Mill, mo
 def test_with_upsert_a_line_changes_what_one_before_it_brought(store: Mill, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(writing, "PART_LINES", 1)
     failed: list[str] = []
-    monkeypatch.setattr(subscription_jobs, "note_error", lambda *known: failed.append(known[-1]))
+    monkeypatch.setattr(work_attempts, "note_error", lambda *known: failed.append(known[-1]))
     own = [{"external_ref": "own", "name": f"Name {at}"} for at in range(3)]
     lines = [plan("pl"), *(offering(f"off-{at}", [each], ["pl"]) for at, each in enumerate(own))]
     assert imported(store, lines, "?upsert=true") == (0, 1, 0, 3, 0)
@@ -376,9 +376,9 @@ def test_an_import_that_cannot_go_on_fails_and_the_next_one_begins(store: Mill, 
 
     with monkeypatch.context() as broken:
         broken.setattr(subscription_jobs, "advance", failing)
-        while store.value("select max(attempts) from subscription_imports") < 30 and shown(store, import_id)[
-            "attributes"
-        ]["status"] in ("pending", "started"):
+        while store.value("select count(*) from work_attempts") < 30 and shown(store, import_id)["attributes"][
+            "status"
+        ] in ("pending", "started"):
             run_once = Runner(store.database, store.settings, Event())
             run_once.step()
     assert shown(store, import_id)["attributes"]["status"] == "failed"

@@ -1,74 +1,48 @@
-"""Quarantine: halve a submission that failed or killed its worker until the guilty record stands alone.
+"""Quarantine: divide a submission that failed or killed its worker until the failing record is isolated.
 
-A part is tried in a transaction of its own, and that it is tried, and how far it came, is written before in another. A part
-that failed is halved; a record that failed alone twice becomes an exception: an import exception if mediation failed on it,
-a rating exception if rating did. All other records go on. Where the profile takes a request whole, it stays whole: it is
-not halved, and its records become exceptions together.
+A part is tried in a transaction of its own, which holds the submission. A part that failed is halved. A record that failed
+alone with an error ``FAILURES_ALONE_MAX`` times, or ended ``DEATHS_ALONE_MAX`` workers, becomes an exception: an import
+exception if mediation failed on it, a rating exception if rating did. All other records go on. Where the profile takes a
+request whole, it stays whole: it is not halved, and its records become exceptions together.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from ratemill import logs
-from ratemill.errors import Unavailable
+from ratemill.errors import fail
+from ratemill.intake.attempts import DEATHS_ALONE_MAX, FAILURES_ALONE_MAX, Trial
 from ratemill.intake.claim import suspect_rows
 from ratemill.intake.conductor import Work, condemn, conduct
 from ratemill.settings import Settings
 from ratemill.setup.in_force import book as price_books
-from ratemill.store import resubmissions, submissions, suspects
-from ratemill.store.connections import Connection, Database
+from ratemill.store import resubmissions, suspects, work_attempts
+from ratemill.store.connections import Connection
 from ratemill.store.submissions import Taken
 from ratemill.store.suspects import Suspect
-
-ATTEMPTS_ALONE_MAX = 2  # what cannot be halved is tried twice, so that a power cut condemns nobody
+from ratemill.store.work_attempts import NewAttempt
 
 log = logs.get(__name__)
 
 
-def work_off(database: Database, settings: Settings, feed_id: int, submission_id: int) -> bool:
-    """Try the next part of a submission: commit it, halve it, or condemn its only record; return whether it got on."""
-    suspect = _next_part(database, submission_id)
-    if suspect is None:
-        return False
-    if suspect.attempts > 0 and not suspect.is_alone and not _is_taken_whole(database, feed_id):
-        _halve(database, suspect)
+def process_next_part(trial: Trial, settings: Settings, feed_id: int, taken: Taken) -> bool:
+    """Try the next part of a submission that the transaction holds: process it, halve it, or refuse its only record."""
+    if not taken.has_suspects:
+        _list(trial.connection, taken)
         return True
-    guilty = suspect.attempts >= ATTEMPTS_ALONE_MAX
-    if not guilty:
-        _note(database, suspect, attempts=suspect.attempts + 1)
-    try:
-        with database.worker() as connection:
-            _try_part(database, settings, connection, feed_id, suspect, guilty=guilty)
-    except Unavailable:
-        if not guilty:
-            with suppress(Unavailable):
-                _note(database, suspect, attempts=suspect.attempts)  # the world failed: that was no attempt
-        raise
-    except Exception as error:  # noqa: BLE001 -- whatever a record does is what is being looked for
-        log.warning("suspect_failed", submission_id=submission_id, first_row=suspect.first_row, error=repr(error))
-        _note(database, suspect, attempts=suspect.attempts + 1, error=repr(error))
-        return False
+    suspect = suspects.first(trial.connection, taken.submission_id)
+    if suspect is None:
+        fail(f"submission {taken.submission_id} has parts and none to try")
+    if suspect.attempts > 0 and not suspect.is_alone and not _is_taken_whole(trial.connection, feed_id):
+        _halve(trial.connection, suspect)
+        return True
+    _try(trial, settings, feed_id, taken, suspect)
+    _remove(trial.connection, suspect)
+    if suspects.first(trial.connection, taken.submission_id) is None:
+        work_attempts.clear_submissions(trial.connection, [taken.submission_id])
     return True
 
 
-def _next_part(database: Database, submission_id: int) -> Suspect | None:
-    """Return the part to try; the first time, that is the whole submission."""
-    with database.worker() as connection:
-        waiting = submissions.take(connection, [submission_id])
-        if not waiting:
-            return None
-        if not waiting[0].has_suspects:
-            _suspect_all(connection, waiting[0])
-        return suspects.first(connection, submission_id)
-
-
-def _is_taken_whole(database: Database, feed_id: int) -> bool:
-    with database.worker() as connection:
-        return price_books.worker_feed(connection, feed_id).profile.request_envelope
-
-
-def _suspect_all(connection: Connection, taken: Taken) -> None:
+def _list(connection: Connection, taken: Taken) -> None:
     """List the whole submission as one part; if only rows that were sent in again wait, each of them as one."""
     if taken.started_at is None:
         suspects.insert(connection, taken.submission_id, 1, taken.row_count)
@@ -77,51 +51,44 @@ def _suspect_all(connection: Connection, taken: Taken) -> None:
         suspects.insert(connection, taken.submission_id, row, row, sent_again=True)
 
 
-def _halve(database: Database, suspect: Suspect) -> None:
+def _is_taken_whole(connection: Connection, feed_id: int) -> bool:
+    return price_books.worker_feed(connection, feed_id).profile.request_envelope
+
+
+def _halve(connection: Connection, suspect: Suspect) -> None:
     middle = (suspect.first_row + suspect.last_row) // 2
-    with database.worker() as connection:
-        if not submissions.take(connection, [suspect.submission_id]) or not suspects.is_listed(connection, suspect):
-            return
-        suspects.remove(connection, suspect)
-        suspects.insert(connection, suspect.submission_id, suspect.first_row, middle)
-        suspects.insert(connection, suspect.submission_id, middle + 1, suspect.last_row)
+    _remove(connection, suspect)
+    suspects.insert(connection, suspect.submission_id, suspect.first_row, middle)
+    suspects.insert(connection, suspect.submission_id, middle + 1, suspect.last_row)
 
 
-def _try_part(
-    database: Database,
-    settings: Settings,
-    connection: Connection,
-    feed_id: int,
-    suspect: Suspect,
-    *,
-    guilty: bool,
-) -> None:
-    taken = submissions.take(connection, [suspect.submission_id])
-    if not taken or not suspects.is_listed(connection, suspect):
-        return
-    with price_books.in_force(connection, feed_id) as (feed, setup):
-        work = Work(
-            feed,
-            setup,
-            suspect_rows(connection, settings, taken[0], suspect),
-            stage=lambda stage: _note(database, suspect, attempts=suspect.attempts + 1, stage=stage),
-        )
-        if guilty:
-            condemn(
-                connection, settings, work, stage=suspect.stage or "mediation", error=suspect.error or "the worker died"
-            )
-        else:
-            conduct(connection, settings, work)
+def _remove(connection: Connection, suspect: Suspect) -> None:
     suspects.remove(connection, suspect)
+    work_attempts.clear_part(connection, suspect.submission_id, suspect.first_row)
 
 
-def _note(
-    database: Database,
-    suspect: Suspect,
-    *,
-    attempts: int,
-    stage: str | None = None,
-    error: str | None = None,
-) -> None:
-    with database.worker() as connection:
-        suspects.note(connection, suspect, attempts=attempts, stage=stage, error=error)
+def _is_at_fault(suspect: Suspect) -> bool:
+    if suspect.failures >= FAILURES_ALONE_MAX or suspect.deaths >= DEATHS_ALONE_MAX:
+        return True
+    return suspect.doubts >= FAILURES_ALONE_MAX and suspect.others_passed
+
+
+def _try(trial: Trial, settings: Settings, feed_id: int, taken: Taken, suspect: Suspect) -> None:
+    refuses = _is_at_fault(suspect)
+    rows = suspect.first_row, suspect.last_row
+    begun = NewAttempt("usage", taken.owner_id, [taken.submission_id], rows, "refusal" if refuses else None)
+    trial.begin(begun)
+    with price_books.in_force(trial.connection, feed_id) as (feed, setup):
+        waiting = suspect_rows(trial.connection, settings, taken, suspect)
+        work = Work(feed, setup, waiting, stage=trial.note_stage)
+        if refuses:
+            _refuse(trial.connection, settings, work, suspect)
+        else:
+            conduct(trial.connection, settings, work)
+
+
+def _refuse(connection: Connection, settings: Settings, work: Work, suspect: Suspect) -> None:
+    stage = "mediation" if suspect.refusals else suspect.stage or "mediation"  # mediation may fail where rating did
+    error = suspect.error or f"the worker died on it {suspect.deaths} times"
+    condemn(connection, settings, work, stage=stage, error=error)
+    log.warning("part_refused", submission_id=suspect.submission_id, first_row=suspect.first_row, error=error)

@@ -1,8 +1,8 @@
-"""A worker: looks for waiting submissions, takes them in tables through the stages, and survives what a record does to it.
+"""A worker: takes waiting submissions in tables through the stages, and survives what a record does to it.
 
-The attempt is written before the work, in a transaction of its own, and taken back where the world failed and not a
-record. Submissions that failed or killed a worker twice are taken alone and halved until the guilty record is found
-(``quarantine.py``).
+Each table is one transaction, which locks the submissions first. The attempt is written after that and ends with the commit
+(``attempts.py``). Submissions that failed or killed a worker twice are taken in smaller tables, at last alone, and are then
+divided until the failing record is isolated (``quarantine.py``).
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from uuid import uuid4
 from ratemill import heartbeat, logs
 from ratemill.errors import DatabaseAway, Unavailable
 from ratemill.intake import quarantine
+from ratemill.intake.attempts import Trial, WorkAttempts, is_failure
 from ratemill.intake.claim import waiting_rows
 from ratemill.intake.conductor import BATCH_ROWS_MAX, Work, conduct
 from ratemill.intake.faultpoints import die_at
 from ratemill.settings import Settings
 from ratemill.setup.in_force import book as price_books
-from ratemill.store import submissions, workers
+from ratemill.store import submissions, work_attempts, workers
 from ratemill.store.connections import Connection, Database
-from ratemill.store.submissions import DueFeed
+from ratemill.store.submissions import Choice, DueFeed, Taken
+from ratemill.store.work_attempts import NewAttempt
 
-ATTEMPTS_MAX = 2  # a table may fail twice before it is halved: the first failure may have been the world's
+ATTEMPTS_MAX = 2  # a table may fail twice before it is divided: the first failure may have been the world's
 HEARTBEAT_S = 1.0
 STAY_SEEN_S = 3.0  # a worker that is not seen for 10 s is taken for dead
 AWAY_S = 0.5  # between two tries to reach a database that is away
@@ -43,6 +45,8 @@ class Worker:
         self._stopping = stopping
         self._worker_id = uuid4()
         self._seen_at = float("-inf")
+        self._attempts = WorkAttempts(database)
+        self._feeds_with_suspects_next: set[int] = set()
 
     def run(self) -> None:
         """Work until told to stop; a database that does not answer is waited for."""
@@ -65,6 +69,7 @@ class Worker:
     def step(self) -> bool:
         """Take one table of each feed that is due; return whether any was."""
         heartbeat.beat()
+        self._attempts.settle()
         with self._database.worker() as connection:
             self._say_alive(connection)
             due = submissions.feeds_due(connection, rows_enough=BATCH_ROWS_MAX)
@@ -83,42 +88,52 @@ class Worker:
                 workers.note_seen(connection, self._worker_id)
 
     def _take(self, feed: DueFeed) -> bool:
-        with self._database.worker() as connection:
-            chosen = submissions.note_attempt(
-                connection,
-                feed,
-                rows_max=self._settings.worker_rows_max,
-                attempts_max=ATTEMPTS_MAX,
-            )
-        if not chosen.submission_ids:
-            return False
         try:
-            if chosen.is_suspect:
-                return quarantine.work_off(self._database, self._settings, feed.feed_id, chosen.submission_ids[0])
-            self._work_off(feed.feed_id, chosen.submission_ids)
+            return self._take_table(feed)
         except Unavailable as error:
             if not isinstance(error, DatabaseAway):
                 log.warning("table_put_off", feed_id=feed.feed_id, error=str(error))
-            self._forget_attempt(chosen.submission_ids)
-            return False  # the other feeds get their turn
-        except Exception:
-            log.exception("table_failed", feed_id=feed.feed_id, submissions=len(chosen.submission_ids))
-            return False  # pause before the next try
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            log.exception("table_failed", feed_id=feed.feed_id)
+        return False  # the other feeds have their turn, then a pause
+
+    def _take_table(self, feed: DueFeed) -> bool:
+        """Process one table of a feed, or one part of a submission; return whether there was any."""
+        rows_max = self._settings.worker_rows_max
+        with self._attempts.transaction() as trial:
+            choice, taken = submissions.choose(
+                trial.connection,
+                feed,
+                rows_max=rows_max,
+                attempts_max=ATTEMPTS_MAX,
+                suspects_first=feed.feed_id in self._feeds_with_suspects_next,
+            )
+            self._give_turns(feed.feed_id, choice)
+            if not taken:
+                return False
+            if choice.is_suspect:
+                return quarantine.process_next_part(trial, self._settings, feed.feed_id, taken[0])
+            rows = self._process(trial, feed.feed_id, choice, taken)
+        die_at("after-commit", self._settings)
+        log.info("table_committed", feed_id=feed.feed_id, submissions=len(taken), rows=rows)
         return True
 
-    def _forget_attempt(self, submission_ids: list[int]) -> None:
-        with suppress(Unavailable), self._database.worker() as connection:
-            submissions.forget_attempt(connection, submission_ids)
+    def _give_turns(self, feed_id: int, choice: Choice) -> None:
+        """Let the suspects of a feed and its other submissions take turns: neither waits for the other to end."""
+        self._feeds_with_suspects_next.discard(feed_id)
+        if choice.suspects_left:
+            self._feeds_with_suspects_next.add(feed_id)
 
-    def _work_off(self, feed_id: int, submission_ids: list[int]) -> None:
-        with self._database.worker() as connection:
-            held = submissions.take(connection, submission_ids)
-            taken = [each for each in held if not each.has_suspects]  # another worker takes the others apart
-            if not taken:
-                return
-            die_at("after-claim", self._settings)
-            with price_books.in_force(connection, feed_id) as (feed, setup):
-                waiting = waiting_rows(connection, self._settings, taken)
-                conduct(connection, self._settings, Work(feed, setup, waiting))
-        die_at("after-commit", self._settings)
-        log.info("table_committed", feed_id=feed_id, submissions=len(taken), rows=waiting.raw.height)
+    def _process(self, trial: Trial, feed_id: int, choice: Choice, taken: list[Taken]) -> int:
+        """Process the submissions of a table; return how many records that were."""
+        submission_ids = [each.submission_id for each in taken]
+        trial.begin(NewAttempt("usage", taken[0].owner_id, submission_ids))
+        die_at("after-claim", self._settings)
+        with price_books.in_force(trial.connection, feed_id) as (feed, setup):
+            waiting = waiting_rows(trial.connection, self._settings, taken)
+            conduct(trial.connection, self._settings, Work(feed, setup, waiting))
+        if choice.has_failed:
+            work_attempts.clear_submissions(trial.connection, submission_ids)
+        return waiting.raw.height

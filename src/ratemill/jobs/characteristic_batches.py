@@ -22,7 +22,7 @@ from ratemill.store.characteristic_jobs import Job
 from ratemill.store.connections import Connection, Database
 
 ITEMS_MAX = 4_096  # of one table, a power of two, to be halved; larger ones are hardly faster
-SETTLE_ATTEMPTS_MAX = 5  # what concerns the whole batch cannot be halved
+DIED = "the process died"
 
 STAGE, SETTLE, WRITE, LINK = 1, 2, 3, 4
 
@@ -32,22 +32,16 @@ def run_table(database: Database, settings: Settings, batch_id: int) -> bool:
     return tables.run(database, settings, _KIND, batch_id)
 
 
-def _begin(connection: Connection, batch_id: int) -> int | None:
+def _begin(connection: Connection, batch_id: int) -> bool:
     job = jobs.hold(connection, batch_id)
-    if job is None or (job.state == ImportJobState.SUBMITTED and not jobs.begin(connection, job)):
-        return None
-    jobs.note_attempt(connection, batch_id)
-    return job.attempts
+    return job is not None and (job.state != ImportJobState.SUBMITTED or jobs.begin(connection, job))
 
 
-def _work_off(connection: Connection, settings: Settings, batch_id: int) -> bool | None:
-    job = jobs.hold(connection, batch_id)
-    if job is None:
-        return None
+def _process(connection: Connection, settings: Settings, job: Job, errors: list[str | None]) -> bool:
     jobs.plan_anew(connection)
-    tried = Try(job.attempts - 1, ITEMS_MAX)
-    if tried.attempts >= SETTLE_ATTEMPTS_MAX if job.step in (SETTLE, LINK) else tried.is_hopeless:
-        return _end(connection, job, job.error or "the process died")
+    tried = Try(job.attempts, errors, ITEMS_MAX)
+    if tried.breaks_step if job.step in (SETTLE, LINK) else tried.is_hopeless:
+        return _end(connection, job, tried.error or DIED)
     if job.step == STAGE:
         return _stage(connection, settings, job, tried)
     if job.step == WRITE:
@@ -62,26 +56,25 @@ def _stage(connection: Connection, settings: Settings, job: Job, tried: Try) -> 
     read = next_items(connection, job, tried.rows_max)
     if not read:
         return _go_on(connection, job, step=SETTLE)
-    stage(connection, settings, job, read, condemned=_condemned(job, tried))
+    stage(connection, settings, job, read, condemned=_condemned(tried))
     return _advance(connection, job, tried, last=read[-1].number)
 
 
 def _write(connection: Connection, job: Job, tried: Try) -> bool:
     table = staging.waiting(connection, job, items_max=tried.rows_max)
     if table:
-        last = write(connection, job, table, condemned=_condemned(job, tried))
+        last = write(connection, job, table, condemned=_condemned(tried))
         return _advance(connection, job, tried, last=last)
     return _end(connection, job) if job.dry_run else _go_on(connection, job, step=LINK)
 
 
-def _condemned(job: Job, tried: Try) -> str | None:
-    return (job.error or "the process died") if tried.condemns else None
+def _condemned(tried: Try) -> str | None:
+    return (tried.error or DIED) if tried.refuses else None
 
 
 def _advance(connection: Connection, job: Job, tried: Try, *, last: int) -> bool:
     """Write down that a table is done; what is left of the attempts keeps the next one small."""
-    attempts = max(0, tried.attempts - 1)
-    jobs.advance(connection, job.batch_id, step=job.step, next_item=last + 1, attempts=attempts)
+    jobs.advance(connection, job.batch_id, step=job.step, next_item=last + 1, attempts=tried.attempts_left)
     return False
 
 
@@ -101,7 +94,6 @@ _KIND = tables.Kind(
     "characteristics-before-commit",
     "characteristics-after-commit",
     _begin,
-    _work_off,
-    jobs.forget_attempt,
-    jobs.note_error,
+    jobs.hold,
+    _process,
 )

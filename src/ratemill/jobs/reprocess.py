@@ -37,20 +37,20 @@ def run_table(database: Database, settings: Settings, reprocess_id: int) -> bool
     return tables.run(database, settings, _KIND, reprocess_id)
 
 
-def _begin(connection: Connection, reprocess_id: int) -> int | None:
-    """Write down that work begins; an order for later is matched anew when its time has come."""
+def _begin(connection: Connection, reprocess_id: int) -> bool:
+    """Let an order begin; one for later is matched when its time has come."""
     order = reprocesses.hold(connection, reprocess_id)
     if order is None:
-        return None
-    if order.started_at is None and order.scheduled_at > order.created_at:
-        reprocesses.match(connection, order)
-    reprocesses.note_attempt(connection, reprocess_id)
-    return order.attempts
+        return False
+    if order.started_at is None:
+        if order.scheduled_at > order.created_at:
+            reprocesses.match(connection, order)
+        reprocesses.begin(connection, reprocess_id)
+    return True
 
 
-def _work_off(connection: Connection, _settings: Settings, reprocess_id: int) -> bool | None:
-    order = reprocesses.hold(connection, reprocess_id)
-    return None if order is None else _next_table(connection, order, Try(order.attempts - 1, ROWS_MAX))
+def _process(connection: Connection, _settings: Settings, order: Reprocess, errors: list[str | None]) -> bool:
+    return _next_table(connection, order, Try(order.attempts, errors, ROWS_MAX))
 
 
 def _next_table(connection: Connection, order: Reprocess, tried: Try) -> bool:
@@ -61,7 +61,7 @@ def _next_table(connection: Connection, order: Reprocess, tried: Try) -> bool:
     exceptions = pl.DataFrame(taken, schema=EXCEPTIONS, orient="row").with_columns(
         pl.col("quantity").cast(columns.QUANTITY)
     )
-    rated = _condemn(exceptions, order.error) if tried.condemns else _rate(connection, order.owner_id, exceptions)
+    rated = _condemn(exceptions, tried.error) if tried.refuses else _rate(connection, order.owner_id, exceptions)
     if not exceptions.is_empty():
         _write(connection, order, exceptions, rated)
     ended = len(chosen) < tried.rows_max
@@ -71,7 +71,7 @@ def _next_table(connection: Connection, order: Reprocess, tried: Try) -> bool:
         last_exception_id=chosen[-1][0] if chosen else order.until_exception_id,
         rows_rated=rated.charges.height,
         rows_failed=rated.exceptions.height,
-        attempts=max(0, tried.attempts - 1),
+        attempts=tried.attempts_left,
         ended=ended,
     )
     return ended
@@ -129,7 +129,6 @@ _KIND = tables.Kind(
     "reprocess-before-commit",
     "reprocess-after-commit",
     _begin,
-    _work_off,
-    reprocesses.forget_attempt,
-    reprocesses.note_error,
+    reprocesses.hold,
+    _process,
 )

@@ -36,43 +36,35 @@ def run_table(database: Database, settings: Settings, import_number: int, reader
     return tables.run(database, settings, _kind(reader or Reader()), import_number)
 
 
-def _kind(reader: Reader) -> tables.Kind:
+def _kind(reader: Reader) -> tables.Kind[Job]:
     return tables.Kind(
         "subscriptions",
         "subscriptions-before-commit",
         "subscriptions-after-commit",
         _begin,
-        partial(_work_off, reader),
-        jobs.forget_attempt,
-        jobs.note_error,
+        jobs.hold,
+        partial(_next_table, reader),
     )
 
 
-def _begin(connection: Connection, import_number: int) -> int | None:
+def _begin(connection: Connection, import_number: int) -> bool:
     job = jobs.hold(connection, import_number)
-    if job is None or (job.state == SubscriptionImportState.PENDING and not jobs.begin(connection, job)):
-        return None
-    jobs.note_attempt(connection, import_number)
-    return job.attempts
+    return job is not None and (job.state != SubscriptionImportState.PENDING or jobs.begin(connection, job))
 
 
-def _work_off(reader: Reader, connection: Connection, settings: Settings, import_number: int) -> bool | None:
-    job = jobs.hold(connection, import_number)
-    return None if job is None else _next_table(reader, connection, settings, job)
-
-
-def _next_table(reader: Reader, connection: Connection, settings: Settings, job: Job) -> bool:
+def _next_table(reader: Reader, connection: Connection, settings: Settings, job: Job, errors: list[str | None]) -> bool:
     """Import the next lines; return whether there were none left."""
-    tried = Try(job.attempts - 1, LINES_MAX)
+    tried = Try(job.attempts, errors, LINES_MAX)
+    error = tried.error or "the process died"
     if tried.is_hopeless:
-        jobs.end(connection, job, job.error or "the process died")
+        jobs.end(connection, job, error)
         return True
     table = reader.table(connection, job, tried.rows_max)
     if table is None:
         return _end(connection, settings, job)
     reader.fetch_ahead(connection, job, table, LINES_MAX)
-    if tried.condemns:
-        refusals = _condemned(job, table)
+    if tried.refuses:
+        refusals = _condemned(table, error)
     else:
         refusals = _write(connection, settings, job, table, meanwhile=reader.read_ahead)
     jobs.advance(
@@ -80,7 +72,7 @@ def _next_table(reader: Reader, connection: Connection, settings: Settings, job:
         job,
         kind=table.kind,
         next_line=table.next_line,
-        attempts=max(0, tried.attempts - 1),
+        attempts=tried.attempts_left,
         imported=len(table.lines) + len(table.refused) - len(refusals),
         refusals=refusals,
     )
@@ -119,7 +111,7 @@ def _refs(table: Table) -> dict[int, str | None]:
     return {each.line_number: each.line.external_ref for each in table.lines}
 
 
-def _condemned(job: Job, table: Table) -> list[Refusal]:
+def _condemned(table: Table, error: str) -> list[Refusal]:
     refs = _refs(table) | dict.fromkeys(table.refused)
-    error = f"the line could not be processed: {job.error or 'the process died'}"
-    return [Refusal(number, ref, [("", error)]) for number, ref in sorted(refs.items())]
+    fault = f"the line could not be processed: {error}"
+    return [Refusal(number, ref, [("", fault)]) for number, ref in sorted(refs.items())]

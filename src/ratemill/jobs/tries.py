@@ -1,38 +1,74 @@
-"""How the next table of a job is taken, by how often work on it failed: halved until what is guilty stands alone."""
+"""How the next table of a job is taken, by how work on it ended before: halved until the failing row is isolated."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-ATTEMPTS_ALONE_MAX = 2  # a single row is tried twice, so that a power cut condemns nobody
+from ratemill.intake.attempts import DEATHS_ALONE_MAX, FAILURES_ALONE_MAX
+
+DEATHS_MAX = 30  # of a step that cannot be halved; it takes longer than a row, so chance hits it more often
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """The next table, by how often work began since the last one was committed; ``whole`` is a power of two."""
+    """The next table of at most ``whole`` rows, a power of two.
+
+    ``attempts`` is what an earlier table left: it keeps this one small. ``errors`` are the attempts since that table was
+    committed, in order: the error of each, None where the process died.
+    """
 
     attempts: int
+    errors: Sequence[str | None]
     whole: int
 
     @property
-    def _halvings(self) -> int:
-        return max(0, self.attempts - 1)  # the first failure may have been the world's
+    def total(self) -> int:
+        """Return how many attempts the size of the next table goes by."""
+        return self.attempts + len(self.errors)
 
     @property
-    def _halvings_max(self) -> int:
-        return self.whole.bit_length() - 1
+    def error(self) -> str | None:
+        """Return the last error."""
+        return next((error for error in reversed(self.errors) if error is not None), None)
 
     @property
     def rows_max(self) -> int:
-        """How many rows to take."""
-        return max(1, self.whole >> self._halvings)
+        """Return how many rows to take."""
+        return self._rows_max(self.total)
 
     @property
-    def condemns(self) -> bool:
-        """Whether the row that stands alone failed often enough."""
-        return self._halvings >= self._halvings_max + ATTEMPTS_ALONE_MAX
+    def refuses(self) -> bool:
+        """Return whether the row that is alone failed often enough to be refused."""
+        return self._failed(1)
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether even a condemned row does not help."""
-        return self._halvings >= self._halvings_max + 2 * ATTEMPTS_ALONE_MAX
+        """Return whether even refusing the row has failed often enough."""
+        return self._failed(2)
+
+    @property
+    def breaks_step(self) -> bool:
+        """Return whether a step that cannot be halved failed often enough to give up the job."""
+        return len(self._with_error) >= 2 * FAILURES_ALONE_MAX + 1 or len(self.errors) >= DEATHS_MAX
+
+    @property
+    def attempts_left(self) -> int:
+        """Return what a committed table leaves to the next: it is at least twice as large, or alone and untried."""
+        return min(max(0, self.total - 1), self._alone_from)
+
+    @property
+    def _alone_from(self) -> int:
+        return self.whole.bit_length()  # one attempt at the whole, one at each half, then one row
+
+    @property
+    def _with_error(self) -> list[str]:
+        return [error for error in self.errors if error is not None]
+
+    def _rows_max(self, attempts: int) -> int:
+        return max(1, self.whole >> max(0, attempts - 1))  # the first failure may have been the world's
+
+    def _failed(self, times: int) -> bool:
+        alone = [error for number, error in enumerate(self.errors) if self._rows_max(self.attempts + number) == 1]
+        failures = sum(error is not None for error in alone)
+        return failures >= times * FAILURES_ALONE_MAX or len(alone) - failures >= times * DEATHS_ALONE_MAX

@@ -80,7 +80,7 @@ def state_of(history: History | UnratedHistory) -> RequestState:
     if isinstance(history, UnratedHistory):
         ended, begun = history.is_ended, history.is_at_work
     else:
-        ended, begun = history.rows_waiting == 0, history.started_at is not None or history.attempts > 0
+        ended, begun = history.rows_waiting == 0, history.is_begun
     if ended:
         return RequestState.DONE
     return RequestState.PROCESSING if begun else RequestState.ACCEPTED

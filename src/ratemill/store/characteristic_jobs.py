@@ -138,25 +138,6 @@ def at_work(connection: Connection, owner_id: int, characteristic: int) -> int |
     return row[0] if row else None
 
 
-def note_attempt(connection: Connection, batch_id: int) -> None:
-    """Write down that work on the next table begins."""
-    driver(connection).execute(
-        "update characteristic_batches set attempts = attempts + 1 where batch_id = %s", (batch_id,)
-    )
-
-
-def forget_attempt(connection: Connection, batch_id: int) -> None:
-    """Take back that work began: the world failed, not an item."""
-    driver(connection).execute(
-        "update characteristic_batches set attempts = greatest(0, attempts - 1) where batch_id = %s", (batch_id,)
-    )
-
-
-def note_error(connection: Connection, batch_id: int, error: str) -> None:
-    """Write down what went wrong with the last table."""
-    driver(connection).execute("update characteristic_batches set error = %s where batch_id = %s", (error, batch_id))
-
-
 def advance(connection: Connection, batch_id: int, *, step: int, next_item: int, attempts: int = 0) -> None:
     """Write down that a table is done, and where the next one begins."""
     driver(connection).execute(

@@ -60,7 +60,7 @@ class History(Counts):
     accepted_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
-    attempts: int
+    is_begun: bool
     batch_ids: list[int]
 
 
@@ -102,7 +102,8 @@ _CONDITIONS = {
     "from_at": "s.accepted_at >= %(from_at)s",
     "to_at": "s.accepted_at < %(to_at)s",
 }
-_BEGUN = "(s.started_at is not null or s.attempts > 0)"
+_BEGUN = """(s.started_at is not null
+    or s.submission_id in (select unnest(a.numbers) from work_attempts a where a.kind = 'usage'))"""
 _STATES: dict[int | None, str] = {
     RequestState.ACCEPTED: f"s.rows_waiting > 0 and not {_BEGUN}",
     RequestState.PROCESSING: f"s.rows_waiting > 0 and {_BEGUN}",
@@ -126,8 +127,8 @@ _COUNTED = ", ".join(f"n.rows_{end}" for end in _ENDS)
 _SELECT = f"""
     select s.submission_id, s.owner_id, o.name as owner, s.request_tracking_id, s.import_tracking_id, s.feed_id,
         f.name as feed, p.data_profile_id, p.name as data_profile, coalesce(b.profile_version, p.version) as profile_version,
-        s.accepted_at, s.started_at, s.ended_at, s.attempts, s.row_count as rows_received, s.rows_waiting, {_COUNTED},
-        n.batch_ids
+        s.accepted_at, s.started_at, s.ended_at, {_BEGUN} as is_begun, s.row_count as rows_received, s.rows_waiting,
+        {_COUNTED}, n.batch_ids
     from shown s
     join owners o on o.owner_id = s.owner_id
     left join feeds f on f.feed_id = s.feed_id

@@ -21,6 +21,8 @@ OWNER_ENTERED = "nullif(current_setting('ratemill.owner_id', true), '')::integer
 WORKER_ONLY = {"duplicate_keys", "suspects"}
 # Rows that belong to nobody and may be read by everybody.
 SHARED = {"base_units", "backlog", "workers"}
+# What an owner's requests read and only processes write.
+READ_ONLY = {"work_attempts"}
 # Rows are added to these and stay as they are, for the face and for the worker.
 APPEND_ONLY = {"characteristic_changes", "charged_items", "charged_objects", "setup_changes"}
 
@@ -180,7 +182,7 @@ def grants() -> str:
     for name in sorted(metadata.tables):
         if name in WORKER_ONLY:
             continue
-        rights = "select" if name in SHARED else "select, insert, update, delete"
+        rights = "select" if name in SHARED | READ_ONLY else "select, insert, update, delete"
         if name in APPEND_ONLY:
             rights = "select, insert"
             lines.append(f"revoke update, delete on {name} from {WORKER_ROLE};")

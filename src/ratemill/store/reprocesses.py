@@ -43,7 +43,6 @@ class Reprocess:
     rows_rated: int
     rows_failed: int
     attempts: int
-    error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +118,7 @@ _NAMES = {
     "rows_bound": record_identity(1, 0),
 }
 _COLUMNS = """reprocess_id, owner_id, criteria, created_by, created_at, scheduled_at, started_at, ended_at,
-    last_exception_id, until_exception_id, rows_matched, rows_sent, rows_rated, rows_failed, attempts, error"""
+    last_exception_id, until_exception_id, rows_matched, rows_sent, rows_rated, rows_failed, attempts"""
 _SELECTED = f"""e.owner_id = %(owner_id)s and e.state = {RatingExceptionState.OPEN:d}
     and e.last_attempt_at < %(scheduled_at)s"""
 
@@ -197,27 +196,11 @@ def hold(connection: Connection, reprocess_id: int) -> Reprocess | None:
     return cursor.fetchone()
 
 
-def note_attempt(connection: Connection, reprocess_id: int) -> None:
-    """Write down that work on the next table begins."""
+def begin(connection: Connection, reprocess_id: int) -> None:
+    """Write that work on an order began."""
     driver(connection).execute(
-        """
-        update reprocesses set attempts = attempts + 1, started_at = coalesce(started_at, clock_timestamp())
-        where reprocess_id = %s
-        """,
-        (reprocess_id,),
+        "update reprocesses set started_at = clock_timestamp() where reprocess_id = %s", (reprocess_id,)
     )
-
-
-def forget_attempt(connection: Connection, reprocess_id: int) -> None:
-    """Take back that work began: the world failed, not a record."""
-    driver(connection).execute(
-        "update reprocesses set attempts = greatest(0, attempts - 1) where reprocess_id = %s", (reprocess_id,)
-    )
-
-
-def note_error(connection: Connection, reprocess_id: int, error: str) -> None:
-    """Write down what went wrong with the last table."""
-    driver(connection).execute("update reprocesses set error = %s where reprocess_id = %s", (error, reprocess_id))
 
 
 def next_exceptions(connection: Connection, order: Reprocess, *, rows_max: int) -> list[tuple[int, int]]:
@@ -269,7 +252,7 @@ def advance(
         """
         update reprocesses set last_exception_id = %(last_exception_id)s, rows_sent = rows_sent + %(rows_sent)s,
             rows_rated = rows_rated + %(rows_rated)s, rows_failed = rows_failed + %(rows_failed)s,
-            attempts = %(attempts)s, error = null, ended_at = case when %(ended)s then clock_timestamp() end
+            attempts = %(attempts)s, ended_at = case when %(ended)s then clock_timestamp() end
         where reprocess_id = %(reprocess_id)s
         """,
         {

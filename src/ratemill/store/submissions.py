@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import zstandard
 from psycopg.rows import class_row
 
+from ratemill.store import suspects, work_attempts
 from ratemill.store.connections import Connection, driver
+from ratemill.store.work_attempts import FailedTables
 
 _CANDIDATES_MAX = 5_000  # row locks that one claim may take
-_ATTEMPTS_COUNTED = 1_000  # more are not told apart, and would outgrow their column
 _ZSTD_LEVEL = 1  # a row of text shrinks to about a fifth at 500 MB/s; higher levels cost more than the disk they save
 
 
@@ -48,7 +50,6 @@ class Taken:
     rows_waiting: int
     accepted_at: datetime
     started_at: datetime | None
-    attempts: int
     has_suspects: bool
     body: bytes
 
@@ -175,60 +176,73 @@ def feeds_due(connection: Connection, *, rows_enough: int) -> list[DueFeed]:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """The submissions that a worker is about to take; ``is_suspect``: one alone, because work on it failed before."""
+class Choice:
+    """The submissions that a worker is about to take.
+
+    ``is_suspect``: one alone, to be divided, because work on it failed before. ``has_failed``: something is known against
+    one of them. ``suspects_left``: others wait against which something is known.
+    """
 
     submission_ids: list[int]
-    is_suspect: bool
+    is_suspect: bool = False
+    has_failed: bool = False
+    suspects_left: bool = False
 
 
-def note_attempt(connection: Connection, feed: DueFeed, *, rows_max: int, attempts_max: int) -> Chosen:
-    """Choose whole waiting submissions of a feed, oldest first, and write down that work on them begins.
+def choose(
+    connection: Connection, feed: DueFeed, *, rows_max: int, attempts_max: int, suspects_first: bool
+) -> tuple[Choice, list[Taken]]:
+    """Lock whole waiting submissions of a feed, oldest first, that no other worker holds; return them with their bodies.
 
-    One that failed ``attempts_max`` times is chosen alone. Those that another worker holds are passed over. The
-    caller commits before it takes them.
+    Those with ``attempts_max`` failed tables are taken apart from the others, in smaller and smaller tables, and at last
+    each alone. ``suspects_first`` says which of the two groups has its turn.
     """
-    candidates = (
-        driver(connection)
-        .execute(
-            """
-            select submission_id, rows_waiting, attempts from submissions
-            where feed_id = %s and rows_waiting > 0
-            order by submission_id limit %s
-            for update skip locked
-            """,
-            (feed.feed_id, min(_CANDIDATES_MAX, rows_max // max(1, feed.rows_typical) + 1)),
-        )
-        .fetchall()
-    )
-    chosen = _fill(candidates, rows_max=rows_max, attempts_max=attempts_max)
-    driver(connection).execute(
-        "update submissions set attempts = least(attempts, %s) + 1 where submission_id = any(%s)",
-        (_ATTEMPTS_COUNTED, chosen.submission_ids),
-    )
-    return chosen
+    cursor = driver(connection)
+    cursor.execute("savepoint candidates")
+    candidates = cursor.execute(
+        """
+        select submission_id, rows_waiting from submissions
+        where feed_id = %s and rows_waiting > 0
+        order by submission_id limit %s
+        for update skip locked
+        """,
+        (feed.feed_id, min(_CANDIDATES_MAX, rows_max // max(1, feed.rows_typical) + 1)),
+    ).fetchall()
+    ids = [submission_id for submission_id, _ in candidates]
+    failed = work_attempts.of_submissions(connection, ids)
+    divided = suspects.divided(connection, ids)
+    tried = {number for number, tables in failed.items() if tables.tables >= attempts_max} | divided
+    groups = [[row for row in candidates if row[0] not in tried], [row for row in candidates if row[0] in tried]]
+    if groups[1] and (suspects_first or not groups[0]):
+        choice = _choose_suspects(groups[1], failed, divided, rows_max=rows_max)
+    else:
+        chosen = _fill(groups[0], rows_max=rows_max)
+        choice = Choice(chosen, has_failed=any(each in failed for each in chosen), suspects_left=bool(groups[1]))
+    if len(choice.submission_ids) < len(candidates):
+        cursor.execute("rollback to savepoint candidates")  # gives back the locks on the others
+    return choice, take(connection, choice.submission_ids) if choice.submission_ids else []
 
 
-def forget_attempt(connection: Connection, submission_ids: list[int]) -> None:
-    """Take back that work on submissions began: the world failed, not a record."""
-    driver(connection).execute(
-        "update submissions set attempts = greatest(0, attempts - 1) where submission_id = any(%s)", (submission_ids,)
-    )
+def _choose_suspects(
+    tried: list[tuple[int, int]], failed: Mapping[int, FailedTables], divided: AbstractSet[int], *, rows_max: int
+) -> Choice:
+    first = tried[0][0]
+    smallest = failed[first].submissions_min if first in failed else 1
+    if first in divided or smallest == 1:
+        return Choice([first], is_suspect=True, has_failed=True)
+    together = [row for row in tried if row[0] not in divided][: smallest // 2]
+    return Choice(_fill(together, rows_max=rows_max), has_failed=True)
 
 
-def _fill(candidates: list[tuple[Any, ...]], *, rows_max: int, attempts_max: int) -> Chosen:
+def _fill(candidates: list[tuple[int, int]], *, rows_max: int) -> list[int]:
     chosen: list[int] = []
     rows = 0
-    for submission_id, waiting, attempts in candidates:
-        if attempts >= attempts_max:
-            if not chosen:
-                return Chosen([submission_id], is_suspect=True)
-            break
+    for submission_id, waiting in candidates:
         if chosen and rows + waiting > rows_max:
             break
         chosen.append(submission_id)
         rows += waiting
-    return Chosen(chosen, is_suspect=False)
+    return chosen
 
 
 def take(connection: Connection, submission_ids: list[int]) -> list[Taken]:
@@ -246,7 +260,7 @@ def take(connection: Connection, submission_ids: list[int]) -> list[Taken]:
     cursor = driver(connection).cursor(row_factory=class_row(Taken), binary=True)
     cursor.execute(
         """
-        select s.submission_id, s.owner_id, s.route, s.row_count, s.rows_waiting, s.accepted_at, s.started_at, s.attempts,
+        select s.submission_id, s.owner_id, s.route, s.row_count, s.rows_waiting, s.accepted_at, s.started_at,
             exists (select from suspects p where p.submission_id = s.submission_id) as has_suspects, b.body
         from submissions s join submission_bodies b using (submission_id)
         where s.submission_id = any(%s) order by s.submission_id
@@ -262,7 +276,6 @@ def finish(connection: Connection, submission_ids: list[int], rows_done: list[in
         """
         update submissions s set
             rows_waiting = s.rows_waiting - d.rows_done,
-            attempts = case when s.rows_waiting = d.rows_done then 0 else s.attempts end,
             started_at = coalesce(s.started_at, now()),
             ended_at = case when s.rows_waiting = d.rows_done then clock_timestamp() else s.ended_at end
         from unnest(%s::bigint[], %s::integer[]) as d (submission_id, rows_done)

@@ -84,28 +84,6 @@ def begin(connection: Connection, job: Job) -> bool:
     return begun.rowcount == 1
 
 
-def note_attempt(connection: Connection, import_number: int) -> None:
-    """Write down that work on the next table begins."""
-    driver(connection).execute(
-        "update subscription_imports set attempts = attempts + 1 where import_number = %s", (import_number,)
-    )
-
-
-def forget_attempt(connection: Connection, import_number: int) -> None:
-    """Take back that work began: the world failed, not a line."""
-    driver(connection).execute(
-        "update subscription_imports set attempts = greatest(0, attempts - 1) where import_number = %s",
-        (import_number,),
-    )
-
-
-def note_error(connection: Connection, import_number: int, error: str) -> None:
-    """Write down what went wrong with the last table."""
-    driver(connection).execute(
-        "update subscription_imports set error = %s where import_number = %s", (error, import_number)
-    )
-
-
 def lines(
     connection: Connection, import_number: int, kind: int, next_line: int, *, lines_max: int, bytes_max: int
 ) -> list[tuple[int, bytes]]:

@@ -1,4 +1,4 @@
-"""Suspects: the parts of a submission that failed or killed its worker, on the way to the guilty record."""
+"""Suspects: the parts of a submission that failed or killed its worker, on the way to the failing record."""
 
 from __future__ import annotations
 
@@ -8,21 +8,45 @@ from psycopg.rows import class_row
 
 from ratemill.store.connections import Connection, driver
 
+_FIRST = """
+    select p.submission_id, p.first_row, p.last_row, p.sent_again, t.attempts, t.failures, t.deaths, t.doubts,
+        t.refusals, t.stage, t.error,
+        coalesce((select cut_at from batches order by batch_id desc limit 1) > t.begun_at, false) as others_passed
+    from suspects p cross join lateral (
+        select count(*)::integer as attempts, (count(a.error) filter (where not a.in_doubt))::integer as failures,
+            (count(*) - count(a.error))::integer as deaths, (count(*) filter (where a.in_doubt))::integer as doubts,
+            min(a.begun_at) as begun_at,
+            (count(*) filter (where a.stage = 'refusal'))::integer as refusals,
+            (array_agg(a.stage order by a.begun_at desc) filter (where a.stage <> 'refusal'))[1] as stage,
+            (array_agg(a.error order by a.begun_at desc) filter (where a.error is not null))[1] as error
+        from work_attempts a
+        where a.kind = 'usage' and a.first_row = p.first_row and a.numbers = array[p.submission_id]
+    ) t
+    where p.submission_id = %s order by t.attempts, p.first_row limit 1
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """The rows [first_row, last_row] of a submission; ``stage`` is the one in which work on them was last.
+    """The rows [first_row, last_row] of a submission, and how work on them ended before.
 
-    ``sent_again``: not the rows as they first came, but as they were edited and sent in again.
+    ``sent_again``: the rows are those that were edited and sent in again. ``deaths`` ended without an error, ``doubts``
+    with one that was at least as likely the server's; ``others_passed`` is whether other records were processed meanwhile.
+    ``refusals`` are the attempts to refuse the rows. ``stage`` is the stage that the last attempt reached.
     """
 
     submission_id: int
     first_row: int
     last_row: int
-    attempts: int
     sent_again: bool
+    attempts: int
+    failures: int
+    deaths: int
+    doubts: int
+    refusals: int
     stage: str | None
     error: str | None
+    others_passed: bool
 
     @property
     def is_alone(self) -> bool:
@@ -31,27 +55,18 @@ class Suspect:
 
 
 def first(connection: Connection, submission_id: int) -> Suspect | None:
-    """Return the next part of a submission to try, those tried least first."""
+    """Return the next part of a submission to try, the least tried first; the caller holds the submission."""
     cursor = driver(connection).cursor(row_factory=class_row(Suspect))
-    cursor.execute(
-        "select submission_id, first_row, last_row, attempts, sent_again, stage, error from suspects"
-        " where submission_id = %s order by attempts, first_row limit 1",
-        (submission_id,),
-    )
+    cursor.execute(_FIRST, (submission_id,))
     return cursor.fetchone()
 
 
-def is_listed(connection: Connection, suspect: Suspect) -> bool:
-    """Whether this very part is still to be worked off."""
-    row = (
-        driver(connection)
-        .execute(
-            "select from suspects where submission_id = %s and first_row = %s and last_row = %s",
-            (suspect.submission_id, suspect.first_row, suspect.last_row),
-        )
-        .fetchone()
+def divided(connection: Connection, submission_ids: list[int]) -> set[int]:
+    """Return those of the submissions that have parts to try."""
+    rows = driver(connection).execute(
+        "select distinct submission_id from suspects where submission_id = any(%s)", (submission_ids,)
     )
-    return row is not None
+    return {row[0] for row in rows}
 
 
 def insert(
@@ -69,17 +84,8 @@ def insert(
     )
 
 
-def note(connection: Connection, suspect: Suspect, *, attempts: int, stage: str | None, error: str | None) -> None:
-    """Write down how often a part was tried, how far work on it has come, and what went wrong."""
-    driver(connection).execute(
-        "update suspects set attempts = %s, stage = coalesce(%s, stage), error = coalesce(%s, error)"
-        " where submission_id = %s and first_row = %s",
-        (attempts, stage, error, suspect.submission_id, suspect.first_row),
-    )
-
-
 def remove(connection: Connection, suspect: Suspect) -> None:
-    """Take a part off the list: it is worked off, or halved."""
+    """Take a part off the list: it is processed or divided."""
     driver(connection).execute(
         "delete from suspects where submission_id = %s and first_row = %s",
         (suspect.submission_id, suspect.first_row),

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
+from ratemill.store import work_attempts
 from ratemill.store.connections import Connection, driver
 
 SILENT_S_MAX = 10  # a worker that was silent for longer is taken for dead
@@ -23,7 +24,7 @@ class Health:
 
 
 def say_alive(connection: Connection, worker_id: UUID, *, host: str, pid: int) -> None:
-    """Write that this worker lives, count the waiting records, and forget workers that died long ago."""
+    """Write that this worker lives, count the waiting records, and delete what dead workers left long ago."""
     cursor = driver(connection).cursor()
     cursor.execute(
         """
@@ -33,6 +34,7 @@ def say_alive(connection: Connection, worker_id: UUID, *, host: str, pid: int) -
         (worker_id, host, pid),
     )
     cursor.execute("delete from workers where seen_at < clock_timestamp() - interval '1 hour'")
+    work_attempts.clear_stale(connection)
     cursor.execute(
         """
         update backlog set counted_at = clock_timestamp(),

@@ -12,8 +12,9 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
-from ratemill.store.schema.columns import instant, metadata
+from ratemill.store.schema.columns import instant, metadata, owner
 
 # The backlog as a worker last counted it, read by every accept.
 backlog = Table(
@@ -34,4 +35,23 @@ workers = Table(
     Column("pid", Integer, nullable=False),
     instant("started_at", now=True),
     instant("seen_at", now=True),
+)
+
+# Work that a process has begun and not finished: a table of submissions, the part [first_row, last_row] of one, or the next
+# table of a job. The commit of the work deletes its row; a row that stays was a failure (`error`) or a death. A failure
+# `in_doubt` was at least as likely the server's.
+work_attempts = Table(
+    "work_attempts",
+    metadata,
+    Column("attempt_id", Uuid, primary_key=True),
+    owner(),
+    Column("kind", Text, nullable=False),
+    Column("numbers", ARRAY(BigInteger), nullable=False),
+    Column("first_row", Integer),
+    Column("last_row", Integer),
+    instant("server_run", required=True),
+    instant("begun_at", now=True),
+    Column("stage", Text),
+    Column("error", Text),
+    Column("in_doubt", Boolean, nullable=False, server_default="false"),
 )

@@ -48,7 +48,6 @@ submissions = Table(
     instant("started_at"),
     instant("ended_at"),
     Column("created_by", Text, nullable=False),
-    Column("attempts", SmallInteger, nullable=False, server_default="0"),
     CheckConstraint("rows_waiting >= 0 and rows_waiting <= row_count", name="rows_waiting"),
 )
 Index(
@@ -85,10 +84,7 @@ suspects = Table(
     Column("submission_id", BigInteger, nullable=False),
     Column("first_row", Integer, nullable=False),
     Column("last_row", Integer, nullable=False),
-    Column("attempts", SmallInteger, nullable=False, server_default="0"),
     Column("sent_again", Boolean, nullable=False, server_default="false"),
-    Column("stage", Text),
-    Column("error", Text),
     PrimaryKeyConstraint("submission_id", "first_row"),
 )
 
@@ -282,7 +278,7 @@ rating_attempts = Table(
 Index("rating_attempts_rating_exception_id_idx", rating_attempts.c.rating_exception_id)
 
 # One order to rate exceptions anew. It goes through those in (last_exception_id, until_exception_id] that match its
-# criteria, a table at a time; `attempts` counts the tables begun since one was committed, `error` is that of the last.
+# criteria, a table at a time; `attempts` is what the last failures leave to the size of the next table.
 reprocesses = Table(
     "reprocesses",
     metadata,
@@ -301,7 +297,6 @@ reprocesses = Table(
     count("rows_rated"),
     count("rows_failed"),
     Column("attempts", SmallInteger, nullable=False, server_default="0"),
-    Column("error", Text),
     CheckConstraint("rows_sent = rows_rated + rows_failed", name="sent"),
 )
 Index("reprocesses_due_idx", reprocesses.c.scheduled_at, postgresql_where=text("ended_at is null"))

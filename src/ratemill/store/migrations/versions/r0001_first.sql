@@ -318,10 +318,7 @@ CREATE TABLE suspects (
 	submission_id BIGINT NOT NULL,
 	first_row INTEGER NOT NULL,
 	last_row INTEGER NOT NULL,
-	attempts SMALLINT DEFAULT '0' NOT NULL,
 	sent_again BOOLEAN DEFAULT 'false' NOT NULL,
-	stage TEXT,
-	error TEXT,
 	CONSTRAINT suspects_pkey PRIMARY KEY (submission_id, first_row)
 );
 
@@ -579,7 +576,6 @@ CREATE TABLE reprocesses (
 	rows_rated INTEGER DEFAULT '0' NOT NULL,
 	rows_failed INTEGER DEFAULT '0' NOT NULL,
 	attempts SMALLINT DEFAULT '0' NOT NULL,
-	error TEXT,
 	CONSTRAINT reprocesses_pkey PRIMARY KEY (reprocess_id),
 	CONSTRAINT reprocesses_sent_check CHECK (rows_sent = rows_rated + rows_failed),
 	CONSTRAINT reprocesses_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id)
@@ -628,7 +624,6 @@ CREATE TABLE submissions (
 	started_at TIMESTAMP WITH TIME ZONE,
 	ended_at TIMESTAMP WITH TIME ZONE,
 	created_by TEXT NOT NULL,
-	attempts SMALLINT DEFAULT '0' NOT NULL,
 	CONSTRAINT submissions_pkey PRIMARY KEY (submission_id),
 	CONSTRAINT submissions_rows_waiting_check CHECK (rows_waiting >= 0 and rows_waiting <= row_count),
 	CONSTRAINT submissions_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id),
@@ -707,6 +702,22 @@ CREATE TABLE usage_units (
 );
 
 CREATE INDEX usage_units_base_unit_id_idx ON usage_units (base_unit_id);
+
+CREATE TABLE work_attempts (
+	attempt_id UUID NOT NULL,
+	owner_id INTEGER NOT NULL,
+	kind TEXT NOT NULL,
+	numbers BIGINT[] NOT NULL,
+	first_row INTEGER,
+	last_row INTEGER,
+	server_run TIMESTAMP WITH TIME ZONE NOT NULL,
+	begun_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+	stage TEXT,
+	error TEXT,
+	in_doubt BOOLEAN DEFAULT 'false' NOT NULL,
+	CONSTRAINT work_attempts_pkey PRIMARY KEY (attempt_id),
+	CONSTRAINT work_attempts_owner_id_fkey FOREIGN KEY(owner_id) REFERENCES owners (owner_id)
+);
 
 CREATE TABLE write_offs (
 	submission_id BIGINT NOT NULL,
@@ -1424,6 +1435,7 @@ grant select, insert, update, delete on usage_class_types to ratemill_face;
 grant select, insert, update, delete on usage_classes to ratemill_face;
 grant select, insert, update, delete on usage_roundings to ratemill_face;
 grant select, insert, update, delete on usage_units to ratemill_face;
+grant select on work_attempts to ratemill_face;
 grant select on workers to ratemill_face;
 grant select, insert, update, delete on write_offs to ratemill_face;
 alter table account_buckets enable row level security;
@@ -1560,6 +1572,8 @@ alter table usage_roundings enable row level security;
 create policy owner_only on usage_roundings to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
 alter table usage_units enable row level security;
 create policy owner_only on usage_units to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
+alter table work_attempts enable row level security;
+create policy owner_only on work_attempts to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
 alter table write_offs enable row level security;
 create policy owner_only on write_offs to ratemill_face using (owner_id = nullif(current_setting('ratemill.owner_id', true), '')::integer);
 
