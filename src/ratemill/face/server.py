@@ -103,7 +103,7 @@ ROUTERS = (
     setup_writing.router,
 )
 
-FINISH_S_MAX = 4  # at the end: an open upload or a caller who reads nothing must not hold `serve`
+FINISH_S_MAX = 3  # at the end: an open upload or a caller who reads nothing must not hold `serve`
 SWITCH_S = 0.0005  # the loop that reads requests waits no longer for a thread that computes
 _CLOSED_BY_CALLER = 499
 OTHER_FILES = 256  # database connections, uploads, modules

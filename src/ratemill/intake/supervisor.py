@@ -27,9 +27,9 @@ from ratemill.settings import Settings
 from ratemill.setup import database as databases
 from ratemill.store.embedded_use import SERVE_LOCK
 
-# `serve` ends within 10 s: a process finishes the table in hand or rolls it back after 3 s, is killed after 7 s, and the
+# `serve` ends within 10 s: a process finishes the table in hand or rolls it back after 2 s, is killed after 7 s, and the
 # rest is for the database.
-ROLL_BACK_AFTER_S = 3.0
+ROLL_BACK_AFTER_S = 2.0
 STOP_S_MAX = 7.0
 KEEPER_STOP_S_MAX = 3.0
 DATABASE_STOP_S_MAX = 30.0  # a server that is frozen, or whose disk is, never stops
