@@ -277,6 +277,18 @@ def test_the_most_specific_rate_plan_rates_and_a_change_of_the_list_counts_at_on
     made.assert_ties()
 
 
+def test_a_changed_plan_of_a_subscription_rates_the_next_usage(made: Mill):
+    made.apply(PLANS)
+    plans = "{planExternalRef: plan-1, usageRatePlanName: By plan}, {planExternalRef: plan-2, usageRatePlanName: By default}"
+    made.apply(f"ratemill: 1\nsubscriptionRatePlans: [{plans}]\n")
+    live = subscription(made, "sub-1")
+    make(made, live)
+    post(made, "sub-1", unique="before")
+    make(made, changed(live, plan_external_ref="plan-2"))
+    post(made, "sub-1", unique="after")
+    assert plans_of_charges(made) == ["By plan", "By default"]
+
+
 def test_without_a_plan_that_fits_the_usage_is_an_exception_of_the_kind_no_plan(made: Mill):
     make(made, subscription(made, "sub-1"))
     made.apply("ratemill: 1\nsubscriptionRatePlans: [{planExternalRef: other, usageRatePlanName: Standard}]\n")
