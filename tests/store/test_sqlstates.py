@@ -82,10 +82,10 @@ def test_an_unknown_state_is_ours():
     assert cause_of(Strange("")) is Cause.OURS
 
 
-def test_an_error_without_a_state_is_the_worlds_if_the_connection_is_lost():
+def test_an_error_without_a_state_is_the_worlds_unless_a_value_is_refused():
     lost = psycopg.OperationalError("server closed the connection unexpectedly")
     assert cause_of(lost) is Cause.WORLD
-    assert cause_of(lost, connected=True) is Cause.OURS
+    assert cause_of(errors.ConnectionTimeout("connection timeout expired")) is Cause.WORLD
     assert cause_of(psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")) is Cause.RECORD
 
 

@@ -152,7 +152,7 @@ class Database:
 
     def _error_from(self, error: psycopg.Error, held: psycopg.Connection[Any] | None) -> RatemillError:
         connected = is_connected(held)
-        translated = error_from(error, connected=connected)
+        translated = error_from(error)
         if isinstance(translated, DatabaseAway):
             self._presence.failed(translated, away=not connected)
         else:

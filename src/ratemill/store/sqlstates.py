@@ -110,8 +110,8 @@ STATES: dict[str, Cause] = {
 """The states whose cause differs from that of their class."""
 
 
-def cause_of(error: psycopg.Error, *, connected: bool = False) -> Cause:
-    """Return who caused an error of the driver; ``connected``: the connection outlived it.
+def cause_of(error: psycopg.Error) -> Cause:
+    """Return who caused an error of the driver.
 
     An error without a state comes from the driver: it lost the server, cannot write a value, or is used wrongly.
     """
@@ -121,14 +121,14 @@ def cause_of(error: psycopg.Error, *, connected: bool = False) -> Cause:
     if isinstance(error, errors.PipelineAborted):
         return Cause.OURS
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return Cause.OURS if connected else Cause.WORLD
+        return Cause.WORLD  # even if another connection outlived it: this one may have been a new one
     return Cause.RECORD if isinstance(error, psycopg.DataError) else Cause.OURS
 
 
-def error_from(error: psycopg.Error, *, connected: bool = False) -> RatemillError:
+def error_from(error: psycopg.Error) -> RatemillError:
     """Return the error of ours that stands for one of the driver, by its cause."""
     message = message_of(error)
-    match cause_of(error, connected=connected):
+    match cause_of(error):
         case Cause.WORLD:
             return DatabaseAway(f"the database cannot be used now: {message}")
         case Cause.RACE:
