@@ -160,12 +160,12 @@ def test_a_record_that_stands_alone_is_not_condemned_because_the_database_does_n
     guide.assert_ties()
 
 
-def test_a_table_leaves_alone_what_another_worker_has_begun_to_take_apart(guide: Mill):
+def test_a_submission_that_was_divided_goes_on_by_its_parts(guide: Mill):
     guide.post_rows(*[guide_row(number) for number in range(4)])
-    guide.change("insert into suspects (submission_id, first_row, last_row) values (1, 1, 4)")
+    guide.change("insert into suspects (submission_id, first_row, last_row) values (1, 1, 2), (1, 3, 4)")
     worker = Worker(guide.database, guide.settings, Event())
     worker.step()
-    assert guide.value("select rows_waiting from submissions") == 4
+    assert guide.value("select rows_waiting from submissions") == 2
     guide.work()
     assert guide.value("select count(*) from charges") == 4
     assert guide.value("select count(*) from suspects") == 0
