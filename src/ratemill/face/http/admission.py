@@ -75,6 +75,9 @@ class Bodies:
         """Count a body of an owner that arrives; raise ``TooManyRequests`` if there is no room for it soon."""
         most = self._settings.owner_uploads_max
         share = self._shares.setdefault(owner_id, asyncio.Semaphore(most))
+        if not share.locked():
+            await share.acquire()  # at once
+            return
         try:
             async with asyncio.timeout(ROOM_WITHIN_S):
                 await share.acquire()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+SEEN_MAX = 100
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -29,6 +30,7 @@ class Hosts:
     def __init__(self, app: ASGIApp, *, settings: Settings, refuse: Callable[[Request, CallerError], Response]) -> None:
         self._app, self._refuse = app, refuse
         self._names = {*LOOPBACK, *settings.host_names}
+        self._seen: set[bytes] = set()  # whole fields that name one of these
         if settings.public_url:
             self._names.add(_name_of(urlsplit(settings.public_url).netloc))
 
@@ -42,12 +44,18 @@ class Hosts:
 
     def _fault(self, scope: Scope) -> CallerError | None:
         given = [value for name, value in scope["headers"] if name == b"host"]
+        if len(given) == 1 and given[0] in self._seen:
+            return None
         if not given and scope["http_version"] == "1.0":  # such as the health check of a load balancer, never a browser
             return None
         if len(given) != 1:
             return BadRequest(f"a request must have one Host header field, got {len(given)}")
         name = _name_of(given[0].decode("latin-1"))
-        if name in self._names or (scope.get("server") and name == scope["server"][0]):
+        if name in self._names:
+            if len(self._seen) < SEEN_MAX:
+                self._seen.add(given[0])
+            return None
+        if scope.get("server") and name == scope["server"][0]:
             return None
         return WrongHost(
             f"this server does not answer as '{name[:100]}'; name the hosts it answers as in RATEMILL_HOSTS"
