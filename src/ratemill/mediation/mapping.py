@@ -1,19 +1,25 @@
-"""Mapping: every target is filled from the fields, as text; null where it is absent."""
+"""Mapping: every target is filled from the fields, as text; null where it is absent.
+
+What the mappings of a row make is bounded, each and together, before it is made.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping as ByName
+from dataclasses import dataclass
 
 import polars as pl
 
 from ratemill.mediation.arithmetic import compute
+from ratemill.mediation.bounds import OVERLONG, TOO_LONG, joined_lengths, longest
 from ratemill.mediation.declared import Combine, Formula, Literal, Mapping, MapValues, Match, Origin, Profile, Source
 from ratemill.mediation.formulas import fields_of, parse_formula
 from ratemill.mediation.quantities import read_quantities
-from ratemill.mediation.working import AT, Faults, absent_if_empty, field_column, lost, target_column
+from ratemill.mediation.working import AT, Faults, Limits, absent_if_empty, field_column, lost, target_column
 
 Lists = ByName[str, pl.DataFrame]
 Failed = dict[str, pl.Series]  # places of rows
+FORMULA_CHARS_MAX = 80  # of what a formula gives: a number, its point and its sign
 _NAME = "name"  # the member of a list's entry that a match gives, where the list has it
 
 
@@ -21,12 +27,57 @@ def map_targets(rows: pl.DataFrame, profile: Profile, lists: Lists, faults: Faul
     """Return the rows with a column for each target, and the rows that a mapping could not fill, by target."""
     failed: Failed = {}
     columns: list[pl.Series | pl.Expr] = []
+    together = _Together.of(rows, profile, faults.limits)
     for each in profile.mapped():
         before = len(faults.found)
-        columns.append(_filled(rows, each, profile, lists, faults).alias(target_column(each.target)))
+        filled = _filled(rows, each, profile, lists, faults)
+        if together is not None:
+            filled = together.take(rows.select(filled).to_series(), faults)
+        columns.append(filled.alias(target_column(each.target)))
         if len(faults.found) > before:
             failed[each.target] = pl.concat([found[AT] for found in faults.found[before:]])
     return rows.with_columns(columns), failed
+
+
+@dataclass(slots=True)
+class _Together:
+    """What the mappings of each row have made so far: a row over the limit gets no more and is refused."""
+
+    rows: pl.DataFrame
+    limit: int
+    chars: pl.Series
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame, profile: Profile, limits: Limits) -> _Together | None:
+        """Return the account of the rows; None if the mappings, each as long as it may be, are within the limit."""
+        most = sum(_longest(rows, each.origin, limits.field_chars_max) for each in profile.mapped())
+        if most <= limits.record_chars_max:
+            return None
+        return cls(rows, limits.record_chars_max, pl.zeros(rows.height, dtype=pl.Int64, eager=True))
+
+    def take(self, texts: pl.Series, faults: Faults) -> pl.Series:
+        """Return the texts of a target, null where they are too much."""
+        was_over = self.chars > self.limit
+        self.chars += texts.str.len_chars().cast(pl.Int64).fill_null(0)
+        over = self.chars > self.limit
+        faults.note(TOO_LONG, self.rows, over & ~was_over, value=str(self.limit))
+        return pl.select(pl.when(~pl.lit(over)).then(pl.lit(texts))).to_series()
+
+
+def _longest(rows: pl.DataFrame, origin: Origin, limit: int) -> int:
+    """Return a bound on the characters that a mapping makes of any row."""
+    match origin:
+        case Source(field):
+            return longest(rows[field_column(field)])
+        case Literal(text):
+            return min(len(text), limit)
+        case Combine(sources, separator):
+            parts = (longest(rows[field_column(each)]) for each in sources)
+            return min(sum(parts) + len(separator) * len(sources), limit)
+        case Formula():
+            return FORMULA_CHARS_MAX
+        case _:
+            return limit
 
 
 def sender_name(mapping: Mapping) -> str:
@@ -48,26 +99,63 @@ def _filled(
         case Source(field):
             return pl.col(field_column(field))
         case Literal(text):
-            return pl.lit(text, pl.String)
-        case Combine(sources, separator):
-            joined = pl.concat_str([field_column(each) for each in sources], separator=separator, ignore_nulls=True)
-            return absent_if_empty(joined)
+            return _repeated(rows, text, mapping.target, faults)
+        case Combine():
+            return _joined(rows, origin, mapping.target, faults)
         case Formula(text):
             return _computed(rows, text, mapping.target, profile, faults)
         case MapValues():
-            return _looked_up(rows, origin, faults)
+            return _short_enough(rows, _looked_up(rows, origin, faults), mapping.target, faults)
         case Match():
-            return _matched(rows, origin, lists, faults)
+            return _short_enough(rows, _matched(rows, origin, lists, faults), mapping.target, faults)
+
+
+def _repeated(rows: pl.DataFrame, text: str, target: str, faults: Faults) -> pl.Series | pl.Expr:
+    if len(text) <= faults.limits.field_chars_max:
+        return pl.lit(text, pl.String)
+    return _short_enough(rows, pl.repeat(OVERLONG, rows.height, eager=True), target, faults)
+
+
+def _joined(rows: pl.DataFrame, origin: Combine, target: str, faults: Faults) -> pl.Series:
+    limit = faults.limits.field_chars_max
+    columns = [rows[field_column(each)] for each in origin.sources]
+    lengths = joined_lengths(columns, origin.separator, limit)
+    parts = [pl.col(each.name) for each in columns]
+    if lengths is None:
+        return rows.select(absent_if_empty(_concatenated(parts, origin))).to_series()
+    over = pl.lit(lengths > limit)
+    short = _concatenated([pl.when(~over).then(part) for part in parts], origin)
+    joined = rows.select(absent_if_empty(pl.when(over).then(pl.lit(OVERLONG)).otherwise(short))).to_series()
+    return _short_enough(rows, joined, target, faults)
+
+
+def _concatenated(parts: list[pl.Expr], origin: Combine) -> pl.Expr:
+    return pl.concat_str(parts, separator=origin.separator, ignore_nulls=True)
+
+
+def _short_enough(rows: pl.DataFrame, texts: pl.Series, target: str, faults: Faults) -> pl.Series:
+    """Return the texts of a target, null where they would be too long; note these."""
+    over = texts == OVERLONG
+    if not over.any():
+        return texts
+    faults.note(TOO_LONG, rows, over.fill_null(value=False), field=target, value=str(faults.limits.field_chars_max))
+    return pl.select(pl.when(pl.lit(texts) != OVERLONG).then(pl.lit(texts))).to_series()
 
 
 def _looked_up(rows: pl.DataFrame, origin: MapValues, faults: Faults) -> pl.Series:
     texts = rows[field_column(origin.source)]
-    old, new = (pl.Series([pair[side] for pair in origin.values], dtype=pl.String) for side in (0, 1))
+    limit = faults.limits.field_chars_max
+    old = pl.Series([pair[0] for pair in origin.values], dtype=pl.String)
+    new = pl.Series([_cut(pair[1], limit) for pair in origin.values], dtype=pl.String)
     found = texts.replace_strict(old, new, default=None, return_dtype=pl.String)
     if origin.default is not None:
-        found = found.fill_null(origin.default)
+        found = found.fill_null(_cut(origin.default, limit))
     faults.note("value_must_be_in_map", rows, lost(texts, found), field=origin.source, value=texts)
     return pl.select(absent_if_empty(pl.lit(found))).to_series()
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else OVERLONG
 
 
 def _matched(rows: pl.DataFrame, origin: Match, lists: Lists, faults: Faults) -> pl.Series:
@@ -77,7 +165,9 @@ def _matched(rows: pl.DataFrame, origin: Match, lists: Lists, faults: Faults) ->
     if origin.member not in entries.columns:
         entries = pl.DataFrame(schema={origin.member: pl.String})
     given = _NAME if _NAME in entries.columns else origin.member
-    pairs = entries.select(member=pl.col(origin.member).cast(pl.String), given=pl.col(given).cast(pl.String))
+    named = pl.col(given).cast(pl.String)
+    named = pl.when(named.str.len_chars() > faults.limits.field_chars_max).then(pl.lit(OVERLONG)).otherwise(named)
+    pairs = entries.select(member=pl.col(origin.member).cast(pl.String), given=named)
     single = pairs.drop_nulls().unique().unique("member", keep="none")
     found = texts.replace_strict(single["member"], single["given"], default=None, return_dtype=pl.String)
     faults.note("match_not_found", rows, lost(texts, found), field=origin.source, value=texts)

@@ -1,15 +1,18 @@
 """Field transforms: what is done to the text of a field, in order, before anything else looks at it.
 
 A transform that cannot read a text leaves it as it was, and the row breaks that transform's rule; but a row that the
-filter does not let through breaks none. Absent texts stay absent, and a text that becomes empty is absent.
+filter does not let through breaks none. The same holds for one that would make the text too long (``bounds``). Absent
+texts stay absent, and a text that becomes empty is absent.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
 
+from ratemill.mediation import bounds
 from ratemill.mediation.conditions import holds
 from ratemill.mediation.dates import LOCAL, bounded, in_utc, write_dates
 from ratemill.mediation.declared import (
@@ -45,23 +48,33 @@ def transform(rows: pl.DataFrame, profile: Profile, faults: Faults) -> pl.DataFr
         if each.transforms:
             rows = _transform_field(rows, each, profile, faults)
         if each.default is not None:
-            rows = rows.with_columns(pl.col(field_column(each.name)).fill_null(each.default))
+            rows = _fill(rows, each.name, each.default, faults)
+    return rows
+
+
+def _fill(rows: pl.DataFrame, name: str, default: str, faults: Faults) -> pl.DataFrame:
+    limit = faults.limits.field_chars_max
+    if len(default) <= limit:
+        return rows.with_columns(pl.col(field_column(name)).fill_null(default))
+    faults.note(bounds.TOO_LONG, rows, rows[field_column(name)].is_null(), field=name, value=str(limit))
     return rows
 
 
 def _transform_field(rows: pl.DataFrame, each: Field, profile: Profile, faults: Faults) -> pl.DataFrame:
     column = field_column(each.name)
-    done = _apply(rows, column, each.transforms, profile)
+    limit = faults.limits.field_chars_max
+    done = _apply(rows, column, each.transforms, profile, limit)
     for reason, unread in done.unread.items():
-        faults.note(reason, rows, unread, field=each.name, value=pl.col(column))
+        value = pl.lit(str(limit)) if reason == bounds.TOO_LONG else pl.col(column)
+        faults.note(reason, rows, unread, field=each.name, value=value)
     return rows.with_columns(done.texts.alias(column))
 
 
-def _apply(rows: pl.DataFrame, column: str, transforms: tuple[Transform, ...], profile: Profile) -> _Text:
-    """Apply transforms to a column of ``rows``."""
+def _apply(rows: pl.DataFrame, column: str, transforms: tuple[Transform, ...], profile: Profile, limit: int) -> _Text:
+    """Apply transforms to a column of ``rows``; none makes a text longer than ``limit``."""
     unread: dict[str, pl.Series] = {}
     for each in transforms:
-        done = _step(rows, column, each, profile)
+        done = _step(rows, column, each, profile, limit)
         for reason, where in done.unread.items():
             unread[reason] = unread[reason] | where if reason in unread else where
         texts = pl.select(absent_if_empty(pl.lit(done.texts))).to_series()
@@ -69,7 +82,9 @@ def _apply(rows: pl.DataFrame, column: str, transforms: tuple[Transform, ...], p
     return _Text(rows[column], unread)
 
 
-def _step(rows: pl.DataFrame, column: str, step: Transform, profile: Profile) -> _Text:  # noqa: PLR0911 - one for each kind
+def _step(  # noqa: PLR0911 - one for each kind
+    rows: pl.DataFrame, column: str, step: Transform, profile: Profile, limit: int
+) -> _Text:
     texts = rows[column]
     match step:
         case Trim():
@@ -80,17 +95,30 @@ def _step(rows: pl.DataFrame, column: str, step: Transform, profile: Profile) ->
                 "lower": texts.str.to_lowercase,
                 "title": texts.str.to_titlecase,
             }
-            return _Text(changed[to](), {})
+            made = changed[to]()  # at most three characters of one
+            return _bounded(texts, made.str.len_chars(), lambda _: made, limit)
         case Substitute(old, new):
-            return _Text(texts.str.replace_all(old, new, literal=True), {})
+            lengths = bounds.substituted_lengths(texts, old, new, limit)
+            return _bounded(texts, lengths, lambda kept: kept.str.replace_all(old, new, literal=True), limit)
         case Regex(pattern, replacement):
-            return _Text(texts.str.replace_all(pattern, replacement), {})
+            lengths = bounds.replaced_lengths(texts, pattern, replacement, limit)
+            return _bounded(texts, lengths, lambda kept: kept.str.replace_all(pattern, replacement), limit)
         case DateForm(form, zone):
             return _read(texts, _dates(texts, form, zone or profile.time_zone), _DATE)
         case TimeForm():
             return _read(texts, _times(texts), _TIME)
         case Conditional():
-            return _branch(rows, column, step, profile)
+            return _branch(rows, column, step, profile, limit)
+
+
+def _bounded(
+    texts: pl.Series, lengths: pl.Series | None, change: Callable[[pl.Series], pl.Series], limit: int
+) -> _Text:
+    """Change the texts whose results are short enough; no lengths at all say that all are."""
+    if lengths is None:
+        return _Text(change(texts), {})
+    changed, over = bounds.within(texts, lengths, change, limit)
+    return _Text(changed, {} if over is None else {bounds.TOO_LONG: over})
 
 
 def _read(texts: pl.Series, read: pl.Series, reason: str) -> _Text:
@@ -119,11 +147,11 @@ def _times(texts: pl.Series) -> pl.Series:
     return parts.select(pl.when(right).then(pl.concat_str(two, separator=":"))).to_series()
 
 
-def _branch(rows: pl.DataFrame, column: str, step: Conditional, profile: Profile) -> _Text:
+def _branch(rows: pl.DataFrame, column: str, step: Conditional, profile: Profile, limit: int) -> _Text:
     """Do one or the other: a condition sees the fields before this one transformed, those after it as parsed."""
     when = holds(step.when, rows)
-    then = _apply(rows, column, step.then, profile)
-    otherwise = _apply(rows, column, step.otherwise, profile)
+    then = _apply(rows, column, step.then, profile, limit)
+    otherwise = _apply(rows, column, step.otherwise, profile, limit)
     unread = {reason: where & when for reason, where in then.unread.items()}
     for reason, where in otherwise.unread.items():
         unread[reason] = (unread[reason] | (where & ~when)) if reason in unread else where & ~when

@@ -23,9 +23,13 @@ FAULTS = pl.Schema({AT: pl.UInt32, "reason_id": pl.Int16, "place": pl.Int32, "fi
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a row may have at most, in characters, and how much of a value a fault shows."""
+    """What a row may have at most, in characters, and how much of a value a fault shows.
+
+    ``record_chars_max`` bounds what the mappings of one row make together.
+    """
 
     field_chars_max: int = 64 * 1024
+    record_chars_max: int = 1024 * 1024
     value_chars_max: int = 200
 
 
