@@ -24,7 +24,7 @@ from ratemill.store.connections import Database, driver
 NUMBERS = 100_000_000  # each sender numbers its records within a span of its own
 PRICE = Decimal("0.0123")
 SIZES = (1, 1, 3, 40, 300, 1_000)  # records in a request: most requests are small, most records come in large ones
-PAUSE_S = 0.4  # on average between two requests of a sender, so that the audits keep up with the load
+PAUSE_S = 1.0  # on average between two requests of a sender, so that the audits keep up with the load
 RETRY_S = 900.0  # longer than any outage of a proof
 LOST_S = 0.001  # the time-out of a request whose sender goes away
 
@@ -175,7 +175,8 @@ def tally(database: Database, senders: list[Sender]) -> Tally:
             table: driver(connection).execute(f"select count(*) from {table}").fetchone()
             for table in ("import_exceptions", "rating_exceptions", "duplicates", "skipped")
         }
-    assert set(others.values()) == {(0,)}, f"healthy records did not become charges: {others}"
+        faults = driver(connection).execute("select row_index, faults from import_exceptions limit 5").fetchall()
+    assert set(others.values()) == {(0,)}, f"healthy records did not become charges: {others}; {faults}"
     numbers = [number for number, _, _ in found]
     charged = set(numbers)
     assert len(numbers) == len(charged), f"{len(numbers) - len(charged)} records were charged twice"
