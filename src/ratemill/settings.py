@@ -14,6 +14,11 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+WORKER_CONNECTIONS = 4  # to the database: the work, the set-up it reads, the attempt at it, and the sign of life
+# The API has at most 22 (2 for each of 6 threads and their authentication, uses of tokens, health), jobs have 4. A server
+# keeps 3 for its superuser, and commands use the rest.
+OTHER_CONNECTIONS = 32
+
 
 class Settings(BaseSettings):
     """The settings, named after what they bound, the unit and the limit last."""
@@ -73,7 +78,9 @@ class Settings(BaseSettings):
     lock_timeout_s: int = Field(default=30, ge=1, description="Longest wait for a lock or a free connection.")
     statement_timeout_s: int = Field(default=120, ge=1, description="Longest statement of a worker or a command.")
     idle_in_transaction_timeout_s: int = Field(default=120, ge=1, description="Longest pause inside a transaction.")
-    database_connections_max: int = Field(default=40, ge=5, description="Connections of the embedded server.")
+    database_connections_max: int = Field(
+        default=40, ge=5, description="Connections of the embedded server; it allows more if the workers need more."
+    )
     shared_buffers_mb: int = Field(default=256, ge=16, description="Page cache of the embedded server.")
     parallel_memory_mb: int = Field(
         default=32, ge=0, description="Memory set aside for parallel queries of the embedded server; files beyond it."
@@ -148,6 +155,11 @@ class Settings(BaseSettings):
     hang_at: str = Field(
         default="", description="For tests: the named point at which a process hangs, once for a home."
     )
+
+    @property
+    def server_connections(self) -> int:
+        """How many connections the embedded server allows: never fewer than one ``serve`` and a few commands need."""
+        return max(self.database_connections_max, OTHER_CONNECTIONS + WORKER_CONNECTIONS * self.workers)
 
     @property
     def host_names(self) -> list[str]:

@@ -1,6 +1,7 @@
 """An attempt counts only where a worker began the work and did not finish it, however workers and outages meet."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Event
 from typing import Any
 
@@ -9,13 +10,13 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from tests.mill import Mill, guide_row, mill
 
-from ratemill.errors import StatementDefect, StatementLimit, Unavailable
+from ratemill.errors import DatabaseAway, StatementDefect, StatementLimit, Unavailable
 from ratemill.intake import conductor, quarantine
 from ratemill.intake.attempts import DEATHS_ALONE_MAX, Trial
 from ratemill.intake.worker import Worker
 from ratemill.rating.rate import rate
-from ratemill.settings import Settings
-from ratemill.store import submissions, suspects, work_attempts
+from ratemill.settings import WORKER_CONNECTIONS, Settings
+from ratemill.store import outcomes, submissions, suspects, work_attempts
 from ratemill.store.connections import Database, driver
 from ratemill.store.embedded import Server
 
@@ -227,6 +228,69 @@ def test_an_attempt_whose_end_could_not_be_written_is_settled_before_the_next_on
         assert guide.value("select count(*) from work_attempts") == 1  # nothing else was begun
     worker.step()
     assert_all_charged(guide, 1)
+
+
+class LostAnswers(Database):
+    """Lets the answer to a commit be lost: what was written is there, and the caller cannot know."""
+
+    losing = False
+
+    @contextmanager
+    def worker(self) -> Iterator[Any]:
+        with super().worker() as connection:
+            yield connection
+        if self.losing:
+            self.losing = False
+            raise DatabaseAway("the answer to the commit was lost")
+
+
+def test_an_attempt_whose_begin_got_no_answer_does_not_count(guide: Mill, monkeypatch: pytest.MonkeyPatch):
+    guide.post_rows(guide_row(1))
+    database = LostAnswers(guide.database.dsn, guide.settings)
+    begin = work_attempts.begin
+    began: list[bool] = []
+
+    def begin_unanswered(*arguments: Any) -> None:
+        begin(*arguments)
+        database.losing = not began
+        began.append(True)
+
+    monkeypatch.setattr(work_attempts, "begin", begin_unanswered)
+    worker = Worker(database, guide.settings, Event())
+    worker.step()
+    assert guide.value("select count(*) from work_attempts") == 0
+    work(guide, worker)
+    assert_all_charged(guide, 1)
+    database.close()
+
+
+def test_no_transaction_is_idle_while_a_table_is_written(guide: Mill, monkeypatch: pytest.MonkeyPatch, server: Server):
+    guide.post_rows(guide_row(1))
+    idle: list[int] = []
+    note_charged = outcomes.note_charged
+
+    def count_idle(*arguments: Any) -> None:
+        note_charged(*arguments)
+        with psycopg.connect(server.admin_dsn(), autocommit=True) as connection:
+            waiting = connection.execute(
+                "select count(*) from pg_stat_activity where datname = %s and state = 'idle in transaction'",
+                (conninfo_to_dict(guide.database.dsn)["dbname"],),
+            ).fetchone()
+        idle.append(waiting[0] if waiting else 0)
+
+    monkeypatch.setattr(outcomes, "note_charged", count_idle)
+    work(guide, Worker(guide.database, guide.settings, Event()))
+    assert idle == [1]  # the transaction that writes
+    assert_all_charged(guide, 1)
+
+
+def test_a_worker_needs_no_more_connections_than_the_server_is_sized_for(guide: Mill, monkeypatch: pytest.MonkeyPatch):
+    guide.post_rows(guide_row(1), guide_row(2, unique="poison"))
+    narrow = Database(guide.database.dsn, guide.settings, connections_max=WORKER_CONNECTIONS - 1)
+    monkeypatch.setattr(conductor, "rate", lambda usage, *a: 1 / 0 if usage.height > 1 else rate(usage, *a))
+    work(guide, Worker(narrow, guide.settings, Event()))
+    assert_all_charged(guide, 2)
+    narrow.close()
 
 
 def test_a_record_that_was_hit_by_chance_again_and_again_is_charged(guide: Mill, monkeypatch: pytest.MonkeyPatch):

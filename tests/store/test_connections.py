@@ -1,14 +1,16 @@
 """Connections: what a caller gets who waits too long for one."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from ratemill.errors import Unavailable
 from ratemill.heartbeat import Stopping
-from ratemill.settings import Settings
-from ratemill.store.connections import Database
+from ratemill.settings import WORKER_CONNECTIONS, Settings
+from ratemill.store import embedded
+from ratemill.store.connections import Database, driver
 
 
 def test_who_finds_no_free_connection_in_time_is_told_to_try_again(dsn: str):
@@ -20,6 +22,23 @@ def test_who_finds_no_free_connection_in_time_is_told_to_try_again(dsn: str):
     ):
         pass
     narrow.close()
+
+
+def test_the_embedded_server_allows_the_connections_of_every_worker():
+    assert Settings(workers=2).server_connections == Settings().database_connections_max
+    assert Settings(workers=8).server_connections == Settings().server_connections + 6 * WORKER_CONNECTIONS
+    assert Settings(workers=8, database_connections_max=200).server_connections == 200
+    options = embedded._options(Settings(workers=8), Path("data"), Path("socket"))
+    assert f"--max_connections={Settings(workers=8).server_connections}" in options
+
+
+def test_a_sign_of_life_has_one_connection_however_many_a_worker_may_have(dsn: str):
+    database = Database(dsn, Settings(lock_timeout_s=1), connections_max=WORKER_CONNECTIONS - 1)
+    with database.aside() as connection:
+        assert driver(connection).execute("select 1").fetchone() == (1,)
+        with pytest.raises(Unavailable, match="every connection to the database is in use"), database.aside():
+            pass
+    database.close()
 
 
 def test_a_process_that_must_end_does_not_wait_for_its_statement(database: Database):

@@ -44,10 +44,10 @@ class Trial:
     def begin(self, attempt: NewAttempt) -> None:
         """Write that the work begins. Its rows must be locked by now: only who holds them works on them."""
         invariant(self.attempt_id is None, "two attempts were begun in one transaction")
-        attempt_id = uuid4()
+        # Known before it is written: if the answer to the commit is lost, the row may be there and has to be settled.
+        self.attempt_id = uuid4()
         with self._database.worker() as connection:
-            work_attempts.begin(connection, attempt_id, attempt)
-        self.attempt_id = attempt_id
+            work_attempts.begin(connection, self.attempt_id, attempt)
 
     def note_stage(self, stage: str) -> None:
         """Write which stage begins."""

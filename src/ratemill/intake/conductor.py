@@ -94,7 +94,11 @@ def condemn(connection: Connection, settings: Settings, work: Work, *, stage: st
 
 
 def write_ends(connection: Connection, settings: Settings, work: Work, raw: pl.DataFrame, ends: Ends) -> None:
-    """Write the ends of ``raw``, the counts of its batches, and what of its submissions waits no more."""
+    """Write the ends of ``raw``, the counts of its batches, and what of its submissions waits no more.
+
+    The snapshot of the set-up ends here: nothing more is read in it.
+    """
+    work.setup.end()
     feed = work.feed
     owned = [pl.lit(feed.owner_id, pl.Int32).alias("owner_id")]
     fed = [*owned, pl.lit(feed.feed_id, pl.Int32).alias("feed_id")]

@@ -38,6 +38,7 @@ HEALTH_S_MAX = 2  # of a statement, and of connecting, where the health of the i
 _HEALTH = "health"
 _ASIDE = "aside"
 _ROLES = {_HEALTH: FACE_ROLE, _ASIDE: WORKER_ROLE}  # of the connections with short bounds
+_FEW = {_HEALTH: 2, _ASIDE: 1}  # connections that are used at the same time
 
 
 class Database:
@@ -166,7 +167,7 @@ class Database:
                 "postgresql+psycopg://",
                 creator=lambda: self._connect(role),
                 isolation_level=isolation_level,
-                pool_size=self._connections_max,
+                pool_size=_FEW.get(role, self._connections_max),
                 max_overflow=0,
                 pool_timeout=HEALTH_S_MAX if role in _ROLES else self._settings.lock_timeout_s,
             )

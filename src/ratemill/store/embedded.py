@@ -389,7 +389,7 @@ def _options(settings: Settings, data: Path, socket: Path) -> list[str]:
         "fsync": "on",
         "synchronous_commit": "on",
         "full_page_writes": "on",
-        "max_connections": str(settings.database_connections_max),
+        "max_connections": str(settings.server_connections),
         "shared_buffers": f"{settings.shared_buffers_mb}MB",
         # A container's /dev/shm has 64 MB: parallel queries share memory set aside at the start, and files beyond that.
         "dynamic_shared_memory_type": "mmap",

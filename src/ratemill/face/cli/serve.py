@@ -17,7 +17,7 @@ from ratemill.face.cli.common import opened_database, read_settings
 from ratemill.face.cli.network import check_listening
 from ratemill.intake import listening, supervisor
 from ratemill.priority import give_way
-from ratemill.settings import Settings
+from ratemill.settings import WORKER_CONNECTIONS, Settings
 from ratemill.setup.database import Database, opened_before
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
@@ -31,8 +31,7 @@ Heartbeat = Annotated[int, typer.Option("--heartbeat", help="File that the heart
 Listeners = Annotated[list[int] | None, typer.Option("--listener", help="Socket to listen on.", hidden=True)]
 
 NONE = -1  # no file
-CONNECTIONS_MAX = 4
-
+CONNECTIONS_MAX = WORKER_CONNECTIONS - 1  # the sign of life has a connection outside the pool
 API_CONNECTIONS_MAX = 16  # requests that hold a database connection at once; the others wait for one
 
 

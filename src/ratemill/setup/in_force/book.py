@@ -46,6 +46,13 @@ class SetupSnapshot:
     position: SetupPosition
     book: PriceBook
 
+    def end(self) -> None:
+        """End the snapshot before its block ends: all that is needed has been read.
+
+        While a table is written, a transaction that only waits would reach the time-out of idle ones.
+        """
+        self.connection.commit()
+
 
 # The last profile of each data profile that this process mediated with.
 _profiles: dict[int, tuple[int, Profile]] = {}
