@@ -34,9 +34,7 @@ class Settings(BaseSettings):
 
     workers: int = Field(default=2, ge=1, description="Worker processes; workers x threads should be the cores.")
     worker_threads: int = Field(default=1, ge=1, description="Threads of the table engine in each worker.")
-    worker_rows_max: int = Field(
-        default=20_000, ge=1_000, description="Records a worker takes through the stages at once."
-    )
+    worker_rows_max: int = Field(default=20_000, ge=1_000, description="Records a worker processes in one table.")
     poll_interval_s: float = Field(
         default=0.05, gt=0, description="How often an idle worker looks for waiting submissions."
     )
@@ -107,12 +105,14 @@ class Settings(BaseSettings):
     pipelined_requests_max: int = Field(
         default=16, ge=1, description="Requests that may wait on one connection behind the one being answered."
     )
-    owner_uploads_max: int = Field(default=16, ge=1, description="Bodies of one owner that may be arriving at once.")
+    owner_uploads_max: int = Field(
+        default=16, ge=1, description="Bodies of one owner that may be arriving at the same time."
+    )
     upload_parts_max: int = Field(default=20, ge=2, description="Parts of a multipart body.")
     bodies_bytes_max: int = Field(
         default=256 * 1024 * 1024,
         ge=1,
-        description="Bytes of all request bodies in memory at once. Over it a request gets 503.",
+        description="Bytes of request bodies in memory at the same time; half of them for one owner.",
     )
     login_body_bytes_max: int = Field(
         default=8 * 1024, ge=256, description="Bytes of a body on the routes that need no token, such as the logins."

@@ -143,11 +143,27 @@ def test_all_bodies_in_memory_are_bounded_and_a_caller_who_goes_away_makes_room(
         wait_until(is_taken)
 
 
-def test_a_caller_who_goes_away_in_the_middle_of_a_body_leaves_one_debug_line(port, bearer, capsys):
+def test_an_owner_has_a_share_of_the_memory_and_the_others_are_not_held_up(database, settings, mine, bearer):
+    with database.worker() as connection:
+        ensure(connection, "neighbour")
+    other = create_token(database, owner_name="neighbour", role="import", name="neighbour")
+    bounded = settings.model_copy(update={"bodies_bytes_max": 1_000_000})
+    with served(database, bounded) as port, Caller(port) as first, Caller(port) as second, Caller(port) as of_another:
+        first.head(ROWS, bearer, "Content-Length: 450000", "Expect: 100-continue")
+        assert first.status() == 100
+        status, fields, body = second.head(ROWS, bearer, "Content-Length: 100000").answer()
+        assert (status, fields["retry-after"]) == (429, "1")
+        assert b"500000 bytes" in body
+        fields_of_another = (f"Authorization: Bearer {other}", f"Content-Length: {len(BODY)}")
+        assert of_another.head(ROWS, *fields_of_another).send(BODY).status() == 404  # they have no such feed
+
+
+@pytest.mark.parametrize("path", [ROWS, "POST /oauth/access_token"], ids=["usage", "login"])
+def test_a_caller_who_goes_away_in_the_middle_of_a_body_leaves_one_debug_line(port, bearer, capsys, path):
     before = capsys.readouterr()
     assert before is not None
     with Caller(port) as caller:
-        caller.head(ROWS, bearer, "Content-Length: 1000", "Expect: 100-continue")
+        caller.head(path, bearer, "Content-Length: 1000", "Expect: 100-continue")
         assert caller.status() == 100
         caller.send(BODY[:10])
     heard: list[str] = []

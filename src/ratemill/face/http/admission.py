@@ -7,15 +7,16 @@ database each time, so a revoked token ends with its next request.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from ratemill import logs
 from ratemill.errors import BodyTooLarge, CallerError, NotAuthenticated, TooManyRequests, Unavailable
 from ratemill.face.auth import PUBLIC, secret_of
 from ratemill.face.http.answers import UNREAD_BODY
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REMEMBERED_S = 5.0
-TOKENS_MAX = 10_000  # remembered at once
+TOKENS_MAX = 10_000  # remembered at the same time
 RETRY_AFTER_S = 1
 ROOM_WITHIN_S = 2.0  # small bodies make room within milliseconds
 LOCAL_OR_TOKEN = frozenset({"/openapi.json"})  # for callers on this machine, and for those with any valid token
-_HELD = "ratemill.held_bytes"
+_HELD, _OWNER = "ratemill.held_bytes", "ratemill.owner_id"  # names in the scope of a request
 _PUBLIC = frozenset(path.lower() for path in PUBLIC if "{" not in path)
+
+log = logs.get(__name__)
 
 
 class KnownTokens:
@@ -69,14 +72,14 @@ class Bodies:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._shares: dict[int, asyncio.Semaphore] = {}
-        self._held_bytes = 0
+        self._held_bytes: Counter[int | None] = Counter()  # by owner
 
     async def begin(self, owner_id: int) -> None:
         """Count a body of an owner that arrives; raise ``TooManyRequests`` if there is no room for it soon."""
         most = self._settings.owner_uploads_max
         share = self._shares.setdefault(owner_id, asyncio.Semaphore(most))
         if not share.locked():
-            await share.acquire()  # at once
+            await share.acquire()  # does not wait
             return
         try:
             async with asyncio.timeout(ROOM_WITHIN_S):
@@ -90,16 +93,29 @@ class Bodies:
         self._shares[owner_id].release()
 
     def hold(self, scope: Scope, size: int) -> None:
-        """Count bytes that a request keeps in memory until it is answered; raise ``Unavailable`` if there is no room."""
-        most = self._settings.bodies_bytes_max
-        if self._held_bytes + size > most and self._held_bytes > scope.get(_HELD, 0):
+        """Count bytes that a request keeps in memory until it is answered; raise an error if there is no room.
+
+        ``Unavailable`` if all have too many; ``TooManyRequests`` if the owner has more than half of what there may be. A
+        request that is the only one is let in.
+        """
+        most, owner_id, held = self._settings.bodies_bytes_max, scope.get(_OWNER), scope.get(_HELD, 0)
+        of_all, of_owner = self._held_bytes.total(), self._held_bytes[owner_id]
+        if of_all + size > most and of_all > held:
             raise Unavailable(f"request bodies of {most} bytes are in memory already")
-        self._held_bytes += size
-        scope[_HELD] = scope.get(_HELD, 0) + size
+        if of_owner + size > most // 2 and of_owner > held:
+            message = (
+                f"request bodies of this owner with {most // 2} bytes are in memory; send again when one is answered"
+            )
+            raise TooManyRequests(message, retry_after_s=RETRY_AFTER_S)
+        self._held_bytes[owner_id] += size
+        scope[_HELD] = held + size
 
     def release(self, scope: Scope) -> None:
         """Stop counting the bytes of a request."""
-        self._held_bytes -= scope.pop(_HELD, 0)
+        owner_id = scope.get(_OWNER)
+        self._held_bytes[owner_id] -= scope.pop(_HELD, 0)
+        if not self._held_bytes[owner_id]:
+            del self._held_bytes[owner_id]
 
 
 class Admission:
@@ -130,6 +146,9 @@ class Admission:
         except (CallerError, Unavailable) as error:
             await self._refuse(request, error)(scope, receive, send)
             return
+        except ClientDisconnect:  # in the middle of a body that is read here
+            log.debug("caller_gone", path=scope["path"])
+            return
         try:
             await self._app(scope, arrival or receive, send)
         finally:
@@ -146,7 +165,8 @@ class Admission:
             return None
         if path in _PUBLIC:
             return await self._small_body(request)
-        return _Arrival(self._bodies, (await self._principal(request)).owner_id, request)
+        owner_id = request.scope[_OWNER] = (await self._principal(request)).owner_id
+        return _Arrival(self._bodies, owner_id, request)
 
     async def _principal(self, request: Request) -> Principal:
         principal = await self._tokens.principal(secret_of(request))
