@@ -9,7 +9,7 @@ from sqlalchemy import text
 from ratemill.errors import Unavailable
 from ratemill.heartbeat import Stopping
 from ratemill.settings import WORKER_CONNECTIONS, Settings
-from ratemill.store import embedded
+from ratemill.store import embedded_server
 from ratemill.store.connections import Database, driver
 
 
@@ -28,7 +28,7 @@ def test_the_embedded_server_allows_the_connections_of_every_worker():
     assert Settings(workers=2).server_connections == Settings().database_connections_max
     assert Settings(workers=8).server_connections == Settings().server_connections + 6 * WORKER_CONNECTIONS
     assert Settings(workers=8, database_connections_max=200).server_connections == 200
-    options = embedded._options(Settings(workers=8), Path("data"), Path("socket"))
+    options = embedded_server.startup_options(Settings(workers=8), Path("data"), Path("socket"))
     assert f"--max_connections={Settings(workers=8).server_connections}" in options
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.store.embedded_homes import COMMAND, altered, ask, ensured, settings_of, silent, until
 
 from ratemill.errors import UsageFault
-from ratemill.store import embedded, embedded_account, embedded_data, embedded_process
+from ratemill.store import embedded, embedded_account, embedded_data, embedded_process, embedded_server
 
 
 def test_a_parallel_hash_join_needs_no_shared_memory_of_the_container(home: Path):
@@ -109,8 +109,8 @@ def make_old(kept: embedded_data.Kept, old_bin: Path, account: embedded_account.
     ]
     postmaster = embedded_process.launch(account, old_programs, kept.data, options)
     server = embedded.Server(kept.home, kept.data, socket, embedded_data.PORT, kept.passwords)
-    until(lambda: embedded._takes_connections(kept))
-    embedded._bootstrap(server)
+    until(lambda: embedded_server.accepts_connections(kept))
+    embedded_server.bootstrap(server)
     with psycopg.connect(server.dsn(), autocommit=True) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
     os.kill(postmaster.pid, signal.SIGKILL)
