@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ratemill.pages import PAGE_BYTES_MAX
+
 WORKER_CONNECTIONS = 4  # to the database: the work, the set-up it reads, the attempt at it, and the sign of life
 # The API has at most 22 (2 for each of 6 threads and their authentication, uses of tokens, health), jobs have 4. A server
 # keeps 3 for its superuser, and commands use the rest.
@@ -44,6 +46,9 @@ class Settings(BaseSettings):
     request_rows_max: int = Field(default=1_000, ge=1, le=1_000, description="Records in one request.")
     body_bytes_max: int = Field(default=16 * 1024 * 1024, ge=1, description="Bytes of one request body.")
     field_chars_max: int = Field(default=64 * 1024, ge=1, description="Characters of one field of a row.")
+    page_bytes_max: int = Field(
+        default=PAGE_BYTES_MAX, ge=1_024, description="Bytes at which a page ends before its rows do; `next` goes on."
+    )
     idempotency_keep_h: int = Field(default=48, ge=24, description="Hours for which an Idempotency-Key is kept.")
     references_strict: bool = Field(
         default=False,

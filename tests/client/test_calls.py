@@ -112,6 +112,15 @@ def test_a_list_is_read_page_by_page_to_its_end():
     assert {call.url.params["trackingId"] for call in server.calls} == {"t"}
 
 
+def test_a_page_that_ends_at_its_bytes_is_gone_on_with():
+    pages = [(["a"], 1), (["b", "c"], None), (["d"], None)]
+    replies = [{"pagination": {"next": on} if on else {}, "pagedResults": {"items": items}} for items, on in pages]
+    server = Server(failures=[answers(each) for each in replies])
+    assert list(map(str, server.client().pages("/Udr/Charge/Paged", {}, page_size=3))) == list("abcd")
+    asked = [(call.url.params["pageNumber"], call.url.params.get("pageOffset")) for call in server.calls]
+    assert asked == [("1", None), ("1", "1"), ("2", None)]
+
+
 def test_a_history_is_waited_for_until_it_is_done():
     states = ["Accepted", "Processing", "Done"]
     history = [{"instance": {"dataImportHistoryStatusTypeName": state}} for state in states]

@@ -152,12 +152,18 @@ class Client:
 
     def pages(self, path: str, filters: Mapping[str, str], *, page_size: int = PAGE_SIZE) -> Iterator[Json]:
         """Yield the items of a paged list."""
-        for number in count(1):
+        number, offset = 1, 0
+        while True:
             asked: Json = {**filters, "pageNumber": number, "pageSize": page_size, "excludeTotalCount": "true"}
-            items = content_of(self.call("GET", RESOURCES + path, params=asked))["pagedResults"]["items"]
+            if offset:
+                asked["pageOffset"] = offset
+            answer = content_of(self.call("GET", RESOURCES + path, params=asked))
+            items = answer["pagedResults"]["items"]
             yield from items
-            if len(items) < page_size:
+            following = answer.get("pagination", {}).get("next")
+            if following is None and offset + len(items) < page_size:
                 return
+            number, offset = (number + 1, 0) if following is None else (number, following)
 
     def post(self, path: str, content: Json) -> Json:
         """Post an object under the resource path; return the whole answer. Not tried again once it may have arrived."""

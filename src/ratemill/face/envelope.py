@@ -48,20 +48,28 @@ def everything(items: list[Json]) -> Json:
     return {"trackingId": str(uuid4()), "totalCount": len(items), "items": items}
 
 
-def page(items: list[Json], *, page_number: int, page_size: int, total_count: int | None) -> Json:
-    """Return the envelope of one page; without a total, ``totalCount`` is left out."""
+def page(items: list[Any], asked: Paging, total_count: int | None, *, is_cut: bool = False) -> Json:
+    """Return the envelope of one page; without a total, ``totalCount`` is left out, and ``next`` unless the page is cut."""
+    pagination = {"pageNumber": asked.number, "pageSize": asked.size, "excludeTotalCount": total_count is None}
     results: Json = {} if total_count is None else {"totalCount": total_count}
     return {
         "trackingId": str(uuid4()),
-        "pagination": {"pageNumber": page_number, "pageSize": page_size, "excludeTotalCount": total_count is None},
+        "pagination": {**pagination, "next": asked.skip + len(items)} if is_cut else pagination,
         "pagedResults": {**results, "items": items},
     }
 
 
 def paged(shown: Page[Row], asked: Paging, instance: Callable[[Row], Json]) -> Json:
-    """Return the envelope of one page, each row written by ``instance``."""
-    rows = [instance(row) for row in shown.rows]
-    return page(rows, page_number=asked.number, page_size=asked.size, total_count=shown.total)
+    """Return the envelope of one page, each row written by ``instance``, of no more bytes than the page may have."""
+    items: list[msgspec.Raw] = []
+    bytes_left = asked.bytes_max
+    for row in shown.rows:
+        item = _ENCODER.encode(instance(row))
+        bytes_left -= len(item) + 1  # a comma follows
+        if bytes_left < 0 and items:
+            break
+        items.append(msgspec.Raw(item))
+    return page(items, asked, shown.total, is_cut=shown.is_cut or len(items) < len(shown.rows))
 
 
 def number_in_path(text: str) -> int:

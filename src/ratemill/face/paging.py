@@ -15,6 +15,7 @@ from uuid import UUID
 from starlette.requests import Request
 
 from ratemill.errors import BadRequest, Code, Fault
+from ratemill.nesting import is_too_deep
 from ratemill.pages import PAGE_ROWS_MAX, Paging
 from ratemill.periods import read_instant
 
@@ -83,6 +84,12 @@ PAGING = {
         f"Rows of a page, 1 to {PAGE_ROWS_MAX}.",
         {"type": "integer", "minimum": 1, "maximum": PAGE_ROWS_MAX},
     ),
+    "pageOffset": Parameter(
+        "skip",
+        read_number,
+        "Rows of the page that were given before: the `next` of an answer that ended at its bytes.",
+        {"type": "integer", "minimum": 0, "maximum": PAGE_ROWS_MAX - 1},
+    ),
     "excludeTotalCount": Parameter(
         "with_total", lambda text: not read_boolean(text), "Leave the total out.", {"type": "boolean"}
     ),
@@ -91,7 +98,7 @@ _HEADER = {
     "name": "Pagination",
     "in": "header",
     "required": False,
-    "description": "pageNumber, pageSize and excludeTotalCount as a JSON object; the query wins.",
+    "description": "pageNumber, pageSize, pageOffset and excludeTotalCount as a JSON object; the query wins.",
     "schema": {"type": "string"},
 }
 TIMES = {
@@ -125,7 +132,7 @@ def read_page(request: Request, parameters: Mapping[str, Parameter]) -> tuple[Pa
     paged = read_header(request, faults)
     asked = _read(request, {**parameters, **PAGING}, faults)
     paged |= {one.member: asked.pop(one.member) for one in PAGING.values() if one.member in asked}
-    paging = within_bounds(Paging(**paged), faults)
+    paging = within_bounds(Paging(**paged, bytes_max=request.app.state.settings.page_bytes_max), faults)
     if faults:
         raise BadRequest(faults=faults)
     return paging, asked
@@ -137,6 +144,9 @@ def within_bounds(paging: Paging, faults: list[Fault], at: str = "") -> Paging:
         faults.append(Fault(Code.PARAMETER_NOT_VALID, "pageNumber must be at least 1", field=f"{at}pageNumber"))
     if not 1 <= paging.size <= PAGE_ROWS_MAX:
         faults.append(Fault(Code.PARAMETER_NOT_VALID, f"pageSize must be 1 to {PAGE_ROWS_MAX}", field=f"{at}pageSize"))
+    elif paging.skip >= paging.size:
+        message = f"pageOffset must be less than pageSize, {paging.size}, not {paging.skip}"
+        faults.append(Fault(Code.PARAMETER_NOT_VALID, message, field=f"{at}pageOffset"))
     return paging
 
 
@@ -182,8 +192,8 @@ def read_header(request: Request, faults: list[Fault]) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        header = json.loads(text)
-    except (ValueError, RecursionError):
+        header = None if is_too_deep(text) else json.loads(text)
+    except ValueError:
         header = None
     if not isinstance(header, dict):
         faults.append(

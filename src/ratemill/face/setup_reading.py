@@ -76,7 +76,7 @@ def _add_lists(made: APIRouter, each: SetupObject) -> None:
     async def search(request: Request, principal: Reader) -> Response:
         paging.read_query(request)
         faults: list[Fault] = []
-        header = paging.read_header(request, faults)
+        header = {**paging.read_header(request, faults), "bytes_max": request.app.state.settings.page_bytes_max}
         body = setup_search_body.read(each, await read_json_body(request), header, faults)
         database = request.app.state.database
         page = await run_in_threadpool(searching.page, database, principal.owner_id, each, body.asked, body.paging)

@@ -16,7 +16,16 @@ COUNT: Schema = {"type": "integer", "minimum": 0}
 PAGINATION: Schema = {
     "type": "object",
     "required": ["pageNumber", "pageSize", "excludeTotalCount"],
-    "properties": {"pageNumber": IDENTITY, "pageSize": IDENTITY, "excludeTotalCount": {"type": "boolean"}},
+    "properties": {
+        "pageNumber": IDENTITY,
+        "pageSize": IDENTITY,
+        "excludeTotalCount": {"type": "boolean"},
+        "next": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "If the page ended at its bytes: the pageOffset to go on with.",
+        },
+    },
 }
 PATH_IDENTITY: Schema = {
     "name": "identity",

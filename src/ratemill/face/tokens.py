@@ -16,6 +16,7 @@ from ratemill.face.auth import needs
 from ratemill.face.bodies import read_json_body
 from ratemill.face.envelope import Json
 from ratemill.face.paths import RESOURCES
+from ratemill.nesting import TOO_DEEP, is_too_deep
 from ratemill.periods import read_instant, write_instant
 from ratemill.setup import tokens
 from ratemill.setup.tokens import Principal, Token, TokenRequest
@@ -103,9 +104,11 @@ def _instant(instant: datetime | None) -> str | None:
 
 def _read(body: bytes) -> TokenRequest:
     """Return the token that a body describes; raise ``BadRequest`` with every fault."""
+    if is_too_deep(body):
+        raise BadRequest(f"the body is {TOO_DEEP}", code=Code.BODY_NOT_JSON)
     try:
         members = json.loads(body)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BadRequest(f"the body is not JSON: {error}", code=Code.BODY_NOT_JSON) from error
     if not isinstance(members, dict):
         raise BadRequest("the body must be a JSON object", code=Code.BODY_NOT_AN_OBJECT)

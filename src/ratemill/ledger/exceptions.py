@@ -83,7 +83,7 @@ def find_kind(database: Database, owner_id: int, number: int) -> Kind:
 def kinds_page(database: Database, owner_id: int, paging: Paging) -> Page[Kind]:
     """Return a page of the kinds of rating exceptions, in their order."""
     every = kinds(database, owner_id)
-    shown = every[paging.offset : paging.offset + paging.size]
+    shown = every[paging.offset : paging.offset + paging.rows_max]
     return Page(shown, len(every) if paging.with_total else None)
 
 

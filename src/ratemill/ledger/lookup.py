@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ratemill.ledger.reading import find_history, number_of
-from ratemill.ledger.trace import RecordLife, RecordName, read_lives
-from ratemill.pages import Paging
+from ratemill.ledger.trace import RecordLife, RecordName, lives_within
+from ratemill.pages import PAGE_BYTES_MAX, Paging
 from ratemill.store import charges, histories, holders, rating_exceptions, record_ends
 from ratemill.store.charges import ChargeFilters
 from ratemill.store.connections import Connection, Database
@@ -50,8 +50,8 @@ def _request(connection: Connection, text: str, records_max: int) -> Match | Non
     if history is None:
         return None
     rows = range(1, min(history.rows_received, records_max) + 1)
-    lives = read_lives(connection, [(history.submission_id, row) for row in rows])
-    return Match(lives, has_more=history.rows_received > records_max, history=history)
+    lives = lives_within(connection, [(history.submission_id, row) for row in rows], PAGE_BYTES_MAX)
+    return Match(lives, has_more=history.rows_received > len(lives), history=history)
 
 
 def _batch(connection: Connection, text: str, records_max: int) -> Match | None:
@@ -60,7 +60,8 @@ def _batch(connection: Connection, text: str, records_max: int) -> Match | None:
     if batch is None:
         return None
     names = record_ends.names_of_batch(connection, batch.batch_id, records_max + 1)
-    return Match(read_lives(connection, names[:records_max]), has_more=len(names) > records_max, batch=batch)
+    lives = lives_within(connection, names[:records_max], PAGE_BYTES_MAX)
+    return Match(lives, has_more=len(names) > len(lives), batch=batch)
 
 
 def _identifier(connection: Connection, text: str, records_max: int) -> Match | None:
@@ -70,8 +71,8 @@ def _identifier(connection: Connection, text: str, records_max: int) -> Match | 
         return None
     charged = _charged(connection, ChargeFilters(usage_identifier=text), records_max)
     names = sorted({*charged, *excepted})
-    lives = read_lives(connection, names[:records_max])
-    return Match(lives, has_more=len(names) > records_max, identifier=text, spans=spans)
+    lives = lives_within(connection, names[:records_max], PAGE_BYTES_MAX)
+    return Match(lives, has_more=len(names) > len(lives), identifier=text, spans=spans)
 
 
 def _account(connection: Connection, text: str, records_max: int) -> Match | None:
@@ -80,7 +81,8 @@ def _account(connection: Connection, text: str, records_max: int) -> Match | Non
         return None
     excepted = rating_exceptions.names_of_holder(connection, records_max + 1, account=text)
     names = sorted({*_charged(connection, ChargeFilters(account=text), records_max), *excepted})
-    return Match(read_lives(connection, names[:records_max]), has_more=len(names) > records_max, account=account)
+    lives = lives_within(connection, names[:records_max], PAGE_BYTES_MAX)
+    return Match(lives, has_more=len(names) > len(lives), account=account)
 
 
 def _charged(connection: Connection, filters: ChargeFilters, records_max: int) -> Iterator[RecordName]:

@@ -6,7 +6,7 @@ Every record has exactly one current end, or it waits. What was resubmitted or r
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar, cast
@@ -24,9 +24,11 @@ from ratemill.store.import_exceptions import ImportException
 from ratemill.store.rating_exceptions import RatingAttempt, RatingException
 from ratemill.store.record_ends import Body, Duplicate, Revision, Skipped
 from ratemill.store.submissions import unpack
+from ratemill.store.usage_records import LONG_TEXTS, UsageRecord
 
 __all__ = ["Duplicate", "Revision", "page"]
 
+_LIVES_AT_ONCE_MIN, _LIVES_AT_ONCE_MAX = 50, 200  # a record has at most 1 M characters
 _ANY_ROWS = 2**31  # the request's own limit was checked when it was accepted
 
 RecordName = tuple[int, int]
@@ -81,9 +83,38 @@ def page(database: Database, owner_id: int, key: str, paging: Paging) -> Page[Re
     with database.reader(owner_id) as connection:
         history = require_history(connection, key)
         total = history.rows_received
-        rows = range(paging.offset + 1, min(paging.offset + paging.size, total) + 1)
-        lives = read_lives(connection, [(history.submission_id, row) for row in rows])
-    return Page(lives, total if paging.with_total else None)
+        rows = range(paging.offset + 1, min(paging.offset + paging.rows_max, total) + 1)
+        names = [(history.submission_id, row) for row in rows]
+        lives = lives_within(connection, names, paging.bytes_max)
+    return Page(lives, total if paging.with_total else None, is_cut=len(lives) < len(names))
+
+
+def lives_within(connection: Connection, names: list[RecordName], bytes_max: int) -> list[RecordLife]:
+    """Return the lives of the first records, of so many as there is room for; those after are not read."""
+    lives: list[RecordLife] = []
+    at_once = _LIVES_AT_ONCE_MIN
+    while bytes_max > 0 and len(lives) < len(names):
+        some = read_lives(connection, names[len(lives) : len(lives) + at_once])
+        for life in some:
+            if bytes_max <= 0:
+                break
+            lives.append(life)
+            bytes_max -= _length(life)
+        at_once = min(2 * at_once, _LIVES_AT_ONCE_MAX)
+    return lives
+
+
+def _length(life: RecordLife) -> int:
+    """Return the characters of what may be long in the life of a record: texts that were sent, or made of them."""
+    usage = [*life.charges, *([life.rating_exception] if life.rating_exception else [])]
+    texts = [life.raw, *[each.raw for each in life.revisions], *_long_texts(usage)]
+    if life.import_exception:
+        texts.append(life.import_exception.raw)
+    return sum(len(text) for text in texts if text)
+
+
+def _long_texts(usage: Iterable[UsageRecord]) -> Iterator[str | None]:
+    return (getattr(each, name) for each in usage for name in LONG_TEXTS)
 
 
 def read_lives(connection: Connection, names: list[RecordName]) -> list[RecordLife]:

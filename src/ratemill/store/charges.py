@@ -19,9 +19,10 @@ from psycopg.types.json import Jsonb
 from ratemill.characteristics import Carried, as_members
 from ratemill.pages import Page, Paging
 from ratemill.records import ChargeName
+from ratemill.store import long_pages
 from ratemill.store.connections import Connection, driver
 from ratemill.store.filters import parameters, submission_of_tracking_id
-from ratemill.store.usage_records import USAGE_COLUMNS, UsageRecord
+from ratemill.store.usage_records import LONG_TEXTS, USAGE_COLUMNS, UsageRecord
 
 # Charges that are fetched and sorted for a page; if there are more, nearly every submission has one.
 NARROW_ROWS_MAX = 50_000
@@ -196,8 +197,8 @@ def page(connection: Connection, filters: ChargeFilters, paging: Paging) -> Page
         return _page_by_counts(connection, known, paging)
     if filters.may_be_few:
         return _page_by_columns(connection, known, paging)
-    rows = _rows(connection, _span_by_span(known), known, paging.offset, paging.size)
-    return Page(rows, _count(connection, _joined_to_spans(known), known) if paging.with_total else None)
+    rows, is_cut = _rows(connection, _span_by_span(known), known, paging)
+    return Page(rows, _count(connection, _joined_to_spans(known), known) if paging.with_total else None, is_cut)
 
 
 def _find_ids(connection: Connection, filters: ChargeFilters) -> _Found:
@@ -241,11 +242,11 @@ def _page_by_columns(connection: Connection, known: dict[str, Any], paging: Pagi
     hits = _hits_by_columns(known)
     counted = _count(connection, f"{hits} limit {NARROW_ROWS_MAX + 1}", known)
     if counted <= NARROW_ROWS_MAX:
-        rows = _rows(connection, _few(known), known, paging.offset, paging.size)
-        return Page(rows, counted if paging.with_total else None)
+        rows, is_cut = _rows(connection, _few(known), known, paging)
+        return Page(rows, counted if paging.with_total else None, is_cut)
     since = known | {"from_at": _first_usage_at(connection, known)}
-    rows = _rows(connection, _span_by_span(since), since, paging.offset, paging.size)
-    return Page(rows, _count(connection, hits, known) if paging.with_total else None)
+    rows, is_cut = _rows(connection, _span_by_span(since), since, paging)
+    return Page(rows, _count(connection, hits, known) if paging.with_total else None, is_cut)
 
 
 def _first_usage_at(connection: Connection, known: dict[str, Any]) -> datetime | None:
@@ -267,13 +268,13 @@ def _count(connection: Connection, hits: str, known: dict[str, Any]) -> int:
     return int(counted[0]) if counted else 0
 
 
-def _rows(connection: Connection, hits: str, known: dict[str, Any], offset: int, size: int) -> list[Charge]:
-    cursor = driver(connection).cursor(row_factory=class_row(Charge))
-    cursor.execute(
-        f"with shown as ({hits} limit %(size)s offset %(offset)s) {_SELECT}",
-        known | {"offset": offset, "size": size},
-    )
-    return cursor.fetchall()
+def _rows(
+    connection: Connection, hits: str, known: dict[str, Any], paging: Paging, *, before: int = 0
+) -> tuple[list[Charge], bool]:
+    """Return the charges of a page, and whether it has more than there is room for; ``before`` are not among the hits."""
+    statement = f"with shown as ({hits} limit %(size)s offset %(offset)s) {_SELECT}"
+    asked = known | {"offset": paging.offset - before, "size": paging.rows_max}
+    return long_pages.fetch(connection, Charge, statement, asked, paging, LONG_TEXTS)
 
 
 def _page_by_counts(connection: Connection, known: dict[str, Any], paging: Paging) -> Page[Charge]:
@@ -283,13 +284,15 @@ def _page_by_counts(connection: Connection, known: dict[str, Any], paging: Pagin
     the spans must then count those.
     """
     if paging.offset == 0 and not paging.with_total:
-        return Page(_rows(connection, _span_by_span(known), known, 0, paging.size), None)
+        rows, is_cut = _rows(connection, _span_by_span(known), known, paging)
+        return Page(rows, None, is_cut)
     total, first_submission_id, before = _anchor(connection, known, paging.offset)
     total_asked = total if paging.with_total else None
     if first_submission_id is None:
         return Page([], total_asked)
     known = known | {"first_submission_id": first_submission_id}
-    return Page(_rows(connection, _span_by_span(known), known, paging.offset - before, paging.size), total_asked)
+    rows, is_cut = _rows(connection, _span_by_span(known), known, paging, before=before)
+    return Page(rows, total_asked, is_cut)
 
 
 def _anchor(connection: Connection, known: dict[str, Any], offset: int) -> tuple[int, int | None, int]:

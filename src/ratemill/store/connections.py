@@ -186,6 +186,7 @@ class Database:
             settings={
                 "role": role,
                 "timezone": "UTC",
+                "cursor_tuple_fraction": 1,  # a page of a cursor is read whole: planned as any statement
                 "lock_timeout": settings.lock_timeout_s * _MS_PER_S,
                 "idle_in_transaction_session_timeout": settings.idle_in_transaction_timeout_s * _MS_PER_S,
             },

@@ -182,7 +182,8 @@ def page(connection: Connection, filters: HistoryFilters, paging: Paging) -> Pag
         these = where(others, _UNRATED_CONDITIONS | {"state": _unrated_state(source, filters.state)})
         parts[kind] = (f"{source.table} h", "h.history_id", these)
     asked = [part for kind, part in parts.items() if filters.kind in {None, kind}]
-    known = parameters(others) | {"offset": paging.offset, "size": paging.size, "reach": paging.offset + paging.size}
+    known = parameters(others) | {"offset": paging.offset, "size": paging.rows_max}
+    known["reach"] = paging.offset + paging.rows_max
     if not asked:
         return Page([], 0 if paging.with_total else None)
     # Each part is bounded by itself, for the order of a union is not sought in the indexes of its parts.

@@ -99,18 +99,27 @@ def leave_new(connection: Connection, import_exception_id: int, state: ImportExc
 def page(connection: Connection, filters: ImportExceptionFilters, paging: Paging) -> Page[ImportException]:
     """Return a page of import exceptions of every state, by submission, then row, then revision."""
     asked = where(filters, _CONDITIONS)
-    known = parameters(filters) | {"offset": paging.offset, "size": paging.size}
+    known = parameters(filters) | {"offset": paging.offset, "size": paging.rows_max, "bytes_max": paging.bytes_max}
     cursor = driver(connection).cursor(row_factory=class_row(ImportException))
     cursor.execute(
         f"""
-        with shown as (
+        with listed as (
             select * from import_exceptions e where {asked}
             order by e.submission_id, e.row_index, e.revision limit %(size)s offset %(offset)s
+        ), measured as (
+            select e.*, sum(octet_length(e.raw)) over (
+                order by e.submission_id, e.row_index, e.revision rows between unbounded preceding and 1 preceding
+            ) as bytes_before from listed e
+        ), shown as (
+            select * from measured where bytes_before is null or bytes_before < %(bytes_max)s
         ) {_SELECT}
         """,
         known,
     )
-    return Page(cursor.fetchall(), _count(connection, asked, known) if paging.with_total else None)
+    rows = cursor.fetchall()
+    # A row may be as long as a body, so the server adds up their lengths, which it knows without reading the texts.
+    is_cut = len(rows) < paging.rows_max and sum(len(row.raw.encode()) for row in rows) >= paging.bytes_max
+    return Page(rows, _count(connection, asked, known) if paging.with_total else None, is_cut)
 
 
 def of_records(connection: Connection, submission_ids: list[int], row_indexes: list[int]) -> list[ImportException]:

@@ -13,9 +13,10 @@ from psycopg.types.json import Jsonb
 from ratemill.characteristics import Carried, as_members
 from ratemill.pages import Page, Paging
 from ratemill.states import RatingExceptionState
+from ratemill.store import long_pages
 from ratemill.store.connections import Connection, driver
 from ratemill.store.filters import feed_of_name, parameters, submission_of_batch, submission_of_tracking_id, where
-from ratemill.store.usage_records import USAGE_COLUMNS, UsageRecord
+from ratemill.store.usage_records import LONG_TEXTS, USAGE_COLUMNS, UsageRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +123,16 @@ def write_off(connection: Connection, rating_exception_id: int) -> bool:
 def page(connection: Connection, filters: RatingExceptionFilters, paging: Paging) -> Page[RatingException]:
     """Return a page of rating exceptions, by submission, then row."""
     asked = where(filters, _CONDITIONS | {"is_open": _OPEN if filters.is_open else f"not {_OPEN}"})
-    known = parameters(filters) | {"offset": paging.offset, "size": paging.size}
+    known = parameters(filters) | {"offset": paging.offset, "size": paging.rows_max}
     known["carried"] = Jsonb(as_members(filters.items or ()))
-    cursor = driver(connection).cursor(row_factory=class_row(RatingException))
-    cursor.execute(
-        f"""
+    statement = f"""
         with shown as (
             select * from rating_exceptions e where {asked}
             order by e.submission_id, e.row_index limit %(size)s offset %(offset)s
         ) {_SELECT}
-        """,
-        known,
-    )
-    return Page(cursor.fetchall(), _count(connection, asked, known) if paging.with_total else None)
+    """
+    rows, is_cut = long_pages.fetch(connection, RatingException, statement, known, paging, LONG_TEXTS)
+    return Page(rows, _count(connection, asked, known) if paging.with_total else None, is_cut)
 
 
 def of_records(connection: Connection, submission_ids: list[int], row_indexes: list[int]) -> list[RatingException]:

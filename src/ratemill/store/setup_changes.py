@@ -294,7 +294,7 @@ def find(connection: Connection, owner_id: int, setup_change_id: int) -> SetupCh
 def page(connection: Connection, owner_id: int, filters: ChangeFilters, paging: Paging) -> Page[SetupChange]:
     """Return a page of changes, the newest first."""
     asked = f"owner_id = %(owner_id)s and {where(filters, _CONDITIONS)}"
-    known = {**parameters(filters), "owner_id": owner_id, "offset": paging.offset, "size": paging.size}
+    known = {**parameters(filters), "owner_id": owner_id, "offset": paging.offset, "size": paging.rows_max}
     cursor = driver(connection).cursor(row_factory=class_row(SetupChange))
     statement = f"select setup_change_id, {', '.join(_COLUMNS)} from setup_changes where {asked}"
     rows = cursor.execute(

@@ -137,7 +137,7 @@ def page(connection: Connection, owner_id: int, paging: Paging) -> Page[Token]:
         total = int(row[0]) if row else 0
     statement = f"{_LISTED} where t.owner_id = %s order by t.token_id desc limit %s offset %s"
     with driver(connection).cursor(row_factory=class_row(Token)) as cursor:
-        return Page(cursor.execute(statement, (owner_id, paging.size, paging.offset)).fetchall(), total)
+        return Page(cursor.execute(statement, (owner_id, paging.rows_max, paging.offset)).fetchall(), total)
 
 
 def find(connection: Connection, token_id: int) -> Token | None:

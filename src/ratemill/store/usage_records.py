@@ -15,6 +15,17 @@ USAGE_COLUMNS = """{row}.submission_id, {row}.row_index, s.request_tracking_id, 
     {row}.terminating_identifier, {row}.quantity, {row}.inbound, {row}.reverse_rating, {row}.usage_class_id,
     u.name as usage_class, {row}.usage_class_type, {row}.uniqueness_identifier, {row}.extension::text as extension"""
 
+# The members of a usage record that may be long: what was sent, or what the mappings made of it.
+LONG_TEXTS = (
+    "identifier_type",
+    "usage_identifier",
+    "originating_identifier",
+    "terminating_identifier",
+    "usage_class_type",
+    "uniqueness_identifier",
+    "extension",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class UsageRecord:

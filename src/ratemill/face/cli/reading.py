@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from ratemill.errors import NotFound
+from ratemill.errors import NotFound, UsageFault
 from ratemill.face.cli.common import AsJson, existing_database, print_json, read_settings
 from ratemill.face.envelope import Json
 from ratemill.face.instances import (
@@ -30,6 +30,7 @@ from ratemill.ledger.exceptions import ImportExceptionFilters, RatingExceptionFi
 from ratemill.ledger.history import AnyHistory
 from ratemill.ledger.lookup import look_up
 from ratemill.pages import PAGE_ROWS_MAX, Page, Paging
+from ratemill.settings import Settings
 from ratemill.setup.database import DEFAULT_OWNER, Database
 from ratemill.setup.owners import owner_of
 
@@ -40,6 +41,9 @@ Owner = Annotated[str, typer.Option(help="Whose records.")]
 TrackingId = Annotated[UUID | None, typer.Option(help="Either tracking id of one request.")]
 PageNumber = Annotated[int, typer.Option(min=1, help="Which page.")]
 PageSize = Annotated[int, typer.Option(min=1, max=PAGE_ROWS_MAX, help="Rows of a page.")]
+PageOffset = Annotated[
+    int, typer.Option(min=0, help="Rows of the page that were shown before, where it ended at its bytes.")
+]
 
 _IMPORT_COLUMNS = {
     "request": "dataImportHistoryId",
@@ -112,22 +116,24 @@ def exceptions(  # noqa: PLR0917 -- the options of the command
     tracking_id: TrackingId = None,
     page_number: PageNumber = 1,
     page_size: PageSize = 1_000,
+    page_offset: PageOffset = 0,
     owner: Owner = DEFAULT_OWNER,
     as_json: AsJson = False,
 ) -> None:
     """List the open rating exceptions, or the import exceptions."""
-    asked = Paging(page_number, page_size)
-    with existing_database() as database:
+    settings = read_settings()
+    asked = _paging(page_number, page_size, page_offset, settings)
+    with existing_database(settings) as database:
         owner_id = owner_of(database, owner)
         if of_import:
             refused = ledger_exceptions.import_page(
                 database, owner_id, ImportExceptionFilters(tracking_id=tracking_id), asked
             )
-            _print_page(refused, import_exception_instance, _IMPORT_COLUMNS, as_json=as_json)
+            _print_page(refused, asked, import_exception_instance, _IMPORT_COLUMNS, as_json=as_json)
             return
         filters = RatingExceptionFilters(tracking_id=tracking_id)
         excepted = ledger_exceptions.rating_page(database, owner_id, filters, asked)
-    _print_page(excepted, rating_exception_instance, _RATING_COLUMNS, as_json=as_json)
+    _print_page(excepted, asked, rating_exception_instance, _RATING_COLUMNS, as_json=as_json)
 
 
 def charges(  # noqa: PLR0917 -- the options of the command
@@ -138,16 +144,19 @@ def charges(  # noqa: PLR0917 -- the options of the command
     ] = None,
     page_number: PageNumber = 1,
     page_size: PageSize = 1_000,
+    page_offset: PageOffset = 0,
     owner: Owner = DEFAULT_OWNER,
     as_json: AsJson = False,
 ) -> None:
     """List charges, by request, then row."""
     from ratemill.face.charge_filters import filters_of_terms  # the web framework loads with it
 
-    asked = filters_of_terms([*(filters or []), *([f"trackingId={tracking_id}"] if tracking_id else [])])
-    with existing_database() as database:
-        shown = ledger_charges.page(database, owner_of(database, owner), asked, Paging(page_number, page_size))
-    _print_page(shown, charge_instance, _CHARGE_COLUMNS, as_json=as_json)
+    terms = filters_of_terms([*(filters or []), *([f"trackingId={tracking_id}"] if tracking_id else [])])
+    settings = read_settings()
+    asked = _paging(page_number, page_size, page_offset, settings)
+    with existing_database(settings) as database:
+        shown = ledger_charges.page(database, owner_of(database, owner), terms, asked)
+    _print_page(shown, asked, charge_instance, _CHARGE_COLUMNS, as_json=as_json)
 
 
 def trace(
@@ -188,12 +197,25 @@ def _read_status(database: Database, owner_id: int, key: str, *, wait_s: int) ->
         sleep(POLL_S)
 
 
-def _print_page(shown: Page[Any], instance: Callable[[Any], Json], columns: dict[str, str], *, as_json: bool) -> None:
+def _paging(number: int, size: int, offset: int, settings: Settings) -> Paging:
+    if offset >= size:
+        raise UsageFault(f"--page-offset must be less than --page-size, {size}, not {offset}")
+    return Paging(number, size, skip=offset, bytes_max=settings.page_bytes_max)
+
+
+def _print_page(
+    shown: Page[Any], asked: Paging, instance: Callable[[Any], Json], columns: dict[str, str], *, as_json: bool
+) -> None:
     rows = [instance(row) for row in shown.rows]
     if as_json:
         print_json(rows)
     else:
         _print_table(columns, rows)
+    if shown.is_cut:
+        sys.stderr.write(
+            f"the page ends here, at {asked.bytes_max} bytes (RATEMILL_PAGE_BYTES_MAX): --page-offset "
+            f"{asked.skip + len(rows)} with the same page goes on\n"
+        )
     if shown.total is not None and len(rows) < shown.total:
         sys.stderr.write(f"{len(rows)} of {shown.total} shown; --page-number gives the others\n")
 
@@ -232,7 +254,7 @@ def _print_match(instance: Json) -> None:
         _print_table({name: name for name in members}, instance["usageIdentifiers"])
     _print_table(_RECORD_COLUMNS, [{**record, "end": _end(record)} for record in instance["records"]])
     if instance["hasMoreRecords"]:
-        sys.stderr.write("there are further records; --records-max shows more\n")
+        sys.stderr.write("there are further records; --records-max shows more, up to 16 MB of them\n")
 
 
 def _end(record: Json) -> str:

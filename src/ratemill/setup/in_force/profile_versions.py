@@ -19,7 +19,7 @@ def page(database: Database, owner_id: int, data_profile_id: int, paging: Paging
         total = data_profiles.count_versions(connection, owner_id, data_profile_id)
         if not total:
             raise NotFound(f"there is no data profile {data_profile_id}", code=Code.OBJECT_NOT_FOUND)
-        rows = data_profiles.read_versions(connection, owner_id, data_profile_id, paging.offset, paging.size)
+        rows = data_profiles.read_versions(connection, owner_id, data_profile_id, paging.offset, paging.rows_max)
     return Page(rows, total if paging.with_total else None)
 
 

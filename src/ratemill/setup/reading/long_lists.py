@@ -60,7 +60,7 @@ def total(connection: Connection, each: SetupObject, search: Search) -> int:
 
 def identities(connection: Connection, search: Search, paging: Paging, total: int | None) -> list[int]:
     """Return the identities of one page, looked for from the nearest place known, in a transaction that sees one state."""
-    limit = paging.size if total is None else max(0, min(paging.size, total - paging.offset))
+    limit = paging.rows_max if total is None else max(0, min(paging.rows_max, total - paging.offset))
     if search.order or not search.is_owned or paging.offset < ROWS_MIN:
         return setup_searches.identities(connection, search, _walk(paging.offset, limit, total, ()))
     key = _key(connection, search)
