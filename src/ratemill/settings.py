@@ -43,6 +43,12 @@ class Settings(BaseSettings):
     backlog_rows_max: int = Field(
         default=20_000_000, ge=1, description="Waiting records over which a request gets 429."
     )
+    owner_backlog_percent_max: int = Field(
+        default=50,
+        ge=1,
+        le=100,
+        description="Percentage of that bound that one owner may fill while other owners have feeds.",
+    )
     request_rows_max: int = Field(default=1_000, ge=1, le=1_000, description="Records in one request.")
     body_bytes_max: int = Field(default=16 * 1024 * 1024, ge=1, description="Bytes of one request body.")
     field_chars_max: int = Field(default=64 * 1024, ge=1, description="Characters of one field of a row.")

@@ -31,6 +31,7 @@ def test_without_a_worker_it_is_alive_and_ready_and_not_healthy(mine: Mill):
         "workerSeenSecondsAgo": None,
         "rowsWaiting": 0,
         "rowsCountedSecondsAgo": answer.json()["rowsCountedSecondsAgo"],
+        "oldestWaitingSeconds": None,
     }
 
 

@@ -14,6 +14,7 @@ from tests.mill import Mill, guide_row
 
 from ratemill.errors import InvariantFailure
 from ratemill.intake import accept, conductor
+from ratemill.intake.backlog import BacklogKeeper
 from ratemill.records import Elements, read_elements
 from ratemill.settings import Settings
 from ratemill.setup.in_force.book import setup_snapshot
@@ -187,7 +188,7 @@ def test_a_delete_of_a_feed_waits_for_a_request_that_is_being_taken(mine: Mill, 
 
     monkeypatch.setattr(accept, "read_elements", read_while_the_feed_is_deleted)
     with ThreadPoolExecutor() as threads:
-        assert accept.accept(mine.database, mine.settings, request).feed_id == made
+        assert accept.accept(mine.database, mine.settings, BacklogKeeper(mine.database), request).feed_id == made
         (error,) = refused(deletes[0].result())
     assert "has taken usage" in error["message"]
     mine.work()

@@ -207,9 +207,13 @@ def test_another_method_is_405_and_names_those_allowed(guide: Mill):
 
 def test_over_the_backlog_bound_it_is_429_and_nothing_is_taken(guide: Mill):
     before = guide.value("select count(*) from submissions")
-    guide.change("update backlog set rows_waiting = 20000000")
+    owner_id = guide.value("select owner_id from owners where name = 'default'")
+    guide.change("update backlog set rows_waiting = 20000000, counted_at = clock_timestamp()")
+    guide.change("delete from owner_backlogs where owner_id = %s", owner_id)
+    guide.change("insert into owner_backlogs values (%s, 20000000)", owner_id)
     answer = guide.post_rows(GUIDE_ROW)
     guide.change("update backlog set rows_waiting = 0")
+    guide.change("delete from owner_backlogs")
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) > 0
     assert guide.value("select count(*) from submissions") == before

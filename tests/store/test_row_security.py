@@ -12,7 +12,7 @@ import pytest
 from psycopg import sql
 from psycopg.types.json import Jsonb
 from sqlalchemy import Boolean, Column, Date, DateTime, LargeBinary, Numeric, Text, Uuid
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from ratemill.store import owners
 from ratemill.store.connections import Connection, Database, driver
@@ -54,6 +54,7 @@ def is_needed(column: Column[Any]) -> bool:
 def value_of(column: Column[Any], owner_id: int) -> object:
     """A value of the column's type; the owner's number wherever a number stands."""
     values: dict[type, object] = {
+        ARRAY: [owner_id],
         JSONB: Jsonb({}),
         Text: f"of {owner_id}",
         LargeBinary: str(owner_id).encode(),

@@ -52,6 +52,7 @@ async def healthz(request: Request) -> Response:
         "workerSeenSecondsAgo": found.worker_seen_s,
         "rowsWaiting": found.rows_waiting,
         "rowsCountedSecondsAgo": found.rows_counted_s,
+        "oldestWaitingSeconds": found.oldest_waiting_s,
     }
     return reply(answer, 200) if found.workers else _unavailable(answer)
 

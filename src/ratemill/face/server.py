@@ -73,6 +73,7 @@ from ratemill.face.http.attempts import FailedAttempts, TokenRates
 from ratemill.face.http.hosts import Hosts
 from ratemill.face.http.protocol import BoundedProtocol, Watch
 from ratemill.face.paths import OnePath
+from ratemill.intake.backlog import BacklogKeeper
 from ratemill.settings import Settings
 from ratemill.setup.database import Database
 from ratemill.setup.token_uses import TokenUses
@@ -119,7 +120,7 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
     """Return the application on a database."""
     app = _App(title="Ratemill", version="1", lifespan=_ready, redirect_slashes=False, docs_url=None, redoc_url=None)
     app.state.database, app.state.settings, app.state.bodies = database, settings, Bodies(settings)
-    app.state.token_uses = TokenUses(database)
+    app.state.token_uses, app.state.backlog = TokenUses(database), BacklogKeeper(database)
     app.state.attempts = FailedAttempts(settings)
     routes = [_without_case(route) for router in ROUTERS for route in router.routes]
     first = [_without_case(route) for router in FIRST for route in router.routes]

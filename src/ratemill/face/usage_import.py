@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -107,9 +108,12 @@ async def _import(request: Request, feed: str, route: Route, answer: Any) -> Res
         idempotency_key=request.headers.get("idempotency-key"),
     )
     state = request.app.state
-    accepted = await run_in_threadpool(accept.accept, state.database, state.settings, asked)
+    accepted = await run_in_threadpool(accept.accept, state.database, state.settings, state.backlog, asked)
     headers = {"Idempotent-Replayed": "true"} if accepted.replayed else None
-    return reply(answer(accepted), headers=headers)
+    response = reply(answer(accepted), headers=headers)
+    if state.backlog.is_look_due:
+        response.background = BackgroundTask(state.backlog.look)  # runs when the answer is sent
+    return response
 
 
 def _message_sent(accepted: Accepted) -> Json:

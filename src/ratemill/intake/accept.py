@@ -6,20 +6,21 @@ from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID, uuid4
 
-from ratemill.errors import BadRequest, Code, Conflict, KeyReused, NotFound, TooManyRequests
+from ratemill.errors import BadRequest, Code, Conflict, KeyReused, NotFound
+from ratemill.intake.backlog import BacklogKeeper, bounds, refusal
 from ratemill.intake.faultpoints import die_at
 from ratemill.records import Route, read_elements, refuse_second_data
 from ratemill.settings import Settings
 from ratemill.setup import tokens
 from ratemill.setup.tokens import Principal
-from ratemill.store import characteristic_batches, feeds, submissions
+from ratemill.store import backlog, characteristic_batches, feeds, submissions
+from ratemill.store.backlog import Backlog
 from ratemill.store.connections import Connection, Database, pipeline
 from ratemill.store.feeds import Feed
 
 IDEMPOTENCY_KEY_CHARS_MAX = 255
 KEY_IN_USE = "a request with this Idempotency-Key is still being taken"
 KEY_REUSED = "this Idempotency-Key came with another path or body before"
-RETRY_AFTER_S = 5  # long enough for a worker to take some hundred thousand records
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,27 @@ class Accepted:
     replayed: bool = False
 
 
-def accept(database: Database, settings: Settings, request: Request) -> Accepted:
-    """Check who calls and the request's shape, write it and commit; raise a ``CallerError`` that leaves nothing behind."""
+@dataclass(frozen=True, slots=True)
+class NoRoom:
+    """The figures of the backlog by which a request was not admitted."""
+
+    found: Backlog
+
+
+def accept(database: Database, settings: Settings, keeper: BacklogKeeper, request: Request) -> Accepted:
+    """Check who calls and the request's shape, write it and commit; raise a ``CallerError`` that leaves nothing behind.
+
+    A request without room is tried once more if the waiting records can be counted again first.
+    """
+    outcome = _try(database, settings, request)
+    if isinstance(outcome, NoRoom) and keeper.refresh(outcome.found):
+        outcome = _try(database, settings, request)
+    if isinstance(outcome, NoRoom):
+        raise refusal(settings, outcome.found)
+    return outcome
+
+
+def _try(database: Database, settings: Settings, request: Request) -> Accepted | NoRoom:
     with database.face(None) as connection, pipeline(connection):
         caller, feed = tokens.enter(connection, request.secret), feeds.find(connection, request.feed)
         principal = tokens.admit(caller(), "import")
@@ -58,6 +78,8 @@ def accept(database: Database, settings: Settings, request: Request) -> Accepted
         elements = read_elements(request.body, request.route, rows_max=settings.request_rows_max)
         refuse_second_data(request.body, request.route)
         accepted = _insert(connection, settings, principal, request, feed_id=feed_id, row_count=len(elements.texts))
+        if accepted is None:
+            return NoRoom(backlog.read(connection, principal.owner_id))
         die_at("after-accept-before-commit", settings)
     return accepted
 
@@ -112,7 +134,7 @@ def _repeated(connection: Connection, settings: Settings, principal: Principal, 
 
 def _insert(
     connection: Connection, settings: Settings, principal: Principal, request: Request, *, feed_id: int, row_count: int
-) -> Accepted:
+) -> Accepted | None:
     request_tracking_id, import_tracking_id = uuid4(), uuid4()
     submission_id = submissions.insert(
         connection,
@@ -127,13 +149,10 @@ def _insert(
         idempotency_key=request.idempotency_key,
         idempotency_sha256=_request_sha256(request) if request.idempotency_key else None,
         created_by=principal.name,
-        backlog_rows_max=settings.backlog_rows_max,
+        bounds=bounds(settings),
     )
     if submission_id is None:
-        raise TooManyRequests(
-            f"{settings.backlog_rows_max} records or more wait; nothing of this request was taken",
-            retry_after_s=RETRY_AFTER_S,
-        )
+        return None
     return Accepted(submission_id, feed_id, request_tracking_id, import_tracking_id)
 
 

@@ -21,6 +21,7 @@ from ratemill.intake.attempts import Trial, WorkAttempts, is_failure
 from ratemill.intake.claim import waiting_rows
 from ratemill.intake.conductor import BATCH_ROWS_MAX, Work, conduct
 from ratemill.intake.faultpoints import die_at
+from ratemill.intake.turns import Turns
 from ratemill.settings import Settings
 from ratemill.setup.in_force import book as price_books
 from ratemill.store import submissions, work_attempts, workers
@@ -31,6 +32,8 @@ from ratemill.store.work_attempts import NewAttempt
 ATTEMPTS_MAX = 2  # a table may fail twice before it is divided: the first failure may have been the world's
 HEARTBEAT_S = 1.0
 STAY_SEEN_S = 3.0  # a worker that is not seen for 10 s is taken for dead
+DUE_FEEDS_FEW = 100  # are read in under 10 ms
+DUE_USED = 10  # times as long as it takes to read more of them
 AWAY_S = 0.5  # between two tries to reach a database that is away
 
 log = logs.get(__name__)
@@ -47,6 +50,9 @@ class Worker:
         self._seen_at = float("-inf")
         self._attempts = WorkAttempts(database)
         self._feeds_with_suspects_next: set[int] = set()
+        self._turns = Turns()
+        self._due: list[DueFeed] = []
+        self._due_until = float("-inf")
 
     def run(self) -> None:
         """Work until told to stop; a database that does not answer is waited for."""
@@ -67,13 +73,28 @@ class Worker:
             workers.remove(connection, self._worker_id)
 
     def step(self) -> bool:
-        """Take one table of each feed that is due; return whether any was."""
+        """Take one table of the feed whose turn it is; return whether there was any."""
         heartbeat.beat()
         self._attempts.settle()
+        self._read_due()
+        worked = any(self._take(feed) for feed in self._turns.order(self._due) if not self._stopping.is_set())
+        if not worked:
+            self._due = []
+        return worked
+
+    def _read_due(self) -> None:
+        """Read which feeds are due: after each table, so that a feed that becomes due waits for the table in hand at most.
+
+        To read hundreds of feeds takes as long as a small table, so such a list is used for ten times as long as it took.
+        """
+        began = monotonic()
+        if len(self._due) > DUE_FEEDS_FEW and began < self._due_until:
+            return
         with self._database.worker() as connection:
             self._say_alive(connection)
-            due = submissions.feeds_due(connection, rows_enough=BATCH_ROWS_MAX)
-        return any([self._take(feed) for feed in due if not self._stopping.is_set()])  # noqa: C419 -- each feed gets its turn
+            self._due = submissions.feeds_due(connection, rows_enough=BATCH_ROWS_MAX)
+        ended = monotonic()
+        self._due_until = ended + DUE_USED * (ended - began)
 
     def _say_alive(self, connection: Connection) -> None:
         if monotonic() - self._seen_at >= HEARTBEAT_S:
@@ -88,6 +109,7 @@ class Worker:
                 workers.note_seen(connection, self._worker_id)
 
     def _take(self, feed: DueFeed) -> bool:
+        self._turns.note(feed)
         try:
             return self._take_table(feed)
         except Unavailable as error:
@@ -97,7 +119,7 @@ class Worker:
             if not is_failure(error):
                 raise
             log.exception("table_failed", feed_id=feed.feed_id)
-        return False  # the other feeds have their turn, then a pause
+        return False  # the next feed has its turn; after the last, a pause
 
     def _take_table(self, feed: DueFeed) -> bool:
         """Process one table of a feed, or one part of a submission; return whether there was any."""

@@ -22,7 +22,7 @@ WORKER_ONLY = {"duplicate_keys", "suspects"}
 # Rows that belong to nobody and may be read by everybody.
 SHARED = {"base_units", "backlog", "workers"}
 # What an owner's requests read and only processes write.
-READ_ONLY = {"work_attempts"}
+READ_ONLY = {"owner_backlogs", "work_attempts"}
 # Rows are added to these and stay as they are, for the face and for the worker.
 APPEND_ONLY = {"characteristic_changes", "charged_items", "charged_objects", "setup_changes"}
 

@@ -11,7 +11,8 @@ from uuid import UUID
 import zstandard
 from psycopg.rows import class_row
 
-from ratemill.store import suspects, work_attempts
+from ratemill.store import backlog, suspects, work_attempts
+from ratemill.store.backlog import BacklogBounds
 from ratemill.store.connections import Connection, driver
 from ratemill.store.work_attempts import FailedTables
 
@@ -21,9 +22,10 @@ _ZSTD_LEVEL = 1  # a row of text shrinks to about a fifth at 500 MB/s; higher le
 
 @dataclass(frozen=True, slots=True)
 class DueFeed:
-    """A feed with work to do, and how many records its waiting submissions typically hold."""
+    """A feed with work to do, its owner, and how many records its waiting submissions typically hold."""
 
     feed_id: int
+    owner_id: int
     rows_typical: int
 
 
@@ -68,21 +70,21 @@ def insert(
     idempotency_key: str | None,
     idempotency_sha256: bytes | None,
     created_by: str,
-    backlog_rows_max: int,
+    bounds: BacklogBounds,
 ) -> int | None:
-    """Write one submission with its raw body; return its number, or None if as many records wait as may."""
+    """Write one submission with its raw body; return its number, or None if the backlog has no room for this owner."""
     packed = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(body)
     row = (
         driver(connection)
         .execute(
-            """
+            f"""
             with accepted as (
                 insert into submissions (owner_id, feed_id, request_tracking_id, import_tracking_id, route, row_count,
                     rows_waiting, body_bytes, body_sha256, idempotency_key, idempotency_sha256, created_by)
                 select %(owner_id)s, %(feed_id)s, %(request_tracking_id)s, %(import_tracking_id)s, %(route)s,
                     %(row_count)s, %(row_count)s, %(body_bytes)s, %(body_sha256)s, %(idempotency_key)s,
                     %(idempotency_sha256)s, %(created_by)s
-                from backlog where rows_waiting < %(backlog_rows_max)s
+                {backlog.has_room("%(owner_id)s", "%(rows_max)s", "%(owner_rows_max)s")}
                 returning submission_id
             )
             insert into submission_bodies (submission_id, owner_id, body)
@@ -102,7 +104,8 @@ def insert(
                 "idempotency_sha256": idempotency_sha256,
                 "created_by": created_by,
                 "body": packed,
-                "backlog_rows_max": backlog_rows_max,
+                "rows_max": bounds.rows_max,
+                "owner_rows_max": bounds.owner_rows_max,
             },
         )
         .fetchone()
@@ -157,7 +160,7 @@ def feeds_due(connection: Connection, *, rows_enough: int) -> list[DueFeed]:
                     where s.rows_waiting > 0 and s.feed_id > feed.feed_id order by s.feed_id limit 1)
             from feed where feed.feed_id is not null
         )
-        select feed.feed_id, head.rows_typical
+        select feed.feed_id, f.owner_id, head.rows_typical
         from feed join feeds f on f.feed_id = feed.feed_id
         cross join lateral (
             select sum(h.rows_waiting) as rows_waiting, avg(h.rows_waiting)::integer as rows_typical,

@@ -1,4 +1,4 @@
-"""Workers: each says that it lives, and counts the backlog while it is at it."""
+"""Workers: each shows that it is alive, and counts the backlog."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from ratemill.store import work_attempts
+from ratemill.store import backlog, work_attempts
 from ratemill.store.connections import Connection, driver
 
 SILENT_S_MAX = 10  # a worker that was silent for longer is taken for dead
@@ -15,12 +15,16 @@ SILENT_S_MAX = 10  # a worker that was silent for longer is taken for dead
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The workers that are alive, how long ago the last of all was seen, and the waiting records as last counted."""
+    """The workers that are alive, how long ago the last of all was seen, and the waiting records as last counted.
+
+    ``oldest_waiting_s``: the age of the oldest of them, nothing if none waits.
+    """
 
     workers: int
     worker_seen_s: float | None
     rows_waiting: int
     rows_counted_s: float
+    oldest_waiting_s: float | None
 
 
 def say_alive(connection: Connection, worker_id: UUID, *, host: str, pid: int) -> None:
@@ -35,13 +39,7 @@ def say_alive(connection: Connection, worker_id: UUID, *, host: str, pid: int) -
     )
     cursor.execute("delete from workers where seen_at < clock_timestamp() - interval '1 hour'")
     work_attempts.clear_stale(connection)
-    cursor.execute(
-        """
-        update backlog set counted_at = clock_timestamp(),
-            rows_waiting = (select coalesce(sum(rows_waiting), 0) from submissions where rows_waiting > 0)
-        where counted_at < clock_timestamp() - interval '0.9 seconds'
-        """,
-    )
+    backlog.count_if_due(connection)
 
 
 def remove(connection: Connection, worker_id: UUID) -> None:
@@ -63,11 +61,12 @@ def health(connection: Connection) -> Health:
             count(worker_id) filter (where seen_at > clock_timestamp() - make_interval(secs => %s)) as workers,
             round(extract(epoch from clock_timestamp() - max(seen_at)), 1)::float as worker_seen_s,
             rows_waiting,
-            round(extract(epoch from clock_timestamp() - counted_at), 1)::float as rows_counted_s
+            round(extract(epoch from clock_timestamp() - counted_at), 1)::float as rows_counted_s,
+            round(extract(epoch from clock_timestamp() - oldest_at), 1)::float as oldest_waiting_s
         from backlog left join workers on true
-        group by rows_waiting, counted_at
+        group by rows_waiting, counted_at, oldest_at
         """,
         (SILENT_S_MAX,),
     )
     found = cursor.fetchone()
-    return found or Health(workers=0, worker_seen_s=None, rows_waiting=0, rows_counted_s=0.0)
+    return found or Health(workers=0, worker_seen_s=None, rows_waiting=0, rows_counted_s=0.0, oldest_waiting_s=None)

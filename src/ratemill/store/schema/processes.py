@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Float,
     Integer,
     Table,
     Text,
@@ -16,14 +17,25 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from ratemill.store.schema.columns import instant, metadata, owner
 
-# The backlog as a worker last counted it, read by every accept.
+# The waiting records as they were last counted, how long that took, and how many owners have feeds. Each accept reads it.
 backlog = Table(
     "backlog",
     metadata,
     Column("only_row", Boolean, primary_key=True, server_default="true"),
     Column("rows_waiting", BigInteger, nullable=False, server_default="0"),
+    instant("oldest_at"),
+    Column("owners", Integer, nullable=False, server_default="1"),
     instant("counted_at", now=True),
+    Column("count_s", Float, nullable=False, server_default="0"),
     CheckConstraint("only_row", name="only_row"),
+)
+
+# The part of each owner, counted with the total; an owner that never had waiting records has no row.
+owner_backlogs = Table(
+    "owner_backlogs",
+    metadata,
+    Column("owner_id", Integer, primary_key=True, autoincrement=False),
+    Column("rows_waiting", BigInteger, nullable=False),
 )
 
 # A worker says here that it lives; a service that accepts usage is healthy only if one does.
