@@ -182,3 +182,30 @@ def test_a_database_of_your_own_that_is_away_is_waited_for(tmp_path: Path):
         rest = [json.loads(line)["event"] for line in serve.stderr]
     assert rest == ["stopping"]
     assert serve.returncode == 0
+
+
+def test_the_api_answers_from_the_start_while_a_database_of_your_own_is_away(tmp_path: Path):
+    settings = {"home": str(tmp_path), "database_url": "postgresql://me:s3cret@127.0.0.1:1/none"}
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    import_url = f"{url}{PATH}/DataImport/Usage/guideFeed"
+
+    def status(path: str) -> int:
+        try:
+            return httpx.get(f"{url}{path}", timeout=60).status_code
+        except httpx.TransportError:
+            return 0
+
+    command = [sys.executable, "-m", "ratemill", "serve", "--port", str(port)]
+    with subprocess.Popen(command, env=environment(**settings)) as serve:
+        try:
+            wait_until(lambda: status("/livez") == 200)
+            answers = [httpx.get(f"{url}/{name}", timeout=60) for name in ("readyz", "healthz")]
+            headers = {"Authorization": "Bearer rm_x"}
+            answers.append(httpx.post(import_url, json={"data": [GUIDE_ROW]}, headers=headers, timeout=60))
+        finally:
+            serve.send_signal(signal.SIGTERM)
+    assert [answer.status_code for answer in answers] == [503] * 3
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
+    assert not any("127.0.0.1:1" in answer.text or "s3cret" in answer.text for answer in answers)
+    assert serve.returncode == 0

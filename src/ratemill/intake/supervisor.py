@@ -54,23 +54,23 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
 
 
 def _supervise(settings: Settings, stopping: Event, sockets: list[socket.socket], lock: int, *, url: str) -> None:
-    children = _children(settings, sockets, lock)
+    api, *others = _children(settings, sockets, lock)
+    children = [api, *others]
     keeper = DatabaseKeeper(settings)
     keeper.start()
     serving = False
     looked_at = monotonic()
     try:
         while not stopping.wait(CHECK_S):
-            if not keeper.is_open():
-                continue
-            if not serving:
+            is_open = keeper.is_open()
+            if is_open and not serving:
                 log.info("serving", url=url, workers=settings.workers, home=str(settings.home.absolute()))
                 serving = True
             if monotonic() - looked_at > ABSENT_S:
                 for child in children:
                     child.excuse()
             looked_at = monotonic()
-            for child in children:
+            for child in children if is_open else [api]:  # until then the API answers 503
                 child.keep_running(silent_s_max=settings.heartbeat_s_max)
     finally:
         log.info("stopping")
@@ -80,7 +80,10 @@ def _supervise(settings: Settings, stopping: Event, sockets: list[socket.socket]
 
 
 def _children(settings: Settings, sockets: list[socket.socket], lock: int) -> list[Child]:
-    """Return the processes to keep running. Each holds the home's lock: a killed ``serve`` holds it until they end."""
+    """Return the processes to keep running, the API first.
+
+    Each holds the home's lock: a killed ``serve`` holds it until they end.
+    """
     files = [listener.fileno() for listener in sockets]
     options = [text for file in files for text in ("--listener", str(file))]
     return [

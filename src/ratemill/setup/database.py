@@ -30,9 +30,18 @@ def open_database(settings: Settings, *, connections_max: int = 10, progress: Pr
 
 
 def opened_before(settings: Settings, *, connections_max: int = 10) -> Database:
-    """Return the database that ``serve`` has migrated, whether it answers now or not; nothing is started."""
-    dsn = _own_dsn(settings) or embedded.server_of(settings).dsn()
-    return Database(dsn, settings, connections_max=connections_max)
+    """Return the database that ``serve`` opens and migrates; until that is done, its use raises ``DatabaseAway``."""
+    own = _own_dsn(settings)
+    return Database(
+        own or (lambda: _embedded_dsn(settings)),
+        settings,
+        connections_max=connections_max,
+        is_ready=migrate.is_migrated,
+    )
+
+
+def _embedded_dsn(settings: Settings) -> str:
+    return embedded.server_of(settings).dsn()
 
 
 def is_embedded_up(settings: Settings) -> bool:

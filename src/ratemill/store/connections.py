@@ -24,6 +24,7 @@ from ratemill.priority import give_way
 from ratemill.settings import Settings
 from ratemill.store import array_parameters, bounded
 from ratemill.store.bounded import BoundedConnection
+from ratemill.store.opening import Opening
 from ratemill.store.policies import FACE_ROLE, OWNER_ROLE, WORKER_ROLE
 from ratemill.store.presence import Presence
 from ratemill.store.sqlstates import error_from, is_connected
@@ -46,15 +47,30 @@ class Database:
 
     ``while_waiting`` is called before each transaction of a worker, and each second in which a statement waits for the
     server, in the waiting thread. Of the database it may use ``aside``. An ``Unavailable`` that it raises ends the wait.
+
+    ``dsn`` may be a function that finds the DSN. With ``is_ready``, every use raises ``DatabaseAway`` until that is true.
     """
 
-    def __init__(self, dsn: str, settings: Settings, *, connections_max: int = 10) -> None:
-        self.dsn = dsn
+    def __init__(
+        self,
+        dsn: str | Callable[[], str],
+        settings: Settings,
+        *,
+        connections_max: int = 10,
+        is_ready: Callable[[str], bool] | None = None,
+    ) -> None:
+        self._dsn = dsn
         self.while_waiting: Callable[[], None] | None = None
         self._settings = settings
         self._connections_max = connections_max
         self._engines: dict[tuple[str, str], Engine] = {}
         self._presence = Presence(self._try_to_connect)
+        self._opening = Opening(lambda: is_ready(self.dsn)) if is_ready else None
+
+    @property
+    def dsn(self) -> str:
+        """Return the DSN of the product's login."""
+        return self._dsn() if callable(self._dsn) else self._dsn
 
     @contextmanager
     def face(self, owner_id: int | None) -> Iterator[Connection]:
@@ -112,6 +128,8 @@ class Database:
 
     @contextmanager
     def _begin(self, role: str, isolation_level: IsolationLevel = "READ COMMITTED") -> Iterator[Connection]:
+        if self._opening:
+            self._require_open(self._opening)
         if role == FACE_ROLE:
             self._presence.refuse_while_away()
         if role == WORKER_ROLE and self.while_waiting:
@@ -131,6 +149,13 @@ class Database:
         except psycopg.Error as error:
             raise self._error_from(error, held) from error
         self._presence.answered()
+
+    def _require_open(self, opening: Opening) -> None:
+        try:
+            opening.require()
+        except DatabaseAway as error:
+            self._presence.failed(DatabaseAway(f"{error}: {opening.reason}"), away=False)
+            raise
 
     @contextmanager
     def _told_apart(self, connection: Connection, held: psycopg.Connection[Any]) -> Iterator[None]:
