@@ -68,8 +68,8 @@ def note_charged(connection: Connection, owner_id: int, named: Iterable[Carried]
         return
     rows = driver(connection).execute(
         """
-        select c.characteristic, c.id from unnest(%s::smallint[], %s::text[]) as n (characteristic, id)
-        join charged_items c on c.owner_id = %s and c.characteristic = n.characteristic and c.id = n.id
+        select n.characteristic, n.id from unnest(%s::smallint[], %s::text[]) as n (characteristic, id)
+        join charged_items c on c.owner_id = %s and c.characteristic = n.characteristic and c.id_digest = md5(n.id)::uuid
         where c.xmin is distinct from pg_current_xact_id_if_assigned()::xid
         """,
         (*_columns(new), owner_id),
@@ -99,8 +99,8 @@ def charged(connection: Connection, owner_id: int, named: Collection[Carried]) -
         return set()
     rows = driver(connection).execute(
         """
-        select c.characteristic, c.id from unnest(%s::smallint[], %s::text[]) as n (characteristic, id)
-        join charged_items c on c.owner_id = %s and c.characteristic = n.characteristic and c.id = n.id
+        select n.characteristic, n.id from unnest(%s::smallint[], %s::text[]) as n (characteristic, id)
+        join charged_items c on c.owner_id = %s and c.characteristic = n.characteristic and c.id_digest = md5(n.id)::uuid
         """,
         (*_columns(named), owner_id),
     )

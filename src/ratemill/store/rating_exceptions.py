@@ -75,7 +75,10 @@ _CONDITIONS = {
     "feed": feed_of_name("e.feed_id"),
     "batch_id": f"e.batch_id = %(batch_id)s and {submission_of_batch('e.submission_id')}",
     "kind": "e.kind = %(kind)s",
-    "usage_identifier": "e.usage_identifier = %(usage_identifier)s",
+    "usage_identifier": (
+        "e.usage_identifier_digest = md5(%(usage_identifier)s::text)::uuid"
+        " and e.usage_identifier = %(usage_identifier)s"
+    ),
     "account": "e.account_id = (select h.account_id from accounts h where h.name = %(account)s)",
     "items": "e.extension @> %(carried)s",
     "from_at": "e.usage_at >= %(from_at)s",

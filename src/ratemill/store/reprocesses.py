@@ -47,10 +47,14 @@ class Reprocess:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What of an exception ``e`` may be compared: its expression, and the type in which it is."""
+    """What of an exception ``e`` may be compared: its expression, and the type in which it is.
+
+    ``digest`` is the column by whose index equal texts are found.
+    """
 
     expression: str
     type: str
+    digest: str = ""
 
 
 _REASON = """(select r.{column} from unnest(%(reason_ids)s::integer[], %(reason_names)s::text[], %(messages)s::text[])
@@ -81,7 +85,7 @@ MEMBERS = {
     "reprocess_id": Member("e.reprocess_id", "numeric"),
     "usage_at": Member("e.usage_at", "timestamptz"),
     "identifier_type": Member("e.identifier_type", "text"),
-    "usage_identifier": Member("e.usage_identifier", "text"),
+    "usage_identifier": Member("e.usage_identifier", "text", "e.usage_identifier_digest"),
     "originating_identifier": Member("e.originating_identifier", "text"),
     "terminating_identifier": Member("e.terminating_identifier", "text"),
     "quantity": Member("e.quantity", "numeric"),
@@ -108,6 +112,12 @@ OPERATORS = {
     "notIn": "({left} = any({values})) is not true",
     "isNull": "{left} is null",
     "isNotNull": "{left} is not null",
+}
+
+# How an index over digests finds what these operators do, before the texts are compared.
+_BY_DIGEST = {
+    "eq": "{digest} = md5({value})::uuid",
+    "in": "{digest} = any(array(select md5(w.text)::uuid from unnest({values}) w (text)))",
 }
 
 _NAMES = {
@@ -282,6 +292,9 @@ def _condition(criteria: Criteria) -> tuple[str, dict[str, Any]]:
     for number, each in enumerate(criteria["search"]):
         member, name = MEMBERS[each["name"]], f"value_{number}"
         one = {"value": f"%({name})s::{member.type}", "values": f"%({name})s::{member.type}[]"}
-        terms.append(OPERATORS[each["operator"]].format(left=member.expression, **one))
+        term = OPERATORS[each["operator"]].format(left=member.expression, **one)
+        if member.digest and each["operator"] in _BY_DIGEST:
+            term = f"{_BY_DIGEST[each['operator']].format(digest=member.digest, **one)} and {term}"
+        terms.append(term)
         values[name] = each["values"] if "{values}" in OPERATORS[each["operator"]] else "".join(each["values"])
     return f" {criteria['condition']} ".join(f"({term})" for term in terms), values

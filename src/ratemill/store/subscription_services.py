@@ -134,7 +134,8 @@ def order_waiting(connection: Connection, owner_id: int, import_number: int, *, 
             -- sums leave no other way, for what came just now is not in the statistics.
             cross join lateral (
                 select x.rating_exception_id from rating_exceptions x
-                where x.owner_id = i.owner_id and x.usage_identifier = i.usage_identifier
+                where x.owner_id = i.owner_id and x.usage_identifier_digest = md5(i.usage_identifier)::uuid
+                    and x.usage_identifier = i.usage_identifier
                     and x.state + 0 = {RatingExceptionState.OPEN:d}
                     and x.kind + 0 in ({_UNKNOWN_IDENTIFIER}, {_NOT_VALID})
                     and coalesce(x.identifier_type, '') in ('', 'Unknown', t.name)

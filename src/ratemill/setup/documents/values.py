@@ -46,7 +46,7 @@ def _text(member: Member, text: str, written: Written) -> str:
     if not text.strip():
         raise Unfit("must not be empty")
     if len(text) > member.chars_max:
-        raise Unfit(f"is longer than {member.chars_max} characters")
+        raise Unfit(f"must have at most {member.chars_max} characters, got {len(text)}")
     if "\0" in text or _SURROGATE.search(text):
         raise Unfit("holds a character that cannot be kept")
     return text

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from ratemill.store.schema.columns import count, instant, metadata, owner, usage_columns
+from ratemill.store.schema.columns import count, digest, instant, metadata, owner, usage_columns
 
 # Whatever shows in the list of histories draws its number from one row of numbers, so that a number names one of them.
 HISTORY_NUMBER = text("nextval('submissions_submission_id_seq')")
@@ -236,12 +236,13 @@ rating_exceptions = Table(
     Column("first_reason_id", SmallInteger),
     instant("excepted_at", now=True),
     Column("reprocess_id", BigInteger),
+    digest("usage_identifier"),
     UniqueConstraint("submission_id", "row_index"),
 )
 Index(
     "rating_exceptions_usage_identifier_idx",
     rating_exceptions.c.owner_id,
-    rating_exceptions.c.usage_identifier,
+    rating_exceptions.c.usage_identifier_digest,
 )
 Index(
     "rating_exceptions_open_idx",
@@ -340,12 +341,14 @@ charged_objects = Table(
     PrimaryKeyConstraint("charge_column", "object_id"),
 )
 
-# The items that a charge names, whether they exist or not; written with the first charge.
+# The items that a charge names, whether they exist or not; written with the first charge. Two ids of one digest share a row,
+# so a look-up by the digest alone never misses an item.
 charged_items = Table(
     "charged_items",
     metadata,
     owner(),
     Column("characteristic", SmallInteger, nullable=False),
     Column("id", Text, nullable=False),
-    PrimaryKeyConstraint("owner_id", "characteristic", "id"),
+    digest("id"),
+    PrimaryKeyConstraint("owner_id", "characteristic", "id_digest"),
 )
