@@ -50,3 +50,19 @@ def test_the_reference_pages_are_those_that_the_code_writes():
         [sys.executable, ROOT / "scripts/write-reference", "--check"], check=False, capture_output=True
     )
     assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+
+
+def test_only_the_printing_layer_writes_to_a_terminal():
+    """What is printed elsewhere could hold what a terminal obeys: ``printing``, ``tables`` and ``logs`` spell it out."""
+    layer = {SOURCE / "printing.py", SOURCE / "face/cli/tables.py", SOURCE / "logs.py"}
+    written = re.compile(
+        r"typer\.s?echo\(|typer\.(confirm|prompt)|\bprint\(|sys\.std(out|err)\.(write|buffer)|\bConsole\("
+    )
+    found = [
+        f"{path.relative_to(SOURCE)}: {line.strip()}"
+        for path in sorted(SOURCE.rglob("*.py"))
+        if path not in layer
+        for line in path.read_text().splitlines()
+        if written.search(line)
+    ]
+    assert not found

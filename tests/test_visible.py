@@ -1,11 +1,12 @@
 """Text from outside is shown on one line, with nothing that a terminal obeys and nothing that a reader cannot see."""
 
+import json
 import sys
 import unicodedata
 
 import pytest
 
-from ratemill.visible import SHOWN_CHARS_MAX, shown, visible, visible_lines
+from ratemill.visible import SHOWN_CHARS_MAX, shown, visible, visible_json, visible_lines
 
 
 @pytest.mark.parametrize(
@@ -45,3 +46,11 @@ def test_a_long_value_is_cut_with_its_length():
     assert shown("x" * 101) == "x" * 100 + "… (101 characters)"
     assert shown("\x1b" * 65_536) == r"\x1b" * 100 + "… (65536 characters)"
     assert shown(12.5) == "12.5"
+
+
+def test_json_keeps_its_values():
+    value = {"a\x1b\x7f\u202e": ["\U000e0101", "\ud800", "東京", "\x9b\r\n"]}
+    written = visible_json(json.dumps(value, indent=2, ensure_ascii=False))
+    assert json.loads(written) == value
+    assert visible_lines(written) == written
+    assert "東京" in written

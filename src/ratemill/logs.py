@@ -5,12 +5,16 @@ What libraries log, what Python warns of, and an exception that ends the process
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import threading
 from types import TracebackType
+from typing import Any
 
 import structlog
+
+from ratemill.visible import visible, visible_json, visible_lines
 
 # These log failures of a connection with a traceback, each time; the database handle logs the database that is away.
 _QUIET = {"sqlalchemy.pool": logging.CRITICAL, "psycopg": logging.ERROR, "psycopg.pool": logging.CRITICAL}
@@ -18,22 +22,45 @@ _QUIET = {"sqlalchemy.pool": logging.CRITICAL, "psycopg": logging.ERROR, "psycop
 
 def configure(*, as_json: bool, level: str = "INFO") -> None:
     """Set up logging for this process; called once, by its entry point."""
-    renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
+        processors=processors(as_json=as_json),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     _take_over()
+
+
+def processors(*, as_json: bool) -> list[structlog.types.Processor]:
+    """Return what makes a line of an event, in which no invisible character is left."""
+    rendering: list[structlog.types.Processor] = [
+        _visible,
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+    ]
+    if as_json:
+        rendering = [structlog.processors.JSONRenderer(serializer=_json)]
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        *rendering,
+    ]
+
+
+def _visible(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Spell out what is invisible in an event for people; only a traceback keeps its line breaks."""
+    return {visible(name): _visible_value(name, value) for name, value in event.items()}
+
+
+def _visible_value(name: str, value: object) -> object:
+    if isinstance(value, str):
+        return visible_lines(value) if name in {"exception", "stack"} else visible(value)
+    return value if value is None or isinstance(value, (bool, int, float)) else visible(repr(value))
+
+
+def _json(event: object, **options: Any) -> str:  # noqa: ANN401 -- as `json.dumps` has them
+    return visible_json(json.dumps(event, ensure_ascii=False, **options))
 
 
 class _Forwarder(logging.Handler):

@@ -7,6 +7,7 @@ A name, a row or an answer may hold what a terminal obeys (escape sequences, a c
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 SHOWN_CHARS_MAX = 100
 """Characters of one value that a message repeats."""
@@ -17,18 +18,37 @@ _BLANK = re.compile(
 )
 
 
-def visible(text: str) -> str:
-    r"""Return ``text`` on one line, each invisible character spelled out as Python writes it: ``\x1b``, ``\u202e``."""
+def escape_invisible(text: str, escape: Callable[[str], str]) -> str:
+    """Return ``text`` with ``escape`` in the place of each invisible character, a line break included."""
     if text.isascii() and text.isprintable():
         return text
     if not text.isprintable():
-        text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-    return _BLANK.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+        text = "".join(c if c.isprintable() else escape(c) for c in text)
+    return _BLANK.sub(lambda found: escape(found[0]), text)
+
+
+def visible(text: str) -> str:
+    r"""Return ``text`` on one line, each invisible character spelled out as Python writes it: ``\x1b``, ``\u202e``."""
+    return escape_invisible(text, _python_escape)
 
 
 def visible_lines(text: str) -> str:
     """Return ``text`` as ``visible`` does, its line breaks kept: for text of ours that has several lines."""
     return "\n".join(map(visible, text.split("\n")))
+
+
+def visible_json(text: str) -> str:
+    """Return JSON text, its line breaks kept and each invisible character in it escaped as JSON does: the value stays."""
+    return "\n".join(escape_invisible(line, _json_escape) for line in text.split("\n"))
+
+
+def _python_escape(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+def _json_escape(character: str) -> str:
+    code = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{code[at : at + 4]}" for at in range(0, len(code), 4))
 
 
 def shown(value: object, chars_max: int = SHOWN_CHARS_MAX) -> str:

@@ -136,6 +136,8 @@ def test_each_operation_asks_for_a_token_unless_it_is_a_login(
         return
     if method == "GET" and path.startswith("/api/security/"):
         return
+    if path == "/livez":  # it shows only that the process answers
+        return
     open_to_all = path.startswith(("/AuthorizationServer", "/oauth", "/api/security"))
     answer = mine.client.request(method, filled(path), json={"data": ["x"]})
     assert (answer.status_code == 401) != (open_to_all and answer.status_code == 400), answer.text

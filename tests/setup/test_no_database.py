@@ -32,6 +32,8 @@ READING = [
     ["prices", "DOCUMENT", "--group", "Main", "--preview"],
     ["prices", "DOCUMENT", "--patterns"],
     ["owner", "list"],
+    ["token", "list"],
+    ["token", "revoke", "1"],
     ["owner", "rename", "default", "other"],
     ["db", "status"],
     ["db", "stop"],

@@ -41,10 +41,10 @@ def test_uuids(database: Database):
 def test_other_lists_are_left_to_the_driver(database: Database):
     assert returned(database, "boolean", [True, None, False]) == [True, None, False]
     assert returned(database, "text", [["a", "b"], ["c", None]]) == [["a", "b"], ["c", None]]
-    with pytest.raises(psycopg.DataError, match="mixed types"):
+    with pytest.raises(UnstorableData, match="mixed types"):
         returned(database, "text", ["a", 1])
 
 
 def test_a_text_that_the_database_cannot_hold_is_an_error(database: Database):
-    with pytest.raises(psycopg.DataError):
+    with pytest.raises(UnstorableData, match="NUL"):
         returned(database, "text", ["a\0b"])

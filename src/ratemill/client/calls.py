@@ -25,6 +25,7 @@ import msgspec
 from ratemill.client.errors import ClientError, Rejected, Unreachable
 from ratemill.client.tls import not_trusted, trusting
 from ratemill.errors import Code, Fault, UsageFault
+from ratemill.visible import shown
 
 Json = dict[str, Any]
 
@@ -73,9 +74,9 @@ class Client:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         """``say`` is told why a call is tried again; once ``stopping`` is set, none is."""
-        if not url.lower().startswith(("http://", "https://")):
+        if not _is_address(url):
             raise UsageFault(
-                f"'{url}' is no address of a server: http://HOST:PORT is expected", exit_code=_USED_WRONGLY
+                f"'{shown(url)}' is not the address of a server: http://HOST:PORT is expected", exit_code=_USED_WRONGLY
             )
         self._retry_s, self._stopping, self._say = retry_s, stopping or Event(), say
         limits = httpx.Limits(max_connections=connections_max, max_keepalive_connections=connections_max)
@@ -253,6 +254,14 @@ class Client:
             trouble = Unreachable(f"{response.status_code}: " + "; ".join(fault.message for fault in faults))
             return trouble, _retry_after(response)
         return Rejected(response.status_code, faults), None
+
+
+def _is_address(url: str) -> bool:
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL:
+        return False
+    return address.scheme in {"http", "https"} and bool(address.host)
 
 
 def _passes(status: int, faults: list[Fault]) -> bool:

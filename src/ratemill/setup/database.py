@@ -5,10 +5,10 @@ A command that only reads opens a database that is there and migrated, and creat
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from ratemill.errors import UsageFault
+from ratemill.printing import print_notice
 from ratemill.settings import Settings
 from ratemill.store import dsn as dsns
 from ratemill.store import embedded, migrate
@@ -123,5 +123,4 @@ def _prepare(settings: Settings, progress: Progress) -> str:
 
 
 def _say(message: str) -> None:
-    sys.stderr.write(f"{message}\n")
-    sys.stderr.flush()
+    print_notice(message)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from ratemill import logs
 from ratemill.errors import DatabaseAway, InvariantFailure, RatemillError, Unavailable, UsageFault
@@ -26,9 +31,36 @@ from ratemill.face.cli import (
     setup,
     token,
 )
+from ratemill.printing import print_notice
+from ratemill.visible import shown
 
 CANNOT_RUN = 3
+USAGE_ERROR_CHARS_MAX = 300  # of the message, which repeats an argument once
 NAMES = "Usage in by API, mediated and rated, every record accounted for."
+
+
+class Group(TyperGroup):
+    """The commands by name; what an error of use repeats of the arguments is shown as any text from outside is."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 -- as Typer has it
+        """Read the options in front of the command."""
+        with _visible_usage_errors():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 -- as Typer has it
+        """Read the command's arguments and run it."""
+        with _visible_usage_errors():
+            return super().invoke(*args, **kwargs)
+
+
+@contextmanager
+def _visible_usage_errors() -> Iterator[None]:
+    try:
+        yield
+    except TyperException as error:
+        if type(error).__name__ != "NoArgsIsHelpError":  # its message is the help
+            error.message = shown(error.message, USAGE_ERROR_CHARS_MAX)
+        raise
 
 
 class Commands(typer.Typer):
@@ -45,7 +77,7 @@ class Commands(typer.Typer):
         except RatemillError as error:
             if isinstance(error, InvariantFailure):
                 logs.get(__name__).exception("command_failed")  # a defect is shown with its trace
-            sys.stderr.write(f"ratemill: {_sentence(error)}\n")
+            print_notice(f"ratemill: {_sentence(error)}")
             sys.exit(exit_code(error))
 
 
@@ -60,7 +92,7 @@ def _sentence(error: RatemillError) -> str:
     return " ".join(str(error).split()) if isinstance(error, DatabaseAway) else str(error)
 
 
-app = Commands(help=NAMES, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = Commands(cls=Group, help=NAMES, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("serve")(serve.serve)
 app.command("worker")(serve.worker)
 app.command("jobs")(serve.jobs)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from ratemill.face.cli.common import AsJson, existing_database, print_json
+from ratemill.face.cli.common import AsJson, existing_database
+from ratemill.face.cli.tables import print_failure, print_table
 from ratemill.ledger import audit as audits
 from ratemill.ledger.audit import Audit
+from ratemill.printing import print_json, print_line
 from ratemill.setup.owners import owner_of
 
 Owner = Annotated[str | None, typer.Option(help="Audit the records of this owner alone.")]
@@ -32,27 +32,24 @@ def audit(owner: Owner = None, as_json: AsJson = False) -> None:
 
 
 def _print(found: Audit) -> None:
-    console = Console(soft_wrap=True, highlight=False, width=TABLE_WIDTH)
-    table = Table(*[name.replace("_", " ") for name in _DAY], box=None)
-    for day in found.days:
-        table.add_row(*[str(day[name]) for name in _DAY])
-    console.print(table)
+    headings = [name.replace("_", " ") for name in _DAY]
+    print_table(headings, [[str(day[name]) for name in _DAY] for day in found.days], width=TABLE_WIDTH)
     totals = {name: found.totals.get(name, 0) for name in _DAY[2:]}
-    console.print(
+    print_line(
         "received {received} = waiting {waiting} + imported {imported} + skipped {skipped} + duplicate {duplicate}"
         " + refused {refused}".format(**totals),
     )
-    console.print(
+    print_line(
         "imported {imported} = rated {rated} + rating exceptions {rating_exceptions} + waiting for rating 0"
         " + written off {written_off}".format(**totals),
     )
     for amount in found.amounts:
-        console.print(f"charged {amount['amount']} {amount['currency']} in {amount['charges']} charges")
+        print_line(f"charged {amount['amount']} {amount['currency']} in {amount['charges']} charges")
     for failure in found.failures:
         places = {"submission": failure.submission_id, "batch": failure.batch_id, "row": failure.row_index}
         where = ", ".join(f"{name} {number}" for name, number in places.items() if number is not None)
-        console.print(f"[red]{failure.rule}[/red]: {where or 'all'}: {failure.detail}")
+        print_failure(failure.rule, f"{where or 'all'}: {failure.detail}")
     if found.holds:
-        console.print(f"The counts tie: {found.records} of {found.records} records accounted for")
+        print_line(f"The counts tie: {found.records} of {found.records} records accounted for")
     else:
-        console.print(f"The counts do not tie: {found.failure_count} failures")
+        print_line(f"The counts do not tie: {found.failure_count} failures")

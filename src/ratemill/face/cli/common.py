@@ -1,10 +1,8 @@
-"""What every command shares: the settings, the database, and how an answer is printed."""
+"""What every command shares: the settings and the database."""
 
 from __future__ import annotations
 
 import getpass
-import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -50,11 +48,6 @@ def existing_database(settings: Settings | None = None, *, connections_max: int 
         yield database
     finally:
         database.close()
-
-
-def print_json(value: object) -> None:
-    """Print one JSON value."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
 def user_name() -> str:

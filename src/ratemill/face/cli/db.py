@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from ratemill.errors import UsageFault
-from ratemill.face.cli.common import USED_WRONGLY, AsJson, print_json, read_settings
+from ratemill.face.cli.common import USED_WRONGLY, AsJson, read_settings
 from ratemill.intake import supervisor
+from ratemill.printing import confirm, print_json, print_line, print_notice
 from ratemill.setup import database, removal
 
 app = typer.Typer(help="The embedded database.", no_args_is_help=True)
@@ -27,9 +28,9 @@ def start(as_json: AsJson = False) -> None:
 def stop() -> None:
     """Stop the embedded database. A `ratemill serve` on the home starts it again: stop that first."""
     settings = read_settings()
-    typer.echo("stopped" if database.stop_embedded(settings) else "it was not running")
+    print_line("stopped" if database.stop_embedded(settings) else "it was not running")
     if supervisor.is_served(settings.home.absolute()):
-        typer.echo("`ratemill serve` is running on this home and starts the database again", err=True)
+        print_notice("`ratemill serve` is running on this home and starts the database again")
 
 
 @app.command()
@@ -45,14 +46,14 @@ def remove(yes: Annotated[bool, typer.Option("--yes", help="Do not ask; for scri
     with removal.used_by_no_other(settings, removal.DELETE):
         found = removal.find(settings)
         if found is None:
-            typer.echo("there was none")
+            print_line("there was none")
             return
         for line in found.lines():
-            typer.echo(line)
+            print_line(line)
         if not yes:
             _ask(f"Delete the database in {found.home} and everything in it?")
         removal.remove(settings)
-    typer.echo("deleted")
+    print_line("deleted")
 
 
 @app.command()
@@ -62,14 +63,14 @@ def upgrade(
     """Bring the data of an older PostgreSQL to the version that comes with Ratemill."""
     settings = read_settings()
     with removal.used_by_no_other(settings, removal.UPGRADE):
-        typer.echo(f"upgraded: {database.upgrade_embedded(settings, old_bin)}")
+        print_line(f"upgraded: {database.upgrade_embedded(settings, old_bin)}")
 
 
 def _ask(question: str) -> None:
     """Go on only after a yes at a terminal."""
     if not sys.stdin.isatty():
         raise UsageFault("nothing is deleted: there is no terminal to ask at; add --yes", exit_code=USED_WRONGLY)
-    if not typer.confirm(question):
+    if not confirm(question):
         raise UsageFault("nothing is deleted")
 
 
@@ -79,4 +80,4 @@ def _show(status: database.EmbeddedStatus, *, as_json: bool) -> None:
         print_json(shown)
         return
     for name, value in shown.items():
-        typer.echo(f"{name.replace('_', ' '):>14}: {value}")
+        print_line(f"{name.replace('_', ' '):>14}: {value}")

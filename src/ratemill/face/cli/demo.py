@@ -34,7 +34,8 @@ def demo(home: Folder = DEMO_HOME) -> None:
             demo_day.show(shown, mill)
             _show_audit(shown, mill)
         except DemoFailed as failed:
-            shown.say(f"\nThis does not hold: {failed}")
+            shown.say()
+            shown.say(f"This does not hold: {failed}")
             raise typer.Exit(1) from failed
         remember(folder)
 

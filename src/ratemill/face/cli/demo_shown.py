@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ratemill.client.calls import Json
+from ratemill.printing import print_line
 
 
 class DemoFailed(Exception):
@@ -22,14 +22,14 @@ class Shown:
     def head(self, title: str, *commands: str) -> None:
         """Begin a step, with the commands that show the same."""
         self.steps += 1
-        self.say(f"\n{self.steps}. {title}")
+        self.say()
+        self.say(f"{self.steps}. {title}")
         for command in commands:
             self.say(f"   $ {command}")
 
-    def say(self, text: str) -> None:
+    def say(self, text: str = "") -> None:
         """Print a line."""
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        print_line(text)
 
     def facts(self, *lines: str) -> None:
         """Print the facts of a step."""

@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 import typer
 
-from ratemill.face.cli.common import AsJson, print_json, read_settings
+from ratemill.face.cli.common import AsJson, read_settings
+from ratemill.printing import print_json, print_line
 from ratemill.setup import doctor as checks
 
 FAILED, DATABASE_AWAY = 1, 3
@@ -23,7 +24,7 @@ def doctor(as_json: AsJson = False) -> None:
     else:
         for check in results:
             remedy = f" ({check.remedy})" if check.remedy else ""
-            typer.echo(f"{check.level:<4} {check.name}: {check.message}{remedy}")
+            print_line(f"{check.level:<4} {check.name}: {check.message}{remedy}")
     failed = {check.name for check in results if check.level == "FAIL"}
     if failed:
         raise typer.Exit(DATABASE_AWAY if "database" in failed else FAILED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from ratemill.client.calls import RETRY_S, Client, Json
@@ -21,7 +19,7 @@ from ratemill.client.item_journal import ItemJournal
 from ratemill.client.items import SHAPES, Shape, look_through, shape_of
 from ratemill.client.watching import faults_of
 from ratemill.errors import RatemillError, UsageFault
-from ratemill.face.cli.common import USED_WRONGLY, AsJson, print_json, read_settings
+from ratemill.face.cli.common import USED_WRONGLY, AsJson, read_settings
 from ratemill.face.cli.importing import (
     JOURNAL_SUFFIX,
     InFlight,
@@ -33,6 +31,8 @@ from ratemill.face.cli.importing import (
     say,
     stop_on_signals,
 )
+from ratemill.face.cli.tables import progress_of
+from ratemill.printing import print_json, print_line
 from ratemill.settings import Settings
 
 REFUSED_SHOWN_MAX = 20  # refused items, and faults of refused pages, that are said; a file and --json have all
@@ -148,7 +148,7 @@ def _print(outcome: Outcome, trouble: RatemillError | None, *, as_json: bool) ->
         print_json({**outcome.as_json(), **failed})
         return
     for line in _lines(outcome):
-        sys.stdout.write(line + "\n")
+        print_line(line)
     if isinstance(trouble, Rejected):
         for fault in trouble.faults[:REFUSED_SHOWN_MAX]:
             say(fault.message)
@@ -202,7 +202,6 @@ class _Bar:
 @contextmanager
 def _progress() -> Iterator[_Bar]:
     """Yield progress bars on standard error, which show themselves on a terminal only."""
-    console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with progress_of(*columns) as progress:
         yield _Bar(progress, progress.add_task("sent", total=None), progress.add_task("processed", total=None))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ratemill.client.calls import RETRY_S, Client, Json
@@ -26,7 +24,7 @@ from ratemill.client.subscription_importing import (
 )
 from ratemill.client.watching import faults_of
 from ratemill.errors import RatemillError
-from ratemill.face.cli.common import AsJson, print_json, read_settings
+from ratemill.face.cli.common import AsJson, read_settings
 from ratemill.face.cli.importing import (
     JOURNAL_SUFFIX,
     RetrySeconds,
@@ -37,6 +35,8 @@ from ratemill.face.cli.importing import (
     say,
     stop_on_signals,
 )
+from ratemill.face.cli.tables import progress_of
+from ratemill.printing import print_json, print_line
 from ratemill.settings import Settings
 
 ERRORS_SHOWN_MAX = 20  # faults of lines that are said; --json has more, the server all
@@ -114,7 +114,7 @@ def _print(outcome: Outcome, trouble: RatemillError | None, *, as_json: bool) ->
         print_json({**outcome.as_json(), **failed})
         return
     for line in _lines(outcome):
-        sys.stdout.write(line + "\n")
+        print_line(line)
     _tell_errors(outcome)
     if isinstance(trouble, Rejected):
         for fault in trouble.faults:
@@ -186,7 +186,6 @@ class _Bar:
 @contextmanager
 def _progress() -> Iterator[_Bar]:
     """Yield progress bars on standard error, which show themselves on a terminal only."""
-    console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with progress_of(*columns) as progress:
         yield _Bar(progress)

@@ -13,7 +13,6 @@ from types import FrameType
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from ratemill.client.calls import RETRY_S, Client, Json
@@ -24,7 +23,9 @@ from ratemill.client.journal import Journal
 from ratemill.client.targets import Asked, find_feed, target_of
 from ratemill.client.watching import SETTLE_S, Watch, faults_of
 from ratemill.errors import RatemillError, UsageFault
-from ratemill.face.cli.common import USED_WRONGLY, AsJson, print_json, read_settings
+from ratemill.face.cli.common import USED_WRONGLY, AsJson, read_settings
+from ratemill.face.cli.tables import progress_of
+from ratemill.printing import print_json, print_line, print_notice
 from ratemill.settings import Settings
 
 app = typer.Typer(help="Import files over HTTP.", no_args_is_help=True)
@@ -212,7 +213,7 @@ def _print(outcome: Outcome, trouble: RatemillError | None, *, as_json: bool) ->
         print_json({**outcome.as_json(), **failed})
         return
     for line in _lines(outcome):
-        sys.stdout.write(line + "\n")
+        print_line(line)
     if trouble:
         say(str(trouble))
 
@@ -231,8 +232,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
 
 def _say_result(result: Json) -> None:
     """Print what became of a file, in one line."""
-    sys.stdout.write(_one_line(result) + "\n")
-    sys.stdout.flush()
+    print_line(_one_line(result))
 
 
 def _one_line(result: Json) -> str:
@@ -243,8 +243,7 @@ def _one_line(result: Json) -> str:
 
 def say(message: str) -> None:
     """Say something beside the answer of a command."""
-    sys.stderr.write(f"ratemill: {message}\n")
-    sys.stderr.flush()
+    print_notice(f"ratemill: {message}")
 
 
 @dataclass(slots=True)
@@ -266,12 +265,11 @@ class _Bar:
 @contextmanager
 def _progress() -> Iterator[_Bar]:
     """Yield a progress bar on standard error, which shows itself on a terminal only."""
-    console = Console(stderr=True)
     columns = (
         BarColumn(),
         TaskProgressColumn(),
         TextColumn("{task.fields[records]:,} records"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with progress_of(*columns) as progress:
         yield _Bar(progress, progress.add_task("import", total=None, records=0))

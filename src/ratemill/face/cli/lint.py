@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
-from ratemill.face.cli.common import AsJson, existing_database, print_json
+from ratemill.face.cli.common import AsJson, existing_database
+from ratemill.printing import print_json, print_line
 from ratemill.setup.database import DEFAULT_OWNER
 from ratemill.setup.lint.lint import Linted, as_json
 from ratemill.setup.lint.lint import lint as lint_plan
@@ -34,9 +34,9 @@ def lint(
 
 def _print(linted: Linted) -> None:
     for each in linted.findings:
-        sys.stdout.write(f"{each.severity} {each.rule}: {each.list} {each.key}: {each.message}\n")
+        print_line(f"{each.severity} {each.rule}: {each.list} {each.key}: {each.message}")
     for rule, (_, total, shown) in linted.totals().items():
         if total > shown:
-            sys.stdout.write(f"{rule}: {total - shown} more\n")
+            print_line(f"{rule}: {total - shown} more")
     counts = ", ".join(f"{linted.count_of(each)} {each}s" for each in ("error", "warning", "notice"))
-    sys.stdout.write(f"{linted.plan_name}: {counts}\n")
+    print_line(f"{linted.plan_name}: {counts}")

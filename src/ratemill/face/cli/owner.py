@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
-from ratemill.face.cli.common import AsJson, existing_database, opened_database, print_json, user_name
+from ratemill.face.cli.common import AsJson, existing_database, opened_database, user_name
+from ratemill.printing import print_json, print_line
 from ratemill.setup.owners import create_owner, list_owners, rename_owner
 
 app = typer.Typer(help="Owners: the tenants, each with records, set-up and tokens of its own.", no_args_is_help=True)
@@ -24,7 +24,7 @@ def create(name: Name, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"identity": owner_id, "name": name})
     else:
-        sys.stdout.write(f"created owner '{name}'\n")
+        print_line(f"created owner '{name}'")
 
 
 @app.command("list")
@@ -36,7 +36,7 @@ def list_(as_json: AsJson = False) -> None:
         print_json([{"identity": each.owner_id, "name": each.name} for each in found])
         return
     for each in found:
-        sys.stdout.write(f"{each.owner_id:>6}  {each.name}\n")
+        print_line(f"{each.owner_id:>6}  {each.name}")
 
 
 @app.command()
@@ -47,4 +47,4 @@ def rename(name: Name, new_name: NewName, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"identity": owner_id, "name": new_name})
     else:
-        sys.stdout.write(f"renamed owner '{name}' to '{new_name}'\n")
+        print_line(f"renamed owner '{name}' to '{new_name}'")

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from ratemill.errors import UsageFault
-from ratemill.face.cli.common import USED_WRONGLY, AsJson, existing_database, print_json, user_name
+from ratemill.face.cli.common import USED_WRONGLY, AsJson, existing_database, user_name
 from ratemill.periods import read_instant
+from ratemill.printing import print_json, print_line, print_notice
 from ratemill.setup.database import DEFAULT_OWNER
 from ratemill.setup.owners import owner_of
 from ratemill.setup.price_lists.laying import PATTERNS, RATES, Outcome, PriceList, lay
@@ -90,17 +91,17 @@ def _defaults(written: list[str], *, patterns: bool) -> dict[str, str]:
 
 def _print(outcome: Outcome) -> None:
     for fault in outcome.faults:
-        sys.stderr.write(f"{fault.message}{f' ({fault.field})' if fault.field else ''}\n")
+        print_notice(f"{fault.message}{f' ({fault.field})' if fault.field else ''}")
     for warning in outcome.warnings.items:
-        sys.stderr.write(f"warning: row {warning['row']}: {warning['message']}\n")
+        print_notice(f"warning: row {warning['row']}: {warning['message']}")
     for what, part in (("added", outcome.added), ("changed", outcome.changed), ("removed", outcome.removed)):
         for item in part.items:
-            sys.stdout.write(f"{item.get('action', what)} {item['key']}{_change(item)}\n")
+            print_line(f"{item.get('action', what)} {item['key']}{_change(item)}")
         if part.total > len(part.items):
-            sys.stdout.write(f"{what}: {part.total - len(part.items)} more\n")
+            print_line(f"{what}: {part.total - len(part.items)} more")
     counts = f"{outcome.added.total} added, {outcome.changed.total} changed, {outcome.removed.total} removed, "
     counts += f"{outcome.refused.total} refused, {outcome.unchanged} unchanged"
-    sys.stdout.write(f"{'preview: ' if outcome.preview else ''}{counts}\n")
+    print_line(f"{'preview: ' if outcome.preview else ''}{counts}")
 
 
 def _change(item: dict[str, Any]) -> str:

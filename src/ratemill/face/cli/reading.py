@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from time import monotonic, sleep
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Column, Table
 
 from ratemill.errors import NotFound, UsageFault
-from ratemill.face.cli.common import AsJson, existing_database, print_json, read_settings
+from ratemill.face.cli.common import AsJson, existing_database, read_settings
+from ratemill.face.cli.tables import print_head, print_members, print_table
 from ratemill.face.envelope import Json
 from ratemill.face.instances import (
     charge_instance,
@@ -30,12 +27,12 @@ from ratemill.ledger.exceptions import ImportExceptionFilters, RatingExceptionFi
 from ratemill.ledger.history import AnyHistory
 from ratemill.ledger.lookup import look_up
 from ratemill.pages import PAGE_ROWS_MAX, Page, Paging
+from ratemill.printing import print_json, print_notice
 from ratemill.settings import Settings
 from ratemill.setup.database import DEFAULT_OWNER, Database
 from ratemill.setup.owners import owner_of
 
 POLL_S = 0.2
-PIPE_COLUMNS = 1_000  # wider than any row of a table
 
 Owner = Annotated[str, typer.Option(help="Whose records.")]
 TrackingId = Annotated[UUID | None, typer.Option(help="Either tracking id of one request.")]
@@ -210,28 +207,22 @@ def _print_page(
     if as_json:
         print_json(rows)
     else:
-        _print_table(columns, rows)
+        _print_rows(columns, rows)
     if shown.is_cut:
-        sys.stderr.write(
+        print_notice(
             f"the page ends here, at {asked.bytes_max} bytes (RATEMILL_PAGE_BYTES_MAX): --page-offset "
-            f"{asked.skip + len(rows)} with the same page goes on\n"
+            f"{asked.skip + len(rows)} with the same page goes on"
         )
     if shown.total is not None and len(rows) < shown.total:
-        sys.stderr.write(f"{len(rows)} of {shown.total} shown; --page-number gives the others\n")
+        print_notice(f"{len(rows)} of {shown.total} shown; --page-number gives the others")
 
 
-def _print_table(columns: dict[str, str], rows: Iterable[Json]) -> None:
-    table = Table(*[Column(name, overflow="fold") for name in columns], box=None)
-    for row in rows:
-        table.add_row(*[_text(row[member]) for member in columns.values()])
-    _console().print(table)
+def _print_rows(columns: dict[str, str], rows: Iterable[Json]) -> None:
+    print_table(columns, [[_text(row[member]) for member in columns.values()] for row in rows])
 
 
 def _print_members(instance: Json) -> None:
-    table = Table("name", Column("value", overflow="fold"), box=None, show_header=False)
-    for name, value in _flat(instance):
-        table.add_row(name, _text(value))
-    _console().print(table)
+    print_members([(name, _text(value)) for name, value in _flat(instance)])
 
 
 def _flat(instance: Json) -> Iterator[tuple[str, Any]]:
@@ -246,15 +237,15 @@ def _flat(instance: Json) -> Iterator[tuple[str, Any]]:
 def _print_match(instance: Json) -> None:
     for what in ("dataImportHistory", "importBatch", "account"):
         if instance[what]:
-            _console().print(what, style="bold")
+            print_head(what)
             _print_members(instance[what])
     if instance["udrUsageIdentifier"] is not None:
-        _console().print(f"identifier {instance['udrUsageIdentifier']}", style="bold", markup=False)
+        print_head(f"identifier {instance['udrUsageIdentifier']}")
         members = ("udrIdentifierTypeName", "accountName", "accountServiceName", "start", "end")
-        _print_table({name: name for name in members}, instance["usageIdentifiers"])
-    _print_table(_RECORD_COLUMNS, [{**record, "end": _end(record)} for record in instance["records"]])
+        _print_rows({name: name for name in members}, instance["usageIdentifiers"])
+    _print_rows(_RECORD_COLUMNS, [{**record, "end": _end(record)} for record in instance["records"]])
     if instance["hasMoreRecords"]:
-        sys.stderr.write("there are further records; --records-max shows more, up to 16 MB of them\n")
+        print_notice("there are further records; --records-max shows more, up to 16 MB of them")
 
 
 def _end(record: Json) -> str:
@@ -274,10 +265,4 @@ def _end(record: Json) -> str:
 def _text(value: object) -> str:
     if value is None:
         return ""
-    shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return escape(shown)
-
-
-def _console() -> Console:
-    """Return where tables are printed: as wide as the terminal, or as they need where no terminal reads them."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -9,7 +9,8 @@ import typer
 
 from ratemill.client.files import STDIN
 from ratemill.errors import UsageFault
-from ratemill.face.cli.common import USED_WRONGLY, AsJson, existing_database, print_json, read_settings
+from ratemill.face.cli.common import USED_WRONGLY, AsJson, existing_database, read_settings
+from ratemill.printing import print_json
 from ratemill.setup.database import DEFAULT_OWNER
 
 File = Annotated[

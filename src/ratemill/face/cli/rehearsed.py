@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -16,12 +15,12 @@ from ratemill.client.files import BLOCK_BYTES, STDIN, opened, survey
 from ratemill.client.records import read_records
 from ratemill.client.targets import Asked, form_of
 from ratemill.errors import UsageFault
-from ratemill.face.cli.common import print_json
 from ratemill.face.cli.importing import readable
 from ratemill.face.cli.setup import placed, read_text
 from ratemill.face.envelope import Json
 from ratemill.money import plain
 from ratemill.periods import write_instant
+from ratemill.printing import print_json, print_line, print_notice
 from ratemill.reasons import BY_ID
 from ratemill.settings import Settings
 from ratemill.setup.database import Database
@@ -36,6 +35,7 @@ from ratemill.setup.in_force.rehearsal import (
     rehearse,
 )
 from ratemill.setup.writing.apply import fault_as_json
+from ratemill.visible import visible
 
 OUTCOMES = {
     Outcome.MEDIATED: "Mediated",
@@ -69,8 +69,8 @@ def prepare(database: Database, profile: str, document: Path | None, owner: str,
         if as_json:
             print_json({"errors": [fault_as_json(each) for each in error.faults]})
         for fault in error.faults:
-            sys.stderr.write(f"{placed(fault)}\n")
-        sys.stderr.write(f"{len(error.faults)} faults; nothing is rehearsed\n")
+            print_notice(f"{placed(fault)}")
+        print_notice(f"{len(error.faults)} faults; nothing is rehearsed")
         raise typer.Exit(1) from error
 
 
@@ -88,7 +88,7 @@ def rehearse_file(database: Database, prepared: Prepared, file: Path, settings: 
     if not texts:
         raise UsageFault(f"'{file}' holds no rows")
     if has_more:
-        sys.stderr.write(f"there are further rows; the first {len(texts)} are shown\n")
+        print_notice(f"there are further rows; the first {len(texts)} are shown")
     return rehearse(
         database, prepared, texts, are_objects=form.route == "multi", field_chars_max=settings.field_chars_max
     )
@@ -107,12 +107,15 @@ def show(prepared: Prepared, rows: list[RehearsedRow]) -> None:
     """Print a rehearsal for people: each row step by step, then the counts."""
     version = prepared.setup.profile_version
     state = "as the document has it" if version is None else f"version {version}"
-    sys.stdout.write(f"data profile {prepared.setup.profile.name}, {state}\n")
+    print_line(f"data profile {prepared.setup.profile.name}, {state}")
     for row in rows:
-        sys.stdout.write("\n" + "\n".join(_lines(row)) + "\n")
+        print_line()
+        for line in _lines(row):
+            print_line(line)
     counts = Counter(row.outcome for row in rows)
     said = " + ".join(f"{name} {counts[outcome]}" for outcome, name in _COUNTED.items())
-    sys.stdout.write(f"\nrows {len(rows)} = {said}\n")
+    print_line()
+    print_line(f"rows {len(rows)} = {said}")
 
 
 def _row_instance(row: RehearsedRow) -> Json:
@@ -159,21 +162,22 @@ def _usage_instance(usage: Mapping[str, Any]) -> Json:
 def _lines(row: RehearsedRow) -> Iterator[str]:
     repeats = f" of row {row.duplicate_of}" if row.duplicate_of else ""
     yield f"row {row.row_index}: {_SAID[row.outcome]}{repeats}"
-    yield f"  {'as sent':{_STEP_CHARS}}  {_printable(row.raw)}"
+    yield f"  {'as sent':{_STEP_CHARS}}  {row.raw}"
     yield from _step("parsed", row.parsed)
     yield from _step("mapped", row.mapped)
     if row.usage:
         yield from _step("validated", _usage_instance(row.usage))
     for fault in row.faults:
-        yield f"  {BY_ID[fault.reason_id].name}: {_printable(fault.message)}"
+        yield f"  {BY_ID[fault.reason_id].name}: {fault.message}"
 
 
 def _step(step: str, values: Mapping[str, Any]) -> Iterator[str]:
     """Yield what a step made, a line each; what is absent is left out."""
     filled = {name: value for name, value in values.items() if value is not None}
-    width = max(map(len, filled), default=0)
-    for name, value in filled.items():
-        yield f"  {step:{_STEP_CHARS}}  {name:{width}}  {_printable(_written(value))}"
+    names = [visible(name) for name in filled]
+    width = max(map(len, names), default=0)
+    for name, value in zip(names, filled.values(), strict=True):
+        yield f"  {step:{_STEP_CHARS}}  {name:{width}}  {_written(value)}"
         step = ""
 
 
@@ -184,8 +188,3 @@ def _written(value: object) -> str:
 def _storable(text: str) -> str:
     """Return a row as reading back shows it."""
     return text.replace("\0", "\ufffd")
-
-
-def _printable(text: str) -> str:
-    """Return a text that keeps to its line: what cannot be printed is spelled out."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

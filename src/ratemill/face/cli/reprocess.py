@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
 from time import sleep
 from typing import Annotated
 
 import typer
 
 from ratemill.errors import UsageFault
-from ratemill.face.cli.common import USED_WRONGLY, AsJson, existing_database, print_json, read_settings, user_name
+from ratemill.face.cli.common import USED_WRONGLY, AsJson, existing_database, read_settings, user_name
 from ratemill.face.reprocess_body import by_search, comparison, reprocess_instance
 from ratemill.ledger import reprocess as ledger_reprocess
 from ratemill.ledger.reprocess import Criteria, Reprocess
+from ratemill.printing import print_json, print_line
 from ratemill.settings import Settings
 from ratemill.setup.database import DEFAULT_OWNER, Database
 from ratemill.setup.owners import owner_of
@@ -78,9 +78,9 @@ def _work_until_ended(database: Database, settings: Settings, order: Reprocess) 
 
 def _print(order: Reprocess) -> None:
     if order.ended_at is None:
-        sys.stdout.write(f"reprocess {order.reprocess_id}: {order.rows_matched} exceptions will be rated anew\n")
+        print_line(f"reprocess {order.reprocess_id}: {order.rows_matched} exceptions will be rated anew")
         return
-    sys.stdout.write(
+    print_line(
         f"reprocess {order.reprocess_id}: {order.rows_matched} matched, {order.rows_sent} tried,"
-        f" {order.rows_rated} rated, {order.rows_failed} not\n"
+        f" {order.rows_rated} rated, {order.rows_failed} not"
     )

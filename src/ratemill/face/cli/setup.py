@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from ratemill.errors import Fault, UsageFault
-from ratemill.face.cli.common import AsJson, existing_database, opened_database, print_json, user_name
+from ratemill.face.cli.common import AsJson, existing_database, opened_database, user_name
+from ratemill.printing import print_document, print_json, print_line, print_notice
 from ratemill.setup.database import DEFAULT_OWNER
 from ratemill.setup.documents.export import export_document
 from ratemill.setup.writing.apply import CREATED, UNCHANGED, UPDATED, Applied, apply_document
@@ -38,7 +39,7 @@ def apply(file: File, dry_run: DryRun = False, create_owner: CreateOwner = False
 def export(owner: Owner = DEFAULT_OWNER) -> None:
     """Write the set-up of an owner as a document to standard output."""
     with existing_database() as database:
-        sys.stdout.write(export_document(database, owner))
+        print_document(export_document(database, owner))
 
 
 def read_text(file: Path) -> tuple[str, Path]:
@@ -55,17 +56,17 @@ def read_text(file: Path) -> tuple[str, Path]:
 
 def _print(applied: Applied, *, dry_run: bool) -> None:
     for fault in applied.errors:
-        sys.stderr.write(f"{placed(fault)}\n")
+        print_notice(f"{placed(fault)}")
     for fault in applied.warnings:
-        sys.stderr.write(f"warning: {placed(fault)}\n")
+        print_notice(f"warning: {placed(fault)}")
     if applied.errors:
-        sys.stderr.write(f"{len(applied.errors)} faults; nothing is changed\n")
+        print_notice(f"{len(applied.errors)} faults; nothing is changed")
         return
     for item in applied.items:
         if item.action != UNCHANGED:
-            sys.stdout.write(f"{item.action} {item.list}: {item.key}\n")
+            print_line(f"{item.action} {item.list}: {item.key}")
     counts = ", ".join(f"{applied.count(action)} {action}" for action in (CREATED, UPDATED, UNCHANGED))
-    sys.stdout.write(f"{'dry run: ' if dry_run else ''}{counts}\n")
+    print_line(f"{'dry run: ' if dry_run else ''}{counts}")
 
 
 def placed(fault: Fault) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
 from ratemill.errors import BadRequest, UsageFault
-from ratemill.face.cli.common import USED_WRONGLY, AsJson, existing_database, opened_database, print_json, user_name
+from ratemill.face.cli.common import USED_WRONGLY, AsJson, existing_database, opened_database, user_name
 from ratemill.periods import read_instant, write_instant
+from ratemill.printing import print_json, print_line, print_notice
 from ratemill.setup.database import DEFAULT_OWNER
 from ratemill.setup.tokens import (
     EXPIRY_DAYS,
@@ -77,8 +77,8 @@ def create(  # noqa: PLR0917 -- options, which are given by name
         print_json({**as_members(token), "secret": secret})
         return
     ends = "never expires" if token.expires_at is None else f"expires {write_instant(token.expires_at)}"
-    sys.stderr.write(f"token {token.token_id}: role {token.role}, owner '{shown(token.owner_name)}', {ends}\n")
-    sys.stdout.write(f"{secret}\n")
+    print_notice(f"token {token.token_id}: role {token.role}, owner '{shown(token.owner_name)}', {ends}")
+    print_line(f"{secret}")
 
 
 @app.command("list")
@@ -92,7 +92,7 @@ def list_(owner: AnyOwner = None, as_json: AsJson = False) -> None:
     rows = [_HEADINGS, *(_row(each) for each in found)]
     widths = [max(len(row[at]) for row in rows) for at in range(len(_HEADINGS))]
     for row in rows:
-        sys.stdout.write("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() + "\n")
+        print_line("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
 
 @app.command()
@@ -113,7 +113,7 @@ def revoke(
         found = _matching(listed, token_id, name)
         if len(found) > 1 and not every:
             for each in found:
-                sys.stderr.write("  ".join(_row(each)) + "\n")
+                print_notice("  ".join(_row(each)))
             message = f"{len(found)} tokens have the name '{shown(name)}'; give the id of one, or --all"
             raise UsageFault(message)
         ids = [each.token_id for each in found]
@@ -124,7 +124,7 @@ def revoke(
         return
     for each in after:
         kind = "token" if each.login_of is None else f"login of token {each.login_of}, token"
-        sys.stdout.write(f"revoked {kind} {each.token_id}: '{shown(each.name)}' of owner '{shown(each.owner_name)}'\n")
+        print_line(f"revoked {kind} {each.token_id}: '{shown(each.name)}' of owner '{shown(each.owner_name)}'")
 
 
 def as_members(token: Token) -> dict[str, object]:

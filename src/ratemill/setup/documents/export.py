@@ -21,11 +21,13 @@ from ratemill.setup.world import Row, World
 from ratemill.setup.writing.resolve import read_objects
 from ratemill.store import owners
 from ratemill.store.connections import Database
+from ratemill.visible import escape_invisible
 
 LINE_CHARS_MAX = 120
 _PLAIN = re.compile(r"[A-Za-z_](?:[A-Za-z0-9_ ./+-]*[A-Za-z0-9_./+-])?\Z")
 _NOT_PLAIN = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
-_ESCAPED = re.compile('["\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]')
+_QUOTED = re.compile(r'["\\]')
+_BMP_MAX = 0xFFFF  # YAML writes what is above it with eight digits
 _US_PER_MS = 1_000
 
 
@@ -137,9 +139,9 @@ def write_text(text: str) -> str:
     """Write a text as YAML; in double quotes unless any reader would take it for this text."""
     if _PLAIN.match(text) and text.lower() not in _NOT_PLAIN:
         return text
-    return '"' + _ESCAPED.sub(_escape, text) + '"'
+    return '"' + escape_invisible(_QUOTED.sub(r"\\\g<0>", text), _escape) + '"'
 
 
-def _escape(match: re.Match[str]) -> str:
-    character = match.group()
-    return "\\" + character if character in '"\\' else f"\\u{ord(character):04x}"
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= _BMP_MAX else f"\\U{code:08x}"
