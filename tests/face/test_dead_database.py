@@ -49,7 +49,7 @@ def words(command):
             value = str(folder / "file") if is_path else {"role": "read"}.get(parameter.name, "x")
             yield from [value] if parameter.param_type_name == "argument" else [parameter.opts[0], value]
     names = {opt for parameter in command.params for opt in parameter.opts}
-    given = {"--yes": [], "--all": [], "--patterns": [], "--retry-seconds": ["0"], "--port": ["1"]}
+    given = {"--yes": [], "--all": [], "--patterns": [], "--retry-seconds": ["0"], "--port": ["1"], "--name": ["x"]}
     for name, values in given.items():
         if name in names:
             yield from [name, *values]

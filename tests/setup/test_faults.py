@@ -114,7 +114,7 @@ udrFeeds:
         ('{"ratemill": 1,\n "owner": "a" "b"}', 2, "this is not JSON"),
         ('{"ratemill": 1} x', 1, "this is not JSON"),
         ("ratemill: 1\nx: *gone\n", 2, "this is not YAML"),
-        ("ratemill: 1\nx:\n" + "[" * 101 + "]" * 101, 3, "nested too deeply: at most 100 levels"),
+        ("ratemill: 1\nx:\n  " + "[" * 101 + "]" * 101, 3, "nested too deeply: at most 100 levels"),
         ('{"ratemill": 1,\n"x":' + "[" * 100_000, 2, "nested too deeply: at most 100 levels"),
     ],
 )

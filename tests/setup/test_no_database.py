@@ -35,11 +35,12 @@ READING = [
     ["token", "list"],
     ["token", "revoke", "1"],
     ["owner", "rename", "default", "other"],
+    ["doctor"],
     ["db", "status"],
     ["db", "stop"],
     ["db", "remove", "--yes"],
 ]
-WITHOUT = {"db status": 0, "db stop": 0, "db remove": 0}  # these say what there is: nothing
+WITHOUT = {"doctor": 0, "db status": 0, "db stop": 0, "db remove": 0}  # these say what there is: nothing
 # The others: they create the database, or speak HTTP, or have an installation of their own.
 CREATING = {"serve", "worker", "jobs", "api", "apply", "token create", "owner create", "db start"}
 ELSEWHERE = {"import usage", "import userx", "import subscriptions", "watch", "demo", "db upgrade"}

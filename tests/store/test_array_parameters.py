@@ -2,11 +2,11 @@
 
 from uuid import UUID, uuid4
 
-import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ratemill.errors import UnstorableData
 from ratemill.store.connections import Database, driver
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))

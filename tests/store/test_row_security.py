@@ -63,7 +63,6 @@ def value_of(column: Column[Any], owner_id: int) -> object:
         Date: datetime.now(UTC).date(),
         Boolean: False,
         Numeric: owner_id,
-        ARRAY: [owner_id],
     }
     return next((value for kind, value in values.items() if isinstance(column.type, kind)), owner_id)
 
