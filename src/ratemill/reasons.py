@@ -43,8 +43,17 @@ IMPORT_REASONS: tuple[Reason, ...] = (
     Reason(1107, "row_has_too_many_fields", "the row has {value} fields, the profile has fewer"),
     Reason(1108, "row_must_be_a_json_object", "the row is not one JSON object"),
     Reason(1109, "key_must_be_known", "'{value}' is not a field of the profile"),
-    Reason(1110, "field_must_not_be_too_long", "the text is longer than {value} characters"),
-    Reason(1111, "row_must_not_be_nested_too_deeply", "the row nests objects and lists deeper than {value} levels"),
+    Reason(
+        1110,
+        "field_must_not_be_too_long",
+        "the text, as sent or as the profile transforms it, is longer than {value} characters; shorten it or correct the "
+        "profile, then resubmit the row",
+    ),
+    Reason(
+        1111,
+        "row_must_not_be_nested_too_deeply",
+        "the row nests objects and lists deeper than {value} levels; flatten it, then resubmit the row",
+    ),
     # fields and transforms
     Reason(1201, "field_is_required", "a value is required"),
     Reason(1202, "value_must_be_a_date", "'{value}' is not a date"),
