@@ -37,7 +37,7 @@ def _no_settings_of_the_caller() -> None:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Yield the embedded server of this run, with a migrated template to copy databases from."""
-    settings = Settings(home=tmp_path_factory.mktemp("home"))
+    settings = Settings(home=tmp_path_factory.mktemp("home"), database_connections_max=100)
     started = embedded.ensure(settings)
     with psycopg.connect(started.admin_dsn(), autocommit=True) as connection:
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(TEMPLATE)))

@@ -11,11 +11,13 @@ from psycopg.conninfo import conninfo_to_dict
 from tests.mill import Mill, guide_row, mill
 
 from ratemill.errors import DatabaseAway, StatementDefect, StatementLimit, Unavailable
+from ratemill.heartbeat import Stopping
 from ratemill.intake import conductor, quarantine
 from ratemill.intake.attempts import DEATHS_ALONE_MAX, Trial
 from ratemill.intake.worker import Worker
 from ratemill.rating.rate import rate
 from ratemill.settings import WORKER_CONNECTIONS, Settings
+from ratemill.setup.in_force import book
 from ratemill.store import outcomes, submissions, suspects, work_attempts
 from ratemill.store.connections import Database, driver
 from ratemill.store.embedded import Server
@@ -194,8 +196,19 @@ def test_an_outage_in_quarantine_refuses_nothing(
     at_each_call(monkeypatch, QUARANTINE_STEPS[step], before=before, meet=meet)
     for _ in range(24):
         until_available(worker.step)
+        if not waiting(guide):
+            break
     guide.database.close()
     assert_all_charged(guide, 2)
+
+
+def waiting(guide: Mill) -> int:
+    """Return how many records wait, while the pool may still have connections that were cut off."""
+    found: list[int] = []
+    until_available(
+        lambda: found.append(guide.value("select coalesce(sum(rows_waiting), 0)::integer from submissions"))
+    )
+    return found[0]
 
 
 def until_available(call: Callable[[], object]) -> None:
@@ -338,23 +351,6 @@ def test_a_record_that_crashes_the_server_each_time_is_refused_at_last_and_the_o
     guide.assert_ties()
 
 
-@pytest.mark.parametrize("error", [MemoryError(), OSError("no space left on device")])
-def test_a_machine_short_of_memory_or_disk_refuses_nothing(
-    guide: Mill, monkeypatch: pytest.MonkeyPatch, error: Exception
-):
-    short = iter([True] * 8)
-
-    def failing(*arguments: Any) -> Any:
-        if next(short, False):
-            raise error
-        return rate(*arguments)
-
-    monkeypatch.setattr(conductor, "rate", failing)
-    guide.post_rows(guide_row(1))
-    work(guide, Worker(guide.database, guide.settings, Event()))
-    assert_all_charged(guide, 1)
-
-
 def test_requests_of_one_record_are_divided_as_tables_before_each_is_taken_alone(
     guide: Mill, monkeypatch: pytest.MonkeyPatch
 ):
@@ -391,10 +387,7 @@ def test_suspects_and_other_requests_take_turns(guide: Mill, monkeypatch: pytest
     assert_all_charged(guide, 65)
 
 
-def test_a_request_that_is_sent_again_begins_without_what_was_known_against_it(
-    guide: Mill, monkeypatch: pytest.MonkeyPatch
-):
-    fail_at_first(monkeypatch, 1)
+def test_what_is_known_against_a_table_is_taken_back_request_by_request(guide: Mill, monkeypatch: pytest.MonkeyPatch):
     guide.post_rows(guide_row(1))
     guide.post_rows(guide_row(2))
     worker = Worker(guide.database, guide.settings.model_copy(update={"worker_rows_max": 1}), Event())
@@ -404,28 +397,115 @@ def test_a_request_that_is_sent_again_begins_without_what_was_known_against_it(
     )
     worker.step()
     with guide.database.worker() as connection:
-        assert driver(connection).execute("select numbers from work_attempts where numbers[1] = 2").fetchone()
+        assert driver(connection).execute("select numbers from work_attempts").fetchall() == [([2],)]
     work(guide, worker)
     assert_all_charged(guide, 2)
 
 
-@pytest.mark.parametrize("error", [StatementLimit("statement time-out"), StatementDefect("no such table")])
-def test_an_error_that_may_be_the_servers_refuses_a_record_only_if_others_pass(
+IN_DOUBT = [
+    StatementLimit("statement time-out"),
+    StatementDefect("no such table"),
+    MemoryError(),
+    OSError("no space left on device"),
+]
+
+
+@pytest.mark.parametrize("error", IN_DOUBT, ids=lambda error: type(error).__name__)
+def test_an_error_that_may_be_the_servers_refuses_a_record_only_if_it_fails_again_after_others_passed(
     guide: Mill, monkeypatch: pytest.MonkeyPatch, error: Exception
 ):
     def failing(usage: Any, *arguments: Any) -> Any:
-        if is_broken or usage["uniqueness_identifier"].is_in(["u1"]).any():
+        if usage["uniqueness_identifier"].is_in(["u1"]).any():
             raise error
         return rate(usage, *arguments)
 
     monkeypatch.setattr(conductor, "rate", failing)
     guide.post_rows(guide_row(0), guide_row(1))
-    worker, is_broken = Worker(guide.database, guide.settings, Event()), True
+    worker = Worker(guide.database, guide.settings, Event())
     for _ in range(25):
         worker.step()
-    assert guide.value("select rows_waiting from submissions") == 2
-    is_broken = False
+    assert guide.value("select rows_waiting from submissions") == 1
+    guide.post_rows(guide_row(2))
+    for _ in range(10):
+        worker.step()
+    assert guide.value("select sum(rows_waiting) from submissions") == 1, "it failed again, and nothing passed since"
+    guide.post_rows(guide_row(3))
     work(guide, worker)
     assert guide.rows("select row_index, value from rating_exceptions") == [(2, repr(error))]
-    assert guide.value("select count(*) from charges") == 1
+    assert guide.value("select count(*) from charges") == 3
+    assert guide.value("select count(*) from work_attempts") == 0
     guide.assert_ties()
+
+
+@pytest.mark.parametrize("error", IN_DOUBT, ids=lambda error: type(error).__name__)
+def test_a_server_or_machine_that_fails_at_everything_for_long_costs_no_record(
+    guide: Mill, monkeypatch: pytest.MonkeyPatch, error: Exception
+):
+    def failing(*_: object) -> None:
+        raise error
+
+    guide.post_rows(guide_row(0), guide_row(1))
+    guide.post_rows(guide_row(2))
+    worker = Worker(guide.database, guide.settings, Event())
+    with monkeypatch.context() as broken:
+        broken.setattr(conductor, "rate", failing)
+        for _ in range(25):
+            worker.step()
+        assert worker._pause_s > 1
+    guide.post_rows(guide_row(3))
+    work(guide, worker)
+    assert worker._pause_s == guide.settings.poll_interval_s
+    assert_all_charged(guide, 4)
+
+
+def test_a_worker_that_cannot_load_the_price_book_has_not_begun(guide: Mill, monkeypatch: pytest.MonkeyPatch):
+    def dying(*_: object) -> None:
+        raise Killed
+
+    guide.post_rows(guide_row(0))
+    with monkeypatch.context() as broken:
+        broken.setattr(book, "book_at", dying)
+        with pytest.raises(Killed):
+            Worker(guide.database, guide.settings, Event()).step()
+    assert guide.value("select count(*) from work_attempts") == 0
+    guide.work()
+    assert_all_charged(guide, 1)
+
+
+def test_a_worker_that_stops_leaves_no_attempt_though_the_end_could_not_be_written_immediately(
+    guide: Mill, monkeypatch: pytest.MonkeyPatch
+):
+    stopping, forget = Event(), work_attempts.forget
+    tries: list[bool] = []
+
+    def stop(*_: object) -> None:
+        stopping.set()
+        raise Stopping("this process is stopping")
+
+    def forget_at_second(*arguments: Any) -> None:
+        tries.append(True)
+        if len(tries) == 1:
+            stop()
+        forget(*arguments)
+
+    monkeypatch.setattr(conductor, "rate", stop)
+    monkeypatch.setattr(work_attempts, "forget", forget_at_second)
+    guide.post_rows(guide_row(0))
+    Worker(guide.database, guide.settings, stopping).run()
+    assert guide.value("select count(*) from work_attempts") == 0
+    assert guide.value("select rows_waiting from submissions") == 1
+
+
+def test_attempts_at_work_that_has_ended_are_deleted_in_time(guide: Mill):
+    guide.post_rows(guide_row(0))
+    for kind, number, age in (("usage", 1, "1 day"), ("usage", 2, "1 day"), ("reprocess", 7, "8 days")):
+        guide.change(
+            "insert into work_attempts (attempt_id, owner_id, kind, numbers, server_run, begun_at)"
+            " select gen_random_uuid(), 1, %s, array[%s], clock_timestamp(), clock_timestamp() - %s::interval",
+            kind,
+            number,
+            age,
+        )
+    with guide.database.worker() as connection:
+        work_attempts.clear_stale(connection)
+    assert guide.rows("select kind, numbers from work_attempts") == [("usage", [1])]

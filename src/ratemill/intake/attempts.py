@@ -5,9 +5,8 @@ the work runs, so a process that is killed leaves the row behind. The commit of 
 
 - the database was away, or another transaction was in the way: the row is deleted, now or before this process begins
   anything else;
-- the machine was short of memory or disk: the row stays and counts as a death;
-- a statement reached a limit or was refused for what it is: the row stays with the error, in doubt. Such a record is refused
-  only if others passed meanwhile;
+- the machine was short of memory or disk, a statement reached a limit or was refused for what it is: the row stays with the
+  error, in doubt. Such a record is refused only if it fails again after others passed;
 - anything else: the row stays, with the error.
 """
 
@@ -89,20 +88,23 @@ class WorkAttempts:
             del self._unsettled[0]
 
     def _end(self, attempt_id: UUID, error: BaseException) -> None:
-        if isinstance(error, (OSError, MemoryError)):
-            return
         try:
             self._write(attempt_id, error)
         except Unavailable:
             self._unsettled.append((attempt_id, error))
 
     def _write(self, attempt_id: UUID, error: BaseException) -> None:
-        in_doubt = isinstance(error, (StatementLimit, StatementDefect))
+        in_doubt = is_in_doubt(error)
         with self._database.worker() as connection:
             if isinstance(error, Unavailable) and not in_doubt:
                 work_attempts.forget(connection, attempt_id)
             else:
                 work_attempts.note_error(connection, attempt_id, repr(error), in_doubt=in_doubt)
+
+
+def is_in_doubt(error: BaseException | None) -> bool:
+    """Return whether the server or the machine is at least as likely the cause as the record."""
+    return isinstance(error, (StatementLimit, StatementDefect, MemoryError, OSError))
 
 
 def is_failure(error: BaseException) -> bool:

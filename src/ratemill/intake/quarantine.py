@@ -68,15 +68,14 @@ def _remove(connection: Connection, suspect: Suspect) -> None:
 
 
 def _is_at_fault(suspect: Suspect) -> bool:
-    if suspect.failures >= FAILURES_ALONE_MAX or suspect.deaths >= DEATHS_ALONE_MAX:
-        return True
-    return suspect.doubts >= FAILURES_ALONE_MAX and suspect.others_passed
+    return max(suspect.failures, suspect.doubts) >= FAILURES_ALONE_MAX or suspect.deaths >= DEATHS_ALONE_MAX
 
 
 def _try(trial: Trial, settings: Settings, feed_id: int, taken: Taken, suspect: Suspect) -> None:
     refuses = _is_at_fault(suspect)
     rows = suspect.first_row, suspect.last_row
     begun = NewAttempt("usage", taken.owner_id, [taken.submission_id], rows, "refusal" if refuses else None)
+    price_books.load(trial.connection, taken.owner_id)
     trial.begin(begun)
     with price_books.in_force(trial.connection, feed_id) as (feed, setup):
         waiting = suspect_rows(trial.connection, settings, taken, suspect)

@@ -17,7 +17,7 @@ from uuid import uuid4
 from ratemill import heartbeat, logs
 from ratemill.errors import DatabaseAway, Unavailable
 from ratemill.intake import quarantine
-from ratemill.intake.attempts import Trial, WorkAttempts, is_failure
+from ratemill.intake.attempts import Trial, WorkAttempts, is_failure, is_in_doubt
 from ratemill.intake.claim import waiting_rows
 from ratemill.intake.conductor import BATCH_ROWS_MAX, Work, conduct
 from ratemill.intake.faultpoints import die_at
@@ -35,6 +35,7 @@ STAY_SEEN_S = 3.0  # a worker that is not seen for 10 s is taken for dead
 DUE_FEEDS_FEW = 100  # are read in under 10 ms
 DUE_USED = 10  # times as long as it takes to read more of them
 AWAY_S = 0.5  # between two tries to reach a database that is away
+DOUBT_S_MAX = 5.0  # between two tries while the server or the machine fails at everything; still seen as alive
 
 log = logs.get(__name__)
 
@@ -53,6 +54,7 @@ class Worker:
         self._turns = Turns()
         self._due: list[DueFeed] = []
         self._due_until = float("-inf")
+        self._doubts = 0  # failures in a row that need not be a record's
 
     def run(self) -> None:
         """Work until told to stop; a database that does not answer is waited for."""
@@ -67,10 +69,18 @@ class Worker:
                 log.warning("step_put_off", error=str(error))
                 worked = False
             if not worked:
-                self._stopping.wait(self._settings.poll_interval_s)
+                self._stopping.wait(self._pause_s)
         heartbeat.call_also(None)
+        with suppress(Unavailable):
+            self._attempts.settle()  # else the table that was stopped would count as a death
         with suppress(Unavailable), self._database.worker() as connection:
             workers.remove(connection, self._worker_id)
+
+    @property
+    def _pause_s(self) -> float:
+        """Return the time to the next look for work, longer after each failure in a row that need not be a record's."""
+        longer: float = self._settings.poll_interval_s * 2 ** min(self._doubts, 10)
+        return min(DOUBT_S_MAX, longer) if self._doubts else self._settings.poll_interval_s
 
     def step(self) -> bool:
         """Take one table of the feed whose turn it is; return whether there was any."""
@@ -111,15 +121,19 @@ class Worker:
     def _take(self, feed: DueFeed) -> bool:
         self._turns.note(feed)
         try:
-            return self._take_table(feed)
-        except Unavailable as error:
-            if not isinstance(error, DatabaseAway):
-                log.warning("table_put_off", feed_id=feed.feed_id, error=str(error))
+            worked = self._take_table(feed)
         except BaseException as error:
             if not is_failure(error):
                 raise
-            log.exception("table_failed", feed_id=feed.feed_id)
-        return False  # the next feed has its turn; after the last, a pause
+            self._doubts += is_in_doubt(error)
+            if not isinstance(error, Unavailable):
+                log.exception("table_failed", feed_id=feed.feed_id)
+            elif not isinstance(error, DatabaseAway):
+                log.warning("table_put_off", feed_id=feed.feed_id, error=str(error))
+            return False  # the next feed has its turn; after the last, a pause
+        if worked:
+            self._doubts = 0
+        return worked
 
     def _take_table(self, feed: DueFeed) -> bool:
         """Process one table of a feed, or one part of a submission; return whether there was any."""
@@ -151,6 +165,7 @@ class Worker:
     def _process(self, trial: Trial, feed_id: int, choice: Choice, taken: list[Taken]) -> int:
         """Process the submissions of a table; return how many records that were."""
         submission_ids = [each.submission_id for each in taken]
+        price_books.load(trial.connection, taken[0].owner_id)
         trial.begin(NewAttempt("usage", taken[0].owner_id, submission_ids))
         die_at("after-claim", self._settings)
         with price_books.in_force(trial.connection, feed_id) as (feed, setup):

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Event
+from time import monotonic
 
 from ratemill import logs
 from ratemill.errors import DatabaseAway, Unavailable
 from ratemill.heartbeat import beat
-from ratemill.jobs import characteristic_batches, subscription_imports
+from ratemill.intake.attempts import is_in_doubt
+from ratemill.jobs import characteristic_batches, subscription_imports, tables
 from ratemill.jobs.subscription_reading import Reader
 from ratemill.settings import Settings
 from ratemill.store import characteristic_jobs, reprocesses, subscription_jobs
 from ratemill.store.connections import Database
 
 POLL_S = 0.2
+DOUBT_S_MAX = 60.0  # between two tries at a job while the server or the machine may be the cause of its failures
 AWAY_S = 0.5  # between two tries to reach a database that is away
 
 log = logs.get(__name__)
@@ -28,6 +32,7 @@ class Runner:
         self._settings = settings
         self._stopping = stopping
         self._line_reader = Reader()
+        self._put_off: dict[tuple[str, int], tuple[float, int]] = {}  # until when, after how many failures in doubt
 
     def run(self) -> None:
         """Work until told to stop; a database that does not answer is waited for."""
@@ -42,6 +47,8 @@ class Runner:
                 worked = False
             if not worked:
                 self._stopping.wait(POLL_S)
+        with suppress(Unavailable):
+            tables.settle(self._database)  # else the table that was stopped would count as a death
 
     def step(self) -> bool:
         """Work off one table of each job that is due; return whether any was."""
@@ -49,21 +56,29 @@ class Runner:
         with self._database.worker() as connection:
             orders, batches = reprocesses.due(connection), characteristic_jobs.due(connection)
             imports = subscription_jobs.due(connection)
-        tables = [
+        due = [
             *((self._rate_table, number) for number in orders),
             *((self._item_table, number) for number in batches),
             *((self._line_table, number) for number in imports),
         ]
-        return any([self._run_table(run, number) for run, number in tables if not self._stopping.is_set()])  # noqa: C419 -- each gets its turn
+        return any([self._run_table(run, number) for run, number in due if not self._stopping.is_set()])  # noqa: C419 -- each gets its turn
 
     def _run_table(self, run: Callable[[int], bool], number: int) -> bool:
+        job = run.__name__, number
+        until, doubts = self._put_off.get(job, (0.0, 0))
+        if monotonic() < until:
+            return False
         try:
             beat()
-            return run(number)
+            worked = run(number)
         except Unavailable as error:
+            if is_in_doubt(error) or is_in_doubt(error.__cause__):
+                self._put_off[job] = monotonic() + min(DOUBT_S_MAX, POLL_S * 2 ** min(doubts, 10)), doubts + 1
             if not isinstance(error, DatabaseAway):
                 log.warning("job_put_off", job=run.__name__, number=number, error=str(error))
             return False  # the other orders get their turn
+        self._put_off.pop(job, None)
+        return worked
 
     def _rate_table(self, reprocess_id: int) -> bool:
         # The table engine is loaded when there is work: most of the time there is none.

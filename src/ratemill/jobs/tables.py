@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from ratemill import logs
 from ratemill.errors import Unavailable
-from ratemill.intake.attempts import WorkAttempts, is_failure
+from ratemill.intake.attempts import WorkAttempts, is_failure, is_in_doubt
 from ratemill.intake.faultpoints import Point, die_at
 from ratemill.settings import Settings
 from ratemill.store import work_attempts
@@ -56,6 +56,11 @@ class Kind(Generic[J]):
     process: Callable[[Connection, Settings, J, list[str | None]], bool]
 
 
+def settle(database: Database) -> None:
+    """Write how the attempts of this process ended where the database was away; ``Unavailable`` if it still is."""
+    _attempts.setdefault(database, WorkAttempts(database)).settle()
+
+
 def run(database: Database, settings: Settings, kind: Kind[J], number: int) -> bool:
     """Process the next table of a job; return False if it is not due, has ended or another process holds it."""
     attempts = _attempts.setdefault(database, WorkAttempts(database))
@@ -75,13 +80,13 @@ def run(database: Database, settings: Settings, kind: Kind[J], number: int) -> b
             ended = kind.process(trial.connection, settings, job, errors)
             work_attempts.clear_job(trial.connection, kind.word, number)
             die_at(kind.before_commit, settings)
-    except Unavailable:
-        raise
     except BaseException as error:
-        if not is_failure(error):
+        if isinstance(error, Unavailable) or not is_failure(error):
             raise
         first = tried_before == 0  # the trace is logged once, not for every half
         log.warning("table_failed", job=kind.word, number=number, error=repr(error), exc_info=first)
+        if is_in_doubt(error):
+            raise Unavailable(f"the server or the machine may be the cause: {error!r}") from error
         return True
     die_at(kind.after_commit, settings)
     if ended:

@@ -10,12 +10,13 @@ from ratemill.store.connections import Connection, driver
 
 _FIRST = """
     select p.submission_id, p.first_row, p.last_row, p.sent_again, t.attempts, t.failures, t.deaths, t.doubts,
-        t.refusals, t.stage, t.error,
-        coalesce((select cut_at from batches order by batch_id desc limit 1) > t.begun_at, false) as others_passed
+        t.refusals, t.stage, t.error
     from suspects p cross join lateral (
         select count(*)::integer as attempts, (count(a.error) filter (where not a.in_doubt))::integer as failures,
-            (count(*) - count(a.error))::integer as deaths, (count(*) filter (where a.in_doubt))::integer as doubts,
-            min(a.begun_at) as begun_at,
+            (count(*) - count(a.error))::integer as deaths,
+            (count(distinct a.last_batch) filter (
+                where a.in_doubt and a.last_batch < (select max(batch_id) from batches)
+            ))::integer as doubts,
             (count(*) filter (where a.stage = 'refusal'))::integer as refusals,
             (array_agg(a.stage order by a.begun_at desc) filter (where a.stage <> 'refusal'))[1] as stage,
             (array_agg(a.error order by a.begun_at desc) filter (where a.error is not null))[1] as error
@@ -31,7 +32,8 @@ class Suspect:
     """The rows [first_row, last_row] of a submission, and how work on them ended before.
 
     ``sent_again``: the rows are those that were edited and sent in again. ``deaths`` ended without an error, ``doubts``
-    with one that was at least as likely the server's; ``others_passed`` is whether other records were processed meanwhile.
+    with one that was at least as likely the server's. Doubts count as one until other records are processed: so a record
+    has two only if it failed, others passed, it failed again and others passed again.
     ``refusals`` are the attempts to refuse the rows. ``stage`` is the stage that the last attempt reached.
     """
 
@@ -46,7 +48,6 @@ class Suspect:
     refusals: int
     stage: str | None
     error: str | None
-    others_passed: bool
 
     @property
     def is_alone(self) -> bool:

@@ -54,8 +54,8 @@ def begin(connection: Connection, attempt_id: UUID, attempt: NewAttempt) -> None
     first_row, last_row = attempt.rows or (None, None)
     driver(connection).execute(
         f"""
-        insert into work_attempts (attempt_id, owner_id, kind, numbers, first_row, last_row, stage, server_run)
-        values (%s, %s, %s, %s, %s, %s, %s, {_SERVER_RUN})
+        insert into work_attempts (attempt_id, owner_id, kind, numbers, first_row, last_row, stage, server_run, last_batch)
+        values (%s, %s, %s, %s, %s, %s, %s, {_SERVER_RUN}, (select coalesce(max(batch_id), 0) from batches))
         """,
         (attempt_id, attempt.owner_id, attempt.kind, list(attempt.numbers), first_row, last_row, attempt.stage),
     )
@@ -128,7 +128,13 @@ def clear_part(connection: Connection, submission_id: int, first_row: int) -> No
 
 
 def clear_stale(connection: Connection) -> None:
-    """Delete what is known against submissions that were processed in the meantime."""
+    """Delete what is known against submissions that were processed, and jobs that ended, in the meantime.
+
+    A job that still waits after a week loses no more than the count of its failures.
+    """
+    driver(connection).execute(
+        "delete from work_attempts where kind <> 'usage' and begun_at < clock_timestamp() - interval '7 days'"
+    )
     driver(connection).execute(
         """
         delete from work_attempts a where a.kind = 'usage' and a.begun_at < clock_timestamp() - interval '1 hour'

@@ -70,6 +70,16 @@ def setup_snapshot(connection: Connection, owner_id: int) -> Iterator[SetupSnaps
         yield SetupSnapshot(snapshot, owner_id, position, book_at(snapshot, owner_id, position))
 
 
+def load(connection: Connection, owner_id: int) -> None:
+    """Load the price book of an owner, or what has changed of it.
+
+    Call it before the attempt at records begins. Loading takes seconds in a new process: a worker that is killed in this
+    time, or has not the memory for it, did not die on a record.
+    """
+    with setup_snapshot(connection, owner_id):
+        pass
+
+
 @contextmanager
 def in_force(connection: Connection, feed_id: int) -> Iterator[tuple[WorkerFeed, SetupSnapshot]]:
     """Yield a feed with its profile, and its owner's set-up, both of one state; as ``setup_snapshot`` does."""

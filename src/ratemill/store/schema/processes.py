@@ -51,7 +51,8 @@ workers = Table(
 
 # Work that a process has begun and not finished: a table of submissions, the part [first_row, last_row] of one, or the next
 # table of a job. The commit of the work deletes its row; a row that stays was a failure (`error`) or a death. A failure
-# `in_doubt` was at least as likely the server's.
+# `in_doubt` was at least as likely the server's. `last_batch` was the last batch when the work began: two attempts with the
+# same one had no other work committed between them.
 work_attempts = Table(
     "work_attempts",
     metadata,
@@ -62,6 +63,7 @@ work_attempts = Table(
     Column("first_row", Integer),
     Column("last_row", Integer),
     instant("server_run", required=True),
+    Column("last_batch", BigInteger, nullable=False, server_default="0"),
     instant("begun_at", now=True),
     Column("stage", Text),
     Column("error", Text),

@@ -722,6 +722,7 @@ CREATE TABLE work_attempts (
 	first_row INTEGER,
 	last_row INTEGER,
 	server_run TIMESTAMP WITH TIME ZONE NOT NULL,
+	last_batch BIGINT DEFAULT '0' NOT NULL,
 	begun_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
 	stage TEXT,
 	error TEXT,
