@@ -37,6 +37,11 @@ class Settings(BaseSettings):
     workers: int = Field(default=2, ge=1, description="Worker processes; workers x threads should be the cores.")
     worker_threads: int = Field(default=1, ge=1, description="Threads of the table engine in each worker.")
     worker_rows_max: int = Field(default=20_000, ge=1_000, description="Records a worker processes in one table.")
+    worker_bytes_max: int = Field(
+        default=64 * 1024 * 1024,
+        ge=1,
+        description="Bytes of unpacked request bodies that a worker processes in one table, if they are several.",
+    )
     poll_interval_s: float = Field(
         default=0.05, gt=0, description="How often an idle worker looks for waiting submissions."
     )

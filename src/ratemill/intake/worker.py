@@ -26,7 +26,7 @@ from ratemill.settings import Settings
 from ratemill.setup.in_force import book as price_books
 from ratemill.store import submissions, work_attempts, workers
 from ratemill.store.connections import Connection, Database
-from ratemill.store.submissions import Choice, DueFeed, Taken
+from ratemill.store.submissions import Choice, DueFeed, TableBounds, Taken
 from ratemill.store.work_attempts import NewAttempt
 
 ATTEMPTS_MAX = 2  # a table may fail twice before it is divided: the first failure may have been the world's
@@ -137,12 +137,12 @@ class Worker:
 
     def _take_table(self, feed: DueFeed) -> bool:
         """Process one table of a feed, or one part of a submission; return whether there was any."""
-        rows_max = self._settings.worker_rows_max
+        bounds = TableBounds(self._settings.worker_rows_max, self._settings.worker_bytes_max)
         with self._attempts.transaction() as trial:
             choice, taken = submissions.choose(
                 trial.connection,
                 feed,
-                rows_max=rows_max,
+                bounds=bounds,
                 attempts_max=ATTEMPTS_MAX,
                 suspects_first=feed.feed_id in self._feeds_with_suspects_next,
             )

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import zstandard
-from psycopg.rows import class_row
+from psycopg.rows import args_row, class_row
 
 from ratemill.store import backlog, suspects, work_attempts
 from ratemill.store.backlog import BacklogBounds
@@ -27,6 +28,22 @@ class DueFeed:
     feed_id: int
     owner_id: int
     rows_typical: int
+
+
+@dataclass(frozen=True, slots=True)
+class TableBounds:
+    """What the submissions of one table may have together, unless it is a single one; ``body_bytes_max`` is unpacked."""
+
+    rows_max: int
+    body_bytes_max: int
+
+
+class WaitingSubmission(NamedTuple):
+    """A submission that a table may take, with its records that wait and the bytes of its whole body, unpacked."""
+
+    submission_id: int
+    rows_waiting: int
+    body_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,58 +210,64 @@ class Choice:
 
 
 def choose(
-    connection: Connection, feed: DueFeed, *, rows_max: int, attempts_max: int, suspects_first: bool
+    connection: Connection, feed: DueFeed, *, bounds: TableBounds, attempts_max: int, suspects_first: bool
 ) -> tuple[Choice, list[Taken]]:
     """Lock whole waiting submissions of a feed, oldest first, that no other worker holds; return them with their bodies.
 
     Those with ``attempts_max`` failed tables are taken apart from the others, in smaller and smaller tables, and at last
     each alone. ``suspects_first`` says which of the two groups has its turn.
     """
-    cursor = driver(connection)
+    cursor = driver(connection).cursor(row_factory=args_row(WaitingSubmission))
     cursor.execute("savepoint candidates")
     candidates = cursor.execute(
         """
-        select submission_id, rows_waiting from submissions
+        select submission_id, rows_waiting, body_bytes from submissions
         where feed_id = %s and rows_waiting > 0
         order by submission_id limit %s
         for update skip locked
         """,
-        (feed.feed_id, min(_CANDIDATES_MAX, rows_max // max(1, feed.rows_typical) + 1)),
+        (feed.feed_id, min(_CANDIDATES_MAX, bounds.rows_max // max(1, feed.rows_typical) + 1)),
     ).fetchall()
-    ids = [submission_id for submission_id, _ in candidates]
+    ids = [each.submission_id for each in candidates]
     failed = work_attempts.of_submissions(connection, ids)
     divided = suspects.divided(connection, ids)
     tried = {number for number, tables in failed.items() if tables.tables >= attempts_max} | divided
-    groups = [[row for row in candidates if row[0] not in tried], [row for row in candidates if row[0] in tried]]
-    if groups[1] and (suspects_first or not groups[0]):
-        choice = _choose_suspects(groups[1], failed, divided, rows_max=rows_max)
+    others = [each for each in candidates if each.submission_id not in tried]
+    suspected = [each for each in candidates if each.submission_id in tried]
+    if suspected and (suspects_first or not others):
+        choice = _choose_suspects(suspected, failed, divided, bounds)
     else:
-        chosen = _fill(groups[0], rows_max=rows_max)
-        choice = Choice(chosen, has_failed=any(each in failed for each in chosen), suspects_left=bool(groups[1]))
+        chosen = _fill(others, bounds)
+        choice = Choice(chosen, has_failed=any(each in failed for each in chosen), suspects_left=bool(suspected))
     if len(choice.submission_ids) < len(candidates):
         cursor.execute("rollback to savepoint candidates")  # gives back the locks on the others
     return choice, take(connection, choice.submission_ids) if choice.submission_ids else []
 
 
 def _choose_suspects(
-    tried: list[tuple[int, int]], failed: Mapping[int, FailedTables], divided: AbstractSet[int], *, rows_max: int
+    tried: list[WaitingSubmission],
+    failed: Mapping[int, FailedTables],
+    divided: AbstractSet[int],
+    bounds: TableBounds,
 ) -> Choice:
-    first = tried[0][0]
+    first = tried[0].submission_id
     smallest = failed[first].submissions_min if first in failed else 1
     if first in divided or smallest == 1:
         return Choice([first], is_suspect=True, has_failed=True)
-    together = [row for row in tried if row[0] not in divided][: smallest // 2]
-    return Choice(_fill(together, rows_max=rows_max), has_failed=True)
+    together = [each for each in tried if each.submission_id not in divided][: smallest // 2]
+    return Choice(_fill(together, bounds), has_failed=True)
 
 
-def _fill(candidates: list[tuple[int, int]], *, rows_max: int) -> list[int]:
+def _fill(candidates: list[WaitingSubmission], bounds: TableBounds) -> list[int]:
+    """Return the first candidates that fit one table; the first alone may be over its bounds."""
     chosen: list[int] = []
-    rows = 0
-    for submission_id, waiting in candidates:
-        if chosen and rows + waiting > rows_max:
+    rows = body_bytes = 0
+    for each in candidates:
+        rows += each.rows_waiting
+        body_bytes += each.body_bytes
+        if chosen and (rows > bounds.rows_max or body_bytes > bounds.body_bytes_max):
             break
-        chosen.append(submission_id)
-        rows += waiting
+        chosen.append(each.submission_id)
     return chosen
 
 
