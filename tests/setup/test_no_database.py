@@ -4,13 +4,17 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 import typer
 from psycopg import sql
-from tests.processes import free_port
+from tests.processes import free_port, wait_until
 from typer.testing import CliRunner, Result
 
 from ratemill import logs
 from ratemill.face.cli.app import app
+from ratemill.intake.database_keeper import DatabaseKeeper
+from ratemill.settings import Settings
+from ratemill.store import dsn as dsns
 from ratemill.store.embedded import Server
 
 READING = [
@@ -115,10 +119,39 @@ def test_a_command_that_reads_migrates_no_database_of_your_own(
         assert connection.execute("select count(*) from pg_tables where schemaname = 'public'").fetchone() == (0,)
 
 
+def test_a_command_that_creates_the_tables_in_your_own_database_says_so(
+    server: Server, document: Path, monkeypatch: pytest.MonkeyPatch
+):
+    own = server.admin_dsn(new_empty(server))
+    monkeypatch.setenv("RATEMILL_DATABASE_URL", own)
+    notice = f"creating the tables of Ratemill in the database {dsns.place(own)}\n"
+    first, second = (run(["apply", str(document)], document) for _ in range(2))
+    assert (first.exit_code, first.stderr) == (0, notice)
+    assert notice not in first.stdout
+    assert (second.exit_code, second.stderr) == (0, "")
+
+
+def test_serve_logs_that_it_creates_the_tables_in_your_own_database(server: Server):
+    own = server.admin_dsn(new_empty(server))
+    keeper = DatabaseKeeper(Settings(database_url=own))
+    with structlog.testing.capture_logs() as logged:
+        keeper.start()
+        wait_until(keeper.is_open)
+        assert keeper.stop(within_s=60)
+    assert [each["progress"] for each in logged if each["event"] == "database_starting"] == [
+        f"creating the tables of Ratemill in the database {dsns.place(own)}"
+    ]
+
+
 @pytest.fixture(scope="module")
 def empty(server: Server) -> str:
     """Return the way into a database that is not migrated."""
+    return server.dsn(database=new_empty(server))
+
+
+def new_empty(server: Server) -> str:
+    """Create a database that is not migrated; return its name."""
     name = f"empty_{free_port()}"
     with psycopg.connect(server.admin_dsn(), autocommit=True) as connection:
         connection.execute(sql.SQL("create database {} owner ratemill").format(sql.Identifier(name)))
-    return server.dsn(database=name)
+    return name

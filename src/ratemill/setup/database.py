@@ -113,6 +113,8 @@ def _prepare(settings: Settings, progress: Progress) -> str:
     """Make sure of the server and the roles; return the way in as the product's login."""
     own = _own_dsn(settings)
     if own:
+        if not migrate.has_tables(own):
+            progress(f"creating the tables of Ratemill in the database {dsns.place(own)}")
         migrate.prepare_own(own)
         return own
     server = embedded.ensure(settings, progress=progress)

@@ -122,6 +122,13 @@ def is_migrated(login: str) -> bool:
     return bool(found and found[0] == HEAD)
 
 
+def has_tables(login: str) -> bool:
+    """Whether the database has the tables of any version; changes nothing."""
+    with session(login) as connection:
+        there = connection.execute("select to_regclass('alembic_version') is not null").fetchone()
+    return bool(there and there[0])
+
+
 def prepare_own(login: str) -> None:
     """Create roles and schema in the user's database, both or neither, unless its login may work in it already.
 
