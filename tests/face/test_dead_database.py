@@ -203,7 +203,7 @@ def contents(server: Server, login: str) -> list[tuple[str]]:
 
 def test_a_login_without_the_rights_leaves_nothing_behind(server: Server, empty: Callable[..., str]):
     login = empty("")
-    with pytest.raises(UsageFault, match=r"permission denied.*Nothing was created") as caught:
+    with pytest.raises(UsageFault, match=r"permission denied.*Nothing.*Start `ratemill serve` once") as caught:
         open_database(Settings(database_url=login))
     assert caught.value.exit_code == 3
     assert contents(server, login) == []

@@ -159,8 +159,9 @@ def prepare_own(login: str) -> None:
 
 def _rights_missing(login: str, error: psycopg.Error) -> UsageFault:
     return UsageFault(
-        f"cannot prepare the database {dsn.place(login)}: {message_of(error)}. Nothing was created in it. Run any ratemill "
-        f"command once with a superuser's DSN in {dsn.SETTING}, then grant the roles {', '.join(_ROLES)} to this login.",
+        f"cannot prepare the database {dsn.place(login)}: {message_of(error)}. Nothing was created in it. Start "
+        f"`ratemill serve` once with a superuser's DSN in {dsn.SETTING} and stop it, then grant the roles "
+        f"{', '.join(_ROLES)} to this login.",
         exit_code=CANNOT_RUN,
     )
 
