@@ -31,6 +31,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NoReturn
 
+from ratemill.visible import visible
+
+MESSAGE_CHARS_MAX = 600
+"""Characters of one message to a caller; a value in it is cut earlier, where it is put in (``ratemill.visible.shown``)."""
+
 
 class Code(IntEnum):
     """The numbers of everything that can be wrong with a call; none ever changes its meaning or is used again."""
@@ -115,6 +120,10 @@ class Fault:
     line: int | None = None
     word: str | None = None
 
+    def __post_init__(self) -> None:
+        """Make the message fit to be read, whatever it repeats; ``field`` and ``path`` stay exact."""
+        object.__setattr__(self, "message", readable(self.message))
+
 
 class RatemillError(Exception):
     """Any trouble that the product names itself."""
@@ -131,7 +140,7 @@ class CallerError(RatemillError):
 
     def __init__(self, message: str = "", *, code: int | None = None, faults: list[Fault] | None = None) -> None:
         self.faults = faults or [Fault(code or self.code, message)]
-        super().__init__(message or self.faults[0].message)
+        super().__init__(readable(message) or self.faults[0].message)
 
 
 class BadRequest(CallerError):
@@ -258,6 +267,15 @@ class StatementDefect(InvariantFailure):
     Raised loudly; retrying does not help. Every record fails alike where a table or a right is missing, so a record is
     refused for it only if other records passed meanwhile.
     """
+
+
+def readable(message: str) -> str:
+    """Return a message on one line, its invisible characters spelled out, and cut at ``MESSAGE_CHARS_MAX``."""
+    text = visible(message)
+    if len(text) <= MESSAGE_CHARS_MAX:
+        return text
+    end = f"… ({len(message)} characters)"
+    return text[: MESSAGE_CHARS_MAX - len(end)] + end
 
 
 def invariant(holds: bool, message: str) -> None:

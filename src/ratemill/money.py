@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from decimal import Context, Decimal, Inexact, InvalidOperation
 
+from ratemill.visible import shown
+
 QUANTITY_INTEGER_DIGITS_MAX = 15
 QUANTITY_PLACES_MAX = 12
 PRICE_DIGITS_MAX = 11  # significant digits of a price: 38 less those of the largest quantity
@@ -25,7 +27,7 @@ _EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
 def parse_decimal(text: str) -> Decimal:
     """Return the exact value of digits with a point, a sign, an exponent; raise ``ValueError`` for anything else."""
     if not NUMBER.match(text):
-        raise ValueError(f"'{text}' is not a number")
+        raise ValueError(f"'{shown(text)}' is not a number")
     return _EXACT.create_decimal(text)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from ratemill.visible import visible
+from ratemill.visible import shown, visible
 
 NAME_CHARS_MAX = 255
 # Scripts whose capitals and small letters can be mistaken for each other.
@@ -38,5 +38,5 @@ def _mixed_scripts(name: str) -> str | None:
         scripts = {unicodedata.name(letter, "").split(" ")[0] for letter in word if letter.isalpha()}
         mixed = sorted(each.capitalize() for each in scripts & _LOOK_ALIKE_SCRIPTS)
         if len(mixed) > 1:
-            return f"must not mix {' and '.join(mixed)} letters in one word, got '{word}'"
+            return f"must not mix {' and '.join(mixed)} letters in one word, got '{shown(word)}'"
     return None

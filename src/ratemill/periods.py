@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from ratemill.visible import shown
+
 
 def write_instant(instant: datetime) -> str:
     """Write an instant in UTC with milliseconds and ``Z``: ``2021-04-26T15:25:27.587Z``."""
@@ -29,4 +31,4 @@ def read_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"'{name}' is no time zone") from error
+        raise ValueError(f"'{shown(name)}' is no time zone") from error

@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ratemill.visible import SHOWN_CHARS_MAX, shown
+
+_FAILURE_CHARS_MAX = 300
+"""Characters of what went wrong with a record that could not be processed: text of ours, so longer than a value."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -102,11 +107,17 @@ RATING: dict[str, Reason] = {reason.name: reason for reason in RATING_REASONS}
 
 
 def message_of(reason_id: int, field: str | None, value: object) -> str:
-    """Return the message of a broken rule, with field and value filled in."""
-    return BY_ID[reason_id].message.format(field=field or "", value="" if value is None else value)
+    """Return the message of a broken rule, with field and value filled in as messages show them."""
+    return filled(BY_ID[reason_id], field, value)
+
+
+def filled(reason: Reason, field: str | None, value: object) -> str:
+    """Return the message of a reason, its field and value visible and cut where they are long."""
+    chars_max = _FAILURE_CHARS_MAX if reason.name == "could_not_be_processed" else SHOWN_CHARS_MAX
+    return reason.message.format(field=shown(field or ""), value=shown("" if value is None else value, chars_max))
 
 
 def row_message(row_index: int, reason_id: int, field: str | None, value: object) -> str:
     """Return the message of a rule that a row broke, as a sentence that names row, field and value."""
-    place = f"Row {row_index}" if field is None else f"Row {row_index}, field {field}"
+    place = f"Row {row_index}" if field is None else f"Row {row_index}, field {shown(field)}"
     return f"{place}: {message_of(reason_id, field, value)}."

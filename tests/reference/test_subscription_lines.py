@@ -58,7 +58,7 @@ def test_a_line_without_attributes_has_none(rest: str):
         (b'{"data": {"type": "subscription"}, "data": 1}', "the member 'data' stands twice"),
         (b'{"data": {"type": "subscription", "attributes": {"a": "\\ud800"}}}', "half of a surrogate pair"),
         (b'{"\\ud800": 1, "\\ud800": 2}', "\\ud800"),
-        (b'{"data": {"type": "a\\u0000b"}}', "'a\\u0000b'"),
+        (b'{"data": {"type": "a\\u0000b"}}', "'a\\x00b'"),
         (b'{"data": {"type": "subscription", "attributes": {"a": NaN}}}', "NaN"),
         (b"[" * 200, "the line is not JSON"),
         (

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute
 
 from ratemill.errors import NotPermitted
 from ratemill.setup.tokens import Principal, Right, admit, authenticate
+from ratemill.visible import shown
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,7 +54,7 @@ def needs(right: Right, *, of_feeds: bool = False) -> Callable[[Request], Corout
         request.app.state.token_uses.note(admitted.token_id, admitted.owner_id)
         if admitted.feed_ids is not None and not of_feeds:
             raise NotPermitted(
-                f"the token '{admitted.name}' is bound to feeds: it imports usage and reads its histories"
+                f"the token '{shown(admitted.name)}' is bound to feeds: it imports usage and reads its histories"
             )
         return admitted
 

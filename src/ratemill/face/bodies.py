@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from ratemill.errors import BadRequest, BodyTooLarge, Code, WrongMediaType
 from ratemill.nesting import TOO_DEEP, is_too_deep
+from ratemill.visible import shown
 
 
 async def read_json_body(request: Request) -> bytes:
@@ -79,7 +80,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         names = [name for name, _ in pairs]
         duplicate = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"duplicate key '{duplicate[:100]}'")
+        raise ValueError(f"duplicate key '{shown(duplicate)}'")
     return members
 
 

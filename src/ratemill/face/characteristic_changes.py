@@ -13,6 +13,7 @@ from ratemill.face.parameters import Parameters
 from ratemill.setup.characteristics import changes as characteristic_changes
 from ratemill.setup.characteristics.changes import ACTIONS, OBJECTS, ChangeFilters
 from ratemill.setup.characteristics.items import Asked
+from ratemill.visible import shown
 
 router = APIRouter(prefix="/api/data", tags=["Characteristics"])
 
@@ -64,7 +65,7 @@ def _text(parameters: Parameters, name: str) -> str | None:
 def _one_of(parameters: Parameters, name: str, known: tuple[str, ...]) -> str | None:
     text = parameters.text(name)
     if text is not None and text.lower() not in known:
-        parameters.fault(name, f"may be {', '.join(known)}, not '{text[:80]}'")
+        parameters.fault(name, f"may be {', '.join(known)}, not '{shown(text)}'")
     return None if text is None else text.lower()
 
 

@@ -25,6 +25,7 @@ from ratemill.setup.characteristics import items as characteristics
 from ratemill.setup.characteristics.edits import Author
 from ratemill.setup.characteristics.items import AUDIT, Asked, Collection, Members
 from ratemill.setup.tokens import Principal
+from ratemill.visible import shown
 
 
 class Characteristic(Convertor[int]):
@@ -240,7 +241,7 @@ def _names(request: Request, number: int, principal: Principal, query: Query) ->
     for parameter in ("include", "exclude"):
         for name in getattr(query, parameter):
             if name.lower() not in by_lower:
-                message = f"'{name}' is no member of a user{number}"
+                message = f"'{shown(name)}' is no member of a user{number}"
                 query.warnings.append(ItemFault("member_not_known", message, parameter))
     return by_lower
 

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from ratemill.errors import CallerError, Fault, NotAuthenticated, NotFound
 from ratemill.pages import Page, Paging, Row
+from ratemill.visible import shown
 
 Json = dict[str, Any]
 
@@ -75,7 +76,7 @@ def paged(shown: Page[Row], asked: Paging, instance: Callable[[Row], Json]) -> J
 def number_in_path(text: str) -> int:
     """Return the number that a path names; anything else names nothing that could be found."""
     if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
-        raise NotFound(f"there is nothing of the number '{text}'")
+        raise NotFound(f"there is nothing of the number '{shown(text)}'")
     return int(text)
 
 

@@ -29,6 +29,7 @@ from ratemill.ledger import history, trace
 from ratemill.ledger.history import AnyHistory, HistoryFilters
 from ratemill.setup.in_force.feeds import find_feed, read_row_form
 from ratemill.setup.tokens import Principal, admit_to_feed
+from ratemill.visible import shown
 
 router = APIRouter(prefix=RESOURCES, tags=["Reading back"])
 
@@ -63,7 +64,7 @@ def read_feed(feed: str, request: Request, principal: Follower) -> Response:
         found = find_feed(connection, feed)
         admit_to_feed(principal, found.feed_id if found else None, feed)
         if found is None:
-            raise NotFound(f"there is no usage feed '{feed}'", code=Code.FEED_NOT_FOUND)
+            raise NotFound(f"there is no usage feed '{shown(feed)}'", code=Code.FEED_NOT_FOUND)
         form = read_row_form(connection, found)
     return envelope.reply(envelope.one(feed_instance(found, form)))
 
@@ -81,7 +82,7 @@ def read_histories(request: Request, principal: Follower) -> Response:
 def _admit_to_list(request: Request, principal: Principal, feed: str | None) -> None:
     """Let a token that is bound to feeds list what one of them took, and nothing else."""
     if feed is None:
-        raise NotPermitted(f"the token '{principal.name}' is bound to feeds: give one of them as udrFeedName")
+        raise NotPermitted(f"the token '{shown(principal.name)}' is bound to feeds: give one of them as udrFeedName")
     with request.app.state.database.face(principal.owner_id) as connection:
         found = find_feed(connection, feed)
     # The filter goes by name alone, which may be the API name of another feed.

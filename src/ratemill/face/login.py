@@ -17,6 +17,7 @@ from ratemill.face import result_envelope
 from ratemill.face.auth import secret_of
 from ratemill.face.envelope import Json, reply
 from ratemill.setup.tokens import Session, close_session, open_session
+from ratemill.visible import shown
 
 router = APIRouter(tags=["Login"])
 
@@ -111,7 +112,7 @@ def read_system_layers() -> Response:
 def read_application_layers(key: str) -> Response:
     """Return the application layers of a layer; there is one."""
     if key.lower() != _LAYER:
-        raise NotFound(f"there is no system layer '{key}'")
+        raise NotFound(f"there is no system layer '{shown(key)}'")
     return result_envelope.result([_LAYER])
 
 

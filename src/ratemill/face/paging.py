@@ -18,6 +18,7 @@ from ratemill.errors import BadRequest, Code, Fault
 from ratemill.nesting import is_too_deep
 from ratemill.pages import PAGE_ROWS_MAX, Paging
 from ratemill.periods import read_instant
+from ratemill.visible import shown
 
 NUMBER_MAX = 2**63 - 1  # what the database counts with: no row has a larger number
 
@@ -171,7 +172,9 @@ def read_pairs(
     for name, text in pairs:
         if name not in parameters:
             known = ", ".join(parameters) or "none"
-            faults.append(Fault(Code.PARAMETER_UNKNOWN, f"'{name}' is no parameter of this call: {known}", field=name))
+            faults.append(
+                Fault(Code.PARAMETER_UNKNOWN, f"'{shown(name)}' is no parameter of this call: {known}", field=name)
+            )
             continue
         if parameters[name].member in asked:
             faults.append(Fault(Code.PARAMETER_NOT_VALID, f"{name} comes more than once", field=name))
@@ -183,7 +186,7 @@ def _read_one(asked: dict[str, Any], name: str, text: str, parameter: Parameter,
     try:
         asked[parameter.member] = parameter.read(text)
     except ValueError as error:
-        faults.append(Fault(Code.PARAMETER_NOT_VALID, f"{name} {error}, not '{text}'", field=name))
+        faults.append(Fault(Code.PARAMETER_NOT_VALID, f"{name} {error}, not '{shown(text)}'", field=name))
 
 
 def read_header(request: Request, faults: list[Fault]) -> dict[str, Any]:

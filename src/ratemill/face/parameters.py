@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from ratemill.errors import BadRequest, Code, Fault
 from ratemill.reference.characteristic_values import ItemFault
+from ratemill.visible import shown
 
 WHOLE_MAX = 10**18 - 1  # what the database counts with, and more than anything is counted to
 
@@ -40,9 +41,7 @@ class Parameters:
                 others = ", ".join(each for each in names if each.startswith("$")) or "none that begin with $"
                 self.fault(given, f"is no parameter of this call, which knows {others}")
             elif given.lower() not in seen:
-                message = (
-                    f"'{given[:_SHOWN_MAX]}' is no parameter of this call, which knows {', '.join(names) or 'none'}"
-                )
+                message = f"'{shown(given)}' is no parameter of this call, which knows {', '.join(names) or 'none'}"
                 self.warnings.append(ItemFault("parameter_not_known", message, given))
             seen.add(given.lower())
 
@@ -58,7 +57,7 @@ class Parameters:
         """Return whether a switch is on: ``?name``, ``?name=true`` and ``=1`` are, an absent one is not."""
         text = self._texts.get(name)
         if text is not None and text.lower() not in _TRUE | _FALSE:
-            self.fault(name, f"is a switch: without a value, true or false, not '{text[:_SHOWN_MAX]}'")
+            self.fault(name, f"is a switch: without a value, true or false, not '{shown(text)}'")
         return text is not None and text.lower() in _TRUE
 
     def whole(self, name: str, default: int, least: int = 0, largest: int = WHOLE_MAX) -> int:
@@ -67,7 +66,7 @@ class Parameters:
         if text is None:
             return default
         if not _WHOLE.match(text) or not least <= int(text) <= largest:
-            self.fault(name, f"must be a whole number from {least} to {largest}, not '{text[:_SHOWN_MAX]}'")
+            self.fault(name, f"must be a whole number from {least} to {largest}, not '{shown(text)}'")
             return default
         return int(text)
 

@@ -15,6 +15,7 @@ from ratemill.face.envelope import Json
 from ratemill.ledger import reprocess
 from ratemill.ledger.reprocess import Comparison, Criteria, Reprocess
 from ratemill.periods import read_instant, write_instant
+from ratemill.visible import shown
 
 # The members of a rating exception on the wire that a filter may name.
 MEMBERS = {
@@ -67,7 +68,7 @@ def read(body: bytes) -> Asked:
     asked = object_of(body)
     unknown = [name for name in asked if name not in {*_CHOICES, "scheduledStart"}]
     if unknown:
-        _refuse(f"'{unknown[0]}' is no member of this call: {', '.join(_CHOICES)}, scheduledStart")
+        _refuse(f"'{shown(unknown[0])}' is no member of this call: {', '.join(_CHOICES)}, scheduledStart")
     given = [name for name in _CHOICES if asked.get(name) is not None]
     if len(given) != 1:
         _refuse(f"one of {', '.join(_CHOICES)} says what to reprocess; {len(given)} are given")
@@ -79,7 +80,7 @@ def comparison(name: str, operator: str, value: object) -> Comparison:
     """Return the comparison of a member of the wire."""
     member = _BY_LOWER.get(name.lower())
     if member is None:
-        _refuse(f"'{name}' is no member of a rating exception: {_SHOWN}, characteristic1 to characteristic20")
+        _refuse(f"'{shown(name)}' is no member of a rating exception: {_SHOWN}, characteristic1 to characteristic20")
     try:
         return Comparison(MEMBERS[member], operator, compared(value))
     except ValueError as error:
@@ -172,7 +173,7 @@ def _start(asked: object) -> datetime | None:
     try:
         return read_instant(str(asked))
     except (ValueError, OverflowError):
-        raise BadRequest(f"scheduledStart is a time, not '{asked}'", code=Code.FILTER_NOT_VALID) from None
+        raise BadRequest(f"scheduledStart is a time, not '{shown(asked)}'", code=Code.FILTER_NOT_VALID) from None
 
 
 def _refuse(message: str) -> NoReturn:

@@ -77,6 +77,7 @@ from ratemill.intake.backlog import BacklogKeeper
 from ratemill.settings import Settings
 from ratemill.setup.database import Database
 from ratemill.setup.token_uses import TokenUses
+from ratemill.visible import shown
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -248,7 +249,7 @@ def _caller_error(request: Request, error: Exception) -> Response:
 def _parameters(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 -- registered for this class alone
     faults = [
-        Fault(Code.PARAMETER_NOT_VALID, f"{fault['loc'][-1]}: {fault['msg']}", field=str(fault["loc"][-1]))
+        Fault(Code.PARAMETER_NOT_VALID, f"{shown(fault['loc'][-1])}: {fault['msg']}", field=str(fault["loc"][-1]))
         for fault in error.errors()
     ]
     return _refused(request, BadRequest(faults=faults))

@@ -13,6 +13,7 @@ from ratemill.pages import PAGE_ROWS_MAX, Paging
 from ratemill.setup.declaration import SetupObject
 from ratemill.setup.reading import searching
 from ratemill.setup.reading.searching import OPERATORS, TERMS_MAX, Asked, Comparison
+from ratemill.visible import shown
 
 TOP = 100  # rows of the only page, if no page is asked for
 ORDERS_MAX = 20
@@ -111,7 +112,7 @@ class _Reader:
         try:
             return searching.comparison(self._each, name, operator, compared(term.get("value")))
         except ValueError as error:
-            self._fault(at, f"{name}: {error}")
+            self._fault(at, f"{shown(name)}: {error}")
             return None
 
     def _order(self, query: dict[str, Any]) -> tuple[tuple[str, bool], ...]:
@@ -183,7 +184,9 @@ class _Reader:
     def _only(self, given: dict[str, Any], known: tuple[str, ...], at: str) -> None:
         for name in given:
             if name not in known:
-                self._fault(f"{at}{name}", f"'{name}' is no member here: {', '.join(known)}", Code.MEMBER_UNKNOWN)
+                self._fault(
+                    f"{at}{name}", f"'{shown(name)}' is no member here: {', '.join(known)}", Code.MEMBER_UNKNOWN
+                )
 
     def _fault(self, field: str, message: str, code: int = Code.FILTER_NOT_VALID) -> None:
         self._faults.append(Fault(code, message, field=field))

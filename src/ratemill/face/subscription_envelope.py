@@ -14,8 +14,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ratemill.errors import CallerError, Code, Fault, NotAuthenticated
+from ratemill.errors import CallerError, Code, Fault, NotAuthenticated, readable
 from ratemill.face.exact_json import encode, writable
+from ratemill.visible import shown
 
 PREFIX = "/v2/subscriptions"
 OWNER = "store"  # whose everything is; an organization above stores is not known here
@@ -73,7 +74,7 @@ def _error(status: int, fault: Fault) -> Json:
             "meta": {"reason": writable(fault.message)},
         }
     error = {"title": title, "status": str(status)}
-    detail = f"{fault.field}: {fault.message}" if fault.field else fault.message
+    detail = readable(f"{shown(fault.field)}: {fault.message}") if fault.field else fault.message
     if detail and fault.code != Code.NOT_AUTHENTICATED:
         error["detail"] = writable(detail)
     return error

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ratemill.visible import shown
+
 FILTERS_MAX = 10
 FILTER_BYTES_MAX = 8 * 1024
 OPERATORS = ("eq", "like", "in", "gt", "ge", "lt", "le", "is_null")
@@ -47,7 +49,7 @@ def parse(text: str) -> list[Comparison]:
 def _comparison(reader: _Reader) -> Comparison:
     operator = reader.word()
     if operator not in OPERATORS:
-        raise FilterFault(f"'{operator[:80]}' is no operator: {', '.join(OPERATORS)}")
+        raise FilterFault(f"'{shown(operator)}' is no operator: {', '.join(OPERATORS)}")
     reader.take("(")
     field = reader.word()
     if not field:
@@ -77,7 +79,7 @@ class _Reader:
     def take(self, character: str) -> None:
         if not self.next_is(character):
             found = self._text[self._at : self._at + 1] or "the end"
-            raise FilterFault(f"'{character}' was expected at character {self._at + 1}, not {found}")
+            raise FilterFault(f"'{shown(character)}' was expected at character {self._at + 1}, not {found}")
         self._at += 1
 
     def word(self) -> str:

@@ -16,6 +16,7 @@ from ratemill.face import subscription_envelope, subscription_filter
 from ratemill.face.http.hosts import address_of
 from ratemill.face.subscription_filter import FilterFault
 from ratemill.ledger.subscription_imports import Asked
+from ratemill.visible import shown
 
 Json = dict[str, Any]
 
@@ -96,7 +97,7 @@ def read_switch(texts: dict[str, str], name: str, faults: list[Fault]) -> bool:
     """Return whether a switch is on; an absent one is not."""
     text = texts.get(name, "false").lower()
     if text not in _TRUE + _FALSE:
-        faults.append(_fault(name, f"is true or false, not '{text[:80]}'"))
+        faults.append(_fault(name, f"is true or false, not '{shown(text)}'"))
     return text in _TRUE
 
 
@@ -127,7 +128,7 @@ def _whole(texts: dict[str, str], name: str, default: int, allowed: range, fault
     if text is None:
         return default
     if not _WHOLE.match(text) or int(text) not in allowed:
-        faults.append(_fault(name, f"must be a whole number from {allowed[0]} to {allowed[-1]}, not '{text[:80]}'"))
+        faults.append(_fault(name, f"must be a whole number from {allowed[0]} to {allowed[-1]}, not '{shown(text)}'"))
         return default
     return int(text)
 

@@ -20,6 +20,7 @@ from ratemill.nesting import TOO_DEEP, is_too_deep
 from ratemill.periods import read_instant, write_instant
 from ratemill.setup import tokens
 from ratemill.setup.tokens import Principal, Token, TokenRequest
+from ratemill.visible import shown
 
 router = APIRouter(prefix=RESOURCES, tags=["Tokens"])
 
@@ -150,6 +151,6 @@ def _read_time(text: str, faults: list[Fault]) -> datetime | None:
     try:
         return read_instant(text)
     except (ValueError, OverflowError):
-        message = f"expires must be a date or time such as 2027-01-31, got '{text[:100]}'"
+        message = f"expires must be a date or time such as 2027-01-31, got '{shown(text)}'"
         faults.append(Fault(Code.VALUE_NOT_VALID, message, field="expires"))
         return None

@@ -17,6 +17,7 @@ from ratemill.store import backlog, characteristic_batches, feeds, submissions
 from ratemill.store.backlog import Backlog
 from ratemill.store.connections import Connection, Database, pipeline
 from ratemill.store.feeds import Feed
+from ratemill.visible import shown
 
 IDEMPOTENCY_KEY_CHARS_MAX = 255
 KEY_IN_USE = "a request with this Idempotency-Key is still being taken"
@@ -96,9 +97,9 @@ def check_key(key: str | None) -> None:
 def _enabled(principal: Principal, feed: Feed | None, request: Request) -> int:
     tokens.admit_to_feed(principal, feed.feed_id if feed else None, request.feed)
     if feed is None:
-        raise NotFound(f"there is no usage feed '{request.feed}'", code=Code.FEED_NOT_FOUND)
+        raise NotFound(f"there is no usage feed '{shown(request.feed)}'", code=Code.FEED_NOT_FOUND)
     if not feed.enabled:
-        raise Conflict(f"the usage feed '{feed.name}' is disabled", code=Code.FEED_DISABLED)
+        raise Conflict(f"the usage feed '{shown(feed.name)}' is disabled", code=Code.FEED_DISABLED)
     return feed.feed_id
 
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from time import monotonic, sleep
 
 from ratemill.errors import UsageFault
+from ratemill.visible import shown
 
 QUEUE_CONNECTIONS_MAX = 2_048  # connections that wait to be accepted
 POLL_S = 0.1
@@ -40,7 +41,7 @@ def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[s
         answers = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError) as error:
         raise UsageFault(
-            f"cannot listen on '{host}': unknown host; give an address or a name of this machine with --host",
+            f"cannot listen on '{shown(host)}': unknown host; give an address or a name of this machine with --host",
             exit_code=CANNOT_SERVE,
         ) from error
     return list(dict.fromkeys((family, (str(address[0]), *address[1:])) for family, _, _, _, address in answers))
@@ -88,7 +89,7 @@ def close(sockets: list[socket.socket]) -> None:
 
 
 def _sentence(host: str, port: int, error: OSError) -> str:
-    where = f"cannot listen on port {port} of '{host}'"
+    where = f"cannot listen on port {port} of '{shown(host)}'"
     if error.errno == errno.EADDRINUSE:
         return f"{where}: the port is in use; stop the process that uses it, or choose another with --port"
     if error.errno in {errno.EACCES, errno.EPERM}:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from ratemill.reference.characteristic_values import ItemFault
 from ratemill.store.characteristic_jobs import Job
+from ratemill.visible import shown
 
 
 def fault(code: str, message: str, where: str) -> dict[str, str]:
@@ -20,7 +21,7 @@ def at(job: Job, number: int) -> str:
 
 def ambiguous(where: str, member: str, key: str, value: str) -> dict[str, str]:
     """Return that a member of the item at ``where`` names several items."""
-    return fault("reference_ambiguous", f"{member}: several items have the {key} '{value}'", f"{where}.{member}")
+    return fault("reference_ambiguous", f"{member}: several items have the {key} '{shown(value)}'", f"{where}.{member}")
 
 
 def condemned(where: str, error: str) -> dict[str, str]:

@@ -24,6 +24,7 @@ from ratemill.store.characteristic_items import StoredItem
 from ratemill.store.characteristic_jobs import Job
 from ratemill.store.characteristic_staging import Faults, StagedItem, StagedUse
 from ratemill.store.connections import Connection
+from ratemill.visible import shown
 
 Found = Mapping[tuple[int, str], Mapping[str, Sequence[tuple[int, str]]]]
 """The items of the store that may be meant, identity and id, by characteristic and key, then by value."""
@@ -92,7 +93,7 @@ def _find_unregistered(connection: Connection, job: Job, table: _Table) -> None:
     for one, named in zip(table.items, table.names, strict=True):
         for kind, key, value in named.objects:
             if (kind, key, value) not in known:
-                message = f"nothing of kind {kind} is registered under {key} '{value}'"
+                message = f"nothing of kind {kind} is registered under {key} '{shown(value)}'"
                 table.faults[one.number].append(wrong.fault("reference_not_found", message, one.at))
 
 
@@ -113,7 +114,7 @@ def _ids(table: _Table, staged: set[str], job: Job) -> dict[int, str | None]:
     for one in table.items:
         ids[one.number] = given = one.id
         if given is not None and given in taken:
-            message = f"id '{given}' stands in this batch before: the first holds"
+            message = f"id '{shown(given)}' stands in this batch before: the first holds"
             table.faults[one.number].append(wrong.fault("id_twice_in_batch", message, f"{one.at}.id"))
             ids[one.number] = None
         elif given is not None:

@@ -17,6 +17,7 @@ from ratemill.store import audit as audits
 from ratemill.store.audit import Body
 from ratemill.store.connections import Connection, Database
 from ratemill.store.submissions import unpack
+from ratemill.visible import shown
 
 FAILURES_MAX = 100  # as many are told of each audit; the number of all is told too
 ANY_ROWS = 2**31 - 1
@@ -130,7 +131,7 @@ def _audit_laws(found: Audit, connection: Connection, owner_id: int | None) -> N
         received = day["waiting"] + day["imported"] + day["skipped"] + day["duplicate"] + day["refused"]
         imported = day["rated"] + day["rating_exceptions"] + day["written_off"]
         if (received, imported) != (day["received"], day["imported"]):
-            detail = f"feed '{day['feed']}' on {day['day']}: {received} of {day['received']} received, "
+            detail = f"feed '{shown(day['feed'])}' on {day['day']}: {received} of {day['received']} received, "
             detail += f"{imported} of {day['imported']} imported"
             found.fail("sums_must_tie", [Failure("", None, None, None, detail)])
     if found.totals.get("received", 0) != found.records:

@@ -13,6 +13,7 @@ from ratemill.states import ImportJobState
 from ratemill.store import characteristic_jobs
 from ratemill.store.characteristic_jobs import Job, Outcome
 from ratemill.store.connections import Connection, Database
+from ratemill.visible import shown
 
 __all__ = ["OUTCOMES", "Job", "Outcome", "cancel", "find", "outcomes", "refused"]
 
@@ -31,7 +32,7 @@ def outcomes(
     """Return how many items came to an end, or to that outcome, and some of them by page, then index."""
     by_lower = {each.lower(): each for each in OUTCOMES}
     if outcome is not None and outcome.lower() not in by_lower:
-        message = f"outcome may be {', '.join(OUTCOMES)}, not '{outcome[:80]}'"
+        message = f"outcome may be {', '.join(OUTCOMES)}, not '{shown(outcome)}'"
         raise BadRequest(faults=[Fault(Code.PARAMETER_NOT_VALID, message, field="outcome", word="parameter_not_valid")])
     with database.reader(owner_id) as connection:
         batch_id = _found(connection, job_id).batch_id
@@ -70,7 +71,7 @@ def _found(connection: Connection, job_id: str, *, lock: bool = False) -> Job:
     except ValueError:
         job = None
     if job is None:
-        message = f"there is no job '{job_id[:80]}'"
+        message = f"there is no job '{shown(job_id)}'"
         raise NotFound(faults=[Fault(Code.BATCH_NOT_FOUND, message, word="job_not_found")])
     return job
 

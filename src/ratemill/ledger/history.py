@@ -16,6 +16,7 @@ from ratemill.store.connections import Database
 from ratemill.store.histories import AnyHistory, Batch, Counts, History, HistoryFilters
 from ratemill.store.subscription_histories import ImportHistory
 from ratemill.store.unrated_histories import UnratedHistory
+from ratemill.visible import shown
 
 __all__ = [
     "AnyHistory",
@@ -49,7 +50,7 @@ def find(database: Database, owner_id: int, key: str) -> AnyHistory:
 
 def not_found(key: str) -> NotFound:
     """Return the error for a request that does not exist, or that the caller may not see."""
-    return NotFound(f"there is no request '{key}'", code=Code.REQUEST_NOT_FOUND)
+    return NotFound(f"there is no request '{shown(key)}'", code=Code.REQUEST_NOT_FOUND)
 
 
 def is_done(database: Database, owner_id: int, shown: AnyHistory) -> bool:

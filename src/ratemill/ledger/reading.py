@@ -10,6 +10,7 @@ from ratemill.store.characteristic_histories import ItemHistory
 from ratemill.store.connections import Connection, Database
 from ratemill.store.histories import History
 from ratemill.store.subscription_histories import ImportHistory
+from ratemill.visible import shown
 
 __all__ = ["Database"]
 
@@ -54,7 +55,7 @@ def require_history(connection: Connection, key: str) -> History:
     history = find_history(connection, key)
     if history is None:
         unrated = find_unrated(connection, key)
-        message = f"'{key}' is {_described(unrated)}" if unrated else f"there is no request '{key}'"
+        message = f"'{shown(key)}' is {_described(unrated)}" if unrated else f"there is no request '{shown(key)}'"
         raise NotFound(message, code=Code.REQUEST_NOT_FOUND)
     return history
 

@@ -18,6 +18,7 @@ from ratemill.periods import read_instant
 from ratemill.store import reprocesses
 from ratemill.store.connections import Database
 from ratemill.store.reprocesses import MEMBERS, OPERATORS, Criteria, Reprocess
+from ratemill.visible import shown
 
 __all__ = ["Comparison", "Criteria", "Reprocess", "all_of_them", "by_ids", "by_search", "find", "order"]
 
@@ -99,9 +100,9 @@ def _term(row: int, asked: Comparison, faults: list[Fault]) -> Mapping[str, obje
 def _values(asked: Comparison) -> list[str]:
     member = MEMBERS.get(asked.name)
     if member is None:
-        raise ValueError(f"'{asked.name}' is no member of a rating exception")
+        raise ValueError(f"'{shown(asked.name)}' is no member of a rating exception")
     if asked.operator not in OPERATORS:
-        raise ValueError(f"'{asked.operator}' is no operator: {', '.join(OPERATORS)}")
+        raise ValueError(f"'{shown(asked.operator)}' is no operator: {', '.join(OPERATORS)}")
     if asked.operator in OF_TEXTS and member.type != "text":
         raise ValueError(f"{asked.operator} compares texts only")
     if asked.operator in OF_ORDERED and member.type not in _ORDERED:
@@ -126,19 +127,19 @@ def _number(text: str) -> str:
     try:
         return money.plain(money.parse_decimal(text.strip()))
     except ArithmeticError as error:
-        raise ValueError(f"'{text}' is not a number") from error
+        raise ValueError(f"'{shown(text)}' is not a number") from error
 
 
 def _instant(text: str) -> str:
     try:
         return read_instant(text).isoformat()
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"'{text}' is not a time") from error
+        raise ValueError(f"'{shown(text)}' is not a time") from error
 
 
 def _boolean(text: str) -> str:
     if text.lower() not in {"true", "false"}:
-        raise ValueError(f"'{text}' is neither true nor false")
+        raise ValueError(f"'{shown(text)}' is neither true nor false")
     return text.lower()
 
 
@@ -146,7 +147,7 @@ def _tracking_id(text: str) -> str:
     try:
         return str(UUID(text))
     except ValueError as error:
-        raise ValueError(f"'{text}' is no tracking id") from error
+        raise ValueError(f"'{shown(text)}' is no tracking id") from error
 
 
 def _text(text: str) -> str:

@@ -11,6 +11,7 @@ from ratemill.store import subscription_imports as imports
 from ratemill.store.comparisons import Asked
 from ratemill.store.connections import Connection, Database
 from ratemill.store.subscription_imports import LineError, SubscriptionImport
+from ratemill.visible import shown
 
 __all__ = ["Asked", "LineError", "SubscriptionImport", "errors", "find", "page", "refused_lines"]
 
@@ -71,5 +72,5 @@ def _found(connection: Connection, import_id: str) -> SubscriptionImport:
     except ValueError:
         found = None
     if found is None:
-        raise NotFound(f"there is no import '{import_id[:80]}'")
+        raise NotFound(f"there is no import '{shown(import_id)}'")
     return found

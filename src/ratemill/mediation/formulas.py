@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from ratemill.money import QUANTITY_INTEGER_DIGITS_MAX, QUANTITY_PLACES_MAX, places
+from ratemill.visible import shown
 
 FORMULA_CHARS_MAX = 1_000
 _NUMBER_CHARS_MAX = 100
@@ -85,7 +86,7 @@ class _Parser:
     def parse(self) -> Tree:
         tree = self.sum()
         if self.at < len(self.tokens):
-            raise FormulaFault(f"'{self.tokens[self.at][1]}' is not expected here")
+            raise FormulaFault(f"'{shown(self.tokens[self.at][1])}' is not expected here")
         return tree
 
     def sum(self) -> Tree:
@@ -122,12 +123,12 @@ class _Parser:
             return Number(_bounded(text))
         if kind == "name":
             return Name(self.known(text))
-        raise FormulaFault(f"'{text}' is not expected here" if text else "the formula ends too early")
+        raise FormulaFault(f"'{shown(text)}' is not expected here" if text else "the formula ends too early")
 
     def known(self, name: str) -> str:
         field = self.field_named(name)
         if field is None:
-            raise FormulaFault(f"'{name}' is not a field of the profile")
+            raise FormulaFault(f"'{shown(name)}' is not a field of the profile")
         return field
 
     def take(self, *signs: str) -> str | None:
@@ -150,7 +151,7 @@ def _bounded(text: str) -> Decimal:
         or number >= Decimal(10) ** QUANTITY_INTEGER_DIGITS_MAX
     ):
         raise FormulaFault(
-            f"'{text[:40]}' has more than {QUANTITY_INTEGER_DIGITS_MAX} digits or {QUANTITY_PLACES_MAX} places"
+            f"'{shown(text)}' has more than {QUANTITY_INTEGER_DIGITS_MAX} digits or {QUANTITY_PLACES_MAX} places"
         )
     return number
 
@@ -160,7 +161,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
     while at < end:
         found = _TOKEN.match(text, at)
         if not found:
-            raise FormulaFault(f"'{text[at:].strip()[:20]}' is not expected here")
+            raise FormulaFault(f"'{shown(text[at:].strip())}' is not expected here")
         number, name, bracketed, sign = found.groups()
         if number:
             yield "number", number

@@ -33,6 +33,7 @@ from ratemill.mediation.formulas import FormulaFault, parse_formula
 from ratemill.mediation.patterns import date_format_fault, pattern_fault, zone_fault
 from ratemill.mediation.targets import CHARACTERISTICS, REQUIRED, target_named
 from ratemill.nesting import NESTING_MAX, TOO_DEEP
+from ratemill.visible import shown
 
 FIELDS_MAX = 1_000
 COLUMNAR_CHARS_MAX = 1_000_000  # the furthest column of a columnar row
@@ -113,7 +114,7 @@ class ProfileReader:
         seen: set[str] = set()
         for (path, _), name in zip(entries, names, strict=True):
             if name and name.lower() in seen:
-                self.fault(f"{path}.name", f"another field is called '{name}', whatever the case")
+                self.fault(f"{path}.name", f"another field is called '{shown(name)}', whatever the case")
             seen.add(name.lower())
         self.fields = tuple(self.field(each, path, form) for path, each in entries)
 
@@ -244,7 +245,7 @@ class ProfileReader:
                 continue
             target = target_named(self.text(entry, "target", path, required=True))
             if target in seen:
-                self.fault(f"{path}.target", f"another mapping fills '{target}'")
+                self.fault(f"{path}.target", f"another mapping fills '{shown(target)}'")
             seen.add(target)
             given = [kind for kind in kinds if entry.get(kind) is not None]
             if len(given) != 1:
@@ -327,16 +328,16 @@ class ProfileReader:
         mapped = {each.target for each in profile.mapped()}
         for target in REQUIRED:
             if target not in mapped:
-                self.fault("mappings", f"no field and no mapping fills '{target}'")
+                self.fault("mappings", f"no field and no mapping fills '{shown(target)}'")
         for at, name in enumerate(profile.duplicate_key or ()):
             if name not in mapped:
-                self.fault(f"duplicateKey[{at}]", f"'{name}' is not a target that a field or a mapping fills")
+                self.fault(f"duplicateKey[{at}]", f"'{shown(name)}' is not a target that a field or a mapping fills")
         for at, name in enumerate(profile.required_characteristics):
             if name not in CHARACTERISTICS:
-                said = f"{CHARACTERISTICS[0]} to {CHARACTERISTICS[-1]} is expected, not '{name}'"
+                said = f"{CHARACTERISTICS[0]} to {CHARACTERISTICS[-1]} is expected, not '{shown(name)}'"
                 self.fault(f"requiredCharacteristics[{at}]", said)
             elif name not in mapped:
-                self.fault(f"requiredCharacteristics[{at}]", f"no field and no mapping fills '{name}'")
+                self.fault(f"requiredCharacteristics[{at}]", f"no field and no mapping fills '{shown(name)}'")
 
     # scalars, lists and names
 
@@ -409,7 +410,7 @@ class ProfileReader:
         text = self.text(entry, name, path, required=required, default=default)
         if text in of or text == default:
             return text
-        self.fault(f"{path}.{name}".lstrip("."), f"'{text}' is none of {', '.join(of)}")
+        self.fault(f"{path}.{name}".lstrip("."), f"'{shown(text)}' is none of {', '.join(of)}")
         return default
 
     def flag(self, entry: Mapping[str, Any], name: str, path: str) -> bool:
@@ -449,5 +450,5 @@ class ProfileReader:
         name = self.scalar(value, path)
         found = self.find_field(name)
         if found is None and name:
-            self.fault(path, f"'{name}' is not a field of the profile")
+            self.fault(path, f"'{shown(name)}' is not a field of the profile")
         return found or name

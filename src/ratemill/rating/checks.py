@@ -30,6 +30,7 @@ from ratemill.rating.terms import (
     price_fits,
     read,
 )
+from ratemill.visible import shown
 
 BY_LOCATION = "GeoTree"
 PER_UNIT = "perUnit"
@@ -42,7 +43,7 @@ def check_owner(places_of_owner: int, rounding: str) -> list[BookFault]:
         message = f"amounts have 0 to {AMOUNT_PLACES_MAX} places, not {places_of_owner}"
         faults.append(BookFault("owner", None, "places", message))
     if rounding not in AMOUNT_ROUNDINGS:
-        faults.append(BookFault("owner", None, "rounding", f"'{rounding}' is no way to round"))
+        faults.append(BookFault("owner", None, "rounding", f"'{shown(rounding)}' is no way to round"))
     return faults
 
 

@@ -18,7 +18,7 @@ import polars as pl
 from ratemill.money import plain
 from ratemill.rating.book import PriceTables
 from ratemill.rating.rate import Holders
-from ratemill.reasons import RATING
+from ratemill.reasons import RATING, filled
 
 Row = Mapping[str, Any]
 
@@ -49,7 +49,7 @@ class _Broken(Exception):
     def __init__(self, name: str, value: str | None) -> None:
         self.reason = RATING[name]
         self.value = value
-        super().__init__(self.reason.message.format(value=value))
+        super().__init__(filled(self.reason, None, value))
 
 
 class _Telling:

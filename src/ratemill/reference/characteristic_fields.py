@@ -10,6 +10,7 @@ from datetime import datetime
 
 from ratemill.reference.characteristic_values import ItemFault
 from ratemill.reference.json_text import Number, Value
+from ratemill.visible import shown
 
 PREFIX, LOOKUP_PREFIX = "ud_", "udLookup_"
 LOOKUP = "lookup"
@@ -87,5 +88,5 @@ def _shown(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f"the text '{value[:40]}'"
+        return f"the text '{shown(value)}'"
     return "an object" if isinstance(value, dict) else "a list"

@@ -32,6 +32,7 @@ from ratemill.reference.characteristic_values import (
     path_of,
 )
 from ratemill.reference.json_text import Value
+from ratemill.visible import shown
 
 CHARACTERISTIC_MAX = 20
 READ_ONLY = frozenset(
@@ -121,7 +122,7 @@ def _is_user_defined(name: str) -> bool:
 def _meant(name: str, known: Iterable[str]) -> str:
     """Return a hint for a name that differs in letter case alone."""
     meant = [each for each in known if each.lower() == name.lower()]
-    return f"; meant is perhaps '{meant[0]}'" if meant else ""
+    return f"; meant is perhaps '{shown(meant[0])}'" if meant else ""
 
 
 # What is made of several members
@@ -172,7 +173,7 @@ def _lookup_row(row: dict[str, Value], at: str, found: Found, *, looked_up: str)
         elif _LOOKUP_KEY.fullmatch(name):
             check_reference(value, at, name, found)
         elif name.startswith("ud_"):
-            found.warn("member_not_known", f"is not the field that is looked up here, '{looked_up}'", at, name)
+            found.warn("member_not_known", f"is not the field that is looked up here, '{shown(looked_up)}'", at, name)
         else:
             found.warn("member_not_known", f"is no member of a lookup's row{_meant(name, _LOOKUP_ROW)}", at, name)
     check_order(row, "fromDate", "toDate", at, found)

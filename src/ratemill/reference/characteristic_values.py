@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import lru_cache
 from uuid import UUID
 
-from ratemill.errors import Code, Fault
+from ratemill.errors import Code, Fault, readable
 from ratemill.reference.json_text import Number, Value
 
 ID_CHARS_MAX = 255
@@ -43,6 +43,10 @@ class ItemFault:
     code: str
     message: str
     property: str
+
+    def __post_init__(self) -> None:
+        """Make the message fit to be read and stored, whatever it repeats; ``property`` stays exact."""
+        object.__setattr__(self, "message", readable(self.message))
 
 
 def key_of(reference: dict[str, Value]) -> tuple[str, str] | None:

@@ -10,6 +10,7 @@ from typing import NoReturn, TypeAlias
 import msgspec
 
 from ratemill.nesting import TOO_DEEP, is_too_deep
+from ratemill.visible import shown
 
 Value: TypeAlias = "dict[str, Value] | list[Value] | str | bool | None"  # a Number is a str of its own class
 
@@ -102,7 +103,7 @@ def _once(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                raise ValueError(f"the member '{name}' stands twice in one object")
+                raise ValueError(f"the member '{shown(name)}' stands twice in one object")
             seen.add(name)
     return members
 

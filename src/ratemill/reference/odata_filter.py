@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NoReturn, TypeAlias, TypeVar
 
+from ratemill.visible import shown
+
 OPERATORS = ("contains", "endswith", "startswith", "eq", "ne", "le", "lt", "ge", "gt")
 COMPARISONS_MAX = 100  # of one filter
 DEPTH_MAX = 20  # of brackets within brackets
@@ -76,7 +78,7 @@ class _Token:
 
     @property
     def shown(self) -> str:
-        return f"'{self.text}'" if self.kind != "end" else "its end"
+        return f"'{shown(self.text)}'" if self.kind != "end" else "its end"
 
 
 def read_filter(text: str) -> Tree:
@@ -130,7 +132,7 @@ def _direction(part: str) -> Direction:
     words = part.split()
     name, direction = words[0] if words else "", words[1].lower() if len(words) > 1 else "asc"
     if len(words) > 2 or direction not in ("asc", "desc") or not _FIELD.match(name):  # noqa: PLR2004 - field, direction
-        raise FilterFault(f"is FIELD asc or FIELD desc, with commas between, not '{part.strip()}'")
+        raise FilterFault(f"is FIELD asc or FIELD desc, with commas between, not '{shown(part.strip())}'")
     return Direction(_path(name), direction == "desc")
 
 

@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from ratemill.errors import readable
 from ratemill.nesting import NESTING_MAX
 from ratemill.reference import json_text
 from ratemill.reference.json_text import Number, Value
 from ratemill.reference.subscription_kinds import BY_WIRE, Kind
+from ratemill.visible import shown as cut
 
 # A record of some ten attributes has some dozen values. A line of millions would take a hundred times its length of memory.
 VALUES_MAX = 100_000
@@ -25,6 +27,10 @@ class LineFault:
 
     field: str
     error: str
+
+    def __post_init__(self) -> None:
+        """Make the error fit to be read and stored, whatever it repeats."""
+        object.__setattr__(self, "error", readable(self.error))
 
 
 class Line(NamedTuple):
@@ -86,7 +92,7 @@ def read(line: bytes) -> Line | list[LineFault]:
     except UnicodeEncodeError:
         return [LineFault("", "the line holds half of a surrogate pair, which is no character")]
     except ValueError as error:
-        return [LineFault("", _printable(str(error)))]
+        return [LineFault("", str(error))]
 
 
 def _read(line: bytes) -> Line:
@@ -170,10 +176,5 @@ def shown(value: Value) -> str:
     if isinstance(value, Number):
         return value if len(value) <= _SHOWN_MAX else "a number"
     if isinstance(value, str):
-        return _printable(f"'{value}'" if len(value) <= _SHOWN_MAX else f"'{value[:_SHOWN_MAX]}…'")
+        return f"'{cut(value)}'"
     return kind_of(value)
-
-
-def _printable(message: str) -> str:
-    """Return a message that can be stored, whatever it repeats."""
-    return message.replace("\0", "\\u0000").encode(errors="backslashreplace").decode()

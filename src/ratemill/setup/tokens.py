@@ -241,7 +241,9 @@ def admit(principal: Principal | None, right: Right) -> Principal:
     if principal is None:
         raise NotAuthenticated(TOKEN_REQUIRED)
     if right not in principal.rights:
-        message = f"the token '{principal.name}' ({principal.role}) may not do this: it needs the right '{right}'"
+        message = (
+            f"the token '{shown(principal.name)}' ({principal.role}) may not do this: it needs the right '{right}'"
+        )
         raise NotPermitted(message)
     return principal
 
@@ -249,7 +251,7 @@ def admit(principal: Principal | None, right: Right) -> Principal:
 def admit_to_feed(principal: Principal, feed_id: int | None, name: str) -> None:
     """Raise ``NotPermitted`` if the token is bound to other feeds; the answer is the same for a feed that is unknown."""
     if not principal.may_use(feed_id):
-        raise NotPermitted(f"the token '{principal.name}' is bound to other feeds than '{shown(name)}'")
+        raise NotPermitted(f"the token '{shown(principal.name)}' is bound to other feeds than '{shown(name)}'")
 
 
 def open_session(database: Database, name: str, secret: str, expires_in_s: int) -> Session | None:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from ratemill.visible import shown
+
 Type = Literal["text", "uuid", "timestamptz", "integer"]
 _OPERATORS = {"eq": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 _INTEGER_MAX = 2**31 - 1
@@ -35,7 +37,7 @@ def check(asked: Sequence[Asked], fields: Mapping[str, Field]) -> None:
     for each in asked:
         field = fields.get(each.field)
         if field is None:
-            raise ValueError(f"this list is not filtered by '{each.field[:80]}', but by {', '.join(fields)}")
+            raise ValueError(f"this list is not filtered by '{shown(each.field)}', but by {', '.join(fields)}")
         if each.operator == "like" and field.type != "text":
             raise ValueError(f"like compares texts, and {each.field} is none")
         for value in each.values:
@@ -77,7 +79,7 @@ def _value(name: str, field: Field, text: str) -> object:
             return at if at.tzinfo else at.replace(tzinfo=UTC)
     except ValueError as error:
         kinds = {"uuid": "a UUID", "integer": "a whole number", "timestamptz": "a time as 2026-01-31T00:00:00Z"}
-        raise ValueError(f"{name} is compared with {kinds[field.type]}, not '{text[:80]}'") from error
+        raise ValueError(f"{name} is compared with {kinds[field.type]}, not '{shown(text)}'") from error
     return text
 
 

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from ratemill.errors import BadRequest, CallerError, WrongHost
 from ratemill.settings import Settings
+from ratemill.visible import shown
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -58,7 +59,7 @@ class Hosts:
         if scope.get("server") and name == scope["server"][0]:
             return None
         return WrongHost(
-            f"this server does not answer as '{name[:100]}'; name the hosts it answers as in RATEMILL_HOSTS"
+            f"this server does not answer as '{shown(name)}'; name the hosts it answers as in RATEMILL_HOSTS"
         )
 
 

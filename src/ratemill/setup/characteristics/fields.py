@@ -14,6 +14,7 @@ from ratemill.store import characteristic_fields as store
 from ratemill.store import characteristic_jobs
 from ratemill.store.characteristic_fields import Field
 from ratemill.store.connections import Connection, Database
+from ratemill.visible import shown
 
 MEMBERS = ("_type", "displayName", "sid", "name", "type", "declaredFlag", "createdDatetime")
 _SENT = ("name", "type")
@@ -52,7 +53,7 @@ def declare(
     known = sent.get("name", name)
     faults = _faults(known, sent.get("type"))
     if name is not None and known != name:
-        faults.append(_fault("name", f"name says '{known}', the path leads to '{name}'"))
+        faults.append(_fault("name", f"name says '{shown(known)}', the path leads to '{shown(name)}'"))
     if faults or not isinstance(known, str):
         raise BadRequest(faults=faults)
     type_ = str(sent["type"])
@@ -66,7 +67,7 @@ def declare(
         if name is not None:
             _find(connection, number, name)
         elif before is not None and before.declared:
-            raise _conflict("name_taken", f"'{known}' is declared already")
+            raise _conflict("name_taken", f"'{shown(known)}' is declared already")
         store.declare(connection, owner_id, number, known, type_)
         others = 0 if type_ == LOOKUP else store.bearers(connection, number, known, _JSON_TYPES.get(type_, "object"))
         if others:
@@ -105,7 +106,7 @@ def _find(connection: Connection, number: int, name: str) -> Field:
     for each in store.page(connection, number):
         if each.name == name:
             return each
-    raise NotFound(f"user{number} has no field '{name[:80]}'", code=Code.OBJECT_NOT_FOUND)
+    raise NotFound(f"user{number} has no field '{shown(name)}'", code=Code.OBJECT_NOT_FOUND)
 
 
 def _shown(field: Field) -> Members:

@@ -16,6 +16,7 @@ from ratemill.setup.documents.nodes import Faults, Items, Node, Pairs, Scalar, U
 from ratemill.setup.documents.values import Unfit, read_value
 from ratemill.setup.documents.yaml_nodes import read_yaml
 from ratemill.setup.registry import OWNERS, WRITABLE
+from ratemill.visible import shown
 
 VERSION = "1"
 DEFAULT_OWNER = "default"
@@ -122,7 +123,7 @@ def _read_name(member: Member, node: Node, other_than: Collection[str] = ()) -> 
         raise Unfit("a name is expected")
     name = str(read_value(member, node.text, node.written))
     if name in other_than:
-        raise Unfit(f"'{name}' stands here twice")
+        raise Unfit(f"'{shown(name)}' stands here twice")
     return name
 
 
@@ -141,7 +142,7 @@ class _Reader:
             self._owner(document, root.pairs["owner"])
         for name in root.pairs:
             if name not in WRITABLE and name not in ("ratemill", "owner"):
-                self._faults.add(Code.MEMBER_UNKNOWN, name, root.lines[name], f"there is no list '{name}'")
+                self._faults.add(Code.MEMBER_UNKNOWN, name, root.lines[name], f"there is no list '{shown(name)}'")
         for each in WRITABLE.values():
             if each.list_name in root.pairs:
                 document.entries[each.list_name] = self._list(each, root.pairs[each.list_name])
@@ -159,7 +160,7 @@ class _Reader:
         """Report every key that a mapping, or one inside it, has more than once."""
         for key, line in pairs.twice:
             at = f"{path}.{key}" if path else key
-            self._faults.add(Code.ENTRY_TWICE, at, line, f"'{key}' stands here twice")
+            self._faults.add(Code.ENTRY_TWICE, at, line, f"'{shown(key)}' stands here twice")
         for key, value in pairs.pairs.items():
             self._report_inner(value, f"{path}.{key}" if path else key)
 
@@ -228,7 +229,7 @@ class _Reader:
         """Read one member."""
         member = entry.object.member(name)
         if member is None:
-            message = f"there is no member '{name}' in {entry.object.list_name}"
+            message = f"there is no member '{shown(name)}' in {entry.object.list_name}"
             self._faults.add(Code.MEMBER_UNKNOWN, entry.path(name), line, message)
             return
         if entry.lines is None:
@@ -291,7 +292,7 @@ class _Reader:
             return list(self._csv_entries(each, named.text, self._open(named.text), defaults))
         except (OSError, UnicodeDecodeError, csv.Error, Unfit) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            message = f"'{named.text}' cannot be read: {reason}"
+            message = f"'{shown(named.text)}' cannot be read: {reason}"
             self._faults.add(Code.DOCUMENT_UNREADABLE, f"{each.list_name}.csv", named.line, message)
             return []
 
@@ -333,10 +334,10 @@ class _Reader:
     def _column(self, each: SetupObject, file: str, header: list[str], name: str) -> Member | None:
         member = each.member(name.strip())
         if member is None:
-            message = f"there is no member '{name}' in {each.list_name}"
+            message = f"there is no member '{shown(name)}' in {each.list_name}"
             self._faults.add(Code.MEMBER_UNKNOWN, f"{file}:1.{name}", 1, message)
         elif header.count(name) > 1:
-            self._faults.add(Code.ENTRY_TWICE, f"{file}:1.{name}", 1, f"'{name}' stands here twice")
+            self._faults.add(Code.ENTRY_TWICE, f"{file}:1.{name}", 1, f"'{shown(name)}' stands here twice")
         return member
 
     def _csv_entry(self, entry: Entry, columns: list[_Column], cells: list[str], defaults: Entry) -> Entry:

@@ -8,6 +8,7 @@ from bisect import bisect_right
 
 from ratemill.nesting import NESTING_MAX, TOO_DEEP
 from ratemill.setup.documents.nodes import Items, Node, Pairs, Scalar, Unreadable, Written
+from ratemill.visible import shown
 
 _STRINGS = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -106,5 +107,5 @@ class _Reader:
 
     def _expect(self, character: str, at: int) -> int:
         if self.text[at : at + 1] != character:
-            raise self.unreadable(f"'{character}' is expected here", at)
+            raise self.unreadable(f"'{shown(character)}' is expected here", at)
         return at + 1

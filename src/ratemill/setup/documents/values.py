@@ -12,6 +12,7 @@ from ratemill import money
 from ratemill.periods import read_instant, write_instant
 from ratemill.setup.declaration import Kind, Member
 from ratemill.setup.documents.nodes import Written
+from ratemill.visible import shown
 
 INTEGER_MAX = 2_147_483_647
 _EXPONENT_MAX = 40  # beyond this no number fits any limit, and it is not worth writing out
@@ -55,22 +56,22 @@ def _text(member: Member, text: str, written: Written) -> str:
 def _choice(member: Member, text: str, written: Written) -> str:
     text = _text(member, text, written)
     if text not in member.choices:
-        raise Unfit(f"'{text}' is none of {', '.join(member.choices)}")
+        raise Unfit(f"'{shown(text)}' is none of {', '.join(member.choices)}")
     return text
 
 
 def _bool(_member: Member, text: str, written: Written) -> bool:
     if written in (Written.ANY, Written.BOOL) and text.lower() in _TRUTHS:
         return _TRUTHS[text.lower()]
-    raise Unfit(f"'{text}' is neither true nor false")
+    raise Unfit(f"'{shown(text)}' is neither true nor false")
 
 
 def _integer(member: Member, text: str, written: Written) -> int:
     if written not in (Written.ANY, Written.NUMBER) or not _WHOLE.match(text):
-        raise Unfit(f"'{text}' is not a whole number")
+        raise Unfit(f"'{shown(text)}' is not a whole number")
     number = int(text)
     if abs(number) > INTEGER_MAX:
-        raise Unfit(f"'{text}' is too large")
+        raise Unfit(f"'{shown(text)}' is too large")
     _within(member, number, text)
     return number
 
@@ -81,18 +82,18 @@ def _decimal(text: str, written: Written) -> Decimal:
     except (ValueError, ArithmeticError):
         number = None
     if number is None or written is Written.BOOL:
-        raise Unfit(f"'{text}' is not a number")
+        raise Unfit(f"'{shown(text)}' is not a number")
     if number and abs(number.adjusted()) > _EXPONENT_MAX:
-        raise Unfit(f"'{text}' has too many digits")
+        raise Unfit(f"'{shown(text)}' has too many digits")
     return number
 
 
 def _price(member: Member, text: str, written: Written) -> Decimal:
     number = _decimal(text, written)
     if money.significant_digits(number) > money.PRICE_DIGITS_MAX:
-        raise Unfit(f"'{text}' has more than {money.PRICE_DIGITS_MAX} significant digits")
+        raise Unfit(f"'{shown(text)}' has more than {money.PRICE_DIGITS_MAX} significant digits")
     if money.places(number) > money.PRICE_PLACES_MAX:
-        raise Unfit(f"'{text}' has more than {money.PRICE_PLACES_MAX} decimal places")
+        raise Unfit(f"'{shown(text)}' has more than {money.PRICE_PLACES_MAX} decimal places")
     _within(member, number, text)
     return number
 
@@ -100,9 +101,9 @@ def _price(member: Member, text: str, written: Written) -> Decimal:
 def _quantity(member: Member, text: str, written: Written) -> Decimal:
     number = _decimal(text, written)
     if number and number.adjusted() >= money.QUANTITY_INTEGER_DIGITS_MAX:
-        raise Unfit(f"'{text}' has more than {money.QUANTITY_INTEGER_DIGITS_MAX} digits before the point")
+        raise Unfit(f"'{shown(text)}' has more than {money.QUANTITY_INTEGER_DIGITS_MAX} digits before the point")
     if money.places(number) > money.QUANTITY_PLACES_MAX:
-        raise Unfit(f"'{text}' has more than {money.QUANTITY_PLACES_MAX} decimal places")
+        raise Unfit(f"'{shown(text)}' has more than {money.QUANTITY_PLACES_MAX} decimal places")
     _within(member, number, text)
     return number
 
@@ -110,19 +111,19 @@ def _quantity(member: Member, text: str, written: Written) -> Decimal:
 def _instant(_member: Member, text: str, written: Written) -> datetime | date:
     """Return an instant, or a bare date, whose midnight waits for a time zone."""
     if written not in (Written.ANY, Written.STRING):
-        raise Unfit(f'\'{text}\' is not a time: write "2022-05-01T00:00:00Z" or "2022-05-01"')
+        raise Unfit(f'\'{shown(text)}\' is not a time: write "2022-05-01T00:00:00Z" or "2022-05-01"')
     try:
         instant = read_instant(text)
         bare = len(text.strip()) == _DATE_CHARS and "T" not in text
         return date.fromisoformat(text.strip()) if bare else instant
     except (ValueError, OverflowError):
-        raise Unfit(f"'{text}' is not a time: write 2022-05-01T00:00:00Z or 2022-05-01") from None
+        raise Unfit(f"'{shown(text)}' is not a time: write 2022-05-01T00:00:00Z or 2022-05-01") from None
 
 
 def _within(member: Member, number: Decimal | int, text: str) -> None:
     least, most = member.least, member.most
     if (least is not None and number < least) or (most is not None and number > most):
-        raise Unfit(f"'{text}' is not {_range_words(least, most)}")
+        raise Unfit(f"'{shown(text)}' is not {_range_words(least, most)}")
 
 
 def _range_words(least: Decimal | int | None, most: Decimal | int | None) -> str:

@@ -30,6 +30,7 @@ from ratemill.setup.world import Row, World
 from ratemill.setup.writing.apply import check_document, in_order
 from ratemill.store import data_profiles, owners, setup_objects
 from ratemill.store.connections import Database, clock
+from ratemill.visible import shown
 
 _RECORD = tuple(columns.RECORD)
 _PROFILES = "dataProfiles"
@@ -98,7 +99,7 @@ def prepare_stored(database: Database, owner: str, name: str) -> Prepared:
         owner_id = require(connection, owner)
         found = data_profiles.find(connection, owner_id, name)
         if found is None:
-            raise NotFound(f"there is no data profile '{name}'")
+            raise NotFound(f"there is no data profile '{shown(name)}'")
         profile = read_profile(found.document | {"name": found.name})
         setup = mediation_setup(profile, found.version, reader_of(connection, owner_id))
         return Prepared(owner_id, setup, clock(connection))
@@ -171,7 +172,7 @@ def _profile_row(document: Document, name: str) -> Row:
     for entry in entries:
         if entry.row.get("name") == name:
             return entry.row
-    raise NotFound(f"the document has no data profile '{name}'")
+    raise NotFound(f"the document has no data profile '{shown(name)}'")
 
 
 def _raw(texts: Sequence[str], at: datetime, *, are_objects: bool) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from ratemill.setup.world import Row
 from ratemill.setup.writing.apply import no_collection
 from ratemill.store import owners, setup_objects
 from ratemill.store.connections import Connection, Database, clock
+from ratemill.visible import shown
 
 SHOWN_MAX = 100  # findings of one rule that are shown one by one; the rest is counted
 
@@ -90,7 +91,7 @@ def _read(connection: Connection, owner_id: int, asked: int | str) -> PlanSetup:
     column = "name" if isinstance(asked, str) else "rate_plan_id"
     plans = reader.rows("usageRatePlans", column, [asked])
     if not plans:
-        raise NotFound(f"there is no rate plan '{asked}'")
+        raise NotFound(f"there is no rate plan '{shown(asked)}'")
     plan = plans[0]
     plan_id = plan["rate_plan_id"]
     linked = setup_objects.read_links(connection, "rate_plan_groups", "rate_plan_id", "rate_group_id", [plan_id])

@@ -8,6 +8,7 @@ from typing import Any
 
 from ratemill.setup.lint.plan import Finding, PlanSetup, Severity, by_currency, meet, name_of, on_rate
 from ratemill.setup.world import Row
+from ratemill.visible import shown
 
 MEMBERS_SEEN_MAX = 1_000  # locations of a location group that are looked at for a broad rate above them
 DIGITS = "0123456789"
@@ -21,7 +22,7 @@ def pattern_shadowed(setup: PlanSetup) -> Iterator[Finding]:
         while above and not pattern["name"].startswith(above[-1]["name"]):
             above.pop()
         if above and prices.of(pattern["location_id"]) == (price := prices.of(above[-1]["location_id"])) and price:
-            message = f"its numbers cost what those of '{above[-1]['name']}' do"
+            message = f"its numbers cost what those of '{shown(above[-1]['name'])}' do"
             yield _on_pattern(pattern, "pattern_shadowed", "notice", message)
         above.append(pattern)
 
@@ -137,7 +138,9 @@ def broad_over_exact(setup: PlanSetup) -> Iterator[Finding]:
             at = priority.get(rate["rate_group_id"], 0)
             if at and (wider := _wider(setup, rate, groups[:at])) is not None:
                 first = setup.groups_by_id[wider["rate_group_id"]]
-                message = f"is never reached while rate {wider['rate_id']} of a wider place holds in '{first['name']}'"
+                message = (
+                    f"is never reached while rate {wider['rate_id']} of a wider place holds in '{shown(first['name'])}'"
+                )
                 member = "geoTreeLocationGroupName" if rate["location_id"] is None else "geoTreeLocationName"
                 yield on_rate(setup, rate, "broad_over_exact", "warning", message, member)
 

@@ -9,6 +9,7 @@ from ratemill.mediation.profile import ProfileFaults, read_profile, write_profil
 from ratemill.setup.declaration import Entry, Kind, Member, SetupObject, name_member
 from ratemill.setup.objects import accounts, identifier_types, locations, services, usage_class_types, usage_classes
 from ratemill.setup.world import World
+from ratemill.visible import shown
 
 # The lists that a match may look in, with the members it may compare.
 MATCHED: dict[str, set[str]] = {
@@ -41,9 +42,9 @@ def _unknown_lists(profile: Profile) -> Iterator[tuple[str, str]]:
         texts = MATCHED.get(mapping.origin.list)
         path = f"mappings[{index}].match"
         if texts is None:
-            yield f"{path}.list", f"there is no list '{mapping.origin.list}'"
+            yield f"{path}.list", f"there is no list '{shown(mapping.origin.list)}'"
         elif mapping.origin.member not in texts:
-            yield f"{path}.member", f"there is no text '{mapping.origin.member}' in {mapping.origin.list}"
+            yield f"{path}.member", f"there is no text '{shown(mapping.origin.member)}' in {mapping.origin.list}"
 
 
 OBJECT = SetupObject(

@@ -6,6 +6,7 @@ import re
 
 from ratemill.setup.declaration import NAME_CHARS_MAX, Kind, Member, SetupObject, name_member, reference
 from ratemill.setup.rules.objects import unique_without_case
+from ratemill.visible import shown
 
 BATCH_WAIT_S_MAX = 30  # the longest that a record may wait for its batch
 _API_NAME = re.compile(r"[A-Za-z0-9]+\Z")
@@ -13,7 +14,7 @@ _API_NAME = re.compile(r"[A-Za-z0-9]+\Z")
 
 def check_api_name(name: str) -> str | None:
     """Say what is wrong with an API name, if anything is."""
-    return None if _API_NAME.match(name) else f"'{name}' must be letters and digits only"
+    return None if _API_NAME.match(name) else f"'{shown(name)}' must be letters and digits only"
 
 
 OBJECT = SetupObject(

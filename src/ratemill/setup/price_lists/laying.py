@@ -39,6 +39,7 @@ from ratemill.setup.writing.changes import Author, Log
 from ratemill.setup.writing.deleting import wait_for_usage
 from ratemill.store import charged_objects, owners, setup_objects
 from ratemill.store.connections import Connection, Database, clock
+from ratemill.visible import shown
 
 SHOWN_MAX = 100  # of each kind of outcome that are shown one by one; the rest is counted
 GROUPS, RATES = WRITABLE["usageRateGroups"], WRITABLE["usageRates"]
@@ -202,7 +203,7 @@ def _read(asked: PriceList, world: World, outcome: Outcome, faults: Faults) -> D
         for entry in document.entries.get(each.list_name, ()):
             if entry.given.get("rate_group_id") != name and "rate_group_id" not in entry.bad:
                 entry.bad |= {"rate_group_id"}
-                message = f"the list is of the rate group '{name}'"
+                message = f"the list is of the rate group '{shown(name)}'"
                 faults.add(Code.RULE_BROKEN, entry.path("usageRateGroupName"), entry.line, message)
     return document
 
@@ -212,7 +213,7 @@ def _group(world: World, asked: int | str) -> tuple[int, str]:
     columns = ("rate_group_id", "name")
     found = setup_objects.read_rows(world.connection, "rate_groups", columns, world.owner_id, {column: [asked]})
     if not found:
-        raise NotFound(f"there is no rate group '{asked}'")
+        raise NotFound(f"there is no rate group '{shown(asked)}'")
     return found[0]["rate_group_id"], found[0]["name"]
 
 
@@ -263,7 +264,7 @@ def _charged(world: World, rates: Mapping[int, str], *, preview: bool) -> Iterat
     if not preview:
         wait_for_usage(world.connection, world.owner_id or 0, f"{len(rates)} rates that the list replaces")
     for rate_id in sorted(charged_objects.find(world.connection, "rate_id", list(rates))):
-        yield Fault(Code.IN_USE, f"the rate '{rates[rate_id]}' ({rate_id}) has charges: end it instead")
+        yield Fault(Code.IN_USE, f"the rate '{shown(rates[rate_id])}' ({rate_id}) has charges: end it instead")
 
 
 def _write(  # noqa: PLR0917 -- what a list did, and by whom

@@ -19,6 +19,7 @@ from ratemill.setup.reading.showing import Shown, pointer_of, shape, show
 from ratemill.store import setup_searches
 from ratemill.store.connections import Connection, Database
 from ratemill.store.setup_searches import OPERATORS, Comparison, Field, Search
+from ratemill.visible import shown
 
 __all__ = ["OPERATORS", "Comparison", "Field"]
 
@@ -77,9 +78,9 @@ def comparison(each: SetupObject, name: str, operator: str, value: str | Sequenc
     """Return a comparison of a member; raise ``ValueError`` with what is wrong with it."""
     field = fields(each).get(name)
     if field is None:
-        raise ValueError(f"'{name}' is nothing that a {each.noun} is found by: {', '.join(fields(each))}")
+        raise ValueError(f"'{shown(name)}' is nothing that a {each.noun} is found by: {', '.join(fields(each))}")
     if operator not in OPERATORS:
-        raise ValueError(f"'{operator}' is no operator: {', '.join(OPERATORS)}")
+        raise ValueError(f"'{shown(operator)}' is no operator: {', '.join(OPERATORS)}")
     if value is None and operator in ("eq", "notEq"):
         operator = "isNull" if operator == "eq" else "isNotNull"
     return Comparison(field, operator, _read(field, operator, value))
@@ -156,7 +157,7 @@ def _text(text: str) -> str:
 
 def _whole(text: str) -> int:
     if not _WHOLE.match(text):
-        raise ValueError(f"'{text}' is not a whole number")
+        raise ValueError(f"'{shown(text)}' is not a whole number")
     return max(-NUMBER_MAX, min(int(text), NUMBER_MAX))
 
 
@@ -166,13 +167,13 @@ def _owner(text: str) -> int:
 
 def _boolean(text: str) -> bool:
     if text.lower() not in ("true", "false"):
-        raise ValueError(f"'{text}' is neither true nor false")
+        raise ValueError(f"'{shown(text)}' is neither true nor false")
     return text.lower() == "true"
 
 
 def _number(text: str) -> Decimal:
     if (number := money.decimal_within(text)) is None:
-        raise ValueError(f"'{text}' is not a number of ours")
+        raise ValueError(f"'{shown(text)}' is not a number of ours")
     return number
 
 
@@ -180,7 +181,7 @@ def _instant(text: str) -> object:
     try:
         return read_instant(text.replace(" ", "+") if "T" in text else text)
     except (ValueError, OverflowError):
-        raise ValueError(f"'{text}' is not a time: write 2022-05-01T00:00:00Z or 2022-05-01") from None
+        raise ValueError(f"'{shown(text)}' is not a time: write 2022-05-01T00:00:00Z or 2022-05-01") from None
 
 
 _READERS = {

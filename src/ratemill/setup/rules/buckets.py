@@ -12,6 +12,7 @@ from ratemill.setup.documents.nodes import Written
 from ratemill.setup.documents.values import Unfit, read_value
 from ratemill.setup.rules.objects import Findings, ListRule, overlapping, quantity_fits
 from ratemill.setup.world import Row, World
+from ratemill.visible import shown
 
 STEPS_MAX = 100  # steps of a bucket: more are a mistake
 
@@ -41,7 +42,10 @@ def base_unit_in_use(entry: Entry, world: World) -> Findings:
     for table, noun in (("bucket_base_details", "rows"), ("buckets_bases", "buckets")):
         if world.stored_rows(table, ("bucket_base_id",), "bucket_base_id", [entry.identity]):
             unit = world.name("usageBaseUnits", entry.stored["base_unit_id"])
-            yield "usageBucketBaseUnitName", f"'{entry.row['name']}' has {noun}, so that its base unit stays {unit}"
+            yield (
+                "usageBucketBaseUnitName",
+                f"'{shown(entry.row['name'])}' has {noun}, so that its base unit stays {unit}",
+            )
             return
 
 
@@ -53,7 +57,7 @@ def class_counts_as_base(entry: Entry, world: World) -> Findings:
         return
     if base["base_unit_id"] != usage_class["base_unit_id"]:
         theirs, mine = (world.name("usageBaseUnits", each["base_unit_id"]) for each in (usage_class, base))
-        yield "usageClassName", f"the usage class '{usage_class['name']}' counts {theirs}, the base {mine}"
+        yield "usageClassName", f"the usage class '{shown(usage_class['name'])}' counts {theirs}, the base {mine}"
 
 
 # Buckets
@@ -88,7 +92,7 @@ class _Step:
             return self
         for name in step:
             if name not in _STEP:
-                self.faults.append((f"{self.path}.{name}", f"there is no member '{name}' in a step"))
+                self.faults.append((f"{self.path}.{name}", f"there is no member '{shown(name)}' in a step"))
         for name, member in _STEP.items():
             self._read_member(member, step.get(name))
         return self
@@ -140,7 +144,7 @@ def base_needed_and_not_retired(entry: Entry, world: World) -> Findings:
     for at, base_id in enumerate(bases):
         base = world.row("usageBucketBases", base_id)
         if base is not None and base.get("retired") and base_id not in chosen:
-            yield f"usageBucketBaseNames[{at}]", f"the bucket base '{base['name']}' is retired"
+            yield f"usageBucketBaseNames[{at}]", f"the bucket base '{shown(base['name'])}' is retired"
 
 
 def bases_count_alike(entry: Entry, world: World) -> Findings:
@@ -153,12 +157,12 @@ def bases_count_alike(entry: Entry, world: World) -> Findings:
     for base in bases[1:]:
         if base["base_unit_id"] != first["base_unit_id"]:
             theirs = world.name("usageBaseUnits", base["base_unit_id"])
-            yield "usageBucketBaseNames", f"'{base['name']}' counts {theirs}, '{first['name']}' {mine}"
+            yield "usageBucketBaseNames", f"'{shown(base['name'])}' counts {theirs}, '{shown(first['name'])}' {mine}"
             return
     unit = world.row("usageUnits", entry.row["usage_unit_id"])
     if unit is not None and unit.get("base_unit_id") not in (None, first["base_unit_id"]):
         theirs = world.name("usageBaseUnits", unit["base_unit_id"])
-        yield "usageUnitName", f"'{unit['name']}' counts {theirs}, not {mine}"
+        yield "usageUnitName", f"'{shown(unit['name'])}' counts {theirs}, not {mine}"
 
 
 def money_without_unit(entry: Entry, _world: World) -> Findings:
@@ -229,7 +233,7 @@ def attached_once(holder: str) -> ListRule:
     def check(entries: list[Entry], world: World) -> Iterator[Finding]:
         for entry, other in overlapping(entries, world, (holder, "bucket_id")):
             name = world.name("usageBuckets", entry.row["bucket_id"])
-            yield entry, "start", f"the bucket '{name}' is there already at that time: see {other}"
+            yield entry, "start", f"the bucket '{shown(name)}' is there already at that time: see {other}"
 
     return check
 
@@ -241,8 +245,8 @@ def currency_of_account(entry: Entry, world: World) -> Findings:
     account = world.row("accounts", entry.row.get("account_id") if service is None else service.get("account_id"))
     if bucket is None or account is None or bucket.get("currency") in (None, account.get("currency")):
         return
-    mine = f"the account '{account['name']}' is in {account.get('currency')}"
-    yield "usageBucketName", f"the bucket '{bucket['name']}' holds {bucket['currency']}, {mine}"
+    mine = f"the account '{shown(account['name'])}' is in {account.get('currency')}"
+    yield "usageBucketName", f"the bucket '{shown(bucket['name'])}' holds {bucket['currency']}, {mine}"
 
 
 def account_keeps_currency_of_buckets(entry: Entry, world: World) -> Findings:
@@ -257,7 +261,7 @@ def account_keeps_currency_of_buckets(entry: Entry, world: World) -> Findings:
     }
     attached = _attached(world, ACCOUNTS, {entry.identity}) | _attached(world, SERVICES, service_ids)
     for bucket in _of_another_currency(world, attached, entry.row["currency"]):
-        yield "currencyName", f"the bucket '{bucket['name']}' is attached, and holds {bucket['currency']}"
+        yield "currencyName", f"the bucket '{shown(bucket['name'])}' is attached, and holds {bucket['currency']}"
 
 
 def service_keeps_currency_of_buckets(entry: Entry, world: World) -> Findings:
@@ -266,8 +270,11 @@ def service_keeps_currency_of_buckets(entry: Entry, world: World) -> Findings:
     if entry.stored is None or "account_id" not in entry.changes or account is None or "currency" not in account:
         return
     for bucket in _of_another_currency(world, _attached(world, SERVICES, {entry.identity}), account["currency"]):
-        words = f"the account '{account['name']}' is in {account['currency']}"
-        yield "accountName", f"the bucket '{bucket['name']}' is attached, and holds {bucket['currency']}: {words}"
+        words = f"the account '{shown(account['name'])}' is in {account['currency']}"
+        yield (
+            "accountName",
+            f"the bucket '{shown(bucket['name'])}' is attached, and holds {bucket['currency']}: {words}",
+        )
 
 
 # Of each kind of attachment: list, table, identity, and the column of whom it is attached to.

@@ -23,6 +23,7 @@ from ratemill.money import (
 from ratemill.periods import write_instant
 from ratemill.setup.declaration import Entry, Finding
 from ratemill.setup.world import Row, Sheet, World
+from ratemill.visible import shown
 
 Findings = Iterator[tuple[str, str]]
 EntryRule = Callable[[Entry, World], Iterable[tuple[str, str]]]
@@ -72,7 +73,7 @@ def _same_base_unit(base_unit_id: int | None, other: Row | None, member: str, wo
     if base_unit_id is None or other is None or other.get("base_unit_id") in (None, base_unit_id):
         return
     mine, theirs = (world.name("usageBaseUnits", each) for each in (base_unit_id, other["base_unit_id"]))
-    yield member, f"'{other['name']}' counts {theirs}, not {mine}"
+    yield member, f"'{shown(other['name'])}' counts {theirs}, not {mine}"
 
 
 def quantity_fits(number: Decimal) -> bool:
@@ -102,7 +103,10 @@ def rater_with_rates(entry: Entry, world: World) -> Findings:
         placed = world.stored_rows(table, ("location_id", "location_group_id"), "usage_class_id", [entry.identity])
         if any(row["location_id"] or row["location_group_id"] for row in placed):
             name = entry.row["name"]
-            yield "usageRaterTypeName", f"'{name}' has {noun} at locations, so that its rater stays {BY_LOCATION}"
+            yield (
+                "usageRaterTypeName",
+                f"'{shown(name)}' has {noun} at locations, so that its rater stays {BY_LOCATION}",
+            )
             return
 
 
@@ -119,7 +123,7 @@ def location_as_class_says(entry: Entry, world: World) -> Findings:
         return
     for column, member in (("location_id", "geoTreeLocationName"), ("location_group_id", "geoTreeLocationGroupName")):
         if entry.row[column] is not None:
-            yield member, f"the usage class '{usage_class['name']}' is not rated by location"
+            yield member, f"the usage class '{shown(usage_class['name'])}' is not rated by location"
 
 
 def minimum_below_maximum(entry: Entry, _world: World) -> Findings:
@@ -167,7 +171,9 @@ def pass_through_in_no_plan(entry: Entry, world: World) -> Findings:
     if not _passes_through(entry.row) or entry.stored is None or _passes_through(entry.stored):
         return
     if world.stored_rows("rate_plan_groups", ("rate_plan_id",), "rate_group_id", [entry.identity]):
-        message = f"'{entry.row['name']}' stands in a rate plan, and usage records carry no money to pass through"
+        message = (
+            f"'{shown(entry.row['name'])}' stands in a rate plan, and usage records carry no money to pass through"
+        )
         yield "isPassThrough", message
 
 
@@ -176,7 +182,7 @@ def plan_without_pass_through(entry: Entry, world: World) -> Findings:
     for index, group_id in enumerate(entry.row["rate_group_ids"]):
         group = world.row("usageRateGroups", group_id)
         if group is not None and _passes_through(group):
-            message = f"'{group['name']}' passes money through, and usage records carry none"
+            message = f"'{shown(group['name'])}' passes money through, and usage records carry none"
             yield f"usageRateGroupNames[{index}]", message
 
 
@@ -195,7 +201,7 @@ def no_cycle(column: str, member: str) -> ListRule:
         ended: set[int] = set()
         for entry in moved:
             if _goes_in_a_circle(entry, column, world, ended):
-                yield entry, member, f"'{entry.row['name']}' would stand below itself"
+                yield entry, member, f"'{shown(entry.row['name'])}' would stand below itself"
 
     return check
 
@@ -233,7 +239,7 @@ def unique_without_case(column: str, member: str) -> ListRule:
                 yield (
                     entry,
                     member,
-                    f"the {entry.object.noun} '{other['name']}' has '{other[column]}', whatever the case",
+                    f"the {entry.object.noun} '{shown(other['name'])}' has '{shown(other[column])}', whatever the case",
                 )
 
     return check
@@ -308,7 +314,7 @@ def no_overlap(entries: list[Entry], world: World) -> Iterator[Finding]:
     """Hold a text of one type to one service at any instant."""
     for entry, other in overlapping(entries, world, ("usage_identifier", "identifier_type_id")):
         text = entry.row["usage_identifier"]
-        yield entry, "udrUsageIdentifier", f"'{text}' belongs to a service already at that time: see {other}"
+        yield entry, "udrUsageIdentifier", f"'{shown(text)}' belongs to a service already at that time: see {other}"
 
 
 def overlapping(entries: list[Entry], world: World, columns: tuple[str, ...]) -> Iterator[tuple[Entry, str]]:
@@ -396,7 +402,7 @@ def currency_of_charged_account(entry: Entry, world: World) -> Findings:
     if entry.stored is None or "currency" not in entry.changes:
         return
     if world.charged_accounts([entry.identity]):
-        message = f"'{entry.row['name']}' has charges, so that its currency stays {entry.stored['currency']}"
+        message = f"'{shown(entry.row['name'])}' has charges, so that its currency stays {entry.stored['currency']}"
         yield "currencyName", message
 
 
@@ -426,7 +432,7 @@ def currency_without_group(entries: list[Entry], world: World) -> Iterator[Findi
         groups = [world.row("usageRateGroups", each) for each in plan.get("rate_group_ids") or ()]
         currencies = {group.get("currency") for group in groups if group is not None}
         if currencies and account.get("currency") not in currencies:
-            message = f"the rate plan '{plan['name']}' has no rate group in {account.get('currency')}"
+            message = f"the rate plan '{shown(plan['name'])}' has no rate group in {account.get('currency')}"
             yield entry, "usageRatePlanName", message
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from ratemill.setup.declaration import Entry
 from ratemill.setup.rules.objects import Findings
 from ratemill.setup.world import World
+from ratemill.visible import shown
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 WINDOWS_MAX = 100  # windows of a time period: a record is held to each of them
@@ -54,7 +55,7 @@ def _faults(window: object) -> Iterator[_Unfit]:
         return
     for name, value in window.items():
         if name not in _PARTS:
-            yield _Unfit(f"there is no member '{name}' in a window", f".{name}")
+            yield _Unfit(f"there is no member '{shown(name)}' in a window", f".{name}")
             continue
         try:
             _PARTS[name](value)
@@ -85,7 +86,7 @@ def _days(value: object) -> list[str]:
 
 def _day(text: str) -> str:
     if text.lower() not in DAYS:
-        raise _Unfit(f"'{text}' is none of {', '.join(DAYS)}")
+        raise _Unfit(f"'{shown(text)}' is none of {', '.join(DAYS)}")
     return text.lower()
 
 
@@ -99,7 +100,7 @@ def _to(value: object) -> str:
 
 def _clock(value: object, beside: str = "") -> str:
     if not isinstance(value, str) or not (_CLOCK.match(value) or value == beside):
-        raise _Unfit(f"'{value}' is not a time of day: write \"08:30\"")
+        raise _Unfit(f"'{shown(value)}' is not a time of day: write \"08:30\"")
     return value
 
 
@@ -118,7 +119,7 @@ def _date(text: str) -> str:
             return text
     except ValueError:
         pass
-    raise _Unfit(f"'{text}' is not a date: write 2026-12-25, or 12-25 for every year")
+    raise _Unfit(f"'{shown(text)}' is not a date: write 2026-12-25, or 12-25 for every year")
 
 
 def _texts(value: object, read: Callable[[str], str], noun: str) -> list[str]:
@@ -131,7 +132,7 @@ def _texts(value: object, read: Callable[[str], str], noun: str) -> list[str]:
         except _Unfit as error:
             raise _Unfit(str(error), f"[{at}]") from None
         if text in texts:
-            raise _Unfit(f"'{text}' stands here twice", f"[{at}]")
+            raise _Unfit(f"'{shown(text)}' stands here twice", f"[{at}]")
         texts.append(text)
     return texts
 

@@ -23,6 +23,7 @@ from ratemill.store.comparisons import Asked
 from ratemill.store.connections import Connection, Database, clock
 from ratemill.store.setup_objects import Clash
 from ratemill.store.subscription_pages import ShownObject
+from ratemill.visible import shown
 
 __all__ = ["Asked", "ShownObject", "cancel", "change", "create", "delete", "find", "page"]
 
@@ -83,7 +84,7 @@ def cancel(database: Database, principal: Principal, object_id: str) -> ShownObj
     with database.face(principal.owner_id) as connection:
         found = _found(connection, principal.owner_id, Kind.SUBSCRIPTION, object_id, lock=True)
         if found.state == SubscriptionState.CANCELED:
-            raise Conflict(f"the subscription '{object_id}' is canceled")
+            raise Conflict(f"the subscription '{shown(object_id)}' is canceled")
         at = clock(connection)
         _end_service(connection, principal, found, at)
         subscription_pages.cancel(connection, found.object_number, at)
@@ -114,7 +115,7 @@ def _found(connection: Connection, owner_id: int, kind: Kind, object_id: str, *,
     except ValueError:
         found = None
     if found is None:
-        raise NotFound(f"there is no {kind.word} '{object_id[:80]}'")
+        raise NotFound(f"there is no {kind.word} '{shown(object_id)}'")
     return found
 
 

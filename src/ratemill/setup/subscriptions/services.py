@@ -25,6 +25,7 @@ from ratemill.setup.writing.changes import Author, Log, Via
 from ratemill.store import owners, setup_objects, subscription_services
 from ratemill.store.connections import Connection, clock
 from ratemill.store.subscription_services import Held, Kept
+from ratemill.visible import shown
 
 SHORTEST = timedelta(milliseconds=1)  # a service that ends before it began lasts this long: a span has a length
 _UNKNOWN = "Unknown"
@@ -235,11 +236,11 @@ class _Making:
         for each, text, other in clashes:
             service = named.get(other.service_id or 0)
             whose = (
-                f"the service '{service.service}' of the account '{service.account}'"
+                f"the service '{shown(service.service)}' of the account '{shown(service.account)}'"
                 if service
                 else "another subscription"
             )
-            self._faults[each.object_number] = f"the identifier '{text}' belongs to {whose} at that time"
+            self._faults[each.object_number] = f"the identifier '{shown(text)}' belongs to {whose} at that time"
 
     def _account_of(self, live: list[Live]) -> dict[int, int]:
         """Return the account of each subscription by object number; those that are not there are made."""
@@ -254,7 +255,7 @@ class _Making:
             elif currency_of.setdefault(longer, currency) == currency:
                 name_of[each.object_number] = longer
             else:
-                message = f"the accounts '{name}' and '{longer}' have another currency than {currency}"
+                message = f"the accounts '{shown(name)}' and '{shown(longer)}' have another currency than {currency}"
                 self._faults[each.object_number] = message
         identity_of = {row["name"]: row["account_id"] for row in rows}
         new = [name for name in dict.fromkeys(name_of.values()) if name not in identity_of]

@@ -29,6 +29,7 @@ from ratemill.setup.writing.write import write
 from ratemill.store import owners
 from ratemill.store.connections import Connection, Database
 from ratemill.store.setup_objects import Clash
+from ratemill.visible import shown
 
 CREATED, UPDATED, UNCHANGED = "created", "updated", "unchanged"
 _log = logs.get(__name__)
@@ -235,7 +236,7 @@ def _check(each: SetupObject, entries: list[Entry], world: World, faults: Faults
 def _check_entry(each: SetupObject, entry: Entry, world: World, faults: Faults) -> None:
     if entry.stored is not None and entry.stored["built_in"] and entry.changes:
         entry.bad |= entry.changes
-        message = f"'{entry.row['name']}' is built in and cannot be changed"
+        message = f"'{shown(entry.row['name'])}' is built in and cannot be changed"
         faults.add(Code.MEMBER_FROZEN, entry.path(), entry.line, message)
     if each.document and entry.bad:
         entry.bad |= {each.document}  # nobody has looked at it

@@ -23,6 +23,7 @@ from ratemill.setup.writing.apply import changes_anything, check_document, write
 from ratemill.setup.writing.changes import Author
 from ratemill.store import owners
 from ratemill.store.connections import Connection, Database
+from ratemill.visible import shown
 
 READ_ONLY = frozenset({"identity", "ownerId", "ownerName"})  # members of every object that only the product fills
 DETAILS = "details"  # the children of an object, as its Detail shows them
@@ -164,7 +165,7 @@ def in_place(fault: Fault) -> Fault:
         return replace(fault, message=message, field=fault.field or fault.path or None)
     member, index = match["member"] or None, int(match["index"])
     row = index + 1 if index >= 0 else None
-    named = message if member is None or message.startswith(f"'{member}'") else f"{member}: {message}"
+    named = message if member is None or message.startswith(f"'{shown(member)}'") else f"{shown(member)}: {message}"
     place = "" if row is None else f"{match['list']}, row {row}: "
     return replace(fault, message=place + named, row=row, field=member)
 

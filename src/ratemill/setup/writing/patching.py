@@ -36,6 +36,7 @@ from ratemill.setup.writing.editing import (
 )
 from ratemill.store import setup_objects
 from ratemill.store.connections import Database
+from ratemill.visible import shown
 
 CREATE, UPDATE, DELETE, ATTACH, DETACH = "create", "update", "delete", "attach", "detach"
 CONNECTING = (ATTACH, DETACH)
@@ -97,7 +98,7 @@ class _Steps:
 
     def read(self, root: Pairs) -> list[Step]:
         for name, line in root.twice:
-            self._faults.add(Code.ENTRY_TWICE, name, line, f"'{name}' stands here twice")
+            self._faults.add(Code.ENTRY_TWICE, name, line, f"'{shown(name)}' stands here twice")
         steps: list[Step] = []
         for name, node in root.pairs.items():
             if name == DETAILS:
@@ -108,7 +109,7 @@ class _Steps:
                 known = ", ".join(
                     [DETAILS, *self._lists, *(each for each in self._connected if each not in self._lists)]
                 )
-                self._faults.add(Code.MEMBER_UNKNOWN, name, root.lines[name], f"'{name}' is none of {known}")
+                self._faults.add(Code.MEMBER_UNKNOWN, name, root.lines[name], f"'{shown(name)}' is none of {known}")
         return steps
 
     def _details(self, node: Node) -> list[Step]:
@@ -129,7 +130,7 @@ class _Steps:
     def _list(self, name: str, node: Node) -> Iterator[Step]:
         items = node.pairs.get("items") if isinstance(node, Pairs) and set(node.pairs) == {"items"} else None
         if not isinstance(items, Items):
-            message = f"'{name}' must be an object with the list 'items' and nothing else"
+            message = f"'{shown(name)}' must be an object with the list 'items' and nothing else"
             self._faults.add(Code.PATCH_NOT_VALID, name, node.line, message)
             return
         for position, item in enumerate(items.items):
@@ -146,7 +147,7 @@ class _Steps:
         named = item.pairs.get("patchType")
         kind = named.text if isinstance(named, Scalar) and named.written is Noted.STRING else None
         if kind not in allowed:
-            said = "is required" if named is None else f"'{kind or 'this'}' is none of them"
+            said = "is required" if named is None else f"'{shown(kind or 'this')}' is none of them"
             message = f"{said}: {', '.join(allowed)}"
             self._faults.add(Code.PATCH_NOT_VALID, f"{place}.patchType", item.line, message)
             return None
@@ -170,7 +171,7 @@ class _Steps:
     def _connecting(self, name: str, item: Pairs, step: Step) -> Step | None:
         step.connector = self._connected[name]
         for unknown in item.pairs.keys() - _OWN - {"lhsId", "rhsId"}:
-            message = f"there is no member '{unknown}' in a step that attaches or detaches"
+            message = f"there is no member '{shown(unknown)}' in a step that attaches or detaches"
             self._faults.add(Code.MEMBER_UNKNOWN, f"{step.place}.{unknown}", item.line, message)
         left = self._number(step, "lhsId") if "lhsId" in item.pairs else self._identity
         right = self._number(step, "rhsId")
@@ -197,7 +198,7 @@ class _Steps:
             message = "must be a whole number or a text"
             self._faults.add(Code.PATCH_NOT_VALID, f"{place}.patchClientId", node.line, message)
         elif client_id in self._client_ids:
-            message = f"'{client_id}' stands here twice"
+            message = f"'{shown(client_id)}' stands here twice"
             self._faults.add(Code.PATCH_NOT_VALID, f"{place}.patchClientId", node.line, message)
         else:
             self._client_ids.add(client_id)
@@ -266,7 +267,7 @@ def _exists(step: Step, there: dict[Found, Shown], faults: Faults) -> bool:
     if (step.each.list_name, step.identity) in there:
         return True
     member = "lhsId" if step.connector is not None else "identity"
-    message = f"'{member}' ({step.identity}) does not exist: there is no {step.each.noun} of this identity"
+    message = f"'{shown(member)}' ({step.identity}) does not exist: there is no {step.each.noun} of this identity"
     faults.add(Code.REFERENCE_NOT_FOUND, f"{step.place}.{member}", step.members.line, message)
     return False
 

@@ -20,6 +20,7 @@ from ratemill.setup.documents.nodes import Faults
 from ratemill.setup.registry import BASE_UNITS, BY_LIST, OBJECTS
 from ratemill.setup.world import Row, World
 from ratemill.store import setup_objects
+from ratemill.visible import shown
 
 
 def resolve(document: Document, world: World, faults: Faults) -> None:
@@ -210,9 +211,8 @@ class _Resolver:
         if found is None and isinstance(name, Identity):
             entry.bad |= {member.column}
             path = member.id_name + at
-            message = (
-                f"'{path}' ({int(name)}) does not exist: there is no {BY_LIST[member.target].noun} of this identity"
-            )
+            noun = BY_LIST[member.target].noun
+            message = f"'{shown(path)}' ({int(name)}) does not exist: there is no {noun} of this identity"
             self._faults.add(Code.REFERENCE_NOT_FOUND, entry.path(path), entry.line_of(member.name), message)
         elif (found is None and member.column not in entry.bad) or (found is None and at):
             entry.bad |= {member.column}
@@ -233,8 +233,12 @@ class _Resolver:
         noun = BY_LIST[member.target].noun
         if member.within:
             outer = self._world.name(entry.object.by_column(member.within).target, entry.given.get(member.within))
-            return f"the account '{outer}' has no {noun} '{name}'" if outer else f"there is no {noun} '{name}'"
-        return f"there is no {noun} '{name}'"
+            return (
+                f"the account '{shown(outer)}' has no {noun} '{shown(name)}'"
+                if outer
+                else f"there is no {noun} '{shown(name)}'"
+            )
+        return f"there is no {noun} '{shown(name)}'"
 
     def _has_key(self, entry: Entry) -> bool:
         whole = True
