@@ -16,11 +16,13 @@ from ratemill.visible import shown
 
 async def read_json_body(request: Request) -> bytes:
     """Return the body of a JSON call; raise ``WrongMediaType`` or, as soon as it is known, ``BodyTooLarge``."""
+    _check_encoding(request)
     return await _read(request, "application/json")
 
 
 async def read_json_body_if_any(request: Request) -> bytes:
     """Return the body of a JSON call that may have none, blanks being none, whatever its media type then is."""
+    _check_encoding(request)
     body = await _collect(request)
     if not body.strip():
         return b""
@@ -31,11 +33,11 @@ async def read_json_body_if_any(request: Request) -> bytes:
 async def read_csv_body(request: Request) -> str:
     """Return the text of a CSV call, unpacked if it came as gzip; raise as ``read_json_body`` does, or ``BadRequest``."""
     body = await _read(request, "text/csv")
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    encoding = _encoding(request)
     if encoding == "gzip":
         body = await run_in_threadpool(_unpack, body, request.app.state.settings.body_bytes_max)
     elif encoding != "identity":
-        raise WrongMediaType(f"the Content-Encoding may be gzip, not {encoding}")
+        raise WrongMediaType(f"the Content-Encoding may be gzip, not '{shown(encoding)}'")
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -110,6 +112,16 @@ def _unpack(body: bytes, limit: int) -> bytes:
 async def _read(request: Request, wanted: str) -> bytes:
     _check_type(request, wanted)
     return await _collect(request)
+
+
+def _encoding(request: Request) -> str:
+    return request.headers.get("content-encoding", "identity").strip().lower()
+
+
+def _check_encoding(request: Request) -> None:
+    encoding = _encoding(request)
+    if encoding != "identity":
+        raise WrongMediaType(f"Content-Encoding '{shown(encoding)}' is not supported here: send the JSON uncompressed")
 
 
 def _check_type(request: Request, wanted: str) -> None:

@@ -125,9 +125,27 @@ class Child:
         ran_for = monotonic() - self.started_at
         if self.process is None and monotonic() >= self.start_at:
             self.started_at = monotonic()
-            self.process = ChildProcess(self.command, self.files)
-        elif self.with_spare and self.spare is None and self.process is not None and ran_for >= SPARE_AFTER_S:
-            self.spare = ChildProcess([*self.command, "--spare"], self.files)
+            self.process = self._start(self.command)
+        elif (
+            self.with_spare
+            and self.spare is None
+            and self.process is not None
+            and ran_for >= SPARE_AFTER_S
+            and monotonic() >= self.start_at
+        ):
+            self.spare = self._start([*self.command, "--spare"])
+
+    def _start(self, command: list[str]) -> ChildProcess | None:
+        """Return a new process, or None if the system cannot start one: no memory, no file or no number is free."""
+        try:
+            return ChildProcess(command, self.files)
+        except OSError as error:
+            self.failures += 1
+            self.start_at = monotonic() + self.pause_s
+            log.warning(
+                "process_not_started", command=self.command[0], error=str(error), restart_s=round(self.pause_s, 1)
+            )
+            return None
 
     @property
     def pause_s(self) -> float:

@@ -102,3 +102,10 @@ def test_an_object_is_bounded_in_depth():
     for text in ('{"a":' * 101 + "1" + "}" * 101, '{"a":' + "[" * 1_000_000):
         with pytest.raises(BadRequest, match="nested too deeply"):
             object_of(text.encode())
+
+
+@pytest.mark.parametrize("path", ["/DataImport/Usage/guideFeed", "/Usage/ClassType/"])
+def test_packed_json_is_415_and_names_the_field(mine, path):
+    answer = mine.request("POST", path, content=gzip.compress(HEALTHY.encode()), headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 415
+    assert "Content-Encoding 'gzip'" in answer.text

@@ -10,15 +10,16 @@ from rich.progress import Progress, ProgressColumn
 from rich.table import Column, Table
 from rich.text import Text
 
-from ratemill.visible import visible
+from ratemill.visible import shown, visible
 
 PIPE_COLUMNS = 1_000  # wider than any row of a table
+CELL_CHARS_MAX = 200  # of one cell; JSON has the whole text
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Sequence[str]], *, width: int | None = None) -> None:
-    """Print rows under the names of their columns; a cell that is too long is folded."""
+    """Print rows under the names of their columns; a long cell is folded, a very long one cut, with its length."""
     table = Table(*[Column(_cell(name), overflow="fold") for name in columns], box=None)
-    _print(table, rows, width)
+    _print(table, ([shown(cell, CELL_CHARS_MAX) for cell in row] for row in rows), width)
 
 
 def print_members(members: Iterable[Sequence[str]]) -> None:
