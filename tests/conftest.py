@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import structlog
 from psycopg import sql
+from tests.caches import forget_set_up
 
 from ratemill.settings import Settings
 from ratemill.store import embedded, migrate
@@ -78,6 +79,7 @@ def dsn(new_database: Callable[[], str]) -> str:
 @pytest.fixture(scope="module")
 def database(dsn: str, settings: Settings) -> Iterator[Database]:
     """Yield the module's fresh database."""
+    forget_set_up()
     opened = Database(dsn, settings)
     yield opened
     opened.close()

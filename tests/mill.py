@@ -11,14 +11,13 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 from httpx import Response
+from tests.caches import forget_set_up
 from tests.owners import token_of
 
 from ratemill.face.server import create_app
-from ratemill.intake import holders
 from ratemill.intake.worker import Worker
 from ratemill.ledger.audit import audit
 from ratemill.settings import Settings
-from ratemill.setup.in_force import book, price_books
 from ratemill.setup.writing.apply import apply_document
 from ratemill.store.connections import Database, driver
 
@@ -111,8 +110,7 @@ class Mill:
 @contextmanager
 def mill(database: Database, settings: Settings, owner: str = "default", document: str = GUIDE) -> Iterator[Mill]:
     """Yield a mill on a database, set up from a document."""
-    for kept in (price_books._books, book._profiles, holders._known):
-        kept.clear()  # a process keeps these by number and version, for it knows one database only
+    forget_set_up()
     with TestClient(
         create_app(database, settings), LOCAL, raise_server_exceptions=False, client=("127.0.0.1", 50_000)
     ) as client:

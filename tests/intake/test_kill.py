@@ -60,12 +60,12 @@ def test_an_api_killed_before_the_commit_has_taken_nothing_and_the_repeat_is_tak
     with started("api", "--port", str(port), die_at="after-accept-before-commit", **options) as api:
         wait_until(lambda: answers(port))
         with pytest.raises(httpx.TransportError):
-            httpx.post(url, json=body, headers=headers)
+            httpx.post(url, json=body, headers=headers, timeout=60)
         assert was_killed(api)
     assert guide.value("select count(*) from submissions") == 0
     with started("api", "--port", str(port), **options):
         wait_until(lambda: answers(port))
-        assert [httpx.post(url, json=body, headers=headers).status_code for _ in range(2)] == [200, 200]
+        assert [httpx.post(url, json=body, headers=headers, timeout=60).status_code for _ in range(2)] == [200, 200]
     assert guide.value("select count(*) from submissions") == 1
     guide.work()
     assert ends(guide)["charges"] == 1

@@ -69,7 +69,9 @@ def test_an_empty_home_becomes_a_service_that_ends_on_sigterm_with_its_database(
         secret = home.run("token", "create", "--role", "admin", "--name", "me").splitlines()[-1]
         headers = {"Authorization": f"Bearer {secret}"}
         base = f"http://127.0.0.1:{home.port}{PATH}"
-        answer = httpx.post(f"{base}/DataImport/Usage/guideFeed", json={"data": [GUIDE_ROW]}, headers=headers).json()
+        answer = httpx.post(
+            f"{base}/DataImport/Usage/guideFeed", json={"data": [GUIDE_ROW]}, headers=headers, timeout=60
+        ).json()
         tracking_id = answer["trackingId"]
         status = json.loads(home.run("status", tracking_id, "--wait", "--json"))
         assert (status["recordCount"], status["ratedCount"]) == (1, 1)

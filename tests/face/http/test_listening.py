@@ -80,7 +80,7 @@ def test_a_setting_that_would_not_mean_what_it_seems_to_is_refused(name, value):
 def test_the_api_speaks_tls(database: Database, settings: Settings, cases: Path, tls: dict[str, str]):
     with mill(database, settings) as mine, served(database, settings.model_copy(update=tls)) as port:
         trusting = ssl.create_default_context(cafile=cases / "tls" / "ca.pem")
-        with httpx.Client(base_url=f"https://localhost:{port}", verify=trusting) as client:
+        with httpx.Client(base_url=f"https://localhost:{port}", verify=trusting, timeout=60) as client:
             headers = {"Authorization": f"Bearer {mine.token}"}
             answer = client.get("/v2/subscriptions/imports", headers=headers)
             assert answer.json()["links"]["current"].startswith(f"https://127.0.0.1:{port}/")
