@@ -15,7 +15,7 @@ from time import monotonic
 from uuid import uuid4
 
 from ratemill import heartbeat, logs
-from ratemill.errors import DatabaseAway, Unavailable
+from ratemill.errors import DatabaseAway, RatemillError, Unavailable
 from ratemill.intake import quarantine
 from ratemill.intake.attempts import Trial, WorkAttempts, is_failure, is_in_doubt
 from ratemill.intake.claim import waiting_rows
@@ -115,7 +115,7 @@ class Worker:
         """Show in the database that this worker is alive, next to a table that takes long."""
         if STAY_SEEN_S <= monotonic() - self._seen_at < float("inf"):
             self._seen_at = monotonic()
-            with suppress(Unavailable), self._database.aside() as connection:
+            with suppress(RatemillError), self._database.aside() as connection:  # never against the table in hand
                 workers.note_seen(connection, self._worker_id)
 
     def _take(self, feed: DueFeed) -> bool:
