@@ -39,9 +39,16 @@ bench: setup
 demo: setup
 	@$(RUN) ratemill demo
 
+# Refuse while a process runs a program of this folder: $(call refuse-in-use,PATH).
+define refuse-in-use
+@used=$$(grep -l "^$(CURDIR)/$(1)" /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3 | tr '\n' ' '); \
+	if [ -n "$$used" ]; then echo "programs in $(CURDIR)/$(1) are running, stop them first: process $$used" >&2; exit 1; fi
+endef
+
 # The database of a home may lie elsewhere, so the product deletes it: of the homes in this folder, whatever the environment
 # names, and not while a command uses one.
 clean:
+	$(call refuse-in-use,.venv/bin/)
 	@for home in .ratemill .ratemill-demo/home; do \
 	  if [ -e "$$home" ]; then \
 	    if [ -L .ratemill-demo ] || [ -L "$$home" ]; then echo "$$home is a link to another folder: remove the link yourself"; exit 1; fi; \
@@ -49,4 +56,5 @@ clean:
 	    env -u RATEMILL_DATABASE_URL RATEMILL_HOME="$(CURDIR)/$$home" .venv/bin/ratemill db remove --yes || exit 1; \
 	  fi; \
 	done
+	$(call refuse-in-use,.venv/)
 	rm -rf .venv .tools .ratemill .ratemill-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

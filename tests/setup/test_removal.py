@@ -165,6 +165,19 @@ def test_make_clean_deletes_what_is_of_its_folder_alone_and_nothing_under_a_serv
     assert embedded.status(settings_of(home)).running
 
 
+def test_make_clean_removes_no_program_that_is_running(checkout: Path):
+    program = str(checkout / ".venv" / "bin" / "python")
+    running = subprocess.Popen([program, "60"], executable="/bin/sleep")
+    try:
+        done = subprocess.run(["make", "clean"], cwd=checkout, capture_output=True, text=True, check=False)
+    finally:
+        running.kill()
+        running.wait()
+    assert done.returncode != 0
+    assert f"stop them first: process {running.pid}" in done.stderr
+    assert (checkout / ".venv").exists()
+
+
 def test_no_command_may_use_a_database_that_is_deleted(home: Path):
     command = [sys.executable, "-c", COMMAND, str(home)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as using:
