@@ -21,9 +21,16 @@ class Table:
         process = self.folder / str(pid)
         process.mkdir(exist_ok=True)
         fields = [state, "1", *["0"] * 17, str(started), str(memory), "0"]
-        (process / "stat").write_text(f"{pid} ({name}) {' '.join(fields)}\n")
-        (process / "status").write_text(f"Name:\t{name}\nUid:\t{self.uid}\t{self.uid}\t{self.uid}\t{self.uid}\n")
-        (process / "cmdline").write_text("".join(f"{argument}\0" for argument in arguments))
+        _write(process / "stat", f"{pid} ({name}) {' '.join(fields)}\n")
+        _write(process / "status", f"Name:\t{name}\nUid:\t{self.uid}\t{self.uid}\t{self.uid}\t{self.uid}\n")
+        _write(process / "cmdline", "".join(f"{argument}\0" for argument in arguments))
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file that its reader, as in ``/proc``, never finds empty or half written."""
+    new = file.with_name("new")
+    new.write_text(text)
+    new.replace(file)
 
 
 @pytest.fixture

@@ -194,12 +194,12 @@ class Child:
 
 def stop_all(children: list[Child], *, within_s: float) -> None:
     """Ask every process to end after the table or request in hand, and wait for it; kill those that do not."""
-    running = [process for child in children for process in child.processes()]
-    for process in running:
+    running = [(child.command[0], process) for child in children for process in child.processes()]
+    for _, process in running:
         process.terminate()
     deadline = monotonic() + within_s
-    for process in running:
+    for command, process in running:
         if not process.wait(deadline - monotonic()):
-            log.warning("process_killed", pid=process.pid)
+            log.warning("process_killed", command=command, pid=process.pid)
             process.kill()
             process.wait(RESTART_S_MAX)
