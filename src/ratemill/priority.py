@@ -15,7 +15,16 @@ def give_way(pid: int) -> None:
     Where the kernel shares the processors among sessions (autogroups), the nice value of a process counts
     within its session alone; so the session is given the same value.
     """
+    _set_nice(pid, BACKGROUND_NICE)
+
+
+def give_way_no_longer(pid: int) -> None:
+    """Give process ``pid`` its full share again, as far as this account may: it is to end soon."""
+    _set_nice(pid, 0)
+
+
+def _set_nice(pid: int, nice: int) -> None:
     with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, BACKGROUND_NICE)
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
     with suppress(OSError):
-        Path(f"/proc/{pid}/autogroup").write_text(str(BACKGROUND_NICE), encoding="ascii")
+        Path(f"/proc/{pid}/autogroup").write_text(str(nice), encoding="ascii")

@@ -140,6 +140,13 @@ class Settings(BaseSettings):
         description="Seconds without a heartbeat after which `serve` kills and restarts one of its processes.",
     )
 
+    stop_s_max: float = Field(
+        default=10,
+        ge=5,
+        description="Seconds within which `serve` ends. A process still running 3 s before that is killed, "
+        "which loses no record: its table is rolled back.",
+    )
+
     failed_attempts_per_min_max: int = Field(
         default=10,
         ge=1,

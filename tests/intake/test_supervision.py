@@ -22,6 +22,7 @@ from ratemill.store import embedded
 
 SILENT_S_MAX = "5"
 HANG_AT = "after-claim"
+STOP_S_MAX = "60"  # on a busy machine a process is given time to end in order
 LOAD_REQUESTS = 20
 
 
@@ -35,6 +36,7 @@ class Service:
             "log_json": "true",
             "heartbeat_s_max": SILENT_S_MAX,
             "hang_at": HANG_AT,
+            "stop_s_max": STOP_S_MAX,
         }
         self._log_file = folder / "log"
         self.process = self.start()
@@ -160,7 +162,7 @@ def test_it_ends_in_order_under_load_with_a_slow_upload_and_an_idle_connection_o
         for request in range(LOAD_REQUESTS):
             service.post([guide_row(1_000 * request + row) for row in range(1_000)])
         service.process.send_signal(signal.SIGTERM)
-        assert service.process.wait(60) == 0
+        assert service.process.wait(120) == 0
     assert service.log("process_killed") == []
     assert service.database() is None
     service.process = service.start()
@@ -168,7 +170,7 @@ def test_it_ends_in_order_under_load_with_a_slow_upload_and_an_idle_connection_o
     wait_until(lambda: service.home.health_answer()["rowsWaiting"] == 0)
     assert f"{1_000 * LOAD_REQUESTS + 1} of {1_000 * LOAD_REQUESTS + 1} records" in service.home.run("audit")
     service.process.send_signal(signal.SIGTERM)
-    assert service.process.wait(60) == 0
+    assert service.process.wait(120) == 0
     assert service.log("process_killed") == []
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from ratemill import heartbeat, logs
+from ratemill.priority import give_way_no_longer
 
 RESTART_S_MIN = 1.0  # a process that dies soon is not restarted in a tight loop
 RESTART_S_MAX = 30.0  # one that dies again and again before its loop begins waits twice as long each time, up to this
@@ -70,7 +71,8 @@ class ChildProcess:
                 self._process.stdin.flush()
 
     def terminate(self) -> None:
-        """Ask it to end after the table or request in hand."""
+        """Ask it to end after the table or request in hand; a busy machine must not keep it from ending."""
+        give_way_no_longer(self.pid)
         self._process.terminate()
 
     def kill(self) -> None:

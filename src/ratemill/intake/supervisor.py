@@ -27,10 +27,9 @@ from ratemill.settings import Settings
 from ratemill.setup import database as databases
 from ratemill.store.embedded_use import SERVE_LOCK
 
-# `serve` ends within 10 s: a process finishes the table in hand or rolls it back after 2 s, is killed after 7 s, and the
-# rest is for the database.
+# At the end of `serve` a process finishes the table in hand or rolls it back after 2 s. It is killed when only these
+# seconds are left of `stop_s_max`, which the database needs to be stopped.
 ROLL_BACK_AFTER_S = 2.0
-STOP_S_MAX = 7.0
 KEEPER_STOP_S_MAX = 3.0
 DATABASE_STOP_S_MAX = 30.0  # a server that is frozen, or whose disk is, never stops
 CHECK_S = 0.1
@@ -75,7 +74,7 @@ def _supervise(settings: Settings, stopping: Event, sockets: list[socket.socket]
     finally:
         log.info("stopping")
         listening.close(sockets)
-        stop_all(children, within_s=STOP_S_MAX)
+        stop_all(children, within_s=settings.stop_s_max - KEEPER_STOP_S_MAX)
         keeper.stop(within_s=KEEPER_STOP_S_MAX)
 
 
