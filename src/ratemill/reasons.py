@@ -113,8 +113,13 @@ def message_of(reason_id: int, field: str | None, value: object) -> str:
 
 def filled(reason: Reason, field: str | None, value: object) -> str:
     """Return the message of a reason, its field and value visible and cut where they are long."""
-    chars_max = _FAILURE_CHARS_MAX if reason.name == "could_not_be_processed" else SHOWN_CHARS_MAX
-    return reason.message.format(field=shown(field or ""), value=shown("" if value is None else value, chars_max))
+    text = shown("" if value is None else value, shown_chars_max(reason))
+    return reason.message.format(field=shown(field or ""), value=text)
+
+
+def shown_chars_max(reason: Reason) -> int:
+    """Return after how many characters the message of a reason cuts its value."""
+    return _FAILURE_CHARS_MAX if reason.name == "could_not_be_processed" else SHOWN_CHARS_MAX
 
 
 def row_message(row_index: int, reason_id: int, field: str | None, value: object) -> str:

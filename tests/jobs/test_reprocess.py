@@ -316,6 +316,27 @@ def test_a_filter_selects_what_it_says(four: Mill, body: dict[str, Any], ids: se
     assert counts(four, number) == (len(ids), len(ids), 0, len(ids))
 
 
+ABSURD_IDENTIFIERS = [
+    "z" * 100,
+    "z" * 101,
+    "y" * 5_000,
+    "\x1b[31m\x9ba\tb\u202e\u200b\u2028c",
+    "\U000e0100\U000f0000\U0001f600" + "x" * 98,  # drawn as nothing, for private use, and visible
+    "\\x1b",
+]
+
+
+@pytest.mark.parametrize("operator", ["eq", "in"])
+def test_a_filter_by_message_finds_what_the_list_shows(guide: Mill, operator: str):
+    sent(guide, *[guide_row(row, identifier=absurd) for row, absurd in enumerate(ABSURD_IDENTIFIERS)])
+    listed = guide.request("GET", "/Udr/Usage/Exception/Paged").json()["pagedResults"]["items"]
+    assert len(listed) == len(ABSURD_IDENTIFIERS)
+    for exception in listed:
+        message = exception["message"]
+        number = ordered(guide, **by("message", operator, [message] if operator == "in" else message))
+        assert schedule(guide, number)["matchedCount"] == 1, message
+
+
 def test_comparisons_are_joined_by_and_or_by_or(four: Mill):
     search = [
         {"name": "udrUsageIdentifier", "operator": "startsWith", "value": "a-"},

@@ -74,7 +74,7 @@ def read_texts(request: Request, names: Sequence[str], faults: list[Fault]) -> d
     for name, text in request.query_params.multi_items():
         if name not in names:
             known = ", ".join(names) or "none"
-            faults.append(_fault(name[:80], f"is no parameter of this call; known are: {known}"))
+            faults.append(_fault(shown(name), f"is no parameter of this call; known are: {known}"))
         elif name in texts:
             faults.append(_fault(name, "comes more than once"))
         else:

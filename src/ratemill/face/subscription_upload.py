@@ -18,6 +18,7 @@ from ratemill.errors import BadRequest, Code, Fault
 from ratemill.face.http import spool
 from ratemill.intake.subscription_imports import Upload
 from ratemill.settings import Settings
+from ratemill.visible import shown
 
 FILE, REFERENCE = "import_file", "external_ref"
 REFERENCE_CHARS_MAX = 2_048
@@ -60,13 +61,13 @@ async def received(request: Request, settings: Settings) -> AsyncIterator[Upload
 def _boundary(request: Request) -> bytes:
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind.lower() != b"multipart/form-data":
-        given = request.headers.get("content-type", "nothing")[:80]
+        given = shown(request.headers.get("content-type", "nothing"))
         raise _not_multipart(f"must be multipart/form-data with a part {FILE}, not {given}")
     if not options.get(b"boundary"):
         raise _not_multipart("must be multipart/form-data with a boundary")
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":
-        raise _not_multipart(f"must not be packed: Content-Encoding is {encoding[:80]}")
+        raise _not_multipart(f"must not be packed: Content-Encoding is {shown(encoding)}")
     return options[b"boundary"]
 
 

@@ -21,6 +21,7 @@ from ratemill.setup.tokens import Principal
 from ratemill.store import subscription_imports as imports
 from ratemill.store.connections import Database
 from ratemill.store.subscription_imports import SubscriptionImport
+from ratemill.visible import shown
 
 __all__ = ["SubscriptionImport", "Upload", "receive"]
 
@@ -72,8 +73,7 @@ def receive(
             and upload.external_ref is not None
             and imports.is_taken(connection, upload.external_ref, but=number)
         ):
-            shown = (upload.external_ref or "")[:80]
-            message = f"\"{_REFERENCE}\" '{shown}' is that of another import"
+            message = f"\"{_REFERENCE}\" '{shown(upload.external_ref)}' is that of another import"
             raise Conflict(message if settings.subscription_import_ref_unique else f"{message} that has not ended")
         numbered = zip(kinds, _lines(upload.file), strict=True)
         imports.add_lines(connection, principal.owner_id, number, ((kind, at, line) for kind, (at, line) in numbered))

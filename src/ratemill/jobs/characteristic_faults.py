@@ -21,7 +21,9 @@ def at(job: Job, number: int) -> str:
 
 def ambiguous(where: str, member: str, key: str, value: str) -> dict[str, str]:
     """Return that a member of the item at ``where`` names several items."""
-    return fault("reference_ambiguous", f"{member}: several items have the {key} '{shown(value)}'", f"{where}.{member}")
+    return fault(
+        "reference_ambiguous", f"{shown(member)}: several items have the {key} '{shown(value)}'", f"{where}.{member}"
+    )
 
 
 def condemned(where: str, error: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from ratemill.store import characteristic_staging as staging
 from ratemill.store.characteristic_jobs import Job
 from ratemill.store.characteristic_staging import Faults, StagedUse
 from ratemill.store.connections import Connection
+from ratemill.visible import shown as cut
 
 FAULTS_MAX = 5_000  # written by one statement
 CIRCLE_SHOWN_MAX = 10  # items of a circle that a message names
@@ -79,16 +80,17 @@ def _way(connection: Connection, job: Job, circle: Sequence[int]) -> str:
     """Return how a circle leads from its first item back to it, by ids."""
     shown = staging.ids_of(connection, job, [*circle[:CIRCLE_SHOWN_MAX], circle[0]])
     middle = ["…"] if len(circle) > CIRCLE_SHOWN_MAX else []
-    return " → ".join([*(f"'{each}'" for each in shown[:-1]), *middle, f"'{shown[-1]}'"])
+    return " → ".join([*(f"'{cut(each)}'" for each in shown[:-1]), *middle, f"'{cut(shown[-1])}'"])
 
 
 def _lost(job: Job, use: StagedUse, of_refused: bool) -> dict[str, str]:
     where = f"{wrong.at(job, use.item_number)}.{use.member}"
     if of_refused:
-        message = f"{use.member} names the {use.key} '{use.value}' of an item that is refused"
+        message = f"{cut(use.member)} names the {use.key} '{cut(use.value)}' of an item that is refused"
         return wrong.fault("reference_refused", message, where)
     whose = "in this batch or before" if use.characteristic == job.characteristic else "there"
-    message = f"{use.member}: no item of characteristic {use.characteristic} has the {use.key} '{use.value}' {whose}"
+    none = f"no item of characteristic {use.characteristic}"
+    message = f"{cut(use.member)}: {none} has the {use.key} '{cut(use.value)}' {whose}"
     return wrong.fault("reference_not_found", message, where)
 
 

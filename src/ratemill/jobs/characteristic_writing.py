@@ -24,6 +24,7 @@ from ratemill.store.characteristic_items import ChangedItem, NewItem, StoredItem
 from ratemill.store.characteristic_jobs import Job, Outcome
 from ratemill.store.characteristic_staging import Faults, Waiting
 from ratemill.store.connections import Connection, clock
+from ratemill.visible import shown
 
 Links = dict[str, int | None]
 """What an item names, by member; None for an item that is not written yet."""
@@ -213,7 +214,9 @@ def _of_other_types(types: dict[str, str], known: Types, at: str) -> list[ItemFa
     """Return a warning for each field whose value is of another type than the first item that bore it."""
     return [
         ItemFault(
-            "type_differs", f"{name} was {known[name][0]} in the item that bore it first, here {kind}", f"{at}.{name}"
+            "type_differs",
+            f"{shown(name)} was {known[name][0]} in the item that bore it first, here {kind}",
+            f"{at}.{name}",
         )
         for name, kind in types.items()
         if name in known and not known[name][1] and kind != known[name][0]

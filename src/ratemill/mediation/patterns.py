@@ -9,6 +9,7 @@ import re
 from typing import NoReturn
 
 from ratemill.periods import read_zone
+from ratemill.visible import shown
 
 # The letters of formats that are spelled out, and what the engine calls them.
 _LETTERS = {
@@ -66,7 +67,7 @@ def _engine_letters(found: re.Match[str]) -> str:
 
 
 def _no_letter(run: str) -> NoReturn:
-    raise ValueError(f"'{run}' means nothing in a date format")
+    raise ValueError(f"'{shown(run)}' means nothing in a date format")
 
 
 def date_format_fault(form: str) -> str | None:
@@ -76,8 +77,8 @@ def date_format_fault(form: str) -> str | None:
     try:
         letters = engine_format(form)
     except ValueError:
-        return f"'{form}' is no date format"
-    return None if "%" in letters and engine.reads_what_it_writes(letters) else f"'{form}' is no date format"
+        return f"'{shown(form)}' is no date format"
+    return None if "%" in letters and engine.reads_what_it_writes(letters) else f"'{shown(form)}' is no date format"
 
 
 def zone_fault(zone: str) -> str | None:
@@ -89,5 +90,5 @@ def zone_fault(zone: str) -> str | None:
     try:
         read_zone(zone)
     except ValueError:
-        return f"'{zone}' is no time zone"
-    return None if engine.knows_zone(zone) else f"'{zone}' is no time zone"
+        return f"'{shown(zone)}' is no time zone"
+    return None if engine.knows_zone(zone) else f"'{shown(zone)}' is no time zone"

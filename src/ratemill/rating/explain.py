@@ -19,6 +19,7 @@ from ratemill.money import plain
 from ratemill.rating.book import PriceTables
 from ratemill.rating.rate import Holders
 from ratemill.reasons import RATING, filled
+from ratemill.visible import shown
 
 Row = Mapping[str, Any]
 
@@ -110,7 +111,9 @@ def _holder(record: Row, tables: PriceTables, holders: Holders, telling: _Tellin
         raise _Broken("account_not_active_on_usage_date", account["account"])
     if not _holds(account, when):
         raise _Broken("account_closed_on_usage_date", account["account"])
-    telling.say(f"Service '{service['service']}' and account '{account['account']}' are active on {when}.")
+    telling.say(
+        f"Service '{shown(service['service'])}' and account '{shown(account['account'])}' are active on {when}."
+    )
     plan_id = _plan(service, account, tables, holders, telling)
     telling.found["rate_plan_id"] = plan_id
     if plan_id is None:
@@ -121,7 +124,7 @@ def _holder(record: Row, tables: PriceTables, holders: Holders, telling: _Tellin
 def _service(record: Row, holders: Holders, telling: _Telling) -> Row:
     text, kind = record["usage_identifier"], record["identifier_type"] or "Unknown"
     any_type = kind == "Unknown"
-    telling.say(f"The identifier is '{text}' of {'any type' if any_type else f'type {kind}'}.")
+    telling.say(f"The identifier is '{shown(text)}' of {'any type' if any_type else f'type {shown(kind)}'}.")
     known = [] if text is None else list(_each(holders.identifiers, usage_identifier=text))
     if not any_type:
         known = [row for row in known if row["identifier_type"] == kind]
@@ -143,7 +146,7 @@ def _plan(service: Row, account: Row, tables: PriceTables, holders: Holders, tel
     above: Row | None = account
     while above is not None:
         if above["rate_plan_id"] is not None:
-            telling.say(f"The account '{above['account']}' has rate plan {above['rate_plan_id']}.")
+            telling.say(f"The account '{shown(above['account'])}' has rate plan {above['rate_plan_id']}.")
             return int(above["rate_plan_id"])
         parent = above["parent_account_id"]
         above = None if parent is None else next(_each(holders.accounts, account_id=parent))
@@ -207,7 +210,9 @@ def _location(record: Row, tables: PriceTables, telling: _Telling) -> Row:
         raise _Broken("location_not_found", number)
     longest = max(fitting, key=lambda row: len(row["pattern"]))
     location = next(_each(tables.locations, location_id=longest["location_id"]))
-    telling.say(f"Of '{number}' the longest pattern is '{longest['pattern']}': {location['location']}.")
+    telling.say(
+        f"Of '{shown(number)}' the longest pattern is '{shown(longest['pattern'])}': {shown(location['location'])}."
+    )
     return location
 
 

@@ -44,7 +44,9 @@ def check_declared(item: Mapping[str, Value], declared: Mapping[str, str], at: s
     """
     return [
         ItemFault(
-            "wrong_type", f"{name} is declared as {declared[name]}, not {_shown(value)}", f"{at}.{name}".lstrip(".")
+            "wrong_type",
+            f"{shown(name)} is declared as {declared[name]}, not {_shown(value)}",
+            f"{at}.{name}".lstrip("."),
         )
         for name, value in item.items()
         if name in declared and not _is_of(value, declared[name])
@@ -84,7 +86,7 @@ def _is_time(text: str) -> bool:
 
 def _shown(value: Value) -> str:
     if isinstance(value, Number):
-        return f"the number {value[:40]}"
+        return f"the number {shown(value)}"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

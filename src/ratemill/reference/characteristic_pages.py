@@ -23,6 +23,7 @@ from ratemill.reference.characteristic_values import (
     shown,
 )
 from ratemill.reference.json_text import Number, Value
+from ratemill.visible import shown as cut
 
 FAULTS_MAX = 10_000  # a page that is wrong throughout is said in full; more would only be longer
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
@@ -129,14 +130,14 @@ def _members(body: bytes) -> dict[str, Value]:
 
 def _unknown(asked: dict[str, Value], known: Iterable[str]) -> list[ItemFault]:
     message = f"is not known here and is passed over; known are {', '.join(known)}"
-    return [ItemFault("member_not_known", f"{each[:80]} {message}", each) for each in asked if each not in known]
+    return [ItemFault("member_not_known", f"{cut(each)} {message}", each) for each in asked if each not in known]
 
 
 def _required(asked: dict[str, Value], name: str, faults: list[ItemFault]) -> Value:
     value = asked.get(name)
     if value is None:
         meant = [each for each in asked if each.lower() == name.lower() and each != name]
-        hint = f"; '{meant[0]}' is another name" if meant else ""
+        hint = f"; '{cut(meant[0])}' is another name" if meant else ""
         faults.append(ItemFault("member_required", f"{name} is required{hint}", name))
     return value
 
@@ -172,7 +173,7 @@ def _bounded(asked: dict[str, Value], name: str, most: int, faults: list[ItemFau
         return 0
     number = _whole(value)
     if number is None or not 1 <= number <= most:
-        shown = f", not {value}" if isinstance(value, str) and len(value) <= ID_CHARS_MAX else ""
+        shown = f", not {cut(value)}" if isinstance(value, str) and len(value) <= ID_CHARS_MAX else ""
         faults.append(
             ItemFault("must_be_a_whole_number", f"{name} must be a whole number from 1 to {most}{shown}", name)
         )

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from ratemill.errors import Code, Fault, readable
 from ratemill.reference.json_text import Number, Value
+from ratemill.visible import shown as cut
 
 ID_CHARS_MAX = 255
 DESCRIPTION_CHARS_MAX = 4_000
@@ -101,11 +102,11 @@ class Found:
 
     def fault(self, code: str, message: str, at: str, name: str = "") -> None:
         """Note a fault of the member ``name`` at the path ``at``; without a name, of what stands there."""
-        self.faults.append(ItemFault(code, f"{name or at} {message}", path_of(at, name)))
+        self.faults.append(ItemFault(code, f"{cut(name or at)} {message}", path_of(at, name)))
 
     def warn(self, code: str, message: str, at: str, name: str = "") -> None:
         """Note a warning in the same way."""
-        self.warnings.append(ItemFault(code, f"{name or at} {message}", path_of(at, name)))
+        self.warnings.append(ItemFault(code, f"{cut(name or at)} {message}", path_of(at, name)))
 
 
 Check = Callable[[Value, str, str, Found], None]
@@ -215,9 +216,9 @@ def check_range(value: Value, at: str, name: str, found: Found) -> None:
 def _range_fault(text: str) -> tuple[str, str] | None:
     ends = _RANGE.fullmatch(text) if len(text) <= 2 * NUMBER_CHARS_MAX else None
     if not ends:
-        return "must_be_a_range", f"must be a low and a high number, such as '4.21:30.45', not '{text[:80]}'"
+        return "must_be_a_range", f"must be a low and a high number, such as '4.21:30.45', not '{cut(text)}'"
     if Decimal(ends[1]) > Decimal(ends[2]):
-        return "range_must_not_fall", f"must have the low number first, not '{text}'"
+        return "range_must_not_fall", f"must have the low number first, not '{cut(text)}'"
     return None
 
 
@@ -231,7 +232,7 @@ def check_date(value: Value, at: str, name: str, found: Found) -> None:
     if type(value) is not str:
         found.fault("must_be_a_date", f"must be a text such as '2021-08-06T00:00:00', not {kind_of(value)}", at, name)
     elif _instant(value) is None:
-        message = f"must be a time as ISO 8601 writes it, such as '2021-08-06T00:00:00', not '{value[:80]}'"
+        message = f"must be a time as ISO 8601 writes it, such as '2021-08-06T00:00:00', not '{cut(value)}'"
         found.fault("must_be_a_date", message, at, name)
 
 
@@ -281,7 +282,7 @@ def _reference_key(value: Value, at: str, path: str, key: str, found: Found) -> 
     elif not value:
         found.fault("must_not_be_empty", "must not be empty", at, path)
     elif key == "guid" and not _is_guid(value):
-        found.fault("must_be_a_guid", f"must be a GUID, not '{value[:80]}'", at, path)
+        found.fault("must_be_a_guid", f"must be a GUID, not '{cut(value)}'", at, path)
     elif len(value) > REFERENCE_CHARS_MAX or not is_storable(value):
         check_text(value, at, path, found, chars_max=REFERENCE_CHARS_MAX)
 

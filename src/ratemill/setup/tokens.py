@@ -156,7 +156,7 @@ def _check(wanted: TokenRequest) -> None:
         faults.append(_fault("role", f"role must be one of {', '.join(RIGHTS)}, got '{shown(wanted.role)}'"))
     elif wanted.feed_names and wanted.role != "import":
         faults.append(
-            _fault("udrFeedNames", f"only a token of the role import may be bound to feeds, got '{wanted.role}'")
+            _fault("udrFeedNames", f"only a token of the role import may be bound to feeds, got '{shown(wanted.role)}'")
         )
     fault = name_fault(wanted.name)
     if fault is not None:

@@ -15,9 +15,10 @@ from typing import Any
 from psycopg.rows import class_row
 
 from ratemill import characteristics
-from ratemill.reasons import RATING_KINDS, RATING_REASONS
+from ratemill.reasons import RATING_KINDS, RATING_REASONS, shown_chars_max
 from ratemill.records import record_identity
 from ratemill.states import RatingExceptionState
+from ratemill.store import shown_texts
 from ratemill.store.connections import Connection, driver
 
 Criteria = Mapping[str, Any]
@@ -57,8 +58,11 @@ class Member:
     digest: str = ""
 
 
-_REASON = """(select r.{column} from unnest(%(reason_ids)s::integer[], %(reason_names)s::text[], %(messages)s::text[])
-    as r (reason_id, name, message) where r.reason_id = e.reason_id)"""
+_REASON = """(select r.{column} from unnest(
+    %(reason_ids)s::integer[], %(reason_names)s::text[], %(messages)s::text[], %(chars_max)s::integer[]
+    ) as r (reason_id, name, message, chars_max) where r.reason_id = e.reason_id)"""
+# Compared as the list of exceptions shows it: cut, with invisible characters spelled out.
+_SHOWN_VALUE = shown_texts.expression("coalesce(e.value, '')", _REASON.format(column="chars_max"))
 _OF = "(select x.{column} from {table} x where x.{key} = e.{key})"
 
 MEMBERS = {
@@ -78,7 +82,10 @@ MEMBERS = {
     "kind_name": Member("(%(kind_names)s::text[])[e.kind]", "text"),
     "reason_id": Member("e.reason_id", "numeric"),
     "reason": Member(_REASON.format(column="name"), "text"),
-    "message": Member(f"replace({_REASON.format(column='message')}, '{{value}}', coalesce(e.value, ''))", "text"),
+    "message": Member(
+        f"replace({_REASON.format(column='message')}, '{{value}}', {_SHOWN_VALUE})",
+        "text",
+    ),
     "attempts": Member("e.attempts", "numeric"),
     "last_attempt_at": Member("e.last_attempt_at", "timestamptz"),
     "complete": Member(f"(e.state <> {RatingExceptionState.OPEN:d})", "boolean"),
@@ -124,6 +131,7 @@ _NAMES = {
     "reason_ids": [reason.id for reason in RATING_REASONS],
     "reason_names": [reason.name for reason in RATING_REASONS],
     "messages": [reason.message for reason in RATING_REASONS],
+    "chars_max": [shown_chars_max(reason) for reason in RATING_REASONS],
     "kind_names": [RATING_KINDS[kind] for kind in sorted(RATING_KINDS)],
     "rows_bound": record_identity(1, 0),
 }
@@ -289,6 +297,8 @@ def _condition(criteria: Criteria) -> tuple[str, dict[str, Any]]:
     if "ids" in criteria:
         return "e.rating_exception_id = any(%(ids)s)", {"ids": criteria["ids"]}
     terms, values = [], dict[str, Any](_NAMES)
+    if any(each["name"] == "message" for each in criteria["search"]):
+        values[shown_texts.PARAMETER] = shown_texts.invisible_characters()
     for number, each in enumerate(criteria["search"]):
         member, name = MEMBERS[each["name"]], f"value_{number}"
         one = {"value": f"%({name})s::{member.type}", "values": f"%({name})s::{member.type}[]"}

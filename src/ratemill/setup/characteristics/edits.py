@@ -35,6 +35,7 @@ from ratemill.store.characteristic_edits import Kept
 from ratemill.store.characteristic_items import Use
 from ratemill.store.characteristics import Item
 from ratemill.store.connections import Connection, Database
+from ratemill.visible import shown as cut
 
 USERS_NAMED_MAX = 20  # that a refusal to delete names
 CIRCLE_SHOWN_MAX = 10  # items of a circle that a message names
@@ -71,7 +72,7 @@ def create(database: Database, owner_id: int, number: int, *, body: bytes, by: A
         row = _kept(members, found.get(PARENT))
         item_id = characteristic_edits.insert(connection, owner_id, number, id_, row, author=by.name)
         if item_id is None:
-            raise _conflict("id_taken", f"there is a user{number} of the id '{id_}' already", "id")
+            raise _conflict("id_taken", f"there is a user{number} of the id '{cut(id_)}' already", "id")
         work.note(item_id, members, found)
         Noting(connection, owner_id, number, by.name).note("item", item_id, id_, None, members)
         return Written(shown(connection, [item_id])[0], warnings + bill_warnings(members, number, ""))
@@ -116,7 +117,7 @@ def delete(database: Database, owner_id: int, number: int, guid: str, *, by: Aut
         if faults:
             raise Conflict(faults=faults)
         if not characteristic_edits.delete(connection, item.item_id):
-            raise _conflict("in_use", f"'{item.id}' is named by an item that is being imported")
+            raise _conflict("in_use", f"'{cut(item.id)}' is named by an item that is being imported")
         Noting(connection, owner_id, number, by.name).note("item", item.item_id, item.id, _members(item), None)
 
 
@@ -158,7 +159,9 @@ class _Work:
 
     def _circle(self, above: list[int]) -> str:
         """Return how the parents of an item would lead back to it, the last of those above it."""
-        item, *first = [f"'{each.id}'" for each in store.read(self._connection, [above[-1], *above[:CIRCLE_SHOWN_MAX]])]
+        item, *first = [
+            f"'{cut(each.id)}'" for each in store.read(self._connection, [above[-1], *above[:CIRCLE_SHOWN_MAX]])
+        ]
         way = first if len(above) <= CIRCLE_SHOWN_MAX else [*first, "…", item]
         return f"the parents run in a circle: {' → '.join([item, *way])}"
 
@@ -201,7 +204,7 @@ def _check_path(item: Item, answered: Members) -> None:
     for name, value in expected.items():
         told = answered.get(name)
         if told is not None and str(told).lower() != value:
-            message = f"{name} says '{str(told)[:80]}', the path leads to '{value}'"
+            message = f"{name} says '{cut(told)}', the path leads to '{value}'"
             raise BadRequest(faults=[Fault(Code.IDENTITY_NOT_OF_PATH, message, field=name, word="not_of_this_path")])
     version = answered.get("_timestamp")
     if version is not None and version != timestamp(item.revision):
@@ -209,7 +212,9 @@ def _check_path(item: Item, answered: Members) -> None:
         raise _conflict("changed_since", message, "_timestamp")
     told = answered.get("id")
     if isinstance(told, str) and told != item.id:
-        raise _conflict("id_must_stay", f"the id '{item.id}' stays: usage and other items know the item by it", "id")
+        raise _conflict(
+            "id_must_stay", f"the id '{cut(item.id)}' stays: usage and other items know the item by it", "id"
+        )
 
 
 def _sent_back(sent: Members, item: Item, stored: Members, connection: Connection) -> Members:
@@ -263,27 +268,29 @@ def _users(connection: Connection, owner_id: int, item: Item) -> Iterable[Fault]
     """Return a fault for each user of an item, the first of them by name."""
     total, users = store.users(connection, item.item_id, limit=USERS_NAMED_MAX)
     for characteristic, id_, member in users:
-        yield Fault(Code.IN_USE, f"user{characteristic} '{id_}' names it in {member}", field="", word="in_use")
+        yield Fault(
+            Code.IN_USE, f"user{characteristic} '{cut(id_)}' names it in {cut(member)}", field="", word="in_use"
+        )
     if total > len(users):
         yield Fault(Code.IN_USE, f"{total - len(users)} more places name it", field="", word="in_use")
     for description in characteristic_lists.with_item(connection, item.item_id):
-        yield Fault(Code.IN_USE, f"the list '{description}' names it", field="", word="in_use")
+        yield Fault(Code.IN_USE, f"the list '{cut(description)}' names it", field="", word="in_use")
     if carried_items.charged(connection, owner_id, [(item.characteristic, item.id)]):
         yield Fault(
-            Code.IN_USE, f"charges name characteristic{item.characteristic} '{item.id}'", field="", word="in_use"
+            Code.IN_USE, f"charges name characteristic{item.characteristic} '{cut(item.id)}'", field="", word="in_use"
         )
 
 
 def _unresolved(use: UseOf, found: int) -> ItemFault:
-    of = f"the {use.key} '{use.value}'"
+    of = f"the {use.key} '{cut(use.value)}'"
     if found:
-        return ItemFault("reference_ambiguous", f"{use.member}: several items have {of}", use.member)
-    message = f"{use.member}: no item of characteristic {use.characteristic} has {of}"
+        return ItemFault("reference_ambiguous", f"{cut(use.member)}: several items have {of}", use.member)
+    message = f"{cut(use.member)}: no item of characteristic {use.characteristic} has {of}"
     return ItemFault("reference_not_found", message, use.member)
 
 
 def _unregistered(kind: str, key: str, value: str) -> ItemFault:
-    return ItemFault("reference_not_found", f"nothing of kind {kind} is registered under {key} '{value}'", "")
+    return ItemFault("reference_not_found", f"nothing of kind {kind} is registered under {key} '{cut(value)}'", "")
 
 
 def _conflict(word: str, message: str, member: str = "") -> Conflict:

@@ -71,7 +71,7 @@ def declare(
         store.declare(connection, owner_id, number, known, type_)
         others = 0 if type_ == LOOKUP else store.bearers(connection, number, known, _JSON_TYPES.get(type_, "object"))
         if others:
-            message = f"{others} items have a value in {known} that is no {type_}; they stay as they are"
+            message = f"{others} items have a value in {shown(known)} that is no {type_}; they stay as they are"
             warnings.append(ItemFault("values_of_another_type", message, "type"))
         after = _find(connection, number, known)
         told = _told(before) if before else None
@@ -86,7 +86,7 @@ def remove(database: Database, owner_id: int, number: int, name: str, *, by: str
         found = _find(connection, number, name)
         items = store.bearers(connection, number, name, None)
         if items:
-            raise _conflict("in_use", f"{items} items have a value in {name}")
+            raise _conflict("in_use", f"{items} items have a value in {shown(name)}")
         store.remove(connection, number, name)
         Noting(connection, owner_id, number, by).note("field", found.field_id, name, _told(found), None)
 

@@ -22,6 +22,7 @@ from ratemill.store import characteristic_fields
 from ratemill.store import characteristics as store
 from ratemill.store.characteristics import Comparison, Condition, Field, Item, Junction, Pointed, Search
 from ratemill.store.connections import Connection, Database
+from ratemill.visible import shown as cut
 
 Members = dict[str, Value]
 
@@ -121,7 +122,7 @@ def part_faults(asked: Asked, known: Iterable[str]) -> list[Fault]:
     def names(paths: Iterable[tuple[str, ...]]) -> None:
         unknown = sorted({".".join(path) for path in paths} - set(known))
         if unknown:
-            raise FilterFault(f"names '{unknown[0]}', which cannot be compared: {', '.join(known)}")
+            raise FilterFault(f"names '{cut(unknown[0])}', which cannot be compared: {', '.join(known)}")
 
     return _text_faults(asked, read_filter, read_order)
 
@@ -135,7 +136,7 @@ def read_object(body: bytes, known: Iterable[str] | None = None) -> tuple[Member
     if not isinstance(value, dict):
         raise BadRequest("the body must be a JSON object", code=Code.BODY_NOT_AN_OBJECT)
     others = value.keys() - set(known) if known is not None else set()
-    return value, [ItemFault("member_not_known", f"'{name}' is passed over", name) for name in sorted(others)]
+    return value, [ItemFault("member_not_known", f"'{cut(name)}' is passed over", name) for name in sorted(others)]
 
 
 def known_members(database: Database, owner_id: int, number: int) -> set[str]:
@@ -152,7 +153,7 @@ def identity(connection: Connection, number: int, guid: str, *, for_update: bool
     except ValueError:
         found = None
     if found is None:
-        raise NotFound(f"there is no user{number} of the guid '{guid[:80]}'", code=Code.OBJECT_NOT_FOUND)
+        raise NotFound(f"there is no user{number} of the guid '{cut(guid)}'", code=Code.OBJECT_NOT_FOUND)
     return found
 
 
@@ -305,7 +306,7 @@ def _field(path: tuple[str, ...]) -> Field:
         if rest or is_field(name):
             return Field((own, *rest))
     written = ".".join(path)
-    raise FilterFault(f"names '{written}', which cannot be compared: {', '.join((*_FLAT, *_dotted()))}, ud_…")
+    raise FilterFault(f"names '{cut(written)}', which cannot be compared: {', '.join((*_FLAT, *_dotted()))}, ud_…")
 
 
 def _dotted() -> Iterator[str]:
@@ -320,7 +321,7 @@ def _warnings(connection: Connection, search: Search) -> list[ItemFault]:
         return []
     known = {each.name for each in characteristic_fields.page(connection, search.characteristic)}
     return [
-        ItemFault("field_not_known", f"no item of user{search.characteristic} has the field '{name}'", "$filter")
+        ItemFault("field_not_known", f"no item of user{search.characteristic} has the field '{cut(name)}'", "$filter")
         for name in sorted(asked - known)
     ]
 

@@ -31,6 +31,7 @@ from ratemill.store import characteristic_lists as store
 from ratemill.store import characteristics as readings
 from ratemill.store.characteristic_lists import List
 from ratemill.store.connections import Connection, Database
+from ratemill.visible import shown as cut
 
 MEMBERS = ("_type", "displayName", "guid", "sid", "description", "includedItems", "excludedItems", "createdDatetime")
 LIST_ITEMS_MAX = 10_000  # that a list names; what is below them has no bound
@@ -75,7 +76,7 @@ def create(database: Database, owner_id: int, number: int, body: bytes, *, by: s
         known = naming.members(sent, {})
         guid = store.insert(connection, owner_id, list_kind(number), str(description))
         if guid is None:
-            raise _conflict("description_taken", f"there is a list '{description}' already", "description")
+            raise _conflict("description_taken", f"there is a list '{cut(description)}' already", "description")
         made = _find(connection, number, str(guid))
         store.replace_members(connection, owner_id, made.list_id, known)
         made = _find(connection, number, str(guid))
@@ -91,7 +92,7 @@ def update(database: Database, owner_id: int, number: int, guid: str, *, body: b
         found = _find(connection, number, guid)
         told = sent.get("description", found.value)
         if told != found.value:
-            raise _conflict("description_must_stay", f"items know the list by '{found.value}'", "description")
+            raise _conflict("description_must_stay", f"items know the list by '{cut(found.value)}'", "description")
         known = _Naming(connection, owner_id, number).members(sent, found.members)
         store.replace_members(connection, owner_id, found.list_id, known)
         made = _find(connection, number, guid)
@@ -108,7 +109,9 @@ def delete(database: Database, owner_id: int, number: int, guid: str, *, by: str
         named = f'ListReference":{json_text.write({found.key: found.value})}'
         users = store.users(connection, number, [named, by_guid], limit=USERS_NAMED_MAX)
         if users:
-            faults = [Fault(Code.IN_USE, f"user{number} '{each}' names it", field="", word="in_use") for each in users]
+            faults = [
+                Fault(Code.IN_USE, f"user{number} '{cut(each)}' names it", field="", word="in_use") for each in users
+            ]
             raise Conflict(faults=faults)
         _note(Noting(connection, owner_id, number, by), found, None)
         store.delete(connection, found.list_id)
@@ -132,7 +135,7 @@ def _find(connection: Connection, number: int, guid: str) -> List:
     for each in store.page(connection, list_kind(number)):
         if str(each.guid) == guid.lower():
             return each
-    raise NotFound(f"user{number} has no list of the guid '{guid[:80]}'", code=Code.OBJECT_NOT_FOUND)
+    raise NotFound(f"user{number} has no list of the guid '{cut(guid)}'", code=Code.OBJECT_NOT_FOUND)
 
 
 def _description_faults(description: Value) -> list[Fault]:
@@ -181,7 +184,7 @@ class _Naming:
             elif key is None:
                 self.faults.append(_fault(at, f"{at} must be a reference such as {{'id': '…'}}"))
             else:
-                message = f"{at}: {'several items have' if found else 'no item has'} the {key[0]} '{key[1]}'"
+                message = f"{at}: {'several items have' if found else 'no item has'} the {key[0]} '{cut(key[1])}'"
                 self.faults.append(_fault(at, message, "reference_ambiguous" if found else "reference_not_found"))
         return named
 

@@ -43,7 +43,7 @@ def shown_value(value: object) -> object:
 
 def _text(member: Member, text: str, written: Written) -> str:
     if written not in (Written.ANY, Written.STRING):
-        raise Unfit(f'{written.value} stands where a text belongs: write "{text}"')
+        raise Unfit(f'{written.value} stands where a text belongs: write "{shown(text)}"')
     if not text.strip():
         raise Unfit("must not be empty")
     if len(text) > member.chars_max:

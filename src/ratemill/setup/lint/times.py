@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ratemill.periods import write_instant
 from ratemill.setup.lint.plan import Finding, PlanSetup, Severity, by_currency, meet, name_of, on_rate, start_of
 from ratemill.setup.world import Row
+from ratemill.visible import shown
 
 
 def rates_overlap(setup: PlanSetup) -> Iterator[Finding]:
@@ -41,7 +42,7 @@ def _ties(setup: PlanSetup, rates: list[Row]) -> Iterator[Finding]:
                 is_another = other["location_group_id"] != rate["location_group_id"] and rate["rate_id"] not in said
                 if is_another and meet(other, rate):
                     said.add(rate["rate_id"])
-                    message = f"ties with rate {other['rate_id']} at '{name_of(setup.locations, location_id)}'"
+                    message = f"ties with rate {other['rate_id']} at '{shown(name_of(setup.locations, location_id))}'"
                     yield on_rate(setup, rate, "rates_tie", "error", message, "geoTreeLocationGroupName")
             by_location[location_id].append(rate)
 
@@ -71,7 +72,8 @@ def rates_expired(setup: PlanSetup) -> Iterator[Finding]:
             last[sheet] = rate
     for sheet, rate in last.items():
         if sheet not in open_:
-            name, group = setup.classes[sheet[1]]["name"], setup.groups_by_id[sheet[0]]["name"]
+            name = shown(setup.classes[sheet[1]]["name"])
+            group = shown(setup.groups_by_id[sheet[0]]["name"])
             message = f"all rates of '{name}' in '{group}' have ended, this last one at {write_instant(rate['end_at'])}"
             yield on_rate(setup, rate, "rates_expired", "warning", message, "end")
 
@@ -98,7 +100,7 @@ def groups_overlap(setup: PlanSetup) -> Iterator[Finding]:
         for at, group in enumerate(groups):
             other = next((each for each in groups[:at] if meet(each, group)), None)
             if other is not None:
-                message = f"holds at the same time as '{other['name']}', which comes first in the plan"
+                message = f"holds at the same time as '{shown(other['name'])}', which comes first in the plan"
                 yield _on_group(group, "groups_overlap", "notice", message, "start")
 
 

@@ -17,6 +17,7 @@ from ratemill.setup.registry import BY_LIST, WRITABLE
 from ratemill.setup.rules.objects import EARLIEST
 from ratemill.setup.world import Row, World
 from ratemill.store import setup_objects
+from ratemill.visible import shown
 
 RATES = WRITABLE["usageRates"]
 LATEST = datetime.max.replace(tzinfo=UTC)
@@ -138,10 +139,15 @@ def _end(rate: Named, at: datetime, now: datetime, found: Succession) -> None:
     elif start > now:
         found.deleted[rate[RATES.identity]] = _words(rate)
     else:
-        message = f"the rate '{_words(rate)}' is in force already: the effective date must be after its start"
+        words = " / ".join(map(shown, _parts(rate)))
+        message = f"the rate '{words}' is in force already: the effective date must be after its start"
         found.faults.append(Fault(Code.RULE_BROKEN, message))
 
 
 def _words(rate: Named) -> str:
+    return " / ".join(_parts(rate))
+
+
+def _parts(rate: Named) -> list[str]:
     parts = [rate["rate_group_id"], *_place(rate), write_instant(rate["start_at"]) if rate["start_at"] else None]
-    return " / ".join(part for part in parts if part is not None)
+    return [part for part in parts if part is not None]

@@ -20,6 +20,7 @@ from ratemill.setup.world import Row
 from ratemill.store import setup_changes
 from ratemill.store.connections import Connection, Database, clock
 from ratemill.store.setup_changes import ChangeFilters, Changing, Instance, SetupChange
+from ratemill.visible import shown
 
 __all__ = ["ChangeFilters", "SetupChange"]
 
@@ -90,10 +91,10 @@ def instance(each: SetupObject) -> Instance:
     return Instance(known, tuple(members), tuple(stated[member.name] for member in each.key_members), each.keyless)
 
 
-def words_of(each: SetupObject, shown: Shown) -> str:
-    """Return the key of an object in words: names, not identities."""
-    values = (shown.instance.get(member.name) for member in each.key_members)
-    return " / ".join(str(value) for value in values if value is not None) or each.keyless
+def words_of(each: SetupObject, row: Shown) -> str:
+    """Return the key of an object as a message repeats it: names, not identities, each cut."""
+    values = (row.instance.get(member.name) for member in each.key_members)
+    return " / ".join(shown(value) for value in values if value is not None) or each.keyless
 
 
 def find(database: Database, owner_id: int, setup_change_id: int) -> SetupChange:
