@@ -37,7 +37,7 @@ from ratemill.rating.tables import (
     PLANS,
     RATES,
 )
-from ratemill.rating.terms import terms
+from ratemill.rating.terms import read, terms
 from ratemill.rating.timeline import Timeline, compile_timeline
 
 SCHEMAS = {
@@ -118,7 +118,7 @@ def compile_book(tables: PriceTables, *, version: int) -> PriceBook:
     """Return the book of ``tables``; raise ``BookFaults`` with every fault there is."""
     if faults := check_tables(tables):
         raise BookFaults(faults)
-    return settle(tables, read_rates(tables.rates).sort("rate_id"), version=version)
+    return settle(tables, read_rates(read(tables.rates)).sort("rate_id"), version=version)
 
 
 def settle(tables: PriceTables, rates: pl.DataFrame, *, version: int) -> PriceBook:
@@ -143,9 +143,12 @@ def settle(tables: PriceTables, rates: pl.DataFrame, *, version: int) -> PriceBo
     )
 
 
-def read_rates(rates: pl.DataFrame) -> pl.DataFrame:
-    """Return rates that passed the checks: their terms, and where and when they are in force."""
-    return pl.concat([terms(rates), rates.select(PLACED)], how="horizontal")
+def read_rates(numbers: pl.DataFrame) -> pl.DataFrame:
+    """Return rates that passed the checks: their terms, and where and when they are in force.
+
+    ``numbers`` are the rates as ``ratemill.rating.terms.read`` returns them.
+    """
+    return pl.concat([terms(numbers), numbers.select(PLACED)], how="horizontal")
 
 
 def classes_of(tables: PriceTables) -> pl.DataFrame:

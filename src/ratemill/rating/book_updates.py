@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from ratemill.rating.book import (
+    PlanLadders,
     PriceBook,
     PriceTables,
     RateLayer,
@@ -23,15 +24,16 @@ from ratemill.rating.book import (
     settle,
 )
 from ratemill.rating.checks import (
+    check_numbers,
     check_owner,
     check_patterns,
     check_places,
     check_plan_groups,
-    check_rates,
     check_tree,
 )
 from ratemill.rating.faults import BookFault, BookFaults
 from ratemill.rating.places import Places, compile_places
+from ratemill.rating.terms import read
 
 # Recent rates are compiled with each version, settled ones when the recent ones are more than these.
 RECENT_RATES_MIN = 4_096
@@ -57,28 +59,30 @@ def update_book(
     that exist as its rates, and all rows of its other tables, which are those of ``book.tables`` where nothing changed.
     With more recent rates than ``recent_max``, all are settled again.
     """
-    if faults := _faults(book, tables):
+    numbers = read(tables.rates)
+    if faults := _faults(book, tables, numbers):
         raise BookFaults(faults)
-    rates = _next_rates(book, tables, changed)
+    rates = _next_rates(book, tables, changed, numbers)
     if recent_max is None:
         recent_max = max(RECENT_RATES_MIN, book.settled.rates.height // RECENT_SHARE)
     places = _next_places(book, tables)
     if rates.recent.height > recent_max or len(places.following) > book.settled.timeline.nodes:
         kept = book.settled.rates.filter(~rates.gone)
         return settle(tables, pl.concat([kept, rates.recent]).sort("rate_id"), version=version)
-    return _with_rates(_with_tables(book, tables, places, version), rates)
+    return _with_rates(_with_tables(book, tables, places, version), book, rates)
 
 
-def _faults(book: PriceBook, tables: PriceTables) -> list[BookFault]:
+def _faults(book: PriceBook, tables: PriceTables, numbers: pl.DataFrame) -> list[BookFault]:
     """Return the faults of what changed; that rates do not overlap was checked by who wrote them."""
     old = book.tables
-    faults = [
-        *check_owner(tables.owner_places, tables.owner_rounding),
-        *check_places(tables.plans, table="plans", key="rate_plan_id"),
-        *check_places(tables.groups, table="groups", key="rate_group_id"),
-        *check_plan_groups(tables.plan_groups, tables.groups),
-        *check_rates(tables.rates, tables.classes),
-    ]
+    faults = check_owner(tables.owner_places, tables.owner_rounding)
+    if tables.plans is not old.plans:
+        faults += check_places(tables.plans, table="plans", key="rate_plan_id")
+    if tables.groups is not old.groups:
+        faults += check_places(tables.groups, table="groups", key="rate_group_id")
+    if tables.groups is not old.groups or tables.plan_groups is not old.plan_groups:
+        faults += check_plan_groups(tables.plan_groups, tables.groups)
+    faults += check_numbers(numbers, tables.classes)
     if tables.patterns is not old.patterns:
         faults += check_patterns(tables.patterns)
     if tables.locations is not old.locations:
@@ -86,7 +90,7 @@ def _faults(book: PriceBook, tables: PriceTables) -> list[BookFault]:
     return faults
 
 
-def _next_rates(book: PriceBook, tables: PriceTables, changed: pl.Series) -> _Rates:
+def _next_rates(book: PriceBook, tables: PriceTables, changed: pl.Series, numbers: pl.DataFrame) -> _Rates:
     settled = book.settled.rates
     recent = settled.clear() if book.recent is None else book.recent.rates
     gone = pl.repeat(value=False, n=settled.height, eager=True) if book.gone is None else book.gone
@@ -101,7 +105,7 @@ def _next_rates(book: PriceBook, tables: PriceTables, changed: pl.Series) -> _Ra
         rows = at.filter((at < settled.height) & (settled["rate_id"].gather(at.clip(0, settled.height - 1)) == changed))
         gone = gone | pl.repeat(value=False, n=settled.height, eager=True).scatter(rows, values=True)
     kept = pl.concat([recent, moved]).filter(~pl.col("rate_id").is_in(changed.implode()))
-    return _Rates(gone, pl.concat([kept, read_rates(tables.rates)]))
+    return _Rates(gone, pl.concat([kept, read_rates(numbers)]))
 
 
 def _has_moved(book: PriceBook, tables: PriceTables) -> pl.Expr | None:
@@ -141,13 +145,16 @@ def _with_tables(book: PriceBook, tables: PriceTables, places: Places, version: 
         tables=replace(tables, rates=tables.rates.clear()),
         rounding=tables.owner_rounding,
         owner_rate_plan_id=tables.owner_rate_plan_id,
-        classes=classes_of(tables),
+        classes=book.classes if tables.classes is book.tables.classes else classes_of(tables),
         places=places,
     )
 
 
-def _with_rates(book: PriceBook, rates: _Rates) -> PriceBook:
-    """Return ``book`` with the next version's rates; its tables and places are those of that version already."""
+def _with_rates(book: PriceBook, old: PriceBook, rates: _Rates) -> PriceBook:
+    """Return ``book`` with the next version's rates; its tables and places are those of that version already.
+
+    ``old`` is the version before it.
+    """
     settled = book.settled.rates
     numbered = _number_sheets(book.settled.sheets, settled.filter(rates.gone), rates.recent)
     recent: RateLayer | None = None
@@ -158,8 +165,19 @@ def _with_rates(book: PriceBook, rates: _Rates) -> PriceBook:
         book,
         gone=rates.gone if rates.gone.any() else None,
         recent=recent,
-        plans=compile_plans(book.tables, numbered.filter(pl.col("rates") > 0)),
+        plans=_next_plans(book, old, numbered.filter(pl.col("rates") > 0)),
     )
+
+
+def _next_plans(book: PriceBook, old: PriceBook, sheets: pl.DataFrame) -> PlanLadders:
+    """Return the ladders of the next version; they are the old ones while only prices change."""
+    new_tables, old_tables = book.tables, old.tables
+    is_same = new_tables.owner_places == old_tables.owner_places and all(
+        getattr(new_tables, name) is getattr(old_tables, name) for name in ("plans", "plan_groups", "groups")
+    )
+    if is_same and sheets.select("sheet", *_SHEET).equals(old.plans.sheets):
+        return old.plans
+    return compile_plans(new_tables, sheets)
 
 
 def _number_sheets(sheets: pl.DataFrame, gone: pl.DataFrame, recent: pl.DataFrame) -> pl.DataFrame:

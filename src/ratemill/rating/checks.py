@@ -6,6 +6,8 @@ They work on whole tables, so that set-up can ask about one new rate and the boo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import polars as pl
 
 from ratemill.money import (
@@ -78,63 +80,86 @@ def check_rates(rates: pl.DataFrame, classes: pl.DataFrame) -> list[BookFault]:
 
     A rate with a number that is none, or with too many digits, is not asked about the products of its numbers.
     """
-    numbers = read(rates)
-    malformed = _number_faults(numbers)
-    wrong = {fault.id for fault in malformed}
-    sound = numbers.filter(~pl.col("rate_id").is_in(list(wrong)))
-    return [*malformed, *_part_faults(rates, classes), *_product_faults(sound)]
+    return check_numbers(read(rates), classes)
 
 
-def _number_faults(rates: pl.DataFrame) -> list[BookFault]:
-    faults = []
+def check_numbers(numbers: pl.DataFrame, classes: pl.DataFrame) -> list[BookFault]:
+    """Hold rates to the rules of ``check_rates``; ``numbers`` is what ``ratemill.rating.terms.read`` returns."""
+    number_rules = _number_rules()
+    faults = _break_rules(numbers, [*number_rules, *_part_rules(classes)])
+    malformed = {fault.id for fault in _break_rules(numbers, number_rules)} if faults else set()
+    sound = numbers.filter(~pl.col("rate_id").is_in(list(malformed))) if malformed else numbers
+    return [*faults, *_break_rules(sound.filter(pl.col("per") >= 1), _product_rules())]
+
+
+@dataclass(frozen=True, slots=True)
+class _RateRule:
+    """What breaks a rule of one rate, the field that is wrong then, and what is said of it."""
+
+    broken: pl.Expr
+    field: str
+    message: str
+
+
+def _break_rules(rates: pl.DataFrame, rules: list[_RateRule]) -> list[BookFault]:
+    """Return the faults by rule; all rules are worked out in one pass, for each pass costs as much as hundreds of rates."""
+    flags = rates.select(rule.broken.alias(str(at)) for at, rule in enumerate(rules))
+    return [
+        BookFault("rates", rate_id, rule.field, rule.message)
+        for rule, flag in zip(rules, flags.iter_columns(), strict=True)
+        if flag.any()
+        for rate_id in rates["rate_id"].filter(flag)
+    ]
+
+
+def _number_rules() -> list[_RateRule]:
+    rules = []
     for name in NUMBERS:
         is_missing = pl.col(name).is_null() & (name in {"amount", "connection_charge"})
         is_no_number = pl.col(name).is_not_null() & pl.col(f"{name}_whole").is_null()
-        faults += _rate_faults(rates, is_missing | is_no_number, name, "is not a number in plain notation")
+        rules.append(_RateRule(is_missing | is_no_number, name, "is not a number in plain notation"))
         if name != "amount":
-            faults += _rate_faults(rates, pl.col(f"{name}_mantissa") < 0, name, "is negative")
+            rules.append(_RateRule(pl.col(f"{name}_mantissa") < 0, name, "is negative"))
     for name in MONEY:
         message = f"has more than {PRICE_DIGITS_MAX} digits or {PRICE_PLACES_MAX} places"
         is_long = (pl.col(f"{name}_digits") > PRICE_DIGITS_MAX) | (pl.col(f"{name}_places") > PRICE_PLACES_MAX)
-        faults += _rate_faults(rates, is_long, name, message)
+        rules.append(_RateRule(is_long, name, message))
     for name in ROUNDINGS:
         message = f"has more than {QUANTITY_INTEGER_DIGITS_MAX} digits before or {QUANTITY_PLACES_MAX} after the point"
         places = pl.col(f"{name}_places")
         whole_digits = pl.col(f"{name}_digits") - places
         is_long = (whole_digits > QUANTITY_INTEGER_DIGITS_MAX) | (places > QUANTITY_PLACES_MAX)
-        faults += _rate_faults(rates, is_long, name, message)
-    return faults
+        rules.append(_RateRule(is_long, name, message))
+    return rules
 
 
-def _part_faults(rates: pl.DataFrame, classes: pl.DataFrame) -> list[BookFault]:
+def _part_rules(classes: pl.DataFrame) -> list[_RateRule]:
     by_location = classes.filter(pl.col("rater") == BY_LOCATION)["usage_class_id"].implode()
     has_location, has_group = (pl.col(name).is_not_null() for name in ("location_id", "location_group_id"))
     misplaced = (has_location | has_group) & ~pl.col("usage_class_id").is_in(by_location)
     unknown = ~pl.col("calculation").is_in([PER_UNIT, PER_EVENT])
     no_unit = (pl.col("per") < 1).fill_null(value=True)
     return [
-        *_rate_faults(rates, misplaced, "location_id", "is for a usage class that is not rated by location"),
-        *_rate_faults(rates, has_location & has_group, "location_group_id", "stands beside a location"),
-        *_rate_faults(rates, unknown, "calculation", f"is neither {PER_UNIT} nor {PER_EVENT}"),
-        *_rate_faults(rates, no_unit, "per", "is not at least 1"),
+        _RateRule(misplaced, "location_id", "is for a usage class that is not rated by location"),
+        _RateRule(has_location & has_group, "location_group_id", "stands beside a location"),
+        _RateRule(unknown, "calculation", f"is neither {PER_UNIT} nor {PER_EVENT}"),
+        _RateRule(no_unit, "per", "is not at least 1"),
     ]
 
 
-def _product_faults(rates: pl.DataFrame) -> list[BookFault]:
-    """Hold the largest product of a rate to 128 bits: see ``ratemill.rating.terms``."""
-    rates = rates.filter(pl.col("per") >= 1)
+def _product_rules() -> list[_RateRule]:
+    """Hold the largest product of a rate to 128 bits: see ``ratemill.rating.terms``. The unit is at least 1."""
     fixed_message = f"has more than {FIXED_DIGITS_MAX} digits in the last place of the price"
-    faults = _rate_faults(rates, ~price_fits(), "amount", "has too many digits beside the places of the charges")
-    faults += _rate_faults(
-        rates, ~denominator_fits(), "per", f"has more than {FIXED_DIGITS_MAX} digits with the places"
-    )
-    for name in FIXED:
-        faults += _rate_faults(rates, ~fixed_fits(name), name, fixed_message)
     minimum, maximum = (
         pl.col(f"{name}_mantissa") * power_of_ten(PRICE_PLACES_MAX - pl.col(f"{name}_places"))
         for name in ("minimum_charge", "maximum_charge")
     )
-    return [*faults, *_rate_faults(rates, minimum > maximum, "minimum_charge", "is more than the maximum charge")]
+    return [
+        _RateRule(~price_fits(), "amount", "has too many digits beside the places of the charges"),
+        _RateRule(~denominator_fits(), "per", f"has more than {FIXED_DIGITS_MAX} digits with the places"),
+        *(_RateRule(~fixed_fits(name), name, fixed_message) for name in FIXED),
+        _RateRule(minimum > maximum, "minimum_charge", "is more than the maximum charge"),
+    ]
 
 
 def check_ties(rates: pl.DataFrame, members: pl.DataFrame) -> list[BookFault]:
@@ -154,7 +179,7 @@ def check_ties(rates: pl.DataFrame, members: pl.DataFrame) -> list[BookFault]:
     reached = (pl.col("start_at") < furthest).fill_null(furthest.is_not_null() & pl.col("start_at").is_null())
     tied = ordered.filter(is_open_before | reached).unique("rate_id", maintain_order=True)
     message = "holds at one instant with another rate of its group, class and place"
-    return _rate_faults(tied, pl.lit(value=True), "start_at", message)
+    return _faults(tied, pl.lit(value=True), message, table="rates", key="rate_id", field="start_at")
 
 
 def _is_a_span() -> pl.Expr:
@@ -179,10 +204,6 @@ def check_tree(locations: pl.DataFrame) -> list[BookFault]:
     message = "the way up from the location does not end"
     anyone = pl.lit(value=True)
     return _faults(lost, anyone, message, table="locations", key="location_id", field="parent_location_id")
-
-
-def _rate_faults(rates: pl.DataFrame, broken: pl.Expr, field: str, message: str) -> list[BookFault]:
-    return _faults(rates, broken, message, table="rates", key="rate_id", field=field)
 
 
 def _faults(rows: pl.DataFrame, broken: pl.Expr, message: str, *, table: str, key: str, field: str) -> list[BookFault]:

@@ -118,9 +118,9 @@ def _in_quantity_places(name: str) -> pl.Expr:
     return exact.fill_null(pl.lit(0, dtype=pl.Int128))
 
 
-def terms(rates: pl.DataFrame) -> pl.DataFrame:
-    """Return the integers of each rate, in the order of ``rates``; the rates have passed the checks."""
-    return read(rates).select(
+def terms(numbers: pl.DataFrame) -> pl.DataFrame:
+    """Return the integers of each rate, in the order of ``numbers``: what ``read`` returns, without faults."""
+    return numbers.select(
         "rate_id",
         "rate_group_id",
         is_event=pl.col("calculation") == PER_EVENT,

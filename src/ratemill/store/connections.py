@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import IsolationLevel
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
@@ -194,6 +194,7 @@ class Database:
                 isolation_level=isolation_level,
                 pool_size=_FEW.get(role, self._connections_max),
                 max_overflow=0,
+                pool_use_lifo=True,  # a connection in use keeps its plans; the others rest
                 pool_timeout=HEALTH_S_MAX if role in _ROLES else self._settings.lock_timeout_s,
             )
             event.listen(engine, "checkin", _note_use)
@@ -286,5 +287,5 @@ def database_name(connection: Connection) -> str:
 
 def clock(connection: Connection) -> datetime:
     """Return the database's time: it alone decides waits, expiry and acceptance."""
-    now: datetime = connection.execute(text("select clock_timestamp()")).scalar_one()
-    return now
+    ((now,),) = driver(connection).execute("select clock_timestamp()").fetchall()
+    return now  # type: ignore[no-any-return]

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
 from psycopg import sql
 from psycopg.rows import class_row
@@ -73,11 +74,11 @@ _CONDITIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Instance:
     """How an object is written as JSON: each member with the statement of its value; ``words`` are those of its key.
 
-    ``keyless`` stands for the words where there are none.
+    ``keyless`` stands for the words where there are none. There is one of each kind of object: statements are kept by it.
 
     The database writes it, so that the log of hundreds of thousands of rows never travels.
     """
@@ -128,32 +129,48 @@ def change(
 
     What the rows were is put beside what they become where they lie: of a price list that is a hundred megabytes.
     """
-    shape, identity = instance.shape, sql.Identifier(instance.shape.identity)
-    statement = sql.SQL(
-        "with seen as materialized (select t.{identity}, {as_json} as before from {stored}"
-        " where t.{identity} = any(%({ids})s::bigint[])), changed as ({update} returning t.*) "
-        "insert into setup_changes ({columns}) select t.owner_id, %(at)s, %(by)s, %(via)s, %(list)s, t.{identity}, "
-        "{words}, 'updated', seen.before, {as_json} "
-        "from {made} join seen on seen.{identity} = t.{identity}"
-    ).format(
-        identity=identity,
-        ids=sql.SQL(shape.identity),
-        as_json=_as_json(instance),
-        stored=joined(shape),
-        made=joined(shape, "changed"),
-        update=setup_objects.update_statement(shape.table, shape.identity, columns),
-        columns=sql.SQL(", ").join(sql.Identifier(name) for name in _COLUMNS),
-        words=_words(instance),
-    )
-    values = setup_objects.values_by_column(shape.table, [shape.identity, *columns], rows)
+    shape, is_one = instance.shape, len(rows) == 1
+    listed = setup_objects.values_by_column(shape.table, [shape.identity, *columns], rows)
+    values = {name: given[0] for name, given in listed.items()} if is_one else listed
     # Nobody knows how many rows come out of the two parts: joined row by row, 10,000 take 16 s of reading what they were.
     many = len(rows) > _FEW_MAX
     with setup_objects.guarded():
         if many:
             driver(connection).execute("set local enable_nestloop = off")
-        driver(connection).execute(statement, {**values, **_of(changing)}, prepare=False)
+        driver(connection).execute(
+            _changing(instance, tuple(columns), is_one=is_one),
+            {**values, **_of(changing)},
+            prepare=None if is_one else False,
+        )
         if many:
             driver(connection).execute("set local enable_nestloop = on")
+
+
+@lru_cache(maxsize=1_024)
+def _changing(instance: Instance, columns: tuple[str, ...], *, is_one: bool) -> bytes:
+    """Return the statement of ``change``; that of one row is planned once, which takes longer than it runs."""
+    shape, identity = instance.shape, sql.Identifier(instance.shape.identity)
+    sought = sql.SQL("= %({})s::bigint" if is_one else "= any(%({})s::bigint[])").format(sql.SQL(shape.identity))
+    return (
+        sql.SQL(
+            "with seen as materialized (select t.{identity}, {as_json} as before from {stored}"
+            " where t.{identity} {sought}), changed as ({update} returning t.*) "
+            "insert into setup_changes ({columns}) select t.owner_id, %(at)s, %(by)s, %(via)s, %(list)s, t.{identity}, "
+            "{words}, 'updated', seen.before, {as_json} "
+            "from {made} join seen on seen.{identity} = t.{identity}"
+        )
+        .format(
+            identity=identity,
+            sought=sought,
+            as_json=_as_json(instance),
+            stored=joined(shape),
+            made=joined(shape, "changed"),
+            update=setup_objects.update_statement(shape.table, shape.identity, columns, is_one=is_one),
+            columns=sql.SQL(", ").join(sql.Identifier(name) for name in _COLUMNS),
+            words=_words(instance),
+        )
+        .as_bytes(None)
+    )
 
 
 def note_deleted(connection: Connection, instance: Instance, changing: Changing, object_ids: Sequence[int]) -> None:
@@ -167,38 +184,49 @@ def _of(changing: Changing) -> dict[str, Any]:
 
 
 def _add(connection: Connection, instance: Instance, ending: str, known: dict[str, Any]) -> None:
+    count = len(known["ids"])
+    if count == 1:
+        first = {**known, "ids": known["ids"][0], "before": known["before"][0]}
+        driver(connection).execute(_adding(instance, ending, "one"), first)
+        return
     # Few are looked up one by one and logged in their order; more come as they lie, for sorting texts takes long.
-    few = len(known["ids"]) <= _LOOKED_UP_MAX
-    statement = sql.SQL(
-        "insert into setup_changes ({columns}) select t.owner_id, %(at)s, %(by)s, %(via)s, %(list)s, {identity}, "
-        "{words}, {ending} from unnest(%(ids)s::bigint[], %(before)s::text[]) "
-        "with ordinality v (object_id, before, place) {found} {in_order}"
-    ).format(
-        columns=sql.SQL(", ").join(sql.Identifier(name) for name in _COLUMNS),
-        identity=column_of("t", instance.shape.identity),
-        words=_words(instance),
-        ending=sql.SQL(ending).format(after=_as_json(instance)),
-        found=_found(instance.shape, few=few),
-        in_order=sql.SQL("order by v.place" if few else ""),
-    )
+    few = count <= _LOOKED_UP_MAX
     # Planned with its values: it may be one object of a million.
     with setup_objects.looked_up_by_index(connection) if few else nullcontext():
-        driver(connection).execute(statement, known, prepare=False)
+        driver(connection).execute(_adding(instance, ending, "few" if few else "many"), known, prepare=False)
 
 
-def _found(shape: Shape, *, few: bool) -> sql.Composed:
-    """Return the join of what is named as ``v.object_id`` with all that it points to."""
-    if not few:
-        joining = sql.SQL("join {table} on v.object_id = {identity}")
-    else:
-        joining = sql.SQL("cross join lateral (select * from {own} x where x.{key} = v.object_id offset 0) t {beside}")
-    return joining.format(
+@lru_cache(maxsize=1_024)
+def _adding(instance: Instance, ending: str, number: Literal["one", "few", "many"]) -> bytes:
+    sources = {
+        "one": "(select %(before)s::text as before) v cross join {table} where {identity} = %(ids)s::bigint",
+        "few": (
+            "unnest(%(ids)s::bigint[], %(before)s::text[]) with ordinality v (object_id, before, place) cross join lateral"
+            " (select * from {own} x where x.{key} = v.object_id offset 0) t {beside} order by v.place"
+        ),
+        "many": (
+            "unnest(%(ids)s::bigint[], %(before)s::text[]) v (object_id, before) join {table} on v.object_id = {identity}"
+        ),
+    }
+    shape = instance.shape
+    source = sql.SQL(sources[number]).format(
         table=joined(shape),
         identity=column_of("t", shape.identity),
         own=sql.Identifier(shape.table),
         key=sql.Identifier(shape.identity),
         beside=beside(shape),
     )
+    statement = sql.SQL(
+        "insert into setup_changes ({columns}) select t.owner_id, %(at)s, %(by)s, %(via)s, %(list)s, {identity}, "
+        "{words}, {ending} from {source}"
+    ).format(
+        columns=sql.SQL(", ").join(sql.Identifier(name) for name in _COLUMNS),
+        identity=column_of("t", shape.identity),
+        words=_words(instance),
+        ending=sql.SQL(ending).format(after=_as_json(instance)),
+        source=source,
+    )
+    return statement.as_bytes(None)
 
 
 def _words(instance: Instance) -> sql.Composable:

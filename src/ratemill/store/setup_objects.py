@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -54,23 +55,47 @@ def read_rows(
     are null and whose columns ``filled`` are not. ``by_index`` looks each combination up by itself, for some thousand of
     them in a table of any size; an index must lead there.
     """
-    conditions = [sql.SQL("t.{} is null").format(sql.Identifier(name)) for name in unset]
-    conditions += [sql.SQL("t.{} is not null").format(sql.Identifier(name)) for name in filled]
-    if owner_id is not None:
-        conditions.append(sql.SQL("t.owner_id = %(owner_id)s").format())
-    if by_index:
-        conditions += [sql.SQL("t.{0} = v.{0}").format(sql.Identifier(name)) for name in by or ()]
-    statement = _reading(table, columns, conditions, list(by or ()), by_index=by_index)
-    values = {"owner_id": owner_id, **{f"by_{name}": list(given) for name, given in (by or {}).items()}}
-    is_long = any(len(given) > _FEW_MAX for given in (by or {}).values())
+    by = by or {}
+    lengths = {len(given) for given in by.values()}
+    is_one = lengths == {1} and not by_index
+    statement = _reading(
+        table,
+        tuple(columns),
+        tuple(by),
+        (tuple(unset), tuple(filled)),
+        is_owned=owner_id is not None,
+        is_one=is_one,
+        by_index=by_index,
+    )
+    values: dict[str, Any] = {"owner_id": owner_id}
+    values |= {f"by_{name}": given[0] if is_one else list(given) for name, given in by.items()}
+    is_long = any(length > _FEW_MAX for length in lengths)
     planned = looked_up_by_index(connection) if by_index else nullcontext()
     with planned, driver(connection).cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement, values, prepare=False if is_long else None).fetchall()
 
 
+@lru_cache(maxsize=1_024)
 def _reading(
-    table: str, columns: Iterable[str], conditions: Sequence[sql.Composable], by: list[str], *, by_index: bool
-) -> sql.Composed:
+    table: str,
+    columns: tuple[str, ...],
+    by: tuple[str, ...],
+    unset_and_filled: tuple[tuple[str, ...], tuple[str, ...]],
+    *,
+    is_owned: bool,
+    is_one: bool,
+    by_index: bool,
+) -> bytes:
+    """Return the statement of ``read_rows``; ``is_one`` if it looks for one combination, whose plan PostgreSQL keeps."""
+    unset, filled = unset_and_filled
+    conditions: list[sql.Composable] = [sql.SQL("t.{} is null").format(sql.Identifier(name)) for name in unset]
+    conditions += [sql.SQL("t.{} is not null").format(sql.Identifier(name)) for name in filled]
+    if is_owned:
+        conditions.append(sql.SQL("t.owner_id = %(owner_id)s"))
+    if by_index:
+        conditions += [sql.SQL("t.{0} = v.{0}").format(sql.Identifier(name)) for name in by]
+    if is_one:
+        conditions += [_equals(table, name) for name in by]
     parts = {
         "columns": _list("t", columns),
         "table": sql.Identifier(table),
@@ -78,12 +103,17 @@ def _reading(
         "asked": _unnest(table, by, prefix="by_") if by else sql.SQL(""),
         "by": _list(None, by),
     }
-    if not by:
-        return sql.SQL("select {columns} from {table} t{where}").format(**parts)
-    if by_index:
-        lateral = "select t.* from {asked} cross join lateral (select {columns} from {table} t{where} offset 0) t"
-        return sql.SQL(lateral).format(**parts)
-    return sql.SQL("select {columns} from {table} t join {asked} using ({by}){where}").format(**parts)
+    if not by or is_one:
+        statement = "select {columns} from {table} t{where}"
+    elif by_index:
+        statement = "select t.* from {asked} cross join lateral (select {columns} from {table} t{where} offset 0) t"
+    else:
+        statement = "select {columns} from {table} t join {asked} using ({by}){where}"
+    return sql.SQL(statement).format(**parts).as_bytes(None)
+
+
+def _equals(table: str, name: str) -> sql.Composed:
+    return sql.SQL("t.{} = %({})s::{}").format(sql.Identifier(name), sql.SQL("by_" + name), _type(table, name))
 
 
 @contextmanager
@@ -172,18 +202,24 @@ def update_rows(connection: Connection, table: str, identity: str, columns: Sequ
         )
 
 
-def update_statement(table: str, identity: str, columns: Sequence[str]) -> sql.Composed:
-    """Return the statement of ``update_rows``: of the table as ``t``, with the values by column as parameters."""
+def update_statement(table: str, identity: str, columns: Sequence[str], *, is_one: bool = False) -> sql.Composed:
+    """Return the statement of ``update_rows``: of the table as ``t``, with the values by column as parameters.
+
+    ``is_one``: the parameters are those of one row, not lists.
+    """
+    names = {"table": sql.Identifier(table), "identity": sql.Identifier(identity), "key": sql.SQL(identity)}
+    if is_one:
+        written = [sql.SQL("revision = t.revision + 1"), *(_assignment_of_one(table, name) for name in columns)]
+        statement = sql.SQL("update {table} t set {written} where t.{identity} = %({key})s::bigint")
+        return statement.format(**names, written=sql.SQL(", ").join(written))
     if not columns:
-        return sql.SQL("update {} t set revision = revision + 1 where {} = any(%({})s)").format(
-            sql.Identifier(table), sql.Identifier(identity), sql.SQL(identity)
-        )
-    return sql.SQL("update {} t set revision = t.revision + 1, {} from {} where t.{} = v.{}").format(
-        sql.Identifier(table),
-        sql.SQL(", ").join(_assignment(table, name) for name in columns),
-        _unnest(table, [identity, *columns], prefix=""),
-        sql.Identifier(identity),
-        sql.Identifier(identity),
+        return sql.SQL("update {table} t set revision = revision + 1 where {identity} = any(%({key})s)").format(**names)
+    return sql.SQL(
+        "update {table} t set revision = t.revision + 1, {written} from {given} where t.{identity} = v.{identity}"
+    ).format(
+        **names,
+        written=sql.SQL(", ").join(_assignment(table, name) for name in columns),
+        given=_unnest(table, [identity, *columns], prefix=""),
     )
 
 
@@ -250,10 +286,10 @@ def _json(value: object) -> str | None:
     return None if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def _array_type(table: str, column: str) -> sql.SQL:
-    """Return the type of a list of the column's values; documents travel as text."""
+def _type(table: str, column: str) -> sql.SQL:
+    """Return the type of the column's values; documents travel as text."""
     kind = _table(table).c[column].type
-    return sql.SQL("text[]" if isinstance(kind, JSONB) else f"{kind.compile(dialect=_DIALECT)}[]")
+    return sql.SQL("text" if isinstance(kind, JSONB) else kind.compile(dialect=_DIALECT))
 
 
 def _list(alias: str | None, columns: Iterable[str]) -> sql.Composed:
@@ -262,12 +298,17 @@ def _list(alias: str | None, columns: Iterable[str]) -> sql.Composed:
 
 
 def _unnest(table: str, columns: Sequence[str], *, prefix: str) -> sql.Composed:
-    arrays = [sql.SQL("%({})s::{}").format(sql.SQL(prefix + name), _array_type(table, name)) for name in columns]
+    arrays = [sql.SQL("%({})s::{}[]").format(sql.SQL(prefix + name), _type(table, name)) for name in columns]
     return sql.SQL("unnest({}) v ({})").format(sql.SQL(", ").join(arrays), _list(None, columns))
 
 
 def _assignment(table: str, name: str) -> sql.Composed:
     return sql.SQL("{} = v.{}{}").format(sql.Identifier(name), sql.Identifier(name), _cast(table, name))
+
+
+def _assignment_of_one(table: str, name: str) -> sql.Composed:
+    parts = (sql.Identifier(name), sql.SQL(name), _type(table, name), _cast(table, name))
+    return sql.SQL("{} = %({})s::{}{}").format(*parts)
 
 
 def _cast(table: str, name: str) -> sql.SQL:

@@ -89,7 +89,7 @@ class Edit:
 def edit(database: Database, owner_id: int, author: Author) -> Iterator[Edit]:
     """Yield a transaction that holds the owner's price book."""
     with database.face(owner_id) as connection:
-        owners.lock_price_book(connection, owner_id)
+        owners.lock_to_edit(connection, owner_id)
         yield Edit(connection, owner_id, author)
 
 
