@@ -17,6 +17,7 @@ RatemillError
 │   ├── DatabaseAway          503: the database does not answer or cannot work; logged once a minute where it is found
 │   ├── WriteRace             503, or 409 where a dialect has a word for it: another transaction was writing the same
 │   └── StatementLimit        503: the database reached a limit of time or space; an attempt, worth retrying in parts
+├── TableTooLarge             the texts of a table would take too much memory: never an attempt, fewer rows are taken
 ├── UnstorableData            400: the database cannot store a value; an attempt, and the record with the value is refused
 ├── UsageFault                a command was used wrongly or its input does not fit
 └── InvariantFailure          we erred: the work is not committed
@@ -237,6 +238,17 @@ class StatementLimit(Unavailable):
     the table is bisected: smaller parts pass on a slow server, and the poisonous record is isolated. A single record that
     reached a limit is refused only if other records passed meanwhile: until then the server is the cause.
     """
+
+
+class TableTooLarge(RatemillError):
+    """Mediation would make more text of ``rows`` rows than one table may have; nothing was made.
+
+    It says nothing about any of the rows: the caller takes fewer of them, and a single row is never too large.
+    """
+
+    def __init__(self, message: str, *, rows: int) -> None:
+        self.rows = rows
+        super().__init__(message)
 
 
 class UnstorableData(RatemillError):

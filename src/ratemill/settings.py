@@ -42,6 +42,11 @@ class Settings(BaseSettings):
         ge=1,
         description="Bytes of unpacked request bodies that a worker processes in one table, if they are several.",
     )
+    worker_growth_bytes_max: int = Field(
+        default=64 * 1024 * 1024,
+        ge=1,
+        description="Bytes by which the texts of a table may outgrow its rows in mediation; above it fewer rows are taken.",
+    )
     poll_interval_s: float = Field(
         default=0.05, gt=0, description="How often an idle worker looks for waiting submissions."
     )

@@ -52,7 +52,13 @@ def assert_remade_equal(mine: Mill, *keys: str) -> None:
     """Hold that every record of the requests is remade equal, each by its own version."""
     for key in keys:
         (match,) = look_up(mine.database, 1, key, 1_000)
-        found = remake(mine.database, 1, match.records, field_chars_max=mine.settings.field_chars_max)
+        found = remake(
+            mine.database,
+            1,
+            match.records,
+            field_chars_max=mine.settings.field_chars_max,
+            growth_bytes_max=mine.settings.worker_growth_bytes_max,
+        )
         assert [each.is_equal for each in found.values()] == [True] * len(records(mine, key))
 
 
@@ -93,7 +99,13 @@ def test_records_of_several_versions_in_one_trace_are_each_remade_by_their_own(m
         mine.work()
     (match,) = look_up(mine.database, 1, "648-688-4180", 1_000)
     assert [life.profile_version for life in match.records] == [1, 2, 3]
-    found = remake(mine.database, 1, match.records, field_chars_max=mine.settings.field_chars_max)
+    found = remake(
+        mine.database,
+        1,
+        match.records,
+        field_chars_max=mine.settings.field_chars_max,
+        growth_bytes_max=mine.settings.worker_growth_bytes_max,
+    )
     assert [each.is_equal for each in found.values()] == [True, True, True]
 
 

@@ -70,7 +70,13 @@ def remade(mine: Mill, key: str) -> list[Remade]:
     """Return how each record of a request compares, by row."""
     owner_id = mine.value("select owner_id from owners where name = %s", mine.owner)
     (match,) = look_up(mine.database, owner_id, key, 1_000)
-    found = remake(mine.database, owner_id, match.records, field_chars_max=mine.settings.field_chars_max)
+    found = remake(
+        mine.database,
+        owner_id,
+        match.records,
+        field_chars_max=mine.settings.field_chars_max,
+        growth_bytes_max=mine.settings.worker_growth_bytes_max,
+    )
     return [found[life.submission_id, life.row_index] for life in match.records]
 
 

@@ -25,14 +25,14 @@ def series(texts: list[str | None]) -> pl.Series:
 
 @given(TEXTS, st.sampled_from(PATTERNS), st.sampled_from(REPLACEMENTS))
 def test_the_lengths_of_a_replacement_are_those_of_what_it_makes(texts, pattern, replacement):
-    lengths = replaced_lengths(series(texts), pattern, replacement, -1)
+    lengths = replaced_lengths(series(texts), pattern, replacement, -1, None)
     assert lengths is not None
     assert lengths.to_list() == series(texts).str.replace_all(pattern, replacement).str.len_chars().to_list()
 
 
 @given(TEXTS, st.text("ab", min_size=1, max_size=2), st.text("ab", max_size=3))
 def test_the_lengths_of_a_substitution_are_those_of_what_it_makes(texts, old, new):
-    lengths = substituted_lengths(series(texts), old, new, -1)
+    lengths = substituted_lengths(series(texts), old, new, -1, None)
     assert lengths is not None
     assert lengths.to_list() == series(texts).str.replace_all(old, new, literal=True).str.len_chars().to_list()
 

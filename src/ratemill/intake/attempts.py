@@ -3,6 +3,7 @@
 The work has one transaction, which holds its locks. That it begins is written on a second connection and committed before
 the work runs, so a process that is killed leaves the row behind. The commit of the work deletes it. If the work raises:
 
+- the texts of the table would take too much memory: the row is deleted, for that says nothing about a record;
 - the database was away, or another transaction was in the way: the row is deleted, now or before this process begins
   anything else;
 - the machine was short of memory or disk, a statement reached a limit or was refused for what it is: the row stays with the
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from uuid import UUID, uuid4
 
 from ratemill import logs
-from ratemill.errors import StatementDefect, StatementLimit, Unavailable, invariant
+from ratemill.errors import StatementDefect, StatementLimit, TableTooLarge, Unavailable, invariant
 from ratemill.store import work_attempts
 from ratemill.store.connections import Connection, Database
 from ratemill.store.work_attempts import NewAttempt
@@ -96,7 +97,7 @@ class WorkAttempts:
     def _write(self, attempt_id: UUID, error: BaseException) -> None:
         in_doubt = is_in_doubt(error)
         with self._database.worker() as connection:
-            if isinstance(error, Unavailable) and not in_doubt:
+            if isinstance(error, (Unavailable, TableTooLarge)) and not in_doubt:
                 work_attempts.forget(connection, attempt_id)
             else:
                 work_attempts.note_error(connection, attempt_id, repr(error), in_doubt=in_doubt)

@@ -184,7 +184,7 @@ def _mediate(settings: Settings, work: Work, raw: pl.DataFrame) -> Mediated:
         feed.profile,
         lists=feed.lists,
         unreadable=work.waiting.unreadable,
-        limits=Limits(field_chars_max=settings.field_chars_max),
+        limits=Limits(field_chars_max=settings.field_chars_max, growth_bytes_max=settings.worker_growth_bytes_max),
     )
     return finish(
         begun,

@@ -4,6 +4,8 @@ A part is tried in a transaction of its own, which holds the submission. A part 
 alone with an error ``FAILURES_ALONE_MAX`` times, or ended ``DEATHS_ALONE_MAX`` workers, becomes an exception: an import
 exception if mediation failed on it, a rating exception if rating did. All other records go on. Where the profile takes a
 request whole, it stays whole: it is not halved, and its records become exceptions together.
+
+A submission whose texts would take too much memory is divided in the same way and refuses nothing.
 """
 
 from __future__ import annotations
@@ -40,6 +42,18 @@ def process_next_part(trial: Trial, settings: Settings, feed_id: int, taken: Tak
     if suspects.first(trial.connection, taken.submission_id) is None:
         work_attempts.clear_submissions(trial.connection, [taken.submission_id])
     return True
+
+
+def divide(connection: Connection, taken: Taken) -> None:
+    """Divide the next part of a submission whose texts would take too much memory, without an attempt at it.
+
+    The caller holds the submission. Nothing is divided if another worker has come further meanwhile.
+    """
+    if not taken.has_suspects:
+        _list(connection, taken)
+    suspect = suspects.first(connection, taken.submission_id)
+    if suspect is not None and not suspect.is_alone:
+        _halve(connection, suspect)
 
 
 def _list(connection: Connection, taken: Taken) -> None:

@@ -3,6 +3,8 @@
 Each table is one transaction, which locks the submissions first. The attempt is written after that and ends with the commit
 (``attempts.py``). Submissions that failed or killed a worker twice are taken in smaller tables, at last alone, and are then
 divided until the failing record is isolated (``quarantine.py``).
+
+A table whose texts would take too much memory is rolled back, without an attempt, and half of it is taken next.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ from time import monotonic
 from uuid import uuid4
 
 from ratemill import heartbeat, logs
-from ratemill.errors import DatabaseAway, RatemillError, Unavailable
+from ratemill.errors import DatabaseAway, RatemillError, TableTooLarge, Unavailable
 from ratemill.intake import quarantine
 from ratemill.intake.attempts import Trial, WorkAttempts, is_failure, is_in_doubt
 from ratemill.intake.claim import waiting_rows
 from ratemill.intake.conductor import BATCH_ROWS_MAX, Work, conduct
 from ratemill.intake.faultpoints import die_at
+from ratemill.intake.table_rows import TableRows
 from ratemill.intake.turns import Turns
 from ratemill.settings import Settings
 from ratemill.setup.in_force import book as price_books
@@ -52,6 +55,7 @@ class Worker:
         self._attempts = WorkAttempts(database)
         self._feeds_with_suspects_next: set[int] = set()
         self._turns = Turns()
+        self._table_rows = TableRows()
         self._due: list[DueFeed] = []
         self._due_until = float("-inf")
         self._doubts = 0  # failures in a row that need not be a record's
@@ -137,7 +141,27 @@ class Worker:
 
     def _take_table(self, feed: DueFeed) -> bool:
         """Process one table of a feed, or one part of a submission; return whether there was any."""
-        bounds = TableBounds(self._settings.worker_rows_max, self._settings.worker_bytes_max)
+        taken: list[Taken] = []
+        try:
+            return self._take_chosen(feed, taken)
+        except TableTooLarge as error:
+            log.info("table_too_large", feed_id=feed.feed_id, submissions=len(taken), rows=error.rows, error=str(error))
+            self._take_fewer(feed, taken)
+            return True
+
+    def _take_fewer(self, feed: DueFeed, taken: list[Taken]) -> None:
+        """Halve what was taken: the next tables of the feed have half as many records, and a single submission parts."""
+        if len(taken) > 1:
+            self._table_rows.halve(feed.feed_id, sum(each.rows_waiting for each in taken))
+            return
+        with self._attempts.transaction() as trial:
+            for submission in submissions.take(trial.connection, [each.submission_id for each in taken]):
+                quarantine.divide(trial.connection, submission)
+
+    def _take_chosen(self, feed: DueFeed, in_hand: list[Taken]) -> bool:
+        """Choose and process a table; ``in_hand`` gets the submissions that it has."""
+        rows_max = self._table_rows.of(feed.feed_id, self._settings.worker_rows_max)
+        bounds = TableBounds(rows_max, self._settings.worker_bytes_max)
         with self._attempts.transaction() as trial:
             choice, taken = submissions.choose(
                 trial.connection,
@@ -149,9 +173,11 @@ class Worker:
             self._give_turns(feed.feed_id, choice)
             if not taken:
                 return False
+            in_hand += taken
             if choice.is_suspect:
                 return quarantine.process_next_part(trial, self._settings, feed.feed_id, taken[0])
             rows = self._process(trial, feed.feed_id, choice, taken)
+        self._table_rows.note_commit(feed.feed_id)
         die_at("after-commit", self._settings)
         log.info("table_committed", feed_id=feed.feed_id, submissions=len(taken), rows=rows)
         return True

@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from ratemill import columns
+from ratemill.errors import TableTooLarge
 from ratemill.ledger.trace import RecordLife, RecordName
 from ratemill.mediation.mediate import Limits, Mediated, mediate
 from ratemill.mediation.profile import read_profile
@@ -71,7 +72,7 @@ class _Row:
 
 
 def remake(
-    database: Database, owner_id: int, lives: Iterable[RecordLife], *, field_chars_max: int
+    database: Database, owner_id: int, lives: Iterable[RecordLife], *, field_chars_max: int, growth_bytes_max: int
 ) -> dict[RecordName, Remade]:
     """Return for each of the owner's records how what is stored compares with what is made anew."""
     found: dict[RecordName, Remade] = {}
@@ -85,8 +86,9 @@ def remake(
     with database.reader(owner_id) as connection:
         groups = _by_setup(connection, owner_id, rows)
         arrivals = record_ends.arrivals(connection, sorted({row.name[0] for row in rows}))
+    limits = Limits(field_chars_max=field_chars_max, growth_bytes_max=growth_bytes_max)
     for setup, group in groups:
-        found |= _remake(setup, group, arrivals, Limits(field_chars_max=field_chars_max))
+        found |= _remake(setup, group, arrivals, limits)
     return found
 
 
@@ -121,9 +123,12 @@ def _by_setup(connection: Connection, owner_id: int, rows: list[_Row]) -> list[t
 def _remake(
     setup: MediationSetup, rows: list[_Row], arrivals: dict[int, Arrival], limits: Limits
 ) -> dict[RecordName, Remade]:
-    made = mediate(
-        _raw(rows, arrivals), setup.profile, usage_classes=setup.usage_classes, lists=setup.lists, limits=limits
-    )
+    raw = _raw(rows, arrivals)
+    try:
+        made = mediate(raw, setup.profile, usage_classes=setup.usage_classes, lists=setup.lists, limits=limits)
+    except TableTooLarge:
+        half = len(rows) // 2
+        return _remake(setup, rows[:half], arrivals, limits) | _remake(setup, rows[half:], arrivals, limits)
     ends = _ends(made)
     return {row.name: Remade(_differences(row.stored, ends[row.name])) for row in rows}
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 import polars as pl
 
+from ratemill.mediation.growth import CHARACTER_BYTES_MAX
+
 TOO_LONG = "field_must_not_be_too_long"
 OVERLONG = "\x00"  # stands for a text that is too long: no text of a profile or a list has a NUL
 
@@ -40,22 +42,30 @@ def within(
     return short.gather(places).zip_with(~over, texts), over
 
 
-def substituted_lengths(texts: pl.Series, old: str, new: str, limit: int) -> pl.Series | None:
-    """Return the lengths after each ``old`` became ``new``; None if none can be over the limit."""
-    if longest(texts) * max(1, len(new)) <= limit:
+def fits(texts: pl.Series, longest_result: int, limit: int, room: int | None) -> bool:
+    """Return whether results of at most ``longest_result`` bytes are within the limit of each and the room for all."""
+    return longest_result <= limit and (room is None or longest_result * texts.len() <= room)
+
+
+def substituted_lengths(texts: pl.Series, old: str, new: str, limit: int, room: int | None) -> pl.Series | None:
+    """Return the lengths after each ``old`` became ``new``; None if none can be over the limit, nor all over the room."""
+    if fits(texts, longest(texts) * max(1, len(new.encode())), limit, room):
         return None
     count = texts.str.count_matches(old, literal=True).cast(pl.Int64)
     return texts.str.len_chars().cast(pl.Int64) + count * (len(new) - len(old))
 
 
-def replaced_lengths(texts: pl.Series, pattern: str, replacement: str, limit: int) -> pl.Series | None:
-    """Return the lengths after each match became ``replacement``; None if none can be over the limit.
+def replaced_lengths(
+    texts: pl.Series, pattern: str, replacement: str, limit: int, room: int | None
+) -> pl.Series | None:
+    """Return the lengths after each match became ``replacement``; None if none can be over the limit, nor all over the room.
 
     Each part of the replacement is counted by itself: nothing longer than the text is made.
     """
     literal_chars, references = _parts(replacement)
     most = longest(texts)
-    if most + (most + 1) * literal_chars + most * references.total() <= limit:
+    literal_bytes = literal_chars if replacement.isascii() else literal_chars * CHARACTER_BYTES_MAX
+    if fits(texts, most + (most + 1) * literal_bytes + most * references.total(), limit, room):
         return None
     rest = _chars(texts.str.replace_all(pattern, ""))
     matches = _chars(texts.str.replace_all(pattern, "-")) - rest

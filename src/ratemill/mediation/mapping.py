@@ -1,6 +1,6 @@
 """Mapping: every target is filled from the fields, as text; null where it is absent.
 
-What the mappings of a row make is bounded, each and together, before it is made.
+What the mappings of a row make is bounded, each and together, before it is made; what those of a table make, by ``growth``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from ratemill.mediation.arithmetic import compute
 from ratemill.mediation.bounds import OVERLONG, TOO_LONG, joined_lengths, longest
 from ratemill.mediation.declared import Combine, Formula, Literal, Mapping, MapValues, Match, Origin, Profile, Source
 from ratemill.mediation.formulas import fields_of, parse_formula
+from ratemill.mediation.growth import size
 from ratemill.mediation.quantities import read_quantities
 from ratemill.mediation.working import AT, Faults, Limits, absent_if_empty, field_column, lost, target_column
 
@@ -31,6 +32,8 @@ def map_targets(rows: pl.DataFrame, profile: Profile, lists: Lists, faults: Faul
     for each in profile.mapped():
         before = len(faults.found)
         filled = _filled(rows, each, profile, lists, faults)
+        texts = rows.select(filled).to_series()
+        faults.growth.add_targets(size(texts) * (rows.height if texts.len() < rows.height else 1))
         if together is not None:
             filled = together.take(rows.select(filled).to_series(), faults)
         columns.append(filled.alias(target_column(each.target)))
@@ -119,6 +122,8 @@ def _repeated(rows: pl.DataFrame, text: str, target: str, faults: Faults) -> pl.
 def _joined(rows: pl.DataFrame, origin: Combine, target: str, faults: Faults) -> pl.Series:
     limit = faults.limits.field_chars_max
     columns = [rows[field_column(each)] for each in origin.sources]
+    separators = len(origin.separator.encode()) * len(columns) * rows.height
+    faults.growth.require_targets(sum(map(size, columns)) + separators)
     lengths = joined_lengths(columns, origin.separator, limit)
     parts = [pl.col(each.name) for each in columns]
     if lengths is None:

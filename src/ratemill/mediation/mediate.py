@@ -14,6 +14,7 @@ from ratemill.columns import REFUSED, SKIPPED, USAGE, check
 from ratemill.errors import invariant
 from ratemill.mediation.conditions import holds
 from ratemill.mediation.declared import Profile
+from ratemill.mediation.growth import Growth, size
 from ratemill.mediation.keys import keys_of
 from ratemill.mediation.mapping import Failed, Lists, map_targets
 from ratemill.mediation.parse import parse
@@ -92,7 +93,7 @@ def mediate(
     ``usage_classes`` has usage_class and usage_class_id; ``lists`` are the lists that a match of the profile looks in;
     ``items`` are the ids of items that exist, at least of those that the rows name and the profile requires to exist;
     ``unreadable`` (submission_id, row_index) names rows whose text had lone surrogates, replaced by now. With the
-    envelope `request` all rows of a submission must be in one call.
+    envelope `request` all rows of a submission must be in one call. Raises ``TableTooLarge`` if fewer rows must be taken.
     """
     begun = begin(raw, profile, lists=lists, limits=limits, unreadable=unreadable)
     return finish(begun, usage_classes=usage_classes, items=items)
@@ -122,8 +123,8 @@ def begin(
     unreadable: pl.DataFrame | None = None,
 ) -> Begun:
     """Take raw rows as far as their targets, for who must first find out which of the items exist that they name."""
-    faults = Faults(limits)
     raw = _placed(raw)
+    faults = Faults(limits, _growth(raw, profile, limits))
     parsed = parse(raw, profile, faults, unreadable)
     uncut = [*faults.found]
     rows = transform(parsed.rows, profile, faults)
@@ -149,9 +150,16 @@ def show(begun: Begun, *, usage_classes: pl.DataFrame, items: Items = _NO_ITEMS)
 
 def refuse(raw: pl.DataFrame, reason: str, value: str | None = None, *, limits: Limits = _LIMITS) -> pl.DataFrame:
     """Return raw rows as refused ones, for a reason that a caller found: `could_not_be_processed`."""
-    faults, rows = Faults(limits), _placed(raw)
+    rows = _placed(raw)
+    faults = Faults(limits, Growth(rows.height, size(rows["raw"]), None))
     faults.note(reason, rows, rows[AT].is_not_null(), value=value)
     return check(_refused(rows, faults.table()), REFUSED, stage="mediation")
+
+
+def _growth(raw: pl.DataFrame, profile: Profile, limits: Limits) -> Growth:
+    """Return the account of a table's growth; one row, or one request that must be in one call, has no bound."""
+    is_divisible = raw.height > 1 and not (profile.request_envelope and raw["submission_id"].n_unique() == 1)
+    return Growth(raw.height, size(raw["raw"]), limits.growth_bytes_max if is_divisible else None)
 
 
 def _placed(raw: pl.DataFrame) -> pl.DataFrame:

@@ -27,6 +27,7 @@ from ratemill.mediation.declared import (
     Transform,
     Trim,
 )
+from ratemill.mediation.growth import CHARACTER_BYTES_MAX, is_ascii, size
 from ratemill.mediation.patterns import engine_format
 from ratemill.mediation.working import Faults, absent_if_empty, field_column, lost
 
@@ -55,7 +56,9 @@ def transform(rows: pl.DataFrame, profile: Profile, faults: Faults) -> pl.DataFr
 def _fill(rows: pl.DataFrame, name: str, default: str, faults: Faults) -> pl.DataFrame:
     limit = faults.limits.field_chars_max
     if len(default) <= limit:
-        return rows.with_columns(pl.col(field_column(name)).fill_null(default))
+        texts = rows[field_column(name)]
+        faults.growth.add_fields(texts.null_count() * len(default.encode()))
+        return rows.with_columns(texts.fill_null(default))
     faults.note(bounds.TOO_LONG, rows, rows[field_column(name)].is_null(), field=name, value=str(limit))
     return rows
 
@@ -63,18 +66,23 @@ def _fill(rows: pl.DataFrame, name: str, default: str, faults: Faults) -> pl.Dat
 def _transform_field(rows: pl.DataFrame, each: Field, profile: Profile, faults: Faults) -> pl.DataFrame:
     column = field_column(each.name)
     limit = faults.limits.field_chars_max
-    done = _apply(rows, column, each.transforms, profile, limit)
+    done = _apply(rows, column, each.transforms, profile, faults)
     for reason, unread in done.unread.items():
         value = pl.lit(str(limit)) if reason == bounds.TOO_LONG else pl.col(column)
         faults.note(reason, rows, unread, field=each.name, value=value)
     return rows.with_columns(done.texts.alias(column))
 
 
-def _apply(rows: pl.DataFrame, column: str, transforms: tuple[Transform, ...], profile: Profile, limit: int) -> _Text:
-    """Apply transforms to a column of ``rows``; none makes a text longer than ``limit``."""
+def _apply(
+    rows: pl.DataFrame, column: str, transforms: tuple[Transform, ...], profile: Profile, faults: Faults
+) -> _Text:
+    """Apply transforms to a column of ``rows``; none makes a text, or all together, longer than they may be."""
     unread: dict[str, pl.Series] = {}
     for each in transforms:
-        done = _step(rows, column, each, profile, limit)
+        gained_before, size_before = faults.growth.fields, size(rows[column])
+        done = _step(rows, column, each, profile, faults)
+        faults.growth.fields = gained_before
+        faults.growth.add_fields(size(done.texts) - size_before)
         for reason, where in done.unread.items():
             unread[reason] = unread[reason] | where if reason in unread else where
         texts = pl.select(absent_if_empty(pl.lit(done.texts))).to_series()
@@ -83,9 +91,9 @@ def _apply(rows: pl.DataFrame, column: str, transforms: tuple[Transform, ...], p
 
 
 def _step(  # noqa: PLR0911 - one for each kind
-    rows: pl.DataFrame, column: str, step: Transform, profile: Profile, limit: int
+    rows: pl.DataFrame, column: str, step: Transform, profile: Profile, faults: Faults
 ) -> _Text:
-    texts = rows[column]
+    texts, limit, room = rows[column], faults.limits.field_chars_max, faults.growth.room
     match step:
         case Trim():
             return _Text(texts.str.strip_chars(), {})
@@ -96,27 +104,39 @@ def _step(  # noqa: PLR0911 - one for each kind
                 "title": texts.str.to_titlecase,
             }
             made = changed[to]()  # at most three characters of one
-            return _bounded(texts, made.str.len_chars(), lambda _: made, limit)
+            return _cased(texts, made, limit)
         case Substitute(old, new):
-            lengths = bounds.substituted_lengths(texts, old, new, limit)
-            return _bounded(texts, lengths, lambda kept: kept.str.replace_all(old, new, literal=True), limit)
+            lengths = bounds.substituted_lengths(texts, old, new, limit, room)
+            return _bounded(texts, lengths, lambda kept: kept.str.replace_all(old, new, literal=True), new, faults)
         case Regex(pattern, replacement):
-            lengths = bounds.replaced_lengths(texts, pattern, replacement, limit)
-            return _bounded(texts, lengths, lambda kept: kept.str.replace_all(pattern, replacement), limit)
+            lengths = bounds.replaced_lengths(texts, pattern, replacement, limit, room)
+            return _bounded(
+                texts, lengths, lambda kept: kept.str.replace_all(pattern, replacement), replacement, faults
+            )
         case DateForm(form, zone):
             return _read(texts, _dates(texts, form, zone or profile.time_zone), _DATE)
         case TimeForm():
             return _read(texts, _times(texts), _TIME)
         case Conditional():
-            return _branch(rows, column, step, profile, limit)
+            return _branch(rows, column, step, profile, faults)
+
+
+def _cased(texts: pl.Series, made: pl.Series, limit: int) -> _Text:
+    """Return the changed texts that are short enough; a letter becomes three at most."""
+    changed, over = bounds.within(texts, made.str.len_chars(), lambda _: made, limit)
+    return _Text(changed, {} if over is None else {bounds.TOO_LONG: over})
 
 
 def _bounded(
-    texts: pl.Series, lengths: pl.Series | None, change: Callable[[pl.Series], pl.Series], limit: int
+    texts: pl.Series, lengths: pl.Series | None, change: Callable[[pl.Series], pl.Series], new: str, faults: Faults
 ) -> _Text:
-    """Change the texts whose results are short enough; no lengths at all say that all are."""
+    """Change the texts whose results, with ``new`` in them, are short enough; no lengths at all say that all are."""
     if lengths is None:
         return _Text(change(texts), {})
+    limit = faults.limits.field_chars_max
+    character = 1 if new.isascii() and is_ascii(texts) else CHARACTER_BYTES_MAX
+    results = int(lengths.filter(lengths <= limit).sum()) * character
+    faults.growth.require_fields(results - size(texts.filter(lengths <= limit)))
     changed, over = bounds.within(texts, lengths, change, limit)
     return _Text(changed, {} if over is None else {bounds.TOO_LONG: over})
 
@@ -147,11 +167,11 @@ def _times(texts: pl.Series) -> pl.Series:
     return parts.select(pl.when(right).then(pl.concat_str(two, separator=":"))).to_series()
 
 
-def _branch(rows: pl.DataFrame, column: str, step: Conditional, profile: Profile, limit: int) -> _Text:
+def _branch(rows: pl.DataFrame, column: str, step: Conditional, profile: Profile, faults: Faults) -> _Text:
     """Do one or the other: a condition sees the fields before this one transformed, those after it as parsed."""
     when = holds(step.when, rows)
-    then = _apply(rows, column, step.then, profile, limit)
-    otherwise = _apply(rows, column, step.otherwise, profile, limit)
+    then = _apply(rows, column, step.then, profile, faults)
+    otherwise = _apply(rows, column, step.otherwise, profile, faults)
     unread = {reason: where & when for reason, where in then.unread.items()}
     for reason, where in otherwise.unread.items():
         unread[reason] = (unread[reason] | (where & ~when)) if reason in unread else where & ~when

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from ratemill.mediation.growth import Growth
 from ratemill.reasons import IMPORT
 
 AT = "at"
@@ -25,19 +26,22 @@ FAULTS = pl.Schema({AT: pl.UInt32, "reason_id": pl.Int16, "place": pl.Int32, "fi
 class Limits:
     """What a row may have at most, in characters, and how much of a value a fault shows.
 
-    ``record_chars_max`` bounds what the mappings of one row make together.
+    ``record_chars_max`` bounds what the mappings of one row make together; ``growth_bytes_max`` by how many bytes the texts
+    of a whole table may outgrow its rows, if the table can be divided (``growth``).
     """
 
     field_chars_max: int = 64 * 1024
     record_chars_max: int = 1024 * 1024
     value_chars_max: int = 200
+    growth_bytes_max: int = 64 * 1024 * 1024
 
 
 @dataclass(slots=True)
 class Faults:
-    """Every fault that is found, gathered as small tables."""
+    """Every fault that is found, gathered as small tables, and the account of the table's growth."""
 
     limits: Limits
+    growth: Growth
     found: list[pl.DataFrame] = field(default_factory=list)
 
     def note(

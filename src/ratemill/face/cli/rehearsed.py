@@ -14,7 +14,7 @@ import typer
 from ratemill.client.files import BLOCK_BYTES, STDIN, opened, survey
 from ratemill.client.records import read_records
 from ratemill.client.targets import Asked, form_of
-from ratemill.errors import UsageFault
+from ratemill.errors import TableTooLarge, UsageFault
 from ratemill.face.cli.importing import readable
 from ratemill.face.cli.setup import placed, read_text
 from ratemill.face.envelope import Json
@@ -87,11 +87,28 @@ def rehearse_file(database: Database, prepared: Prepared, file: Path, settings: 
             has_more = next(records, None) is not None
     if not texts:
         raise UsageFault(f"'{file}' holds no rows")
-    if has_more:
-        print_notice(f"there are further rows; the first {len(texts)} are shown")
-    return rehearse(
-        database, prepared, texts, are_objects=form.route == "multi", field_chars_max=settings.field_chars_max
-    )
+    rows = _rehearse_first(database, prepared, texts, settings, are_objects=form.route == "multi")
+    if has_more or len(rows) < len(texts):
+        print_notice(f"there are further rows; the first {len(rows)} are shown")
+    return rows
+
+
+def _rehearse_first(
+    database: Database, prepared: Prepared, texts: list[str], settings: Settings, *, are_objects: bool
+) -> list[RehearsedRow]:
+    """Return as many of the first rows as one table of a worker may have, on their way."""
+    try:
+        return rehearse(
+            database,
+            prepared,
+            texts,
+            are_objects=are_objects,
+            field_chars_max=settings.field_chars_max,
+            growth_bytes_max=settings.worker_growth_bytes_max,
+        )
+    except TableTooLarge:
+        half = texts[: len(texts) // 2]
+        return _rehearse_first(database, prepared, half, settings, are_objects=are_objects)
 
 
 def instance(prepared: Prepared, rows: Iterable[RehearsedRow]) -> Json:

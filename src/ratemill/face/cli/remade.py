@@ -34,7 +34,13 @@ _US_PER_MS = 1_000
 
 def remade_records(database: Database, owner_id: int, match: Match, settings: Settings) -> list[Json]:
     """Return for each record of a match the member ``remade``."""
-    found = remake(database, owner_id, match.records, field_chars_max=settings.field_chars_max)
+    found = remake(
+        database,
+        owner_id,
+        match.records,
+        field_chars_max=settings.field_chars_max,
+        growth_bytes_max=settings.worker_growth_bytes_max,
+    )
     return [_instance(found[life.submission_id, life.row_index]) for life in match.records]
 
 

@@ -126,9 +126,15 @@ def prepare_document(database: Database, text: str, folder: Path | None, name: s
 
 
 def rehearse(
-    database: Database, prepared: Prepared, texts: Sequence[str], *, are_objects: bool, field_chars_max: int
+    database: Database,
+    prepared: Prepared,
+    texts: Sequence[str],
+    *,
+    are_objects: bool,
+    field_chars_max: int,
+    growth_bytes_max: int,
 ) -> list[RehearsedRow]:
-    """Return each of the rows on its way through the profile.
+    """Return each of the rows on its way through the profile; raise ``TableTooLarge`` if they are too many for it.
 
     ``are_objects``: they are JSON objects although the profile is of another format, as on the JSON routes.
     """
@@ -137,7 +143,7 @@ def rehearse(
         _raw(texts, prepared.at, are_objects=are_objects),
         setup.profile,
         lists=setup.lists,
-        limits=Limits(field_chars_max=field_chars_max),
+        limits=Limits(field_chars_max=field_chars_max, growth_bytes_max=growth_bytes_max),
     )
     items = _items(database, prepared.owner_id, begun)
     shown = mediate.show(begun, usage_classes=setup.usage_classes, items=items)
