@@ -63,7 +63,9 @@ class Settings(BaseSettings):
     body_bytes_max: int = Field(default=16 * 1024 * 1024, ge=1, description="Bytes of one request body.")
     field_chars_max: int = Field(default=64 * 1024, ge=1, description="Characters of one field of a row.")
     page_bytes_max: int = Field(
-        default=PAGE_BYTES_MAX, ge=1_024, description="Bytes at which a page ends before its rows do; `next` goes on."
+        default=PAGE_BYTES_MAX,
+        ge=1_024,
+        description="Bytes at which a page ends before its rows do; its `next`, `nextPageUrl` or `links.next` goes on.",
     )
     idempotency_keep_h: int = Field(default=48, ge=24, description="Hours for which an Idempotency-Key is kept.")
     references_strict: bool = Field(

@@ -41,7 +41,9 @@ def read_changes(number: int, request: Request, principal: Reader) -> Response:
     """Return what calls changed in a characteristic, the newest first: who, when, before and after."""
     parameters = Parameters(request, *_ABOUT, collection=True)
     asked = Asked(
-        top=parameters.whole("$top", TOP, largest=TOP_MAX), skip=parameters.whole("$skip", 0, largest=SKIP_MAX)
+        top=parameters.whole("$top", TOP, largest=TOP_MAX),
+        skip=parameters.whole("$skip", 0, largest=SKIP_MAX),
+        bytes_max=request.app.state.settings.page_bytes_max,
     )
     filters = ChangeFilters(
         number,

@@ -192,6 +192,7 @@ def read_query(
             order=parameters.text("$orderby"),
             skip=parameters.whole("$skip", 0, largest=SKIP_MAX),
             top=parameters.whole("$top", TOP, largest=TOP_MAX),
+            bytes_max=request.app.state.settings.page_bytes_max,
         ),
         views={name for name in ("minimal", "default", "verbose") if parameters.switch(name)},
         include=parameters.listed("include"),
@@ -206,11 +207,10 @@ def read_query(
 def list_of(request: Request, found: Collection, asked: Asked, warnings: list[ItemFault]) -> Response:
     """Return a collection in its envelope, with the ways to the pages before and after."""
     before = max(asked.skip - asked.top, 0)
+    following = asked.skip + len(found.items)  # a page of long objects ends before `$top`
     content = {
         "previousPageUrl": _url(request, before, asked.top) if asked.skip and asked.top else None,
-        "nextPageUrl": _url(request, asked.skip + asked.top, asked.top)
-        if asked.top and asked.skip + len(found.items) < found.total and found.items
-        else None,
+        "nextPageUrl": _url(request, following, asked.top) if found.items and following < found.total else None,
         "itemCount": len(found.items),
         "totalItemCount": found.total,
         "items": [Exact(item) for item in found.items],

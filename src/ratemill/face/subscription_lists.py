@@ -104,12 +104,15 @@ def read_switch(texts: dict[str, str], name: str, faults: list[Fault]) -> bool:
 def page(request: Request, wanted: Wanted, rows: list[Json], total: int) -> Response:
     """Return the answer with a page of a list, and where the other pages are; null where there is none."""
     last = max(0, (total - 1) // wanted.limit * wanted.limit)
-    following, before = wanted.offset + wanted.limit, wanted.offset - wanted.limit
+    following, before = (
+        wanted.offset + len(rows),
+        wanted.offset - wanted.limit,
+    )  # a page of long rows ends before its limit
     links = {
         "current": _link(request, wanted, wanted.offset),
         "first": _link(request, wanted, 0),
         "last": _link(request, wanted, last),
-        "next": _link(request, wanted, following) if following < total else None,
+        "next": _link(request, wanted, following) if rows and following < total else None,
         "prev": _link(request, wanted, max(0, before)) if wanted.offset > 0 else None,
     }
     shown = {"limit": wanted.limit, "offset": wanted.offset, "current": wanted.offset // wanted.limit + 1}

@@ -47,7 +47,13 @@ def _add_routes(kind: Kind) -> None:
     def read_objects(request: Request, principal: Reader) -> Response:
         wanted = read_wanted(request)
         found, total = objects.page(
-            request.app.state.database, principal.owner_id, kind, wanted.asked, offset=wanted.offset, limit=wanted.limit
+            request.app.state.database,
+            principal.owner_id,
+            kind,
+            wanted.asked,
+            offset=wanted.offset,
+            limit=wanted.limit,
+            bytes_max=request.app.state.settings.page_bytes_max,
         )
         return subscription_lists.page(request, wanted, [_shown(each) for each in found], total)
 

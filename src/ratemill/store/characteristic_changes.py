@@ -53,6 +53,7 @@ _CONDITIONS = {
     "from_at": "c.changed_at >= %(from_at)s",
     "to_at": "c.changed_at < %(to_at)s",
 }
+_BYTES = "coalesce(octet_length(c.before), 0) + coalesce(octet_length(c.after), 0)"
 _COLUMNS = ", ".join(f"c.{name}" for name in Change.__dataclass_fields__)
 
 
@@ -80,15 +81,22 @@ def note(
     )
 
 
-def page(connection: Connection, filters: ChangeFilters, *, skip: int, top: int) -> tuple[int, list[Change]]:
-    """Return how many changes there are, and one page of them, the newest first."""
+def page(
+    connection: Connection, filters: ChangeFilters, *, skip: int, top: int, bytes_max: int
+) -> tuple[int, list[Change]]:
+    """Return how many changes there are, and one page of them, the newest first; it ends early at so many bytes."""
     asked = where(filters, _CONDITIONS)
-    known = {**parameters(filters), "skip": skip, "top": top}
+    known = {**parameters(filters), "skip": skip, "top": top, "bytes_max": bytes_max}
     total = driver(connection).execute(f"select count(*) from characteristic_changes c where {asked}", known).fetchone()
     with driver(connection).cursor(row_factory=class_row(Change)) as cursor:
         cursor.execute(
-            f"""select {_COLUMNS} from characteristic_changes c where {asked}
-            order by c.change_id desc limit %(top)s offset %(skip)s""",
+            f"""
+            with listed as (select c.change_id, {_BYTES} as own_bytes from characteristic_changes c where {asked}
+                order by c.change_id desc limit %(top)s offset %(skip)s),
+            placed as (select change_id, own_bytes, sum(own_bytes) over (order by change_id desc) as bytes_with
+                from listed)
+            select {_COLUMNS} from placed p join characteristic_changes c using (change_id)
+            where p.bytes_with <= greatest(%(bytes_max)s, p.own_bytes) order by c.change_id desc""",
             known,
         )
         return (int(total[0]) if total else 0), cursor.fetchall()

@@ -183,6 +183,20 @@ def page(connection: Connection, search: Search, *, skip: int, top: int) -> tupl
     return (int(row[0]), list(row[1])) if row else (0, [])
 
 
+def fitting(connection: Connection, item_ids: Sequence[int], bytes_max: int) -> list[int]:
+    """Return the first of the items for which a page of so many bytes has room; the first always has room.
+
+    Their lengths are read without the texts themselves.
+    """
+    statement = """
+        select item_id from (
+            select i.item_id, n.place, octet_length(i.document) as own_bytes,
+                sum(octet_length(i.document)) over (order by n.place) as bytes_with
+            from unnest(%s::bigint[]) with ordinality as n (item_id, place) join characteristic_items i using (item_id)
+        ) p where bytes_with <= greatest(%s, own_bytes) order by place"""
+    return [row[0] for row in driver(connection).execute(statement, (list(item_ids), bytes_max))]
+
+
 def read(connection: Connection, item_ids: Sequence[int]) -> list[Item]:
     """Return the items of these identities, in their order; one that is gone is left out."""
     statement = f"""

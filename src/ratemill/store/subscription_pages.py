@@ -75,16 +75,26 @@ def page(
     *,
     offset: int,
     limit: int,
+    bytes_max: int,
 ) -> tuple[list[ShownObject], int]:
-    """Return a page of the objects of a kind, the first made first, and how many there are."""
+    """Return a page of the objects of a kind, the first made first, and how many there are.
+
+    The page ends before ``limit`` at so many bytes, but never before its first object.
+    """
     where, values = conditions(asked, fields)
-    values |= {"owner_id": owner_id, "kind": kind, "offset": offset, "limit": limit}
+    values |= {"owner_id": owner_id, "kind": kind, "offset": offset, "limit": limit, "bytes_max": bytes_max}
     clause = f"from subscription_objects o where o.owner_id = %(owner_id)s and o.kind = %(kind)s and {where}"
     total = driver(connection).execute(f"select count(*) {clause}", values).fetchone()
     with driver(connection).cursor(row_factory=class_row(ShownObject)) as cursor:
-        statement = f"""select {_COLUMNS} from (
-            select o.object_number {clause} order by o.object_number limit %(limit)s offset %(offset)s
-            ) p join subscription_objects o using (object_number) {_JOINED} order by o.object_number"""
+        statement = f"""
+            with listed as (select o.object_number, o.snapshot_number, octet_length(o.attributes) as own_bytes {clause}
+                order by o.object_number limit %(limit)s offset %(offset)s),
+            sized as (select l.object_number, l.own_bytes + coalesce(octet_length(n.document), 0) as all_bytes
+                from listed l left join subscription_snapshots n using (snapshot_number)),
+            placed as (select object_number, all_bytes, sum(all_bytes) over (order by object_number) as bytes_with
+                from sized)
+            select {_COLUMNS} from placed p join subscription_objects o using (object_number) {_JOINED}
+            where p.bytes_with <= greatest(%(bytes_max)s, p.all_bytes) order by o.object_number"""
         return cursor.execute(statement, values).fetchall(), (total[0] if total else 0)
 
 

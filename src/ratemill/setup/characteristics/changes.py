@@ -49,7 +49,7 @@ class Noting:
 def page(database: Database, owner_id: int, filters: ChangeFilters, asked: Asked) -> Collection:
     """Return the changes of a characteristic that are asked for, the newest first."""
     with database.reader(owner_id) as connection:
-        total, found = store.page(connection, filters, skip=asked.skip, top=asked.top)
+        total, found = store.page(connection, filters, skip=asked.skip, top=asked.top, bytes_max=asked.bytes_max)
     return Collection([_shown(each) for each in found], total)
 
 

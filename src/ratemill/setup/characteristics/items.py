@@ -12,6 +12,7 @@ from datetime import datetime
 from uuid import UUID
 
 from ratemill.errors import BadRequest, Code, Fault, NotFound
+from ratemill.pages import PAGE_BYTES_MAX
 from ratemill.reference import json_text, odata_filter
 from ratemill.reference.characteristic_fields import is_field
 from ratemill.reference.characteristic_references import Reference, references, rewritten
@@ -46,12 +47,16 @@ _PARENT_KEYS = ("id", "description", "displayName", "guid", "sid")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a collection is asked for: the texts of ``$filter`` and ``$orderby``, and the part of the list."""
+    """What a collection is asked for: the texts of ``$filter`` and ``$orderby``, and the part of the list.
+
+    A page ends before ``top`` where its objects have ``bytes_max``, but never before its first.
+    """
 
     filter: str | None = None
     order: str | None = None
     skip: int = 0
     top: int = 20
+    bytes_max: int = PAGE_BYTES_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +231,8 @@ def _filter_fault(name: str, message: str) -> Fault:
 
 def _page(connection: Connection, search: Search, asked: Asked, warnings: list[ItemFault]) -> Collection:
     total, found = store.page(connection, search, skip=asked.skip, top=asked.top)
-    return Collection(shown(connection, found) if found else [], total, warnings)
+    fitting = store.fitting(connection, found, asked.bytes_max) if found else []
+    return Collection(shown(connection, fitting) if fitting else [], total, warnings)
 
 
 def _document(item: Item) -> Members:

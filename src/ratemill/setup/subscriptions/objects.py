@@ -32,7 +32,7 @@ _ATTRIBUTES = "data.attributes"
 
 
 def page(
-    database: Database, owner_id: int, kind: Kind, asked: Sequence[Asked], *, offset: int, limit: int
+    database: Database, owner_id: int, kind: Kind, asked: Sequence[Asked], *, offset: int, limit: int, bytes_max: int
 ) -> tuple[list[ShownObject], int]:
     """Return a page of the objects of a kind, the first made first, and how many there are; raise ``BadRequest``."""
     fields = subscription_pages.ACCOUNT_FIELDS if kind in _WITH_ACCOUNT else subscription_pages.FIELDS
@@ -41,7 +41,9 @@ def page(
     except ValueError as error:
         raise BadRequest(str(error), code=Code.FILTER_NOT_VALID) from error
     with database.reader(owner_id) as connection:
-        return subscription_pages.page(connection, owner_id, kind, asked, fields, offset=offset, limit=limit)
+        return subscription_pages.page(
+            connection, owner_id, kind, asked, fields, offset=offset, limit=limit, bytes_max=bytes_max
+        )
 
 
 def find(database: Database, owner_id: int, kind: Kind, object_id: str) -> ShownObject:
