@@ -15,6 +15,7 @@ RatemillError
 │   └── TooManyRequests       429, worth retrying
 ├── Unavailable               503, worth retrying: the world failed; never an attempt of a record
 │   ├── DatabaseAway          503: the database does not answer or cannot work; logged once a minute where it is found
+│   │   └── LoginRefused      503: the login is wrong or the database does not exist; waiting alone does not help
 │   ├── WriteRace             503, or 409 where a dialect has a word for it: another transaction was writing the same
 │   └── StatementLimit        503: the database reached a limit of time or space; an attempt, worth retrying in parts
 ├── TableTooLarge             the texts of a table would take too much memory: never an attempt, fewer rows are taken
@@ -225,6 +226,10 @@ class DatabaseAway(Unavailable):
 
     The database handle logs it once a minute for each process, so callers do not log it again.
     """
+
+
+class LoginRefused(DatabaseAway):
+    """The server refuses the login, or has no such database. Only a change of the DSN or of the server helps."""
 
 
 class WriteRace(Unavailable):

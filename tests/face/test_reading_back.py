@@ -459,3 +459,17 @@ def test_text_beyond_what_the_store_can_hold_is_asked_for_without_harm(mine: Mil
     life = items(mine, RECORDS.format(sent_id))[0]
     assert life["dataSnippet"] == guide_row(500, originating="\ufffd")
     assert life["dataImportException"]["dataImportExceptionErrorTypeName"] == "row_must_not_contain_nul"
+
+
+@pytest.mark.parametrize("number", ["0", "1000000000001", "9" * 31, "-1", "1.0"])
+@pytest.mark.parametrize("path", ["/Udr/Charge/Paged", "/Account/Paged"])
+def test_a_page_number_that_cannot_be_counted_is_400_and_one_past_the_end_is_empty(mine: Mill, path: str, number: str):
+    for options in ({"params": {"pageNumber": number}}, {"headers": {"Pagination": f'{{"pageNumber": {number}}}'}}):
+        answer = mine.request("GET", path, **options)
+        assert answer.status_code == 400, answer.text
+        (fault,) = answer.json()["errors"]
+        assert fault["field"] == "pageNumber"
+        assert fault["message"] == f"pageNumber must be a whole number from 1 to 1000000000000, not '{number}'"
+    last = mine.request("GET", path, params={"pageNumber": 10**12, "pageSize": 10_000}).json()
+    assert last["pagination"]["pageNumber"] == 10**12
+    assert last["pagedResults"]["items"] == []

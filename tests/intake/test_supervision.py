@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from psycopg.conninfo import make_conninfo
 from tests.intake.test_serve import Home
 from tests.mill import GUIDE, GUIDE_ROW, PATH, guide_row
 from tests.processes import environment, free_port, wait_until
@@ -184,6 +185,22 @@ def test_a_database_of_your_own_that_is_away_is_waited_for(tmp_path: Path):
         rest = [json.loads(line)["event"] for line in serve.stderr]
     assert rest == ["stopping"]
     assert serve.returncode == 0
+
+
+@pytest.mark.parametrize("wrong", [{"password": "s3cret-Word"}, {"dbname": "missing"}, {"user": "nobody_here"}])
+def test_a_database_of_your_own_that_refuses_the_login_ends_serve_with_one_sentence(
+    dsn: str, wrong: dict[str, str], tmp_path: Path
+):
+    settings = {"home": str(tmp_path), "database_url": make_conninfo(dsn, **wrong)}
+    command = [sys.executable, "-m", "ratemill", "serve", "--port", str(free_port())]
+    done = subprocess.run(
+        command, env=environment(**settings), capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 3, done.stderr
+    (sentence,) = [line for line in done.stderr.splitlines() if line.startswith("ratemill: ")]
+    assert "correct the login in RATEMILL_DATABASE_URL" in sentence
+    assert "s3cret-Word" not in done.stderr
+    assert "database_unavailable" not in done.stderr
 
 
 def test_the_api_answers_from_the_start_while_a_database_of_your_own_is_away(tmp_path: Path):

@@ -30,8 +30,23 @@ def test_a_sound_installation_passes_every_check(dsn: str):
 
 def test_a_folder_without_a_database_gets_none(tmp_path: Path):
     home = tmp_path / "home"
-    assert levels(Settings(home=home))["database"] == "WARN"
+    (database,) = [check for check in doctor.check(Settings(home=home)) if check.name == "database"]
+    assert (database.level, database.message) == ("FAIL", f"there is no database in {home}")
+    assert "ratemill serve" in database.remedy
     assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("mode", "level"), [(0o600, "OK"), (0o640, "OK"), (0o644, "WARN"), (0o602, "WARN"), (None, "WARN")]
+)
+def test_a_key_that_every_account_can_read_is_a_warning(tmp_path: Path, mode: int | None, level: str):
+    key = tmp_path / "key.pem"
+    if mode is not None:
+        key.write_text("a key")
+        key.chmod(mode)
+    found = [check for check in doctor.check(Settings(home=tmp_path, tls_key=str(key))) if check.name == "tls key"]
+    assert [check.level for check in found] == [level]
+    assert ("chmod 600" in found[0].remedy) == (level == "WARN")
 
 
 def test_a_database_that_is_away_fails_without_its_password(dsn: str):

@@ -44,7 +44,7 @@ READING = [
     ["db", "stop"],
     ["db", "remove", "--yes"],
 ]
-WITHOUT = {"doctor": 0, "db status": 0, "db stop": 0, "db remove": 0}  # these say what there is: nothing
+WITHOUT = {"doctor": 3, "db status": 0, "db stop": 0, "db remove": 0}  # these say what there is: nothing
 # The others: they create the database, or speak HTTP, or have an installation of their own.
 CREATING = {"serve", "worker", "jobs", "api", "apply", "token create", "owner create", "db start"}
 ELSEWHERE = {"import usage", "import userx", "import subscriptions", "watch", "demo", "db upgrade"}
@@ -98,7 +98,7 @@ def test_a_command_that_reads_makes_nothing_in_a_folder_without_a_database(
     assert list(folder.iterdir()) == []
     expected = WITHOUT.get(name_of(arguments), 3)
     assert code_of(done) == expected, done.output
-    if expected:
+    if name_of(arguments) not in WITHOUT:
         assert (
             f"there is no database in {folder}/.ratemill: `ratemill serve` or `ratemill apply FILE` creates it"
             in str(done.exception)

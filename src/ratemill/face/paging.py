@@ -21,6 +21,7 @@ from ratemill.periods import read_instant
 from ratemill.visible import shown
 
 NUMBER_MAX = 2**63 - 1  # what the database counts with: no row has a larger number
+PAGE_NUMBER_MAX = 10**12  # with the largest pages still inside what the database counts with
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,14 @@ def read_number(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise ValueError("must be a whole number")
     return min(int(text[: len(str(NUMBER_MAX)) + 1]), NUMBER_MAX)
+
+
+def read_page_number(text: str) -> int:
+    """Return the number of a page; the largest is beyond the end of any list, and the answer repeats it exactly."""
+    number = int(text[: len(str(NUMBER_MAX))]) if text.isascii() and text.isdigit() else 0
+    if not 1 <= number <= PAGE_NUMBER_MAX:
+        raise ValueError(f"must be a whole number from 1 to {PAGE_NUMBER_MAX}")
+    return number
 
 
 def read_boolean(text: str) -> bool:
@@ -78,7 +87,12 @@ def one_of(values: Mapping[str, int]) -> Callable[[str], int]:
 
 
 PAGING = {
-    "pageNumber": Parameter("number", read_number, "The page, from 1.", {"type": "integer", "minimum": 1}),
+    "pageNumber": Parameter(
+        "number",
+        read_page_number,
+        f"The page, 1 to {PAGE_NUMBER_MAX}.",
+        {"type": "integer", "minimum": 1, "maximum": PAGE_NUMBER_MAX},
+    ),
     "pageSize": Parameter(
         "size",
         read_number,
@@ -141,8 +155,6 @@ def read_page(request: Request, parameters: Mapping[str, Parameter]) -> tuple[Pa
 
 def within_bounds(paging: Paging, faults: list[Fault], at: str = "") -> Paging:
     """Hold a page to the bounds of number and size; ``at`` is where its members stand."""
-    if paging.number < 1:
-        faults.append(Fault(Code.PARAMETER_NOT_VALID, "pageNumber must be at least 1", field=f"{at}pageNumber"))
     if not 1 <= paging.size <= PAGE_ROWS_MAX:
         faults.append(Fault(Code.PARAMETER_NOT_VALID, f"pageSize must be 1 to {PAGE_ROWS_MAX}", field=f"{at}pageSize"))
     elif paging.skip >= paging.size:

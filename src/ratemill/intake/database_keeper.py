@@ -10,7 +10,7 @@ from threading import Event, Thread
 from time import monotonic
 
 from ratemill import logs
-from ratemill.errors import RatemillError, Unavailable
+from ratemill.errors import LoginRefused, RatemillError, Unavailable
 from ratemill.settings import Settings
 from ratemill.setup import database as databases
 
@@ -70,10 +70,15 @@ class DatabaseKeeper:
             self._stopping.wait(REPEAT_S)
 
     def _open(self) -> None:
-        """Open the database once. Your own is waited for; an embedded one that cannot start ends ``serve``."""
+        """Open the database once; raise what waiting cannot correct.
+
+        Your own database is waited for unless it refuses the login. An embedded one that cannot start ends ``serve``.
+        """
         while not self._stopping.is_set():
             try:
                 databases.open_database(self._settings, progress=self._progress).close()
+            except LoginRefused:
+                raise
             except Unavailable as error:
                 if not self._settings.database_url:
                     raise

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from ratemill.errors import RatemillError
+from ratemill.key_files import fault_of_key_file
 from ratemill.settings import Settings
 from ratemill.store import dsn, embedded, inspection, migrate
 from ratemill.store.inspection import ServerReport
@@ -35,11 +36,11 @@ def check(settings: Settings) -> Iterator[Check]:
     """Yield the checks of an installation, one after the other."""
     yield Check("settings", "OK", "all settings are valid")
     yield _disk(settings)
+    yield from _tls_key(settings)
     try:
         login = _login(settings)
         if login is None:
-            where = settings.home.absolute()
-            yield Check("database", "WARN", f"the embedded database in {where} is not running", "run `ratemill serve`")
+            yield _resting(settings)
             return
         report = inspection.inspect(login)
     except RatemillError as error:
@@ -58,6 +59,15 @@ def _login(settings: Settings) -> str | None:
     return embedded.server_of(settings).dsn() if status.running else None
 
 
+def _resting(settings: Settings) -> Check:
+    """Return the check of an embedded database that is not running, or is not there."""
+    where = settings.home.absolute()
+    if embedded.status(settings).data is None:
+        remedy = "run `ratemill serve`, which creates it, or set RATEMILL_HOME to the folder of yours"
+        return Check("database", "FAIL", f"there is no database in {where}", remedy)
+    return Check("database", "WARN", f"the embedded database in {where} is not running", "run `ratemill serve`")
+
+
 def _disk(settings: Settings) -> Check:
     folder = settings.home.absolute()
     while not folder.exists():
@@ -67,6 +77,14 @@ def _disk(settings: Settings) -> Check:
     if free < DISK_BYTES_MIN:
         return Check("disk", "WARN", message, "free some space: a full disk stops imports until there is room")
     return Check("disk", "OK", message)
+
+
+def _tls_key(settings: Settings) -> Iterator[Check]:
+    if settings.tls_key:
+        fault = fault_of_key_file(settings.tls_key)
+        remedy = f"run `chmod 600 {settings.tls_key}`" if fault else ""
+        message = fault or "the key file of RATEMILL_TLS_KEY can be read by its owner and group only"
+        yield Check("tls key", "WARN" if fault else "OK", message, remedy)
 
 
 def _server(report: ServerReport, login: str) -> Iterator[Check]:

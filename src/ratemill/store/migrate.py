@@ -15,12 +15,12 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from ratemill.errors import DatabaseAway, UsageFault
+from ratemill.errors import DatabaseAway, LoginRefused, UsageFault
 from ratemill.settings import Settings
 from ratemill.store import bounded, dsn, policies
 from ratemill.store.bounded import BoundedConnection
 from ratemill.store.connections import Database, driver
-from ratemill.store.sqlstates import error_from, message_of
+from ratemill.store.sqlstates import error_from, is_login_refused, message_of
 
 HEAD = "0001"  # the newest migration; a test holds it to the folder
 MIGRATION_LOCK = 7_281_001  # any number, the same for all versions: two migrations at once would race
@@ -55,7 +55,10 @@ def connected(login: str, *, autocommit: bool) -> BoundedConnection:
     except psycopg.Error as error:
         lines = [line for line in str(error).splitlines() if not line.startswith("\t")]  # a tab begins a hint
         reason = dsn.without_passwords(" ".join(lines).removeprefix("connection failed: "), login)
-        raise DatabaseAway(f"cannot connect to the database {dsn.place(login)}: {reason}") from error
+        message = f"cannot connect to the database {dsn.place(login)}: {reason}"
+        if is_login_refused(str(error)):
+            raise LoginRefused(f"{message}; correct the login in {dsn.SETTING}, or the server's accounts") from error
+        raise DatabaseAway(message) from error
 
 
 def check_version(connection: psycopg.Connection[object]) -> None:

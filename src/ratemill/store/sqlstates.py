@@ -7,6 +7,7 @@ class. A state in neither is ours.
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 
 import psycopg
@@ -24,6 +25,12 @@ from ratemill.errors import (
 __all__ = ["CLASSES", "STATES", "Cause", "cause_of", "error_from", "is_connected"]
 
 MESSAGE_CHARS_MAX = 300  # of a message of the server, which may quote a value
+
+
+_LOGIN_REFUSED = re.compile(
+    r'FATAL:  (?:.* authentication failed for user "|no pg_hba\.conf entry for |pg_hba\.conf rejects connection '
+    r'|role ".*" (?:does not exist|is not permitted to log in)|database ".*" does not exist)|no password supplied'
+)
 
 
 class Cause(Enum):
@@ -139,6 +146,15 @@ def error_from(error: psycopg.Error) -> RatemillError:
             return UnstorableData(f"the database cannot store a value: {message}")
         case Cause.OURS:
             return StatementDefect(f"PostgreSQL refused a statement ({error.sqlstate or 'no state'}): {message}")
+
+
+def is_login_refused(message: str) -> bool:
+    """Return whether a connection failed with 28P01, 28000 or 3D000: the login is wrong or there is no such database.
+
+    The driver has no state of a connection that failed, so the message decides. One in another language than English
+    is not recognized, and the connection is then tried again like after any other failure.
+    """
+    return _LOGIN_REFUSED.search(message) is not None
 
 
 def message_of(error: psycopg.Error) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 from tests.mill import PATH, mill
 from tests.processes import environment
 from tests.served import served
@@ -47,6 +48,18 @@ def test_a_certificate_that_cannot_be_used_is_named_before_anything_starts(cases
     with pytest.raises(UsageFault, match="certificate") as caught:
         check_listening(Settings(tls_certificate=certificate, tls_key=key), "127.0.0.1", insecure=True)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(("mode", "warnings"), [(0o600, 0), (0o644, 1)])
+def test_a_key_that_every_account_can_read_is_logged(tls: dict[str, str], tmp_path: Path, mode: int, warnings: int):
+    key = tmp_path / "key.pem"
+    key.write_bytes(Path(tls["tls_key"]).read_bytes())
+    key.chmod(mode)
+    with structlog.testing.capture_logs() as logged:
+        settings = Settings(tls_certificate=tls["tls_certificate"], tls_key=str(key))
+        check_listening(settings, "127.0.0.1", insecure=False)
+    assert [each["event"] for each in logged] == ["tls_key_readable"] * warnings
+    assert all(f"'{key}'" in each["fault"] and each["log_level"] == "warning" for each in logged)
 
 
 @pytest.mark.parametrize("command", ["serve", "api"])

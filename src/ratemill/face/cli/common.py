@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from ratemill import logs
 from ratemill.errors import UsageFault
+from ratemill.setting_faults import faults_of
 from ratemill.settings import Settings
 from ratemill.setup.database import Database, open_database, open_existing_database
 
@@ -24,8 +25,7 @@ def read_settings() -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
-        named = [f"RATEMILL_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()]
-        raise UsageFault("; ".join(named), exit_code=USED_WRONGLY) from error
+        raise UsageFault(". ".join(faults_of(error)), exit_code=USED_WRONGLY) from error
     logs.configure(as_json=settings.log_json, level=settings.log_level)
     return settings
 

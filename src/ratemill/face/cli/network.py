@@ -6,9 +6,13 @@ import socket
 import ssl
 from ipaddress import ip_address
 
+from ratemill import logs
 from ratemill.errors import UsageFault
 from ratemill.face.cli.common import USED_WRONGLY
+from ratemill.key_files import fault_of_key_file
 from ratemill.settings import Settings
+
+log = logs.get(__name__)
 
 
 def check_listening(settings: Settings, host: str, *, insecure: bool) -> None:
@@ -20,6 +24,8 @@ def check_listening(settings: Settings, host: str, *, insecure: bool) -> None:
         )
     if settings.tls_certificate:
         _check_certificate(settings)
+        if fault := fault_of_key_file(settings.tls_key):
+            log.warning("tls_key_readable", fault=fault, action=f"run `chmod 600 {settings.tls_key}`")
     elif not insecure and not _is_loopback(host):
         raise UsageFault(
             f"'{host}' can be reached from other machines, and tokens would cross the network unencrypted: set"
