@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
 import msgspec
 
+from ratemill.deep_elements import shortened
 from ratemill.errors import BadRequest, Code, Fault, invariant
-from ratemill.nesting import NESTING_MAX, TOO_DEEP, is_too_deep
+from ratemill.nesting import TOO_DEEP, is_too_deep
 
 Route = Literal["rows", "multi", "single"]
 """Which of the routes a body came by: rows of text, many JSON objects, one JSON object."""
@@ -82,15 +82,25 @@ _ANY = msgspec.json.Decoder()
 _LIST_FIRST = re.compile(rb'\s*\{\s*"data"\s*:\s*\[')
 _DATA = re.compile(rb'"(?:d|\\u0064)(?:a|\\u0061)(?:t|\\u0074)(?:a|\\u0061)"')
 
-_OUTER_LEVELS = 2  # the body and its list, which the rows of a request are in
 _WHITE_SPACE = re.compile(r"[ \t\n\r]*")
 
 
 def read_elements(body: bytes, route: Route, *, rows_max: int) -> Elements:
     """Return the elements of ``body``; raise ``BadRequest`` with every fault of its shape."""
+    try:
+        return _read_elements(body, route, rows_max)
+    except BadRequest:
+        short = shortened(body) if route == "multi" and is_too_deep(body) else None
+        if short is None or not short.elements:
+            raise
+    found = _read_elements(short.body, route, rows_max)  # the deep ones are refused later, each on its own
+    return Elements(short.restored(found.texts), found.unreadable, are_objects=True)
+
+
+def _read_elements(body: bytes, route: Route, rows_max: int) -> Elements:
     elements = _read_rows(body, rows_max) if route == "rows" else _read_objects(body, route, rows_max)
     if body.count(b"[") + body.count(b"{") > len(elements.texts) + 2:  # most bodies: the object, the list, its objects
-        _check_nesting(body, elements.texts if route == "multi" else ())
+        _check_nesting(body)
     return elements
 
 
@@ -102,6 +112,10 @@ def refuse_second_data(body: bytes, route: Route) -> None:
     """
     if route != "single" and body.count(b"[") == 1 and _LIST_FIRST.match(body):
         return
+    if _count_of_data(body) <= 1:
+        return
+    if route == "multi" and is_too_deep(body):
+        body = shortened(body).body
     names = _count_of_data(body)
     if names <= 1 or names - _count_of_data(_last_data(body)) <= 1:
         return
@@ -273,14 +287,10 @@ def _skip_space(text: str, at: int) -> int:
     return match.end() if match else at
 
 
-def _check_nesting(body: bytes, texts: Sequence[str] = ()) -> None:
-    """Reject a body that no reader should follow; name the rows that are at fault."""
-    if not is_too_deep(body):
-        return
-    rows = [row for row, text in enumerate(texts, 1) if is_too_deep(text, NESTING_MAX - _OUTER_LEVELS)]
-    if rows:
-        raise BadRequest(faults=[Fault(Code.BODY_NOT_JSON, f"row {row} is {TOO_DEEP}", row=row) for row in rows])
-    _refuse(Code.BODY_NOT_JSON, f"the body is {TOO_DEEP}")
+def _check_nesting(body: bytes) -> None:
+    """Reject a body that no reader should follow."""
+    if is_too_deep(body):
+        _refuse(Code.BODY_NOT_JSON, f"the body is {TOO_DEEP}")
 
 
 def _check_count(rows: int, rows_max: int) -> None:

@@ -88,11 +88,36 @@ def test_objects_beyond_a_bound_are_refused_next_to_healthy_ones(guide: Mill, me
     assert charged == [(1,), (3,)]
 
 
-def test_a_body_that_nests_an_object_too_deeply_is_rejected_whole_with_the_row(guide: Mill):
-    before = guide.value("select count(*) from submissions")
-    body = json.dumps({"data": [SALE, {**SALE, "note": nested(DEPTH)}, SALE]})
+@pytest.mark.parametrize("levels", [NESTING_MAX - 2, NESTING_MAX, NESTING_MAX + 1, 950, 2_000, 100_000])
+def test_an_object_that_nests_too_deeply_is_refused_alone(guide: Mill, levels: int):
+    sale = json.dumps(SALE)
+    deep = '{"note":' + '{"data":' * (levels - 1) + "1" + "}" * (levels - 1) + f",{sale[1:]}"
+    tricky = json.dumps({**SALE, "note": "]}"})
+    body = f'{{"data":[{sale},{deep},{tricky}]}}'
     answer = guide.request("POST", "/DataImport/Usage/Json/Multi/sales", content=body)
-    assert answer.status_code == 400
-    assert "row 2 is nested too deeply" in answer.text
-    assert f"at most {NESTING_MAX} levels" in answer.text
+    assert answer.status_code == 200, answer.text
+    guide.work()
+    submission = guide.value("select max(submission_id) from submissions")
+    charged = guide.rows("select row_index from charges where submission_id = %s order by row_index", submission)
+    refused = guide.rows("select row_index, reason_id, raw from import_exceptions where submission_id = %s", submission)
+    if levels <= NESTING_MAX:
+        assert (charged, refused) == ([(1,), (2,), (3,)], [])
+    else:
+        assert (charged, refused) == ([(1,), (3,)], [(2, 1111, deep)])
+    guide.assert_ties()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"data":[{"a":1}],"other":' + "[" * 101 + "]" * 101 + "}",
+        '{"data":[{"a":1},' + "[" * 101 + "]" * 101 + "]}",
+        '{"data":[{"a":1},' + '{"a":' * 101 + "1" + "}" * 100 + "]}",
+        '{"data":[{"a":1}],"data":[' + '{"a":' * 101 + "1" + "}" * 101 + "]}",
+    ],
+    ids=["another member", "a list", "not closed", "data twice"],
+)
+def test_a_body_that_nests_too_deeply_elsewhere_is_rejected_whole(guide: Mill, body: str):
+    before = guide.value("select count(*) from submissions")
+    assert guide.request("POST", "/DataImport/Usage/Json/Multi/sales", content=body).status_code == 400
     assert guide.value("select count(*) from submissions") == before
