@@ -66,3 +66,16 @@ def test_only_the_printing_layer_writes_to_a_terminal():
         if written.search(line)
     ]
     assert not found
+
+
+def test_code_and_docs_name_the_actor_and_refuse_records():
+    """Not in our English: a native reader looks for who it is, and a record is refused, nothing worse."""
+    banned = re.compile(r"\bsomebody\b|\bwhoever\b|condemn|doom", re.IGNORECASE)
+    pages = [*SOURCE.rglob("*.py"), *(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"]
+    found = [
+        f"{page.relative_to(ROOT)}: {line}"
+        for page in pages
+        for line in page.read_text().splitlines()
+        if banned.search(line)
+    ]
+    assert found == []

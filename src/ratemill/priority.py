@@ -1,4 +1,4 @@
-"""Priority of processes: whoever sends usage is answered first; work on what was accepted can wait a moment."""
+"""Priority of processes: senders of usage are answered first; work on what was accepted can wait a moment."""
 
 from __future__ import annotations
 

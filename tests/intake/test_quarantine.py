@@ -83,7 +83,7 @@ def test_the_guilty_record_becomes_an_exception_and_the_others_are_charged(
     guide.assert_ties()
 
 
-def test_a_failure_of_the_world_condemns_nobody(guide: Mill, monkeypatch: pytest.MonkeyPatch):
+def test_a_failure_of_the_world_refuses_nothing(guide: Mill, monkeypatch: pytest.MonkeyPatch):
     failures = iter([True] * 5)
     monkeypatch.setattr(conductor, "rate", lambda *a: 1 / 0 if next(failures, False) else rate(*a))
     guide.post_rows(*[guide_row(number) for number in range(8)])
@@ -126,7 +126,7 @@ def unavailable(*_: object) -> None:
     raise Unavailable("no space left on device")
 
 
-def test_a_database_that_does_not_answer_condemns_nobody_however_often(guide: Mill, monkeypatch: pytest.MonkeyPatch):
+def test_a_database_that_does_not_answer_refuses_nothing_however_often(guide: Mill, monkeypatch: pytest.MonkeyPatch):
     guide.post_rows(guide_row(1))
     worker = Worker(guide.database, guide.settings, Event())
     with monkeypatch.context() as away:
@@ -139,7 +139,7 @@ def test_a_database_that_does_not_answer_condemns_nobody_however_often(guide: Mi
     assert guide.value("select count(*) from charges") == 1
 
 
-def test_a_record_that_stands_alone_is_not_condemned_because_the_database_does_not_answer(
+def test_a_record_that_stands_alone_is_not_refused_because_the_database_does_not_answer(
     guide: Mill, monkeypatch: pytest.MonkeyPatch
 ):
     failures = iter([True] * 3)

@@ -39,8 +39,8 @@ def test_a_process_killed_in_the_middle_is_taken_up_and_neither_doubles_nor_lose
     number = submitted(guide, items)
     options = {"database_url": guide.database.dsn}
     for _ in range(6):
-        with started("jobs", die_at=point, **options) as doomed:
-            assert was_killed(doomed)
+        with started("jobs", die_at=point, **options) as killed:
+            assert was_killed(killed)
     with started("jobs", **options):
         wait_until(lambda: job(guide, number)["endDatetime"])
     assert counts(guide, number) == (5_000, 0, 0, 0)

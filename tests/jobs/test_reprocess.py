@@ -421,8 +421,8 @@ def test_a_process_killed_in_the_middle_is_taken_up_and_neither_doubles_nor_lose
     guide.apply(MENDED)
     number = ordered(guide, all=True)
     options = {"database_url": guide.database.dsn}
-    with started("jobs", die_at=point, **options) as doomed:
-        assert was_killed(doomed)
+    with started("jobs", die_at=point, **options) as killed:
+        assert was_killed(killed)
     guide.assert_ties()
     done = schedule(guide, number)["sentCount"]
     assert done == (0 if point == "reprocess-before-commit" else reprocess.ROWS_MAX)

@@ -26,7 +26,7 @@ from ratemill.store.work_attempts import NewAttempt
 FAILURES_ALONE_MAX = (
     2  # what failed alone with an error did so on its own account; twice, in case it was a fault of ours
 )
-# A death says little: somebody may kill workers at random. The work on one record takes well under a tenth of the time
+# A death says little: an operator may kill workers at random. The work on one record takes well under a tenth of the time
 # between two such kills, so ten in a row on the same record are not chance.
 DEATHS_ALONE_MAX = 10
 

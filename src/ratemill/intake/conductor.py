@@ -77,7 +77,7 @@ def conduct(connection: Connection, settings: Settings, work: Work) -> None:
     die_at("before-commit", settings)
 
 
-def condemn(connection: Connection, settings: Settings, work: Work, *, stage: str, error: str) -> None:
+def refuse_work(connection: Connection, settings: Settings, work: Work, *, stage: str, error: str) -> None:
     """Make exceptions of the records of ``work``, on which ``stage`` failed again and again."""
     raw = _cut(connection, work)
     nothing = Ends(_empty(columns.SKIPPED), _empty(columns.REFUSED), _nothing_found(), _nothing_rated())

@@ -14,7 +14,7 @@ from ratemill import logs
 from ratemill.errors import fail
 from ratemill.intake.attempts import DEATHS_ALONE_MAX, FAILURES_ALONE_MAX, Trial
 from ratemill.intake.claim import suspect_rows
-from ratemill.intake.conductor import Work, condemn, conduct
+from ratemill.intake.conductor import Work, conduct, refuse_work
 from ratemill.settings import Settings
 from ratemill.setup.in_force import book as price_books
 from ratemill.store import resubmissions, suspects, work_attempts
@@ -103,5 +103,5 @@ def _try(trial: Trial, settings: Settings, feed_id: int, taken: Taken, suspect: 
 def _refuse(connection: Connection, settings: Settings, work: Work, suspect: Suspect) -> None:
     stage = "mediation" if suspect.refusals else suspect.stage or "mediation"  # mediation may fail where rating did
     error = suspect.error or f"the worker died on it {suspect.deaths} times"
-    condemn(connection, settings, work, stage=stage, error=error)
+    refuse_work(connection, settings, work, stage=stage, error=error)
     log.warning("part_refused", submission_id=suspect.submission_id, first_row=suspect.first_row, error=error)

@@ -1,8 +1,8 @@
 """The job of a batch of characteristics: its items are written, or staged, settled, written and linked, a table at a time.
 
-Each table is one transaction: the items, what became of them, the counts and how far the batch has come. Whoever holds the
-batch's row works on it, and the row's lock goes with its connection; so when a process dies, the next one goes on where
-the last table was committed. A table that failed is halved until the guilty item stands alone; that one is refused.
+Each table is one transaction: the items, what became of them, the counts and how far the batch has come. The process that
+holds the batch's row works on it, and the row's lock goes with its connection. When a process dies, the next one goes on
+where the last table was committed. A table that failed is halved until the guilty item stands alone; that one is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STAGE, SETTLE, WRITE, LINK = 1, 2, 3, 4
 
 
 def run_table(database: Database, settings: Settings, batch_id: int) -> bool:
-    """Work off the next table of a batch; return False if it is not due, has ended or is in somebody's hands."""
+    """Work off the next table of a batch; return False if it is not due, has ended or another process works on it."""
     return tables.run(database, settings, _KIND, batch_id)
 
 
@@ -56,19 +56,19 @@ def _stage(connection: Connection, settings: Settings, job: Job, tried: Try) -> 
     read = next_items(connection, job, tried.rows_max)
     if not read:
         return _go_on(connection, job, step=SETTLE)
-    stage(connection, settings, job, read, condemned=_condemned(tried))
+    stage(connection, settings, job, read, failure=_failure_of(tried))
     return _advance(connection, job, tried, last=read[-1].number)
 
 
 def _write(connection: Connection, job: Job, tried: Try) -> bool:
     table = staging.waiting(connection, job, items_max=tried.rows_max)
     if table:
-        last = write(connection, job, table, condemned=_condemned(tried))
+        last = write(connection, job, table, failure=_failure_of(tried))
         return _advance(connection, job, tried, last=last)
     return _end(connection, job) if job.dry_run else _go_on(connection, job, step=LINK)
 
 
-def _condemned(tried: Try) -> str | None:
+def _failure_of(tried: Try) -> str | None:
     return (tried.error or DIED) if tried.refuses else None
 
 

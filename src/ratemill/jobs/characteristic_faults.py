@@ -26,6 +26,6 @@ def ambiguous(where: str, member: str, key: str, value: str) -> dict[str, str]:
     )
 
 
-def condemned(where: str, error: str) -> dict[str, str]:
+def not_processed(where: str, error: str) -> dict[str, str]:
     """Return that our work failed on the item at ``where``."""
     return fault("could_not_be_processed", f"the item could not be processed: {error}", where)

@@ -42,11 +42,11 @@ class _Table:
 
 
 def stage(
-    connection: Connection, settings: Settings, job: Job, read: Sequence[Numbered], *, condemned: str | None
+    connection: Connection, settings: Settings, job: Job, read: Sequence[Numbered], *, failure: str | None
 ) -> None:
     """Write the items of a table that can be written, and stage the others; those at fault bear their faults."""
-    if condemned is not None:
-        refused = [StagedItem(one.number, None, faults=[wrong.condemned(one.at, condemned)]) for one in read]
+    if failure is not None:
+        refused = [StagedItem(one.number, None, faults=[wrong.not_processed(one.at, failure)]) for one in read]
         staging.stage(connection, job, refused, ())
         return
     names = [upserts.names_of(one.item, job.characteristic) for one in read]

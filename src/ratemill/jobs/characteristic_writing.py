@@ -62,7 +62,7 @@ class Put:
     unchanged: list[Arrival] = field(default_factory=list)
 
 
-def write(connection: Connection, job: Job, table: Sequence[Waiting], *, condemned: str | None) -> int:
+def write(connection: Connection, job: Job, table: Sequence[Waiting], *, failure: str | None) -> int:
     """Write the next staged items that hold, and the outcome of each; return the number of the last."""
     read = items_of(connection, job, [waiting.item_number for waiting in table])
     table = table[: len(read)]
@@ -70,9 +70,9 @@ def write(connection: Connection, job: Job, table: Sequence[Waiting], *, condemn
         [one.number for one in read] == [waiting.item_number for waiting in table],
         f"batch {job.batch_id} has other items than were staged",
     )
-    if condemned is not None:
+    if failure is not None:
         table = [
-            Waiting(number, id_, [*(faults or []), wrong.condemned(wrong.at(job, number), condemned)])
+            Waiting(number, id_, [*(faults or []), wrong.not_processed(wrong.at(job, number), failure)])
             for number, id_, faults in table
         ]
     first, last = read[0].number, read[-1].number

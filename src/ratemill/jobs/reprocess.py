@@ -1,8 +1,8 @@
 """Reprocess: rate the stored usage records of open exceptions anew, by today's set-up as of their usage date.
 
 An order is worked off a table at a time, each in one transaction: charges, exceptions, attempts, counts and how far the
-order has come. Whoever holds the order's row works on it, and the row's lock goes with its connection; so when a process
-dies, the next one goes on where the last table was committed. A table that failed is halved until the guilty record
+order has come. The process that holds the order's row works on it, and the row's lock goes with its connection. When a
+process dies, the next one goes on where the last table was committed. A table that failed is halved until the guilty record
 stands alone; that one stays open, with the error.
 """
 
@@ -33,7 +33,7 @@ _COULD_NOT_BE_PROCESSED = reasons.RATING["could_not_be_processed"].id
 
 
 def run_table(database: Database, settings: Settings, reprocess_id: int) -> bool:
-    """Work off the next table of an order; return False if it is not due, has ended or is in somebody's hands."""
+    """Work off the next table of an order; return False if it is not due, has ended or another process works on it."""
     return tables.run(database, settings, _KIND, reprocess_id)
 
 
@@ -61,7 +61,7 @@ def _next_table(connection: Connection, order: Reprocess, tried: Try) -> bool:
     exceptions = pl.DataFrame(taken, schema=EXCEPTIONS, orient="row").with_columns(
         pl.col("quantity").cast(columns.QUANTITY)
     )
-    rated = _condemn(exceptions, tried.error) if tried.refuses else _rate(connection, order.owner_id, exceptions)
+    rated = _refuse(exceptions, tried.error) if tried.refuses else _rate(connection, order.owner_id, exceptions)
     if not exceptions.is_empty():
         _write(connection, order, exceptions, rated)
     ended = len(chosen) < tried.rows_max
@@ -83,7 +83,7 @@ def _rate(connection: Connection, owner_id: int, exceptions: pl.DataFrame) -> Ra
         return rate(usage, setup.book, holders_of(setup, usage["usage_identifier"]))
 
 
-def _condemn(exceptions: pl.DataFrame, error: str | None) -> Rated:
+def _refuse(exceptions: pl.DataFrame, error: str | None) -> Rated:
     """Let the record that failed alone be an exception of our own failure."""
     found = [pl.lit(None, pl.Int64).alias(name) for name in ("account_id", "service_id", "rate_plan_id")]
     reason = pl.lit(_COULD_NOT_BE_PROCESSED, pl.Int16).alias("reason_id")

@@ -1,9 +1,9 @@
 """The job of an import of subscription objects: the lines of its file, a kind after the other, a table at a time.
 
 Each table is one transaction: objects, services, the faults of refused lines, the counts and how far the import has come.
-Whoever holds the import's row works on it, and the row's lock goes with its connection; so when a process dies, the next one
-goes on where the last table was committed. A table that failed is halved until the guilty line stands alone; that one is
-refused.
+The process that holds the import's row works on it, and the row's lock goes with its connection. When a process dies,
+the next one goes on where the last table was committed. A table that failed is halved until the failing line is isolated,
+and that line is refused.
 
 Products come first, subscriptions last, whatever the order in the file: what a line refers to is there, or was refused.
 """
@@ -29,7 +29,7 @@ LINES_MAX = 8_192  # of one table, a power of two, to be halved
 
 
 def run_table(database: Database, settings: Settings, import_number: int, reader: Reader | None = None) -> bool:
-    """Work off the next table of an import; return False if it is not its turn, has ended or is in somebody's hands.
+    """Work off the next table of an import; return False if it is not its turn, has ended or another process works on it.
 
     ``reader`` is that of the tables before, which may have read this one already.
     """
@@ -64,7 +64,7 @@ def _next_table(reader: Reader, connection: Connection, settings: Settings, job:
         return _end(connection, settings, job)
     reader.fetch_ahead(connection, job, table, LINES_MAX)
     if tried.refuses:
-        refusals = _condemned(table, error)
+        refusals = _refusals(table, error)
     else:
         refusals = _write(connection, settings, job, table, meanwhile=reader.read_ahead)
     jobs.advance(
@@ -111,7 +111,7 @@ def _refs(table: Table) -> dict[int, str | None]:
     return {each.line_number: each.line.external_ref for each in table.lines}
 
 
-def _condemned(table: Table, error: str) -> list[Refusal]:
+def _refusals(table: Table, error: str) -> list[Refusal]:
     refs = _refs(table) | dict.fromkeys(table.refused)
     fault = f"the line could not be processed: {error}"
     return [Refusal(number, ref, [("", fault)]) for number, ref in sorted(refs.items())]

@@ -1,7 +1,7 @@
 """Remake: usage records made again from their raw rows, by the version of the profile that they were mediated with.
 
 The stage itself makes them, and what is stored is compared with what comes out. Usage classes and the lists of a match are
-those of today. Whoever remakes holds tables; API processes do not import this.
+those of today. The process that remakes holds tables; API processes do not import this.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A data profile as it is declared: how a raw row of a feed becomes a usage record.
 
 The types here are what the rest of the stage works by. `reader.py` makes them from the wire document, naming every
-fault, and `profile.py` writes them back. No tables here: whoever only keeps profiles need not load them.
+fault, and `profile.py` writes them back. No tables here: a process that only stores profiles need not load them.
 """
 
 from __future__ import annotations

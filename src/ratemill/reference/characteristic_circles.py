@@ -62,7 +62,7 @@ def refused_together(faulty: Iterable[int], ahead: Iterable[tuple[int, int]], ti
 
 
 def _refuse(found: list[int], named_by: Mapping[int, Sequence[int]], refused: set[int]) -> None:
-    """Add to ``refused`` what was found, and whoever names it."""
+    """Add to ``refused`` what was found, and each item that names it."""
     waiting = list(found)
     while waiting:
         item = waiting.pop()

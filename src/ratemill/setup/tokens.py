@@ -226,7 +226,7 @@ def authenticate(database: Database, secret: str) -> Principal | None:
 
 
 def enter(connection: Connection, secret: str) -> Callable[[], Principal | None]:
-    """Let the transaction see the rows of the owner of whoever bears the secret; what is returned tells who that is."""
+    """Let the transaction see the rows of the owner of the secret; what is returned tells who that is."""
     answer = tokens.enter(connection, digest(secret))
 
     def principal() -> Principal | None:

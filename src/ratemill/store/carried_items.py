@@ -92,7 +92,7 @@ def note_charged(connection: Connection, owner_id: int, named: Iterable[Carried]
 def charged(connection: Connection, owner_id: int, named: Collection[Carried]) -> set[Carried]:
     """Return which of these items a charge of an owner names.
 
-    Whoever asks in order to delete an item first waits for usage under way (``owners.wait_for_usage``), which may be
+    A caller that asks in order to delete an item first waits for usage under way (``owners.wait_for_usage``), which may be
     about to name it.
     """
     if not named:

@@ -1,6 +1,6 @@
 """Batches of a characteristic's items, and their pages as they were sent; a batch's row is also its job.
 
-Whoever changes a batch holds its row, so that pages which arrive together are counted one after the other.
+A transaction that changes a batch holds its row, so that pages which arrive together are counted one after the other.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ratemill.store.connections import Connection, driver
 Row = TypeVar("Row")
 
 _ZSTD_LEVEL = 1  # as of the bodies of usage
-_PAGES_NAMED_MAX = 100  # of those that are missing: whoever lacks more needs no list
+_PAGES_NAMED_MAX = 100  # of those that are missing: with more missing, a list helps no one
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def _import_file(connection: Connection, owner_id: int, name: str) -> int:
             insert into import_files (owner_id, name) values (%s, %s)
             on conflict (owner_id, lower(name)) do nothing returning import_file_id"""
         row = rows.execute(add, (owner_id, name)).fetchone()
-    if row is None:  # somebody else was first
+    if row is None:  # another transaction was first
         row = rows.execute(find, (owner_id, name)).fetchone()
     return int(_found(row)[0])
 

@@ -84,7 +84,7 @@ _OUTCOME = Outcome._fields
 
 
 def due(connection: Connection) -> list[int]:
-    """Return the batches that somebody may work on now, the oldest order first."""
+    """Return the batches that may be worked on now, the oldest order first."""
     rows = driver(connection).execute(
         """
         select b.batch_id from characteristic_batches b
@@ -100,7 +100,7 @@ def due(connection: Connection) -> list[int]:
 
 
 def hold(connection: Connection, batch_id: int) -> Job | None:
-    """Lock a batch that is submitted or at work; None if it is neither, or somebody else holds it."""
+    """Lock a batch that is submitted or at work; None if it is neither, or another process holds it."""
     with driver(connection).cursor(row_factory=class_row(Job)) as cursor:
         cursor.execute(
             f"""select {_COLUMNS} from characteristic_batches

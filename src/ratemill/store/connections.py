@@ -233,7 +233,7 @@ class Database:
             self.while_waiting()
 
     def _wait_for_requests(self, waited_s: float) -> None:
-        """End the wait if the server is frozen: whoever sent the request is told within seconds, not minutes."""
+        """End the wait if the server is frozen: the sender of the request learns it within seconds, not minutes."""
         self._wait_for_work(waited_s)
         self._presence.doubt(waited_s)
 

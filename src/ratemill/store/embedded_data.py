@@ -174,7 +174,7 @@ def remove(kept: Kept) -> None:
         shutil.rmtree(kept.data)
     kept_file(kept.home).unlink()
     if kept.data.parent != kept.home.resolve():
-        with suppress(OSError):  # whatever else somebody put there is theirs
+        with suppress(OSError):  # files of others stay
             kept.data.parent.rmdir()
 
 
@@ -189,7 +189,7 @@ def socket_folder(kept: Kept, account: Account) -> Path:
     """Return a folder for the socket that nobody but the account can enter, on a path short enough for a socket.
 
     It is beside the data if that path is short and plain, else in a folder open to all, where a folder of its name that
-    somebody else made before is left alone and the next name is taken.
+    another account made before is left alone and the next name is taken.
     """
     for folder in _socket_folders(kept, account):
         with suppress(FileExistsError):

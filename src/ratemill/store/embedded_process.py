@@ -133,7 +133,7 @@ def _is_loading(process: ListedProcess) -> bool:
 
 
 def _without_pid_file(data: Path, uid: int) -> ListedProcess | None:
-    """Return a server that was launched and has not written its pid file: whoever launched it may have been killed.
+    """Return a server that was launched and has not written its pid file: the command that launched it may have been killed.
 
     The shell that launches it has the same command line, and so has a session until it shows its own title.
     """

@@ -201,7 +201,7 @@ def due(connection: Connection) -> list[int]:
 
 
 def hold(connection: Connection, reprocess_id: int) -> Reprocess | None:
-    """Lock an order that is due and has not ended; None if it is not, or somebody else holds it."""
+    """Lock an order that is due and has not ended; None if it is not, or another process holds it."""
     cursor = driver(connection).cursor(row_factory=class_row(Reprocess))
     cursor.execute(
         f"""

@@ -374,7 +374,7 @@ def changed_ids(
 ) -> ChangedIds | None:
     """Return which objects of ``lists`` changed after a change; None if there are more than ``most`` such changes.
 
-    Whoever changes the set-up holds the owner's price book, so what is committed later has a higher number.
+    A transaction that changes the set-up holds the owner's price book, so what is committed later has a higher number.
     """
     statement = """
         select list, action, object_id from setup_changes

@@ -274,7 +274,7 @@ def _fill(candidates: list[WaitingSubmission], bounds: TableBounds) -> list[int]
 def take(connection: Connection, submission_ids: list[int]) -> list[Taken]:
     """Lock those of the submissions that still wait and nobody else holds, and return them with their bodies, in order.
 
-    They are read in a second statement, so that all is seen which whoever held them before has committed.
+    They are read in a second statement, so that all is seen that their previous holder has committed.
     """
     held = driver(connection).execute(
         """

@@ -48,7 +48,7 @@ _FAULT = ("import_number", "owner_id", "line_number", "position", "error_id", "f
 
 
 def due(connection: Connection) -> list[int]:
-    """Return the imports that somebody may work on now: of each owner the one at work, else the first that waits."""
+    """Return the imports that may be worked on now: of each owner the one at work, else the first that waits."""
     rows = driver(connection).execute(
         """
         select distinct on (owner_id) import_number from subscription_imports where state in ('pending', 'started')
@@ -59,7 +59,7 @@ def due(connection: Connection) -> list[int]:
 
 
 def hold(connection: Connection, import_number: int) -> Job | None:
-    """Lock an import that waits or is at work; None if it has ended, or somebody else holds it."""
+    """Lock an import that waits or is at work; None if it has ended, or another process holds it."""
     with driver(connection).cursor(row_factory=class_row(Job)) as cursor:
         cursor.execute(
             f"""select {_COLUMNS} from subscription_imports

@@ -31,7 +31,7 @@ LONG_TEXTS = (
 class UsageRecord:
     """A mediated record; ``extension`` is the JSON text of the targets that have no column.
 
-    ``items`` are the items of characteristics that the extension names, as far as somebody has looked them up.
+    ``items`` are the items of characteristics that the extension names, as far as they have been looked up.
     """
 
     submission_id: int

@@ -1,7 +1,7 @@
 """Lists of a characteristic: sets of items, known by a description.
 
 A list takes in items with everything below them and leaves out others with everything below those; what comes to stand below
-one later is in it too. A list that an item names is there from then on, empty until somebody says what is in it.
+one later is in it too. A list that an item names is there from then on, empty until a call sets its members.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def delete(database: Database, owner_id: int, number: int, guid: str, *, by: str
 
 
 def _note(noting: Noting, before: List | None, after: List | None) -> None:
-    """Add the change of a list to the log, by what is known of it that somebody said."""
+    """Add the change of a list to the log, by those of its members that a caller set."""
     known = after or before
     if known is None:
         return

@@ -1,6 +1,6 @@
 """What mediation needs beside the rows: a profile in one version, usage classes, lists of its matches, known items.
 
-Whoever reads these holds tables; API processes do not import this.
+A process that reads these holds tables; API processes do not import this.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ class _Rows:
 
 
 class _Span(NamedTuple):
-    """A stretch of time for which somebody has an identifier: a stored service, or a subscription in hand."""
+    """A stretch of time for which one holder has an identifier: a stored service, or a subscription in hand."""
 
     start_at: datetime | None
     end_at: datetime | None

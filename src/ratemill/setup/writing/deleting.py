@@ -28,7 +28,7 @@ ACCOUNT_CHARGED = "is of an account that has charges: end it instead"
 
 
 @dataclass(slots=True)
-class Doomed:
+class DeletePlan:
     """What goes with one object: identities by list, the object itself first."""
 
     each: SetupObject
@@ -46,31 +46,31 @@ def delete(database: Database, owner_id: int, target: Target, author: Author) ->
     with edit(database, owner_id, author) as work:
         work.require(target)
         faults = Faults([])
-        doomed = doom(work, target.each, target.identity, f"{target.each.list_name}[{ONLY}]", faults)
+        plan = plan_delete(work, target.each, target.identity, f"{target.each.list_name}[{ONLY}]", faults)
         refuse(faults)
-        items = carry_out(work, doomed, faults)
+        items = carry_out(work, plan, faults)
         refuse(faults)
     return Written(items, None)
 
 
-def doom(work: Edit, each: SetupObject, identity: int, place: str, faults: Faults) -> Doomed:
+def plan_delete(work: Edit, each: SetupObject, identity: int, place: str, faults: Faults) -> DeletePlan:
     """Return what would go with an object; whatever keeps one of them is added to ``faults``."""
-    doomed = Doomed(each, identity, place, {each.list_name: {identity}})
-    _gather(work.connection, doomed, each)
-    wait_for_usage(work.connection, work.owner_id, f"the {each.noun} {identity}", accepts=FEEDS.list_name in doomed.ids)
-    for list_name, ids in doomed.ids.items():
-        doomed.shown[list_name] = work.show(BY_LIST[list_name], sorted(ids))
-    for list_name, ids in doomed.ids.items():
+    plan = DeletePlan(each, identity, place, {each.list_name: {identity}})
+    _gather(work.connection, plan, each)
+    wait_for_usage(work.connection, work.owner_id, f"the {each.noun} {identity}", accepts=FEEDS.list_name in plan.ids)
+    for list_name, ids in plan.ids.items():
+        plan.shown[list_name] = work.show(BY_LIST[list_name], sorted(ids))
+    for list_name, ids in plan.ids.items():
         for message in (
-            *_kept_by_usage(work, BY_LIST[list_name], ids, doomed),
-            *_kept_by_subscriptions(work, BY_LIST[list_name], ids, doomed),
+            *_kept_by_usage(work, BY_LIST[list_name], ids, plan),
+            *_kept_by_subscriptions(work, BY_LIST[list_name], ids, plan),
         ):
             faults.add(Code.IN_USE, place, None, message)
-        for message in _users(work, BY_LIST[list_name], ids, doomed):
+        for message in _users(work, BY_LIST[list_name], ids, plan):
             faults.add(Code.IN_USE, place, None, message)
     if _is_built_in(work.connection, each, identity):
-        faults.add(Code.BUILT_IN, place, None, f"{_words(doomed, each, identity)} is built in and cannot be deleted")
-    return doomed
+        faults.add(Code.BUILT_IN, place, None, f"{_words(plan, each, identity)} is built in and cannot be deleted")
+    return plan
 
 
 def wait_for_usage(connection: Connection, owner_id: int, words: str, *, accepts: bool = False) -> None:
@@ -84,26 +84,26 @@ def wait_for_usage(connection: Connection, owner_id: int, words: str, *, accepts
         raise Conflict(message) from error
 
 
-def carry_out(work: Edit, doomed: Doomed, faults: Faults) -> list[Json]:
-    """Delete what is doomed; return the items of the answer: the object, what was detached, its parts."""
-    each = doomed.each
-    connectors = list(_connectors(work.connection, doomed))
+def carry_out(work: Edit, plan: DeletePlan, faults: Faults) -> list[Json]:
+    """Delete what is planned; return the items of the answer: the object, what was detached, its parts."""
+    each = plan.each
+    connectors = list(_connectors(work.connection, plan))
     log = Log(work.connection, work.author)
     try:
         for kind in reversed(OBJECTS):
-            if ids := doomed.ids.get(kind.list_name):
+            if ids := plan.ids.get(kind.list_name):
                 log.note_deleted(kind, sorted(ids))
                 _delete_rows(work.connection, kind, sorted(ids))
     except Clash as clash:
-        faults.add(Code.IN_USE, doomed.place, None, f"is in use: {clash.detail}")
+        faults.add(Code.IN_USE, plan.place, None, f"is in use: {clash.detail}")
         return []
     owners.raise_version(work.connection, work.owner_id)
-    own = {"identity": doomed.identity, "action": "deleted", "dtoTypeKey": each.dto_type_key}
+    own = {"identity": plan.identity, "action": "deleted", "dtoTypeKey": each.dto_type_key}
     parts = [
         (identity, BY_LIST[list_name].dto_type_key)
-        for list_name, ids in doomed.ids.items()
+        for list_name, ids in plan.ids.items()
         for identity in ids
-        if (list_name, identity) != (each.list_name, doomed.identity)
+        if (list_name, identity) != (each.list_name, plan.identity)
     ]
     gone = [{"foreignKeyIdentity": one, "action": "deleted", "dtoTypeKey": key} for one, key in sorted(parts)]
     return [own, *connectors, *gone]
@@ -115,18 +115,18 @@ def connector_key(each: SetupObject, member: Member) -> str:
     return f"{each.dto_type_key}{target[:1].upper()}{target[1:]}Connector"
 
 
-def _gather(connection: Connection, doomed: Doomed, each: SetupObject) -> None:
+def _gather(connection: Connection, plan: DeletePlan, each: SetupObject) -> None:
     for kind, member in children(each):
-        parents = sorted(doomed.ids[each.list_name])
+        parents = sorted(plan.ids[each.list_name])
         rows = setup_objects.read_rows(connection, kind.table, (kind.identity,), None, {member.column: parents})
         if found := {row[kind.identity] for row in rows}:
-            doomed.ids[kind.list_name] = doomed.ids.get(kind.list_name, set()) | found
-            _gather(connection, doomed, kind)
+            plan.ids[kind.list_name] = plan.ids.get(kind.list_name, set()) | found
+            _gather(connection, plan, kind)
 
 
-def _connectors(connection: Connection, doomed: Doomed) -> Iterator[Json]:
+def _connectors(connection: Connection, plan: DeletePlan) -> Iterator[Json]:
     found = []
-    for list_name, ids in doomed.ids.items():
+    for list_name, ids in plan.ids.items():
         each = BY_LIST[list_name]
         for member in each.members:
             if member.link is not None:
@@ -150,7 +150,7 @@ def _delete_rows(connection: Connection, each: SetupObject, ids: list[int]) -> N
 # What keeps an object
 
 
-def _users(work: Edit, each: SetupObject, ids: set[int], doomed: Doomed) -> Iterator[str]:
+def _users(work: Edit, each: SetupObject, ids: set[int], plan: DeletePlan) -> Iterator[str]:
     for kind, member in referring(each):
         table, column, identity = kind.table, member.column, kind.identity
         if member.link is not None:
@@ -161,10 +161,10 @@ def _users(work: Edit, each: SetupObject, ids: set[int], doomed: Doomed) -> Iter
             identity,
             column,
             sorted(ids),
-            but=sorted(doomed.ids.get(kind.list_name, ())),
+            but=sorted(plan.ids.get(kind.list_name, ())),
             most=USERS_NAMED_MAX + 1,
         )
-        used = _words(doomed, each, next(iter(ids))) if len(ids) == 1 else f"one of its {len(ids)} {each.list_name}"
+        used = _words(plan, each, next(iter(ids))) if len(ids) == 1 else f"one of its {len(ids)} {each.list_name}"
         shown = work.show(kind, found[:USERS_NAMED_MAX])
         for user, its in shown.items():
             yield f"{used} is used by the {kind.noun} '{words_of(kind, its)}' ({user}) in {member.name}"
@@ -172,18 +172,18 @@ def _users(work: Edit, each: SetupObject, ids: set[int], doomed: Doomed) -> Iter
             yield f"{used} is used by more than {USERS_NAMED_MAX} {kind.list_name} in {member.name}"
 
 
-def _kept_by_usage(work: Edit, each: SetupObject, ids: set[int], doomed: Doomed) -> Iterator[str]:
+def _kept_by_usage(work: Edit, each: SetupObject, ids: set[int], plan: DeletePlan) -> Iterator[str]:
     asked = sorted(ids)
     kept, why = _kept(work, each, asked)
     for identity in sorted(kept)[:USERS_NAMED_MAX]:
-        yield f"{_words(doomed, each, identity)} {why}"
+        yield f"{_words(plan, each, identity)} {why}"
 
 
-def _kept_by_subscriptions(work: Edit, each: SetupObject, ids: set[int], doomed: Doomed) -> Iterator[str]:
+def _kept_by_subscriptions(work: Edit, each: SetupObject, ids: set[int], plan: DeletePlan) -> Iterator[str]:
     if each.table == "services":
         found = subscription_services.are_subscriptions(work.connection, sorted(ids))
         for identity in sorted(found)[:USERS_NAMED_MAX]:
-            yield f"{_words(doomed, each, identity)} is a subscription: delete that first"
+            yield f"{_words(plan, each, identity)} is a subscription: delete that first"
 
 
 def _kept(work: Edit, each: SetupObject, ids: list[int]) -> tuple[set[int], str]:
@@ -209,5 +209,5 @@ def _is_built_in(connection: Connection, each: SetupObject, identity: int) -> bo
     return any(row["built_in"] for row in rows)
 
 
-def _words(doomed: Doomed, each: SetupObject, identity: int) -> str:
-    return f"the {each.noun} '{words_of(each, doomed.shown[each.list_name][identity])}' ({identity})"
+def _words(plan: DeletePlan, each: SetupObject, identity: int) -> str:
+    return f"the {each.noun} '{words_of(each, plan.shown[each.list_name][identity])}' ({identity})"

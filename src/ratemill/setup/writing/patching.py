@@ -20,7 +20,7 @@ from ratemill.setup.documents.nodes import Written as Noted
 from ratemill.setup.reading.showing import Json, Shown, etag
 from ratemill.setup.registry import children
 from ratemill.setup.writing.changes import Author
-from ratemill.setup.writing.deleting import carry_out, connector_key, doom
+from ratemill.setup.writing.deleting import carry_out, connector_key, plan_delete
 from ratemill.setup.writing.editing import (
     DETAILS,
     ONLY,
@@ -355,9 +355,9 @@ def _delete(work: Edit, steps: list[Step], faults: Faults) -> None:
         if not _exists(step, _shown(work, [(step.each, step.identity)]), faults):
             continue
         before = len(faults.found)
-        doomed = doom(work, step.each, step.identity, step.place, faults)
+        plan = plan_delete(work, step.each, step.identity, step.place, faults)
         if len(faults.found) > before:
             continue
-        instance = doomed.shown[step.each.list_name][step.identity].instance
-        _, *others = carry_out(work, doomed, faults)
+        instance = plan.shown[step.each.list_name][step.identity].instance
+        _, *others = carry_out(work, plan, faults)
         step.results = [_echoed(step, _nested(step, step.identity, instance)), *others]

@@ -285,7 +285,7 @@ characteristic_list_members = Table(
 Index("characteristic_list_members_item_id_idx", characteristic_list_members.c.item_id)
 
 # The user-defined fields of a characteristic: `ud_…` of its items, `udLookup_…` with rows of their own. `declared` by
-# somebody, or inferred from the first item that bears it.
+# a call, or inferred from the first item that bears it.
 characteristic_fields = Table(
     "characteristic_fields",
     metadata,
