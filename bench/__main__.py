@@ -17,7 +17,7 @@ import psycopg
 from bench import load, month
 from bench.product import Product, running
 from ratemill.settings import Settings
-from ratemill.store import embedded
+from ratemill.store.embedded import embedded
 
 SWITCH_S = 0.0005  # the clients are threads: none waits long for another one's turn
 ROUNDS = 60  # single records for the latency on an idle system

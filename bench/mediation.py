@@ -20,7 +20,7 @@ import polars as pl
 
 from ratemill.columns import RAW
 from ratemill.mediation.mediate import mediate
-from ratemill.mediation.profile import Profile, read_profile
+from ratemill.mediation.profiles.profile import Profile, read_profile
 
 RUNS = 15
 NAMES = [

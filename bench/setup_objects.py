@@ -19,7 +19,7 @@ import psycopg
 
 from bench.product import PATH, Product, running
 from ratemill.settings import Settings
-from ratemill.store import embedded
+from ratemill.store.embedded import embedded
 
 RATES = 1_000_000
 LOCATIONS = 200_000

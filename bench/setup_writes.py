@@ -29,8 +29,9 @@ from bench import month
 from bench.load import at_share
 from bench.product import PATH, Product, running, tree
 from ratemill.settings import Settings
-from ratemill.store import embedded, owners
+from ratemill.store import owners
 from ratemill.store.connections import Database
+from ratemill.store.embedded import embedded
 
 BAR = 0.8  # throughput with writes over that without
 CLASSES = 5

@@ -23,8 +23,8 @@ import httpx
 from tests.processes import environment, free_port
 
 from ratemill.settings import Settings
-from ratemill.store import embedded
 from ratemill.store.connections import Database
+from ratemill.store.embedded import embedded
 
 Figures = Callable[[str], None]
 

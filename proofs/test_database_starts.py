@@ -12,9 +12,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.store.embedded_homes import ask, ensured, removed_after, settings_of
+from tests.store.embedded.homes import ask, ensured, removed_after, settings_of
 
-from ratemill.store import embedded
+from ratemill.store.embedded import embedded
 
 CYCLES = 50
 SESSIONS = 4

@@ -26,7 +26,7 @@ from tests.mill import GUIDE
 
 from ratemill.ledger.audit import audit
 from ratemill.settings import Settings
-from ratemill.store import embedded
+from ratemill.store.embedded import embedded
 
 SEED = 12
 DISK_MB = 400  # an empty database, its log and some hundred thousand records fit in half of it

@@ -12,11 +12,14 @@ import pytest
 import structlog
 from psycopg import sql
 from tests.caches import forget_set_up
+from tests.mill import Mill
+from tests.two_mills import two_mills
 
 from ratemill.settings import Settings
-from ratemill.store import embedded, migrate
+from ratemill.store import migrate
 from ratemill.store.connections import Database
-from ratemill.store.embedded import Server
+from ratemill.store.embedded import embedded
+from ratemill.store.embedded.embedded import Server
 
 TEMPLATE = "ratemill_template"
 _numbers = count(1)
@@ -89,3 +92,19 @@ def database(dsn: str, settings: Settings) -> Iterator[Database]:
 def cases() -> Path:
     """Return the folder of the golden cases."""
     return Path(__file__).parent / "cases"
+
+
+@pytest.fixture(scope="module")
+def mills(database: Database, settings: Settings) -> Iterator[tuple[Mill, Mill]]:
+    with two_mills(database, settings) as both:
+        yield both
+
+
+@pytest.fixture
+def mine(mills: tuple[Mill, Mill]) -> Mill:
+    return mills[0]
+
+
+@pytest.fixture
+def others(mills: tuple[Mill, Mill]) -> Mill:
+    return mills[1]

@@ -14,7 +14,7 @@ from httpx import Response
 from tests.caches import forget_set_up
 from tests.owners import token_of
 
-from ratemill.face.server import create_app
+from ratemill.api.server import create_app
 from ratemill.intake.worker import Worker
 from ratemill.ledger.audit import audit
 from ratemill.settings import Settings

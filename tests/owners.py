@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ratemill.setup.owners import ensure
-from ratemill.setup.tokens import create_token
+from ratemill.access.owners import ensure
+from ratemill.access.tokens import create_token
 from ratemill.store.connections import Database
 
 

@@ -11,7 +11,7 @@ from typing import Self
 
 from tests.processes import wait_until
 
-from ratemill.face.server import make_server
+from ratemill.api.server import make_server
 from ratemill.settings import Settings
 from ratemill.store.connections import Database
 

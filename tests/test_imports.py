@@ -10,11 +10,14 @@ SOURCE = Path(__file__).parent.parent / "src" / "ratemill"
 
 # A folder may import itself, the ground, and the folders named here.
 MAY_IMPORT = {
-    "face": {"jobs", "intake", "ledger", "setup", "reference", "client"},
-    "jobs": {"intake", "ledger", "setup", "mediation", "rating", "reference", "store"},
-    "intake": {"ledger", "setup", "mediation", "rating", "reference", "store"},
+    "cli": {"api", "jobs", "intake", "ledger", "catalog", "setup", "access", "client"},
+    "api": {"intake", "ledger", "catalog", "setup", "access", "reference"},
+    "jobs": {"intake", "ledger", "catalog", "setup", "mediation", "rating", "reference", "store"},
+    "intake": {"ledger", "setup", "access", "mediation", "rating", "reference", "store"},
     "ledger": {"setup", "mediation", "rating", "reference", "store"},
-    "setup": {"mediation", "rating", "reference", "store"},
+    "catalog": {"setup", "access", "reference", "store"},
+    "setup": {"access", "mediation", "rating", "reference", "store"},
+    "access": {"store"},
     "mediation": set(),
     "rating": set(),
     "reference": set(),

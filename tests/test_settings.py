@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from ratemill.errors import UsageFault
-from ratemill.face.cli.common import USED_WRONGLY, read_settings
+from ratemill.cli.terminal.common import read_settings
+from ratemill.errors import USED_WRONGLY, UsageFault
 from ratemill.settings import Settings
 from ratemill.visible import visible
 

@@ -14,14 +14,14 @@ SOURCE = ROOT / "src" / "ratemill"
 
 
 def test_the_api_process_loads_no_table_engine():
-    program = "import sys, ratemill.face.server; sys.exit('polars' in sys.modules)"
+    program = "import sys, ratemill.api.server; sys.exit('polars' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("heavy", ["polars", "fastapi"])
 def test_a_command_loads_neither_table_engine_nor_web_framework_before_it_needs_one(heavy):
     """The API is a command too, a worker sets the engine's threads before it loads, and every command starts soon."""
-    program = f"import sys, ratemill.face.cli.app; sys.exit('{heavy}' in sys.modules)"
+    program = f"import sys, ratemill.cli.app; sys.exit('{heavy}' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
@@ -40,7 +40,7 @@ def test_the_first_migration_is_written_from_the_schema():
 
 def test_no_float_is_made_in_the_rooms_of_money():
     made = re.compile(r"\bfloat\(|pl\.Float|cast\(float|\.mean\(")
-    rooms = [*(SOURCE / "rating").glob("*.py"), *(SOURCE / "mediation").glob("*.py"), SOURCE / "money.py"]
+    rooms = [*(SOURCE / "rating").rglob("*.py"), *(SOURCE / "mediation").rglob("*.py"), SOURCE / "money.py"]
     found = [f"{path.name}: {line}" for path in rooms for line in path.read_text().splitlines() if made.search(line)]
     assert not found
 
@@ -54,7 +54,7 @@ def test_the_reference_pages_are_those_that_the_code_writes():
 
 def test_only_the_printing_layer_writes_to_a_terminal():
     """What is printed elsewhere could hold what a terminal obeys: ``printing``, ``tables`` and ``logs`` spell it out."""
-    layer = {SOURCE / "printing.py", SOURCE / "face/cli/tables.py", SOURCE / "logs.py"}
+    layer = {SOURCE / "printing.py", SOURCE / "cli/terminal/tables.py", SOURCE / "logs.py"}
     written = re.compile(
         r"typer\.s?echo\(|typer\.(confirm|prompt)|\bprint\(|sys\.std(out|err)\.(write|buffer)|\bConsole\("
     )

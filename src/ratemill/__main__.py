@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ratemill.face.cli.app import app
+from ratemill.cli.app import app
 
 
 def main() -> None:

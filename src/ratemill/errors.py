@@ -266,6 +266,9 @@ class UnstorableData(RatemillError):
     status = 400
 
 
+USED_WRONGLY = 2  # the exit code of a command that was used wrongly
+
+
 class UsageFault(RatemillError):
     """A command was used wrongly (exit code 2) or what it was given does not fit (exit code 1)."""
 

@@ -2,7 +2,7 @@
 
 A line is printed as ``visible`` shows it: nothing in it reaches a terminal that the terminal would obey, and no value breaks
 the line. JSON and YAML stay exact, because their own escapes replace what is invisible. Only ``print_document`` writes a
-text unchanged. Tables are printed by ``ratemill.face.cli.tables``, logs by ``ratemill.logs``.
+text unchanged. Tables are printed by ``ratemill.cli.terminal.tables``, logs by ``ratemill.logs``.
 """
 
 from __future__ import annotations

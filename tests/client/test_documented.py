@@ -6,8 +6,13 @@ from pathlib import Path
 from typer import Typer
 from typer.main import get_command
 
-from ratemill.client import item_importing, records, subscription_importing, watching
-from ratemill.face.cli import import_items, import_subscriptions, importing
+from ratemill.cli.imports import items as import_items
+from ratemill.cli.imports import subscriptions as import_subscriptions
+from ratemill.cli.imports import usage as import_usage
+from ratemill.client import records
+from ratemill.client.characteristics import importing as item_importing
+from ratemill.client.subscriptions import importing as subscription_importing
+from ratemill.client.usage import watching
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
 PAGE = (HOW_TO / "import-files.md").read_text()
@@ -24,7 +29,7 @@ def options(*commands: Callable[..., None]) -> list[str]:
 
 
 def test_every_option_is_on_the_page():
-    assert [name for name in options(importing.import_usage, importing.watch) if f"`{name}" not in PAGE] == []
+    assert [name for name in options(import_usage.import_usage, import_usage.watch) if f"`{name}" not in PAGE] == []
 
 
 def test_every_option_of_an_import_of_items_is_on_its_page():

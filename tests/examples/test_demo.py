@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tests.processes import environment
 
-from ratemill.face.cli.demo_bill import _compared, _Line, _rounded
-from ratemill.face.cli.demo_shown import DemoFailed
+from ratemill.cli.demo.bill import _compared, _Line, _rounded
+from ratemill.cli.demo.shown import DemoFailed
 
 BILL = Path(__file__).parents[2] / "examples" / "focus" / "focus_usage_500.csv"
 SECONDS_MAX = 120

@@ -18,9 +18,11 @@ from ratemill.intake.worker import Worker
 from ratemill.rating.rate import rate
 from ratemill.settings import WORKER_CONNECTIONS, Settings
 from ratemill.setup.in_force import book
-from ratemill.store import outcomes, submissions, suspects, work_attempts
+from ratemill.store import work_attempts
+from ratemill.store.charges import outcomes
 from ratemill.store.connections import Database, driver
-from ratemill.store.embedded import Server
+from ratemill.store.embedded.embedded import Server
+from ratemill.store.usage import submissions, suspects
 
 # Each step of the work on a table, and on a part, at which another worker or an outage may come.
 STEPS: dict[str, tuple[Any, str]] = {

@@ -9,8 +9,8 @@ from tests.mill import GUIDE, Mill, guide_row, mill
 
 from ratemill.intake.worker import Worker
 from ratemill.settings import Settings
-from ratemill.store import backlog
 from ratemill.store.connections import Database, driver
+from ratemill.store.usage import backlog
 
 BOUND = 8_000
 REQUEST_ROWS = 500

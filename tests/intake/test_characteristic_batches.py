@@ -11,11 +11,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from tests.mill import Mill, mill
 
+from ratemill.access.tokens import Principal, authenticate
 from ratemill.errors import BadRequest, CallerError, Conflict
 from ratemill.intake import characteristic_batches as batches
 from ratemill.intake.characteristic_batches import Submit
 from ratemill.settings import Settings
-from ratemill.setup.tokens import Principal, authenticate
 from ratemill.store.connections import Database
 
 PAGES, SIZE = 3, 2

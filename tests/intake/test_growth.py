@@ -12,7 +12,7 @@ from ratemill.ledger.lookup import look_up
 from ratemill.ledger.remake import Remade, remake
 from ratemill.settings import Settings
 from ratemill.store.connections import Database
-from ratemill.store.submissions import DueFeed, Taken
+from ratemill.store.usage.submissions import DueFeed, Taken
 
 GROWING = """
 ratemill: 1

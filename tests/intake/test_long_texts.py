@@ -10,7 +10,7 @@ from tests.mill import Mill, guide_row, mill
 from typer.testing import CliRunner
 
 from ratemill import logs
-from ratemill.face.cli.app import app
+from ratemill.cli.app import app
 from ratemill.jobs.runner import Runner
 from ratemill.reasons import BY_ID
 from ratemill.settings import Settings

@@ -9,7 +9,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from tests.face.setup_calls import done, identity_of, refused, send
+from tests.api.setup.calls import done, identity_of, refused, send
 from tests.mill import Mill, guide_row, mill
 
 from ratemill.intake import conductor

@@ -8,8 +8,8 @@ from tests.mill import mill
 from tests.processes import answers, free_port, started, wait_until, was_killed
 
 from ratemill.settings import Settings
-from ratemill.store import subscription_imports
 from ratemill.store.connections import Database
+from ratemill.store.subscriptions import imports as subscription_imports
 
 LINE = b'{"data":{"type":"subscription_product","attributes":{"external_ref":"%d","name":"A product"}}}\n'
 

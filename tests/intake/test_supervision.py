@@ -16,10 +16,10 @@ from psycopg.conninfo import make_conninfo
 from tests.intake.test_serve import Home
 from tests.mill import GUIDE, GUIDE_ROW, PATH, guide_row
 from tests.processes import environment, free_port, wait_until
-from tests.store.embedded_homes import altered
+from tests.store.embedded.homes import altered
 
 from ratemill.settings import Settings
-from ratemill.store import embedded
+from ratemill.store.embedded import embedded
 
 SILENT_S_MAX = "5"
 HANG_AT = "after-claim"

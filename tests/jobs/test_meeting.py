@@ -10,25 +10,26 @@ from typing import Any
 import pytest
 from tests.intake.test_attempts import at_each_call, cut_off, until_available
 from tests.item_jobs import child, submitted
+from tests.jobs.subscriptions.test_imports import send, sold
 from tests.jobs.test_reprocess import MENDED, ordered, unknown
-from tests.jobs.test_subscription_imports import send, sold
 from tests.mill import GUIDE, Mill, mill
 
 from ratemill.intake.attempts import Trial
-from ratemill.jobs import characteristic_batches, characteristic_linking, reprocess, subscription_imports, tables
+from ratemill.jobs import reprocess
+from ratemill.jobs.characteristics import batches as characteristic_batches
+from ratemill.jobs.characteristics import linking as characteristic_linking
 from ratemill.jobs.runner import Runner
+from ratemill.jobs.subscriptions import imports as subscription_imports
+from ratemill.jobs.work import tables
 from ratemill.settings import Settings
-from ratemill.store import (
-    characteristic_items,
-    characteristic_jobs,
-    outcomes,
-    reprocesses,
-    subscription_jobs,
-    subscription_objects,
-    work_attempts,
-)
+from ratemill.store import work_attempts
+from ratemill.store.characteristics import items as characteristic_items
+from ratemill.store.characteristics import jobs as characteristic_jobs
+from ratemill.store.charges import outcomes, reprocesses
 from ratemill.store.connections import Database
-from ratemill.store.embedded import Server
+from ratemill.store.embedded.embedded import Server
+from ratemill.store.subscriptions import jobs as subscription_jobs
+from ratemill.store.subscriptions import objects as subscription_objects
 
 ROWS = 6  # in tables of four
 

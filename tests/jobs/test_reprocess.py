@@ -12,12 +12,12 @@ from httpx import Response
 from tests.mill import GUIDE, Mill, guide_row, mill
 from tests.processes import started, wait_until, was_killed
 
+from ratemill.access.tokens import create_token
 from ratemill.errors import Unavailable
 from ratemill.jobs import reprocess
 from ratemill.jobs.runner import Runner
 from ratemill.rating.rate import rate
 from ratemill.settings import Settings
-from ratemill.setup.tokens import create_token
 from ratemill.store.connections import Database
 
 ORDER = "/UsageRatedExceptionSchedule/Reprocess"

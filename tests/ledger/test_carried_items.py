@@ -10,11 +10,11 @@ from tests.two_mills import instance, items, two_mills
 from typer.testing import CliRunner, Result
 
 from ratemill import logs
+from ratemill.cli.app import app
 from ratemill.errors import UsageFault
-from ratemill.face.cli.app import app
 from ratemill.settings import Settings
-from ratemill.store import carried_items
 from ratemill.store.connections import Database
+from ratemill.store.usage import carried_items
 
 _SALES = """format: json, duplicateKey: [],
      fields: [{name: date}, {name: udrUsageIdentifier}, {name: value}, {name: usageClassName}, {name: product},

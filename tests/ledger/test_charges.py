@@ -13,7 +13,7 @@ from ratemill.pages import Paging
 from ratemill.periods import read_instant
 from ratemill.records import ChargeName, charge_identity, charge_name, record_identity
 from ratemill.settings import Settings
-from ratemill.store import charges as charge_store
+from ratemill.store.charges import charges as charge_store
 from ratemill.store.connections import Database
 
 MORE = """

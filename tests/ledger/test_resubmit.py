@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from tests.mill import GUIDE, Mill, guide_row, mill
 
+from ratemill.access.tokens import create_token
 from ratemill.intake import conductor
 from ratemill.rating.rate import rate
 from ratemill.settings import Settings
-from ratemill.setup.tokens import create_token
 from ratemill.store.connections import Database
 
 BAD = guide_row(1, value="ninety")

@@ -9,7 +9,7 @@ import polars as pl
 
 from ratemill.columns import RAW
 from ratemill.mediation.mediate import Mediated, mediate
-from ratemill.mediation.profile import Profile, read_profile
+from ratemill.mediation.profiles.profile import Profile, read_profile
 from ratemill.reasons import BY_ID
 
 GUIDE_NAMES = [

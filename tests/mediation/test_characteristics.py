@@ -7,7 +7,7 @@ import pytest
 from tests.mediation.tables import CLASSES, ends, faults, mediated, raw, short
 
 from ratemill.mediation.mediate import begin, finish
-from ratemill.mediation.profile import ProfileFaults, write_profile
+from ratemill.mediation.profiles.profile import ProfileFaults, write_profile
 
 PRODUCT = {"name": "Product"}
 MAPPED = [{"target": "characteristic1", "source": "Product"}]

@@ -8,7 +8,7 @@ import pytest
 from tests.mediation.tables import ends, faults, mediated, short
 
 from ratemill.mediation.mediate import Mediated
-from ratemill.mediation.profile import read_profile
+from ratemill.mediation.profiles.profile import read_profile
 
 ROW = "a,1,2022-05-01,voice"
 

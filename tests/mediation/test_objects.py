@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.mediation.tables import CLASSES, ends, fate, faults, guide, mediated, raw, short
 
 from ratemill.mediation.mediate import rehearse
-from ratemill.mediation.profile import read_profile
+from ratemill.mediation.profiles.profile import read_profile
 
 OBJECT = {
     "DateTime": "2023-04-25T01:01:00.06",

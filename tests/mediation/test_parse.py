@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.mediation.tables import CLASSES, GUIDE_ROW, ends, fate, faults, guide, guide_row, mediated, raw, short
 
 from ratemill.mediation.mediate import Limits, rehearse
-from ratemill.mediation.profile import read_profile
+from ratemill.mediation.profiles.profile import read_profile
 
 BAD_FORMS = {
     "nul": (GUIDE_ROW.replace("Unknown", "Un\x00known"), "row_must_not_contain_nul"),

@@ -26,7 +26,7 @@ ALLOWED = {
 def functions() -> list[tuple[str, ast.FunctionDef]]:
     return [
         (path.name, node)
-        for path in sorted(SOURCE.glob("*.py"))
+        for path in sorted(SOURCE.rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef)
     ]
@@ -54,7 +54,7 @@ def test_no_row_is_taken_alone_but_where_it_must_be():
 
 
 def test_no_float_takes_part():
-    for path in sorted(SOURCE.glob("*.py")):
+    for path in sorted(SOURCE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             assert not (isinstance(node, ast.Constant) and isinstance(node.value, float)), path
             assert not (isinstance(node, ast.Attribute) and node.attr in {"Float32", "Float64", "mean"}), path

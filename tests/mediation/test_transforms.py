@@ -6,7 +6,7 @@ import pytest
 from tests.mediation.tables import CLASSES, ends, faults, mediated, raw, short
 
 from ratemill.mediation.mediate import rehearse
-from ratemill.mediation.profile import ProfileFaults
+from ratemill.mediation.profiles.profile import ProfileFaults
 
 MAPPED = [{"target": "note", "source": "note"}]
 

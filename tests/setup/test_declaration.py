@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ratemill.setup.declaration import SetupObject
-from ratemill.setup.documents.export import write_text
-from ratemill.setup.documents.nodes import Items, Scalar
 from ratemill.setup.documents.yaml_nodes import read_yaml
-from ratemill.setup.registry import BY_LIST, OBJECTS
+from ratemill.setup.nodes import Items, Scalar
+from ratemill.setup.objects.registry import BY_LIST, OBJECTS
+from ratemill.setup.reading.export import write_text
 from ratemill.store.schema.tables import metadata
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.store.embedded_homes import removed_after
+from tests.store.embedded.homes import removed_after
 
 
 @pytest.fixture

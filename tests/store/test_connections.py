@@ -9,8 +9,8 @@ from sqlalchemy import text
 from ratemill.errors import Unavailable
 from ratemill.heartbeat import Stopping
 from ratemill.settings import WORKER_CONNECTIONS, Settings
-from ratemill.store import embedded_server
 from ratemill.store.connections import Database, driver
+from ratemill.store.embedded import server as embedded_server
 
 
 def test_who_finds_no_free_connection_in_time_is_told_to_try_again(dsn: str):

@@ -13,13 +13,15 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from tests.frozen import frozen, proxy_to
-from tests.store.embedded_homes import ensured, settings_of
+from tests.store.embedded.homes import ensured, settings_of
 
 from ratemill.errors import DatabaseAway
 from ratemill.settings import Settings
-from ratemill.store import bounded, embedded, migrate
+from ratemill.store import migrate
 from ratemill.store.connections import Connection, Database, driver, pipeline
-from ratemill.store.embedded import Server
+from ratemill.store.embedded import embedded
+from ratemill.store.embedded.embedded import Server
+from ratemill.store.server import bounded
 
 SLACK_S = 10.0  # for a busy machine
 WORKER_S = 2.0  # of a statement's time-out here; a worker gives up 5 s later

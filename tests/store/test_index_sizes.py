@@ -13,12 +13,12 @@ from psycopg import sql
 
 from ratemill.errors import UnstorableData
 from ratemill.intake.accept import IDEMPOTENCY_KEY_CHARS_MAX
-from ratemill.reference import characteristic_fields
-from ratemill.reference.characteristic_values import ID_CHARS_MAX, NAME_CHARS_MAX, REFERENCE_CHARS_MAX, REFERENCE_KEYS
+from ratemill.reference.characteristics import fields as characteristic_fields
+from ratemill.reference.characteristics.values import ID_CHARS_MAX, NAME_CHARS_MAX, REFERENCE_CHARS_MAX, REFERENCE_KEYS
 from ratemill.settings import Settings
 from ratemill.setup.declaration import Kind
-from ratemill.setup.registry import BASE_UNITS, OBJECTS, OWNERS
-from ratemill.store import rating_exceptions, reprocesses
+from ratemill.setup.objects.registry import BASE_UNITS, OBJECTS, OWNERS
+from ratemill.store.charges import rating_exceptions, reprocesses
 from ratemill.store.connections import Connection, Database, driver
 
 WORDS_CHARS_MAX = 64  # of what the code alone writes: the name of a table, of a column or of a list

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from ratemill.store import owners
 from ratemill.store.connections import Connection, Database, driver
-from ratemill.store.embedded import Server
+from ratemill.store.embedded.embedded import Server
 from ratemill.store.schema.tables import metadata
 
 WITH_OWNER = """

@@ -12,9 +12,11 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from ratemill.errors import StatementDefect
 from ratemill.settings import Settings
-from ratemill.store import embedded, embedded_account, migrate, owners, policies
+from ratemill.store import migrate, owners, policies
 from ratemill.store.connections import Database, driver
-from ratemill.store.embedded import Server
+from ratemill.store.embedded import account as embedded_account
+from ratemill.store.embedded import embedded
+from ratemill.store.embedded.embedded import Server
 from ratemill.store.schema.tables import metadata
 
 DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]

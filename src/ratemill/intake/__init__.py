@@ -1,1 +1,1 @@
-"""Accept, claim, conduct and supervise: how a submission gets from the face to its charges."""
+"""Accept, claim, conduct and supervise: how a submission gets from the API to its charges."""

@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID, uuid4
 
+from ratemill.access import tokens
+from ratemill.access.tokens import Principal
 from ratemill.errors import BadRequest, Code, Conflict, KeyReused, NotFound
 from ratemill.intake.backlog import BacklogKeeper, bounds, refusal
 from ratemill.intake.faultpoints import die_at
 from ratemill.records import Route, read_elements, refuse_second_data
 from ratemill.settings import Settings
-from ratemill.setup import tokens
-from ratemill.setup.tokens import Principal
-from ratemill.store import backlog, characteristic_batches, feeds, submissions
-from ratemill.store.backlog import Backlog
+from ratemill.store.characteristics import batches as characteristic_batches
 from ratemill.store.connections import Connection, Database, pipeline
-from ratemill.store.feeds import Feed
+from ratemill.store.setup import feeds
+from ratemill.store.setup.feeds import Feed
+from ratemill.store.usage import backlog, submissions
+from ratemill.store.usage.backlog import Backlog
 from ratemill.visible import shown
 
 IDEMPOTENCY_KEY_CHARS_MAX = 255

@@ -7,9 +7,9 @@ from time import monotonic
 
 from ratemill.errors import TooManyRequests, Unavailable
 from ratemill.settings import Settings
-from ratemill.store import backlog
-from ratemill.store.backlog import Backlog, BacklogBounds
 from ratemill.store.connections import Database
+from ratemill.store.usage import backlog
+from ratemill.store.usage.backlog import Backlog, BacklogBounds
 
 RETRY_AFTER_S = 5  # long enough for a worker to take some hundred thousand records
 LOOK_EVERY_S = 1.0

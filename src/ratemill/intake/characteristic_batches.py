@@ -12,19 +12,19 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from uuid import UUID, uuid4
 
+from ratemill.access.tokens import Principal
 from ratemill.errors import BadRequest, Code, Conflict, Fault, KeyReused, NotFound
 from ratemill.intake.accept import KEY_IN_USE, KEY_REUSED, check_key
 from ratemill.intake.faultpoints import die_at
-from ratemill.reference import characteristic_pages
-from ratemill.reference.characteristic_pages import Frame, Limits, Page
-from ratemill.reference.characteristic_values import ItemFault
+from ratemill.reference.characteristics import pages as characteristic_pages
+from ratemill.reference.characteristics.pages import Frame, Limits, Page
+from ratemill.reference.characteristics.values import ItemFault
 from ratemill.settings import Settings
-from ratemill.setup.tokens import Principal
 from ratemill.states import ImportJobState
-from ratemill.store import characteristic_batches as batches
-from ratemill.store import submissions
-from ratemill.store.characteristic_batches import CharacteristicBatch
+from ratemill.store.characteristics import batches
+from ratemill.store.characteristics.batches import CharacteristicBatch
 from ratemill.store.connections import Connection, Database
+from ratemill.store.usage import submissions
 
 __all__ = ["CharacteristicBatch", "Created", "Received", "Submit", "clear", "create", "read", "receive"]
 

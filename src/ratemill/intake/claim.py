@@ -14,10 +14,10 @@ import polars as pl
 from ratemill import columns
 from ratemill.records import Elements, Route, read_elements
 from ratemill.settings import Settings
-from ratemill.store import resubmissions
 from ratemill.store.connections import Connection
-from ratemill.store.submissions import Taken, unpack
-from ratemill.store.suspects import Suspect
+from ratemill.store.usage import resubmissions
+from ratemill.store.usage.submissions import Taken, unpack
+from ratemill.store.usage.suspects import Suspect
 
 REVISIONS = pl.Schema({**columns.RECORD, "revision": pl.Int32})
 

@@ -19,8 +19,9 @@ from ratemill.rating.rate import Rated, rate
 from ratemill.settings import Settings
 from ratemill.setup.in_force.book import SetupSnapshot, WorkerFeed
 from ratemill.setup.in_force.mediation_setup import items_named
-from ratemill.store import batches, duplicate_keys, outcomes, submissions
+from ratemill.store.charges import duplicate_keys, outcomes
 from ratemill.store.connections import Connection, clock
+from ratemill.store.usage import batches, submissions
 
 BATCH_ROWS_MAX = 1_000
 

@@ -10,9 +10,9 @@ from threading import Event, Thread
 from time import monotonic
 
 from ratemill import logs
+from ratemill.access import database as databases
 from ratemill.errors import LoginRefused, RatemillError, Unavailable
 from ratemill.settings import Settings
-from ratemill.setup import database as databases
 
 CHECK_S = 1.0
 RETRY_S_MIN = 0.5

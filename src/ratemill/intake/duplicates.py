@@ -13,7 +13,7 @@ import polars as pl
 
 from ratemill.columns import KEYS
 from ratemill.mediation.mediate import Mediated
-from ratemill.store import duplicate_keys
+from ratemill.store.charges import duplicate_keys
 from ratemill.store.connections import Connection
 
 RECORD = ["submission_id", "row_index"]

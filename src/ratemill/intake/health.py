@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ratemill.store import workers
 from ratemill.store.connections import Database
-from ratemill.store.workers import Health
+from ratemill.store.usage import workers
+from ratemill.store.usage.workers import Health
 
 __all__ = ["Health", "look"]
 

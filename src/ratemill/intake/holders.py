@@ -18,10 +18,10 @@ from ratemill.setup.objects.identifier_types import OBJECT as IDENTIFIER_TYPES
 from ratemill.setup.objects.identifiers import OBJECT as IDENTIFIERS
 from ratemill.setup.objects.services import OBJECT as SERVICES
 from ratemill.setup.objects.subscription_rate_plans import OBJECT as SUBSCRIPTION_RATE_PLANS
-from ratemill.store import identifiers as store
-from ratemill.store import setup_changes
 from ratemill.store.connections import Connection
-from ratemill.store.setup_changes import ChangedIds
+from ratemill.store.setup import changes as setup_changes
+from ratemill.store.setup import identifiers as store
+from ratemill.store.setup.changes import ChangedIds
 
 IDENTIFIERS_MAX = 200_000  # kept of one owner, about 100 MB; more are forgotten all at once
 CHANGES_MAX = 20_000  # with more everything is forgotten

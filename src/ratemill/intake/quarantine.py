@@ -17,10 +17,11 @@ from ratemill.intake.claim import suspect_rows
 from ratemill.intake.conductor import Work, conduct, refuse_work
 from ratemill.settings import Settings
 from ratemill.setup.in_force import book as price_books
-from ratemill.store import resubmissions, suspects, work_attempts
+from ratemill.store import work_attempts
 from ratemill.store.connections import Connection
-from ratemill.store.submissions import Taken
-from ratemill.store.suspects import Suspect
+from ratemill.store.usage import resubmissions, suspects
+from ratemill.store.usage.submissions import Taken
+from ratemill.store.usage.suspects import Suspect
 from ratemill.store.work_attempts import NewAttempt
 
 log = logs.get(__name__)

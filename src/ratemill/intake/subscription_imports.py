@@ -12,15 +12,15 @@ from typing import IO
 from uuid import uuid4
 
 from ratemill import logs
+from ratemill.access.tokens import Principal
 from ratemill.errors import BadRequest, Code, Conflict, Fault
 from ratemill.intake.faultpoints import die_at
-from ratemill.reference import subscription_lines
-from ratemill.reference.subscription_kinds import Kind
+from ratemill.reference.subscriptions import lines as subscription_lines
+from ratemill.reference.subscriptions.kinds import Kind
 from ratemill.settings import Settings
-from ratemill.setup.tokens import Principal
-from ratemill.store import subscription_imports as imports
 from ratemill.store.connections import Database
-from ratemill.store.subscription_imports import SubscriptionImport
+from ratemill.store.subscriptions import imports
+from ratemill.store.subscriptions.imports import SubscriptionImport
 from ratemill.visible import shown
 
 __all__ = ["SubscriptionImport", "Upload", "receive"]

@@ -19,13 +19,13 @@ from time import monotonic
 from types import FrameType
 
 from ratemill import heartbeat, logs
+from ratemill.access import database as databases
 from ratemill.errors import Unavailable
 from ratemill.intake import listening
 from ratemill.intake.children import Child, stop_all
 from ratemill.intake.database_keeper import DatabaseKeeper
 from ratemill.settings import Settings
-from ratemill.setup import database as databases
-from ratemill.store.embedded_use import SERVE_LOCK
+from ratemill.store.embedded.use import SERVE_LOCK
 
 # At the end of `serve` a process finishes the table in hand or rolls it back after 2 s. It is killed when only these
 # seconds are left of `stop_s_max`, which the database needs to be stopped.

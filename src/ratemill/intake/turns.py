@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import count
 
-from ratemill.store.submissions import DueFeed
+from ratemill.store.usage.submissions import DueFeed
 
 
 class Turns:

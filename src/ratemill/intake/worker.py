@@ -27,9 +27,10 @@ from ratemill.intake.table_rows import TableRows
 from ratemill.intake.turns import Turns
 from ratemill.settings import Settings
 from ratemill.setup.in_force import book as price_books
-from ratemill.store import submissions, work_attempts, workers
+from ratemill.store import work_attempts
 from ratemill.store.connections import Connection, Database
-from ratemill.store.submissions import Choice, DueFeed, TableBounds, Taken
+from ratemill.store.usage import submissions, workers
+from ratemill.store.usage.submissions import Choice, DueFeed, TableBounds, Taken
 from ratemill.store.work_attempts import NewAttempt
 
 ATTEMPTS_MAX = 2  # a table may fail twice before it is divided: the first failure may have been the world's

@@ -13,14 +13,15 @@ import polars as pl
 from ratemill import columns, reasons
 from ratemill.errors import invariant
 from ratemill.intake.holders import holders_of
-from ratemill.jobs import tables
-from ratemill.jobs.tries import Try
+from ratemill.jobs.work import tables
+from ratemill.jobs.work.tries import Try
 from ratemill.rating.rate import Rated, rate
 from ratemill.settings import Settings
 from ratemill.setup.in_force.book import setup_snapshot
-from ratemill.store import batches, outcomes, reprocesses, submissions
+from ratemill.store.charges import outcomes, reprocesses
+from ratemill.store.charges.reprocesses import Reprocess
 from ratemill.store.connections import Connection, Database, clock
-from ratemill.store.reprocesses import Reprocess
+from ratemill.store.usage import batches, submissions
 
 ROWS_MAX = 4_096  # a power of two, to be halved; larger tables are hardly faster, and hold their submissions longer
 

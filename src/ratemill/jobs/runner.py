@@ -11,11 +11,15 @@ from ratemill import logs
 from ratemill.errors import DatabaseAway, Unavailable
 from ratemill.heartbeat import beat
 from ratemill.intake.attempts import is_in_doubt
-from ratemill.jobs import characteristic_batches, subscription_imports, tables
-from ratemill.jobs.subscription_reading import Reader
+from ratemill.jobs.characteristics import batches as characteristic_batches
+from ratemill.jobs.subscriptions import imports as subscription_imports
+from ratemill.jobs.subscriptions.reading import Reader
+from ratemill.jobs.work import tables
 from ratemill.settings import Settings
-from ratemill.store import characteristic_jobs, reprocesses, subscription_jobs
+from ratemill.store.characteristics import jobs as characteristic_jobs
+from ratemill.store.charges import reprocesses
 from ratemill.store.connections import Database
+from ratemill.store.subscriptions import jobs as subscription_jobs
 
 POLL_S = 0.2
 DOUBT_S_MAX = 60.0  # between two tries at a job while the server or the machine may be the cause of its failures

@@ -13,10 +13,10 @@ from typing import Any, cast
 from ratemill import money
 from ratemill.errors import RatemillError
 from ratemill.records import Route, read_elements
-from ratemill.store import audit as audits
-from ratemill.store.audit import Body
+from ratemill.store.charges import audit as audits
+from ratemill.store.charges.audit import Body
 from ratemill.store.connections import Connection, Database
-from ratemill.store.submissions import unpack
+from ratemill.store.usage.submissions import unpack
 from ratemill.visible import shown
 
 FAILURES_MAX = 100  # as many are told of each audit; the number of all is told too

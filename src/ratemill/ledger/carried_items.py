@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ratemill.characteristics import carried
-from ratemill.store import carried_items
-from ratemill.store.carried_items import CarriedItem
 from ratemill.store.connections import Connection
-from ratemill.store.usage_records import UsageRecord
+from ratemill.store.usage import carried_items
+from ratemill.store.usage.carried_items import CarriedItem
+from ratemill.store.usage.usage_records import UsageRecord
 
 __all__ = ["CarriedItem", "with_items"]
 

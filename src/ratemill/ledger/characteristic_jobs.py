@@ -10,8 +10,8 @@ from ratemill.errors import BadRequest, Code, Conflict, Fault, NotFound
 from ratemill.reference import json_text
 from ratemill.reference.json_text import Value
 from ratemill.states import ImportJobState
-from ratemill.store import characteristic_jobs
-from ratemill.store.characteristic_jobs import Job, Outcome
+from ratemill.store.characteristics import jobs as characteristic_jobs
+from ratemill.store.characteristics.jobs import Job, Outcome
 from ratemill.store.connections import Connection, Database
 from ratemill.visible import shown
 

@@ -8,9 +8,10 @@ from ratemill.errors import Code, NotFound
 from ratemill.ledger.carried_items import with_items
 from ratemill.pages import Page, Paging
 from ratemill.records import ChargeName, charge_name
-from ratemill.store import carried_items, charges
-from ratemill.store.charges import Charge, ChargeFilters
+from ratemill.store.charges import charges
+from ratemill.store.charges.charges import Charge, ChargeFilters
 from ratemill.store.connections import Database
+from ratemill.store.usage import carried_items
 
 __all__ = ["Charge", "ChargeFilters"]
 

@@ -9,10 +9,10 @@ from ratemill.ledger.carried_items import with_items
 from ratemill.ledger.reading import NUMBER_MAX
 from ratemill.pages import Page, Paging
 from ratemill.reasons import RATING_KINDS, message_of, row_message
-from ratemill.store import import_exceptions, rating_exceptions
+from ratemill.store.charges import import_exceptions, rating_exceptions
+from ratemill.store.charges.import_exceptions import ImportException, ImportExceptionFilters
+from ratemill.store.charges.rating_exceptions import RatingException, RatingExceptionFilters
 from ratemill.store.connections import Connection, Database
-from ratemill.store.import_exceptions import ImportException, ImportExceptionFilters
-from ratemill.store.rating_exceptions import RatingException, RatingExceptionFilters
 
 __all__ = ["ImportException", "ImportExceptionFilters", "RatingException", "RatingExceptionFilters"]
 

@@ -10,12 +10,12 @@ from ratemill.errors import Code, NotFound
 from ratemill.ledger.reading import NUMBER_MAX, find_history, find_unrated
 from ratemill.pages import Page, Paging
 from ratemill.states import RequestState
-from ratemill.store import histories
-from ratemill.store.characteristic_histories import ItemHistory
 from ratemill.store.connections import Database
-from ratemill.store.histories import AnyHistory, Batch, Counts, History, HistoryFilters
-from ratemill.store.subscription_histories import ImportHistory
-from ratemill.store.unrated_histories import UnratedHistory
+from ratemill.store.histories import requests as histories
+from ratemill.store.histories.characteristics import ItemHistory
+from ratemill.store.histories.requests import AnyHistory, Batch, Counts, History, HistoryFilters
+from ratemill.store.histories.subscriptions import ImportHistory
+from ratemill.store.histories.unrated import UnratedHistory
 from ratemill.visible import shown
 
 __all__ = [

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from ratemill.ledger.reading import find_history, number_of
 from ratemill.ledger.trace import RecordLife, RecordName, lives_within
 from ratemill.pages import PAGE_BYTES_MAX, Paging
-from ratemill.store import charges, histories, holders, rating_exceptions, record_ends
-from ratemill.store.charges import ChargeFilters
+from ratemill.store.charges import charges, rating_exceptions
+from ratemill.store.charges.charges import ChargeFilters
 from ratemill.store.connections import Connection, Database
-from ratemill.store.histories import Batch, History
-from ratemill.store.holders import Account, IdentifierSpan
+from ratemill.store.histories import requests as histories
+from ratemill.store.histories.requests import Batch, History
+from ratemill.store.usage import holders, record_ends
+from ratemill.store.usage.holders import Account, IdentifierSpan
 
 __all__ = ["Account", "IdentifierSpan", "Match", "look_up"]
 

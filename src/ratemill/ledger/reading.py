@@ -5,11 +5,11 @@ from __future__ import annotations
 from uuid import UUID
 
 from ratemill.errors import Code, NotFound
-from ratemill.store import histories
-from ratemill.store.characteristic_histories import ItemHistory
 from ratemill.store.connections import Connection, Database
-from ratemill.store.histories import History
-from ratemill.store.subscription_histories import ImportHistory
+from ratemill.store.histories import requests as histories
+from ratemill.store.histories.characteristics import ItemHistory
+from ratemill.store.histories.requests import History
+from ratemill.store.histories.subscriptions import ImportHistory
 from ratemill.visible import shown
 
 __all__ = ["Database"]

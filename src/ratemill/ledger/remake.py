@@ -18,14 +18,15 @@ from ratemill import columns
 from ratemill.errors import TableTooLarge
 from ratemill.ledger.trace import RecordLife, RecordName
 from ratemill.mediation.mediate import Limits, Mediated, mediate
-from ratemill.mediation.profile import read_profile
+from ratemill.mediation.profiles.profile import read_profile
 from ratemill.reasons import row_message
 from ratemill.setup.in_force.mediation_setup import MediationSetup, mediation_setup, reader_of
 from ratemill.states import RecordState
-from ratemill.store import data_profiles, record_ends
 from ratemill.store.connections import Connection, Database
-from ratemill.store.record_ends import Arrival
-from ratemill.store.usage_records import UsageRecord
+from ratemill.store.setup import data_profiles
+from ratemill.store.usage import record_ends
+from ratemill.store.usage.record_ends import Arrival
+from ratemill.store.usage.usage_records import UsageRecord
 
 OUTCOME = "outcome"
 """Stands in the place of a column where a row that was mediated would now not be."""

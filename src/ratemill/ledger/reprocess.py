@@ -15,9 +15,9 @@ from ratemill import money
 from ratemill.errors import BadRequest, Code, Fault, NotFound
 from ratemill.ledger.reading import NUMBER_MAX
 from ratemill.periods import read_instant
-from ratemill.store import reprocesses
+from ratemill.store.charges import reprocesses
+from ratemill.store.charges.reprocesses import MEMBERS, OPERATORS, Criteria, Reprocess
 from ratemill.store.connections import Database
-from ratemill.store.reprocesses import MEMBERS, OPERATORS, Criteria, Reprocess
 from ratemill.visible import shown
 
 __all__ = ["Comparison", "Criteria", "Reprocess", "all_of_them", "by_ids", "by_search", "find", "order"]

@@ -12,9 +12,10 @@ from ratemill.errors import Code, Conflict, invariant
 from ratemill.ledger.exceptions import require_import
 from ratemill.records import Route, read_element
 from ratemill.states import ImportExceptionState
-from ratemill.store import batches, import_exceptions, resubmissions, submissions
+from ratemill.store.charges import import_exceptions
+from ratemill.store.charges.import_exceptions import ImportException
 from ratemill.store.connections import Database
-from ratemill.store.import_exceptions import ImportException
+from ratemill.store.usage import batches, resubmissions, submissions
 
 
 def resubmit(

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from ratemill.errors import BadRequest, Code, NotFound
 from ratemill.store import comparisons
-from ratemill.store import subscription_imports as imports
 from ratemill.store.comparisons import Asked
 from ratemill.store.connections import Connection, Database
-from ratemill.store.subscription_imports import LineError, SubscriptionImport
+from ratemill.store.subscriptions import imports
+from ratemill.store.subscriptions.imports import LineError, SubscriptionImport
 from ratemill.visible import shown
 
 __all__ = ["Asked", "LineError", "SubscriptionImport", "errors", "find", "page", "refused_lines"]

@@ -17,14 +17,15 @@ from ratemill.pages import Page, Paging
 from ratemill.reasons import BY_ID
 from ratemill.records import Route, read_elements
 from ratemill.states import ImportExceptionState, RatingExceptionState, RecordState
-from ratemill.store import charges, import_exceptions, rating_exceptions, record_ends
-from ratemill.store.charges import Charge
+from ratemill.store.charges import charges, import_exceptions, rating_exceptions
+from ratemill.store.charges.charges import Charge
+from ratemill.store.charges.import_exceptions import ImportException
+from ratemill.store.charges.rating_exceptions import RatingAttempt, RatingException
 from ratemill.store.connections import Connection, Database
-from ratemill.store.import_exceptions import ImportException
-from ratemill.store.rating_exceptions import RatingAttempt, RatingException
-from ratemill.store.record_ends import Body, Duplicate, Revision, Skipped
-from ratemill.store.submissions import unpack
-from ratemill.store.usage_records import LONG_TEXTS, UsageRecord
+from ratemill.store.usage import record_ends
+from ratemill.store.usage.record_ends import Body, Duplicate, Revision, Skipped
+from ratemill.store.usage.submissions import unpack
+from ratemill.store.usage.usage_records import LONG_TEXTS, UsageRecord
 
 __all__ = ["Duplicate", "Revision", "page"]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from ratemill.errors import Code, Conflict, invariant
 from ratemill.ledger.exceptions import require_import, require_rating
 from ratemill.states import ImportExceptionState
-from ratemill.store import batches, import_exceptions, rating_exceptions, submissions, write_offs
+from ratemill.store.charges import import_exceptions, rating_exceptions, write_offs
+from ratemill.store.charges.import_exceptions import ImportException
+from ratemill.store.charges.rating_exceptions import RatingException
 from ratemill.store.connections import Database
-from ratemill.store.import_exceptions import ImportException
-from ratemill.store.rating_exceptions import RatingException
+from ratemill.store.usage import batches, submissions
 
 
 def write_off_import(

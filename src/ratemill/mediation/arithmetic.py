@@ -13,7 +13,7 @@ from decimal import Decimal
 
 import polars as pl
 
-from ratemill.mediation.formulas import Name, Number, Tree
+from ratemill.mediation.profiles.formulas import Name, Number, Tree
 from ratemill.mediation.quantities import plain_text, point_shifted
 from ratemill.money import QUANTITY_PLACES_MAX
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from ratemill.mediation.declared import Condition, Operator, Term
+from ratemill.mediation.profiles.declared import Condition, Operator, Term
 from ratemill.mediation.quantities import read_quantities
 from ratemill.mediation.working import field_column
 

@@ -11,8 +11,8 @@ import polars as pl
 import polars_hash as plh
 
 from ratemill.columns import KEYS
-from ratemill.mediation.declared import Profile
-from ratemill.mediation.targets import COLUMN_OF, DATE, FLAGS, VALUE, position
+from ratemill.mediation.profiles.declared import Profile
+from ratemill.mediation.profiles.targets import COLUMN_OF, DATE, FLAGS, VALUE, position
 from ratemill.mediation.working import target_column
 
 _HEX = pl.Series([f"{number:04x}" for number in range(1 << 16)])

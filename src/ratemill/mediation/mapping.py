@@ -12,9 +12,19 @@ import polars as pl
 
 from ratemill.mediation.arithmetic import compute
 from ratemill.mediation.bounds import OVERLONG, TOO_LONG, joined_lengths, longest
-from ratemill.mediation.declared import Combine, Formula, Literal, Mapping, MapValues, Match, Origin, Profile, Source
-from ratemill.mediation.formulas import fields_of, parse_formula
 from ratemill.mediation.growth import size
+from ratemill.mediation.profiles.declared import (
+    Combine,
+    Formula,
+    Literal,
+    Mapping,
+    MapValues,
+    Match,
+    Origin,
+    Profile,
+    Source,
+)
+from ratemill.mediation.profiles.formulas import fields_of, parse_formula
 from ratemill.mediation.quantities import read_quantities
 from ratemill.mediation.working import AT, Faults, Limits, absent_if_empty, field_column, lost, target_column
 

@@ -13,11 +13,11 @@ import polars as pl
 from ratemill.columns import REFUSED, SKIPPED, USAGE, check
 from ratemill.errors import invariant
 from ratemill.mediation.conditions import holds
-from ratemill.mediation.declared import Profile
 from ratemill.mediation.growth import Growth, size
 from ratemill.mediation.keys import keys_of
 from ratemill.mediation.mapping import Failed, Lists, map_targets
 from ratemill.mediation.parse import parse
+from ratemill.mediation.profiles.declared import Profile
 from ratemill.mediation.transforms import transform
 from ratemill.mediation.validate import Items, Validator
 from ratemill.mediation.working import AT, FAULTS, Faults, Limits, target_column

@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 import msgspec
 import polars as pl
 
-from ratemill.mediation.declared import Profile
-from ratemill.mediation.targets import COLUMN_OF
+from ratemill.mediation.profiles.declared import Profile
+from ratemill.mediation.profiles.targets import COLUMN_OF
 from ratemill.mediation.working import EXTRA, UNKNOWN, Faults, absent_if_empty, field_column
 from ratemill.nesting import NESTING_MAX, is_too_deep
 

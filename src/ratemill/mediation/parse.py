@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from ratemill.columns import RAW, RECORD
-from ratemill.mediation.declared import Format, Profile
 from ratemill.mediation.objects import read_objects
+from ratemill.mediation.profiles.declared import Format, Profile
 from ratemill.mediation.working import AT, EXTRA, UNKNOWN, Faults, absent_if_empty, field_column, text_columns
 
 _RAW = pl.col("raw")

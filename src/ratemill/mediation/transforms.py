@@ -15,7 +15,8 @@ import polars as pl
 from ratemill.mediation import bounds
 from ratemill.mediation.conditions import holds
 from ratemill.mediation.dates import LOCAL, bounded, in_utc, write_dates
-from ratemill.mediation.declared import (
+from ratemill.mediation.growth import CHARACTER_BYTES_MAX, is_ascii, size
+from ratemill.mediation.profiles.declared import (
     Case,
     Conditional,
     DateForm,
@@ -27,8 +28,7 @@ from ratemill.mediation.declared import (
     Transform,
     Trim,
 )
-from ratemill.mediation.growth import CHARACTER_BYTES_MAX, is_ascii, size
-from ratemill.mediation.patterns import engine_format
+from ratemill.mediation.profiles.patterns import engine_format
 from ratemill.mediation.working import Faults, absent_if_empty, field_column, lost
 
 _TIME_OF_DAY = r"^\s*([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]{1,9})?)?\s*(?:([aApP])\.?[mM]\.?)?\s*$"

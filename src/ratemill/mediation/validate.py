@@ -9,10 +9,9 @@ from decimal import Decimal
 import polars as pl
 
 from ratemill.mediation.dates import read_dates
-from ratemill.mediation.declared import Mapping, Profile
 from ratemill.mediation.mapping import Failed, sender_name
-from ratemill.mediation.quantities import read_quantities
-from ratemill.mediation.targets import (
+from ratemill.mediation.profiles.declared import Mapping, Profile
+from ratemill.mediation.profiles.targets import (
     COLUMN_OF,
     DATE,
     FLAGS,
@@ -22,6 +21,7 @@ from ratemill.mediation.targets import (
     USAGE_CLASS,
     VALUE,
 )
+from ratemill.mediation.quantities import read_quantities
 from ratemill.mediation.working import AT, EXTRA, UNKNOWN, Faults, field_column, lost, target_column
 
 # The spellings that come by the million; any other is looked at again in small letters.

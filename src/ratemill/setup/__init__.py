@@ -1,1 +1,1 @@
-"""The one declaration of every setup object, apply, difference, export, price book, tokens."""
+"""The one declaration of every setup object, apply, difference, export, price book."""

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from ratemill.money import AMOUNT_PLACES_MAX
-from ratemill.setup.documents.nodes import Node, line_within
+from ratemill.setup.nodes import Node, line_within
 from ratemill.setup.world import Row, World
 
 NAME_CHARS_MAX = 255  # characters of a name or another key: an index entry must hold several

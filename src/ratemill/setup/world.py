@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from ratemill.store import accounts, owners, setup_objects
+from ratemill.store import bulk, owners
 from ratemill.store.connections import Connection, clock
+from ratemill.store.setup import accounts
 
 Row = dict[str, Any]
 Sheet = tuple[int, int]  # a rate group and a usage class
@@ -64,7 +65,7 @@ class World:
 
     def stored_members(self, location_group_ids: set[int]) -> dict[int, set[int]]:
         """Return the stored locations of location groups."""
-        found = setup_objects.read_links(
+        found = bulk.read_links(
             self.connection, "location_group_members", "location_group_id", "location_id", list(location_group_ids)
         )
         return {each: set(found.get(each, ())) for each in location_group_ids}
@@ -74,7 +75,7 @@ class World:
         ids = {name: [sheet[at] for sheet in sheets] for at, name in enumerate(("rate_group_id", "usage_class_id"))}
         stored: list[Row] = []
         if sheets and self.owner_id is not None:
-            stored = setup_objects.read_rows(
+            stored = bulk.read_rows(
                 self.connection, "rates", RATE_PLACES, self.owner_id, ids, filled=("location_group_id",)
             )
         removed = self.removed["usageRates"]
@@ -92,4 +93,4 @@ class World:
         known = [each for each in ids if each > 0]
         if not known or self.owner_id is None:
             return []
-        return setup_objects.read_rows(self.connection, table, columns, self.owner_id, {column: known})
+        return bulk.read_rows(self.connection, table, columns, self.owner_id, {column: known})

@@ -22,12 +22,13 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from ratemill.errors import DatabaseAway, RatemillError, Unavailable
 from ratemill.priority import give_way
 from ratemill.settings import Settings
-from ratemill.store import array_parameters, bounded
-from ratemill.store.bounded import BoundedConnection
-from ratemill.store.opening import Opening
+from ratemill.store import array_parameters
 from ratemill.store.policies import FACE_ROLE, OWNER_ROLE, WORKER_ROLE
-from ratemill.store.presence import Presence
-from ratemill.store.sqlstates import error_from, is_connected
+from ratemill.store.server import bounded
+from ratemill.store.server.bounded import BoundedConnection
+from ratemill.store.server.opening import Opening
+from ratemill.store.server.presence import Presence
+from ratemill.store.server.sqlstates import error_from, is_connected
 
 __all__ = ["Connection", "Database", "pipeline", "snapshot"]
 

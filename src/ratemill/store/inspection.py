@@ -10,9 +10,10 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from ratemill.store import dsn, migrate, policies
-from ratemill.store.bounded import BoundedConnection
-from ratemill.store.sqlstates import error_from
+from ratemill.store import migrate, policies
+from ratemill.store.server import dsn
+from ratemill.store.server.bounded import BoundedConnection
+from ratemill.store.server.sqlstates import error_from
 
 SAFE_SETTINGS = ("fsync", "full_page_writes", "synchronous_commit")
 _ROLES = (policies.OWNER_ROLE, policies.WORKER_ROLE, policies.FACE_ROLE)

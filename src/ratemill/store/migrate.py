@@ -17,10 +17,11 @@ from sqlalchemy.pool import NullPool
 
 from ratemill.errors import DatabaseAway, LoginRefused, UsageFault
 from ratemill.settings import Settings
-from ratemill.store import bounded, dsn, policies
-from ratemill.store.bounded import BoundedConnection
+from ratemill.store import policies
 from ratemill.store.connections import Database, driver
-from ratemill.store.sqlstates import error_from, is_login_refused, message_of
+from ratemill.store.server import bounded, dsn
+from ratemill.store.server.bounded import BoundedConnection
+from ratemill.store.server.sqlstates import error_from, is_login_refused, message_of
 
 HEAD = "0001"  # the newest migration; a test holds it to the folder
 MIGRATION_LOCK = 7_281_001  # any number, the same for all versions: two migrations at once would race

@@ -12,10 +12,10 @@ from typing import Any
 from ratemill.errors import Code
 from ratemill.setup.declaration import Entry, Identity, Kind, Member, SetupObject
 from ratemill.setup.documents.json_nodes import looks_like_json, read_json
-from ratemill.setup.documents.nodes import Faults, Items, Node, Pairs, Scalar, Unreadable, Written, plain
-from ratemill.setup.documents.values import Unfit, read_value
 from ratemill.setup.documents.yaml_nodes import read_yaml
-from ratemill.setup.registry import OWNERS, WRITABLE
+from ratemill.setup.nodes import Faults, Items, Node, Pairs, Scalar, Unreadable, Written, plain
+from ratemill.setup.objects.registry import OWNERS, WRITABLE
+from ratemill.setup.values import Unfit, read_value
 from ratemill.visible import shown
 
 VERSION = "1"

@@ -7,7 +7,7 @@ import re
 from bisect import bisect_right
 
 from ratemill.nesting import NESTING_MAX, TOO_DEEP
-from ratemill.setup.documents.nodes import Items, Node, Pairs, Scalar, Unreadable, Written
+from ratemill.setup.nodes import Items, Node, Pairs, Scalar, Unreadable, Written
 from ratemill.visible import shown
 
 _STRINGS = json.JSONDecoder()

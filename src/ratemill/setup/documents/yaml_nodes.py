@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from ratemill.nesting import NESTING_MAX
-from ratemill.setup.documents.nodes import Items, Node, Pairs, Scalar, Unreadable
+from ratemill.setup.nodes import Items, Node, Pairs, Scalar, Unreadable
 from ratemill.visible import shown
 
 ALIAS_NODES_MAX = 1_000_000

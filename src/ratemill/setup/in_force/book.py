@@ -14,14 +14,15 @@ from dataclasses import dataclass
 import polars as pl
 
 from ratemill.errors import fail
-from ratemill.mediation.declared import Profile
-from ratemill.mediation.profile import read_profile
+from ratemill.mediation.profiles.declared import Profile
+from ratemill.mediation.profiles.profile import read_profile
 from ratemill.rating.book import PriceBook
 from ratemill.setup.in_force.mediation_setup import match_lists, reader_of
 from ratemill.setup.in_force.price_books import book_at
-from ratemill.store import connections, feeds, owners
+from ratemill.store import connections, owners
 from ratemill.store.connections import Connection
 from ratemill.store.owners import SetupPosition
+from ratemill.store.setup import feeds
 
 
 @dataclass(frozen=True, slots=True)

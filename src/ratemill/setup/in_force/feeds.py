@@ -1,12 +1,12 @@
-"""Usage feeds for the face: found by what a request calls them."""
+"""Usage feeds for the API: found by what a request calls them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ratemill.store import feeds
 from ratemill.store.connections import Connection
-from ratemill.store.feeds import Feed
+from ratemill.store.setup import feeds
+from ratemill.store.setup.feeds import Feed
 
 __all__ = ["Feed", "RowForm", "find_feed", "read_row_form"]
 

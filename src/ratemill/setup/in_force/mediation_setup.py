@@ -12,12 +12,13 @@ from typing import Any
 import polars as pl
 
 from ratemill.characteristics import NUMBERS
-from ratemill.mediation.declared import Match, Profile
 from ratemill.mediation.mediate import Begun
+from ratemill.mediation.profiles.declared import Match, Profile
 from ratemill.setup.declaration import SetupObject
-from ratemill.setup.registry import WRITABLE
-from ratemill.store import carried_items, setup_objects
+from ratemill.setup.objects.registry import WRITABLE
+from ratemill.store import bulk
 from ratemill.store.connections import Connection
+from ratemill.store.usage import carried_items
 
 USAGE_CLASSES = pl.Schema({"usage_class": pl.String, "usage_class_id": pl.Int32})
 
@@ -51,7 +52,7 @@ def match_lists(profile: Profile, read: Read) -> dict[str, pl.DataFrame]:
 
 def reader_of(connection: Connection, owner_id: int) -> Read:
     """Return what reads the stored set-up of an owner."""
-    return lambda each, columns: setup_objects.read_rows(connection, each.table, columns, owner_id)
+    return lambda each, columns: bulk.read_rows(connection, each.table, columns, owner_id)
 
 
 def items_named(connection: Connection, owner_id: int, begun: Begun) -> dict[str, pl.Series]:

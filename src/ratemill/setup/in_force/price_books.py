@@ -24,11 +24,12 @@ from ratemill.setup.objects.rates import OBJECT as RATES
 from ratemill.setup.objects.usage_classes import OBJECT as USAGE_CLASSES
 from ratemill.setup.objects.usage_roundings import OBJECT as ROUNDINGS
 from ratemill.setup.objects.usage_units import OBJECT as UNITS
-from ratemill.store import owners, setup_changes
-from ratemill.store import price_book as prices
+from ratemill.store import owners
 from ratemill.store.connections import Connection
 from ratemill.store.owners import SetupPosition
-from ratemill.store.setup_changes import ChangedIds
+from ratemill.store.setup import changes
+from ratemill.store.setup import price_book as prices
+from ratemill.store.setup.changes import ChangedIds
 
 CHANGES_MAX = 20_000  # with more the book is read again: the log would take as long to go through
 
@@ -79,7 +80,7 @@ def read_tables(snapshot: Connection, owner_id: int) -> PriceTables:
 def _next_book(snapshot: Connection, owner_id: int, known: BookAtChange | None, version: int) -> PriceBook:
     changed: ChangedIds | None = None
     if known is not None:
-        changed = setup_changes.changed_ids(snapshot, owner_id, _LISTS, after=known.change_id, most=CHANGES_MAX)
+        changed = changes.changed_ids(snapshot, owner_id, _LISTS, after=known.change_id, most=CHANGES_MAX)
     if known is None or changed is None:
         tables = read_tables(snapshot, owner_id)
         beat()

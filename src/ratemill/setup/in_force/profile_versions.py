@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ratemill.errors import Code, NotFound
 from ratemill.pages import Page, Paging
-from ratemill.store import data_profiles
 from ratemill.store.connections import Database
-from ratemill.store.data_profiles import KeptVersion
+from ratemill.store.setup import data_profiles
+from ratemill.store.setup.data_profiles import KeptVersion
 
 __all__ = ["KeptVersion", "find", "page"]
 

@@ -16,20 +16,21 @@ from typing import Any
 import polars as pl
 
 from ratemill import columns
+from ratemill.access.owners import require, unknown
 from ratemill.errors import Code, Fault, NotFound, UsageFault
 from ratemill.mediation import mediate
 from ratemill.mediation.mediate import Begun, Limits, Mediated
-from ratemill.mediation.profile import read_profile
+from ratemill.mediation.profiles.profile import read_profile
 from ratemill.reasons import row_message
 from ratemill.setup.declaration import Entry, SetupObject
 from ratemill.setup.documents.document import Document, read_document
-from ratemill.setup.documents.nodes import Faults
 from ratemill.setup.in_force.mediation_setup import MediationSetup, items_named, mediation_setup, reader_of
-from ratemill.setup.owners import require, unknown
+from ratemill.setup.nodes import Faults
 from ratemill.setup.world import Row, World
 from ratemill.setup.writing.apply import check_document, in_order
-from ratemill.store import data_profiles, owners, setup_objects
+from ratemill.store import bulk, owners
 from ratemill.store.connections import Database, clock
+from ratemill.store.setup import data_profiles
 from ratemill.visible import shown
 
 _RECORD = tuple(columns.RECORD)
@@ -165,11 +166,9 @@ class _Laid:
     def read(self, each: SetupObject, names: Collection[str]) -> Iterable[Row]:
         laid = {identity: {**row, each.identity: identity} for identity, row in self.world.rows[each.list_name].items()}
         if self.world.owner_id is None:
-            built_in = (dict.fromkeys(names) | row for row in setup_objects.built_in_rows(each.table))
+            built_in = (dict.fromkeys(names) | row for row in bulk.built_in_rows(each.table))
             return laid.values() or built_in
-        stored = setup_objects.read_rows(
-            self.world.connection, each.table, {each.identity, *names}, self.world.owner_id
-        )
+        stored = bulk.read_rows(self.world.connection, each.table, {each.identity, *names}, self.world.owner_id)
         return ({row[each.identity]: row for row in stored} | laid).values()
 
 

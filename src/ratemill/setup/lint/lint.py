@@ -9,10 +9,10 @@ from typing import Any
 from ratemill.errors import NotFound
 from ratemill.setup.lint.plan import Finding, PlanSetup
 from ratemill.setup.lint.rules import RULES
-from ratemill.setup.registry import WRITABLE
+from ratemill.setup.objects.registry import WRITABLE
 from ratemill.setup.world import Row
 from ratemill.setup.writing.apply import no_collection
-from ratemill.store import owners, setup_objects
+from ratemill.store import bulk, owners
 from ratemill.store.connections import Connection, Database, clock
 from ratemill.visible import shown
 
@@ -94,12 +94,12 @@ def _read(connection: Connection, owner_id: int, asked: int | str) -> PlanSetup:
         raise NotFound(f"there is no rate plan '{shown(asked)}'")
     plan = plans[0]
     plan_id = plan["rate_plan_id"]
-    linked = setup_objects.read_links(connection, "rate_plan_groups", "rate_plan_id", "rate_group_id", [plan_id])
+    linked = bulk.read_links(connection, "rate_plan_groups", "rate_plan_id", "rate_group_id", [plan_id])
     group_ids = list(linked.get(plan_id, ()))
     groups = reader.by_id("usageRateGroups", "rate_group_id", group_ids)
     rates = reader.rows("usageRates", "rate_group_id", group_ids) if group_ids else []
     location_groups = reader.by_id("geoTreeLocationGroups")
-    members = setup_objects.read_links(
+    members = bulk.read_links(
         connection, "location_group_members", "location_group_id", "location_id", list(location_groups)
     )
     is_placed = any(rate["location_id"] or rate["location_group_id"] for rate in rates)
@@ -145,7 +145,7 @@ class _Reader:
         each = WRITABLE[list_name]
         by = {column: values or []} if column else None
         columns = (each.identity, *each.columns)
-        return setup_objects.read_rows(self._connection, each.table, columns, self._owner_id, by)
+        return bulk.read_rows(self._connection, each.table, columns, self._owner_id, by)
 
     def by_id(self, list_name: str, column: str = "", values: list[Any] | None = None) -> dict[int, Row]:
         """Return the same by identity."""

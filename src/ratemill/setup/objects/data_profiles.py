@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ratemill.mediation.declared import Match, Profile
-from ratemill.mediation.profile import ProfileFaults, read_profile, write_profile
+from ratemill.mediation.profiles.declared import Match, Profile
+from ratemill.mediation.profiles.profile import ProfileFaults, read_profile, write_profile
 from ratemill.setup.declaration import Entry, Kind, Member, SetupObject, name_member
 from ratemill.setup.objects import accounts, identifier_types, locations, services, usage_class_types, usage_classes
 from ratemill.setup.world import World

@@ -18,11 +18,11 @@ from ratemill.errors import BadRequest, Code, Fault, NotFound
 from ratemill.periods import write_instant
 from ratemill.setup.declaration import Entry
 from ratemill.setup.documents.document import Document, read_csv_list
-from ratemill.setup.documents.nodes import Faults
+from ratemill.setup.nodes import Faults
+from ratemill.setup.objects.registry import WRITABLE
 from ratemill.setup.price_lists.faults import FILE, Refusal, refusals
 from ratemill.setup.price_lists.successions import Succession, succeed
 from ratemill.setup.price_lists.written import written_members, written_values
-from ratemill.setup.registry import WRITABLE
 from ratemill.setup.world import World
 from ratemill.setup.writing.apply import (
     CREATED,
@@ -37,7 +37,8 @@ from ratemill.setup.writing.apply import (
 )
 from ratemill.setup.writing.changes import Author, Log
 from ratemill.setup.writing.deleting import wait_for_usage
-from ratemill.store import charged_objects, owners, setup_objects
+from ratemill.store import bulk, owners
+from ratemill.store.charges import charged_objects
 from ratemill.store.connections import Connection, Database, clock
 from ratemill.visible import shown
 
@@ -211,7 +212,7 @@ def _read(asked: PriceList, world: World, outcome: Outcome, faults: Faults) -> D
 def _group(world: World, asked: int | str) -> tuple[int, str]:
     column = "name" if isinstance(asked, str) else "rate_group_id"
     columns = ("rate_group_id", "name")
-    found = setup_objects.read_rows(world.connection, "rate_groups", columns, world.owner_id, {column: [asked]})
+    found = bulk.read_rows(world.connection, "rate_groups", columns, world.owner_id, {column: [asked]})
     if not found:
         raise NotFound(f"there is no rate group '{shown(asked)}'")
     return found[0]["rate_group_id"], found[0]["name"]
@@ -255,7 +256,7 @@ def _drop(asked: PriceList, world: World, rows: list[Entry]) -> Succession:
     if not asked.replaces:
         return Succession()
     named = {row.given.get("name") for row in rows}
-    stored = setup_objects.read_rows(world.connection, PATTERNS.table, (PATTERNS.identity, "name"), world.owner_id)
+    stored = bulk.read_rows(world.connection, PATTERNS.table, (PATTERNS.identity, "name"), world.owner_id)
     return Succession(deleted={row[PATTERNS.identity]: row["name"] for row in stored if row["name"] not in named})
 
 
@@ -273,7 +274,7 @@ def _write(  # noqa: PLR0917 -- what a list did, and by whom
     each = PATTERNS if outcome.rate_group_id is None else RATES
     if gone.deleted:
         Log(world.connection, author).note_deleted(each, list(gone.deleted))
-        setup_objects.delete_rows(world.connection, each.table, each.identity, list(gone.deleted))
+        bulk.delete_rows(world.connection, each.table, each.identity, list(gone.deleted))
     made = write_document(document, world, faults, author)
     if gone.deleted or changes_anything(document):
         outcome.version = owners.raise_version(world.connection, world.owner_id or 0)

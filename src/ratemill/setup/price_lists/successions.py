@@ -13,10 +13,10 @@ from typing import Any
 from ratemill.errors import Code, Fault
 from ratemill.periods import read_instant, write_instant
 from ratemill.setup.declaration import Entry, Member
-from ratemill.setup.registry import BY_LIST, WRITABLE
+from ratemill.setup.objects.registry import BY_LIST, WRITABLE
 from ratemill.setup.rules.objects import EARLIEST
 from ratemill.setup.world import Row, World
-from ratemill.store import setup_objects
+from ratemill.store import bulk
 from ratemill.visible import shown
 
 RATES = WRITABLE["usageRates"]
@@ -90,7 +90,7 @@ def _stored(world: World, rate_group_id: int) -> list[Named]:
 
 def _names(world: World, member: Member) -> dict[int, str]:
     target = BY_LIST[member.target]
-    rows = setup_objects.read_rows(world.connection, target.table, (target.identity, "name"), world.owner_id)
+    rows = bulk.read_rows(world.connection, target.table, (target.identity, "name"), world.owner_id)
     return {row[target.identity]: row["name"] for row in rows}
 
 

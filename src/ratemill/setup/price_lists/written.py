@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from ratemill.setup.declaration import Entry, Kind, Member
-from ratemill.setup.documents.values import shown_value
-from ratemill.setup.registry import BY_LIST
+from ratemill.setup.objects.registry import BY_LIST
+from ratemill.setup.reading.stored import read_objects
+from ratemill.setup.values import shown_value
 from ratemill.setup.world import Row, World
-from ratemill.setup.writing.resolve import read_objects
 
 
 def written_members(entry: Entry, world: World) -> dict[str, Any]:

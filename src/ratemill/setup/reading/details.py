@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from ratemill.pages import Paging
 from ratemill.setup.declaration import Member, SetupObject
+from ratemill.setup.objects.registry import BY_LIST, children
 from ratemill.setup.reading import searching
 from ratemill.setup.reading.searching import Asked, Comparison
 from ratemill.setup.reading.showing import Json, Shown, show
-from ratemill.setup.registry import BY_LIST, children
-from ratemill.store import setup_searches
 from ratemill.store.connections import Connection
+from ratemill.store.setup import searches
 
 PARTS_OF_ONE_MAX = 1_000  # parts shown of one object, beside their total
 PARTS_OF_EACH_MAX = 100  # parts shown of each object of a page
@@ -70,7 +70,7 @@ def _parts(
         asked = Asked((Comparison(searching.fields(child)[member.id_name], "eq", identities[0]),))
         page = searching.page_within(connection, owner_id, child, asked, Paging(size=parts_max))
         return {identities[0]: (page.total or 0, [one.instance for one in page.rows])}
-    counted = setup_searches.parts(
+    counted = searches.parts(
         connection, child.table, child.identity, column=member.column, whole_ids=identities, limit=parts_max
     )
     return _shown(connection, owner_id, child, counted)

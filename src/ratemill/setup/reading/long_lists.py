@@ -13,9 +13,10 @@ from typing import TypeVar
 
 from ratemill.pages import Paging
 from ratemill.setup.declaration import SetupObject
-from ratemill.store import owners, setup_changes, setup_searches
+from ratemill.store import owners
 from ratemill.store.connections import Connection, database_name
-from ratemill.store.setup_searches import Search, Walk
+from ratemill.store.setup import changes, searches
+from ratemill.store.setup.searches import Search, Walk
 
 ROWS_MIN = 5_000  # a shorter list is counted sooner than anything is looked up
 SEARCHES_MAX = 1_000  # of which something is kept
@@ -43,17 +44,17 @@ _places: dict[tuple[object, ...], tuple[int, tuple[Place, ...]]] = {}  # the ver
 def total(connection: Connection, each: SetupObject, search: Search) -> int:
     """Return how many rows a search finds, in a transaction that sees one state."""
     if not search.is_owned:
-        return setup_searches.count(connection, search)
+        return searches.count(connection, search)
     key = _key(connection, search)
     version = owners.version(connection, search.owner_id)
     known = _totals.get(key)
     if known is not None and known.version != version:
         known = _brought_up(connection, each, search, known, version)
     if known is None:
-        rows = setup_searches.count(connection, search)
+        rows = searches.count(connection, search)
         if rows < ROWS_MIN:
             return rows
-        known = _Total(version, setup_changes.last(connection, search.owner_id), rows)
+        known = _Total(version, changes.last(connection, search.owner_id), rows)
     _keep(_totals, key, known)
     return known.rows
 
@@ -62,12 +63,12 @@ def identities(connection: Connection, search: Search, paging: Paging, total: in
     """Return the identities of one page, looked for from the nearest place known, in a transaction that sees one state."""
     limit = paging.rows_max if total is None else max(0, min(paging.rows_max, total - paging.offset))
     if search.order or not search.is_owned or paging.offset < ROWS_MIN:
-        return setup_searches.identities(connection, search, _walk(paging.offset, limit, total, ()))
+        return searches.identities(connection, search, _walk(paging.offset, limit, total, ()))
     key = _key(connection, search)
     version = owners.version(connection, search.owner_id)
     known_at, places = _places.get(key, (version, ()))
     places = places if known_at == version else ()
-    found = setup_searches.identities(connection, search, _walk(paging.offset, limit, total, places))
+    found = searches.identities(connection, search, _walk(paging.offset, limit, total, places))
     if found and len(places) < PLACES_MAX:
         place = (paging.offset + len(found), found[-1])
         _keep(_places, key, (version, tuple(sorted({*places, place}))))
@@ -94,7 +95,7 @@ def _brought_up(
     """Return a total as of a later version, by the log of changes; None if that does not tell."""
     if known.version > version or any(one.field.pointer or one.field.pointers for one in search.comparisons):
         return None  # other lists decide, too
-    since = setup_changes.since(connection, search.owner_id, each.list_name, known.change_id, most=CHANGES_MAX)
+    since = changes.since(connection, search.owner_id, each.list_name, known.change_id, most=CHANGES_MAX)
     if since is None or (search.comparisons and since.rows):
         return None
     return _Total(version, since.last, known.rows + since.created - since.deleted)

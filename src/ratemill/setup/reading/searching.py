@@ -16,9 +16,9 @@ from ratemill.periods import read_instant
 from ratemill.setup.declaration import Kind, SetupObject
 from ratemill.setup.reading import long_lists
 from ratemill.setup.reading.showing import Shown, pointer_of, shape, show
-from ratemill.store import setup_searches
 from ratemill.store.connections import Connection, Database
-from ratemill.store.setup_searches import OPERATORS, Comparison, Field, Search
+from ratemill.store.setup import searches
+from ratemill.store.setup.searches import OPERATORS, Comparison, Field, Search
 from ratemill.visible import shown
 
 __all__ = ["OPERATORS", "Comparison", "Field"]
@@ -113,7 +113,7 @@ def page(database: Database, owner_id: int, each: SetupObject, asked: Asked, pag
 def page_within(connection: Connection, owner_id: int, each: SetupObject, asked: Asked, paging: Paging) -> Page[Shown]:
     """Return a page as ``page`` does, in a transaction that is open already."""
     search = _search(owner_id, each, asked)
-    by_identity = setup_searches.settled(connection, search)
+    by_identity = searches.settled(connection, search)
     total = long_lists.total(connection, each, by_identity) if paging.with_total else None
     found = long_lists.identities(connection, by_identity, paging, total)
     return Page(list(show(connection, owner_id, each, found).values()), total)
@@ -121,7 +121,7 @@ def page_within(connection: Connection, owner_id: int, each: SetupObject, asked:
 
 def total(connection: Connection, owner_id: int, each: SetupObject, asked: Asked) -> int:
     """Return how many objects are looked for."""
-    return setup_searches.count(connection, _search(owner_id, each, asked))
+    return searches.count(connection, _search(owner_id, each, asked))
 
 
 def everything(
@@ -129,7 +129,7 @@ def everything(
 ) -> Iterator[list[Shown]]:
     """Yield all objects that are looked for, by identity, so many at once."""
     search, last = _search(owner_id, each, replace(asked, order=())), 0
-    while found := setup_searches.identities_after(connection, search, last, rows_at_once):
+    while found := searches.identities_after(connection, search, last, rows_at_once):
         last = found[-1]
         yield list(show(connection, owner_id, each, found).values())
         if len(found) < rows_at_once:

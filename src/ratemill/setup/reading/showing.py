@@ -11,11 +11,11 @@ from functools import lru_cache
 from typing import Any
 
 from ratemill.setup.declaration import Kind, Member, SetupObject
-from ratemill.setup.documents.values import shown_value
-from ratemill.setup.registry import BY_LIST
-from ratemill.store import setup_pages
+from ratemill.setup.objects.registry import BY_LIST
+from ratemill.setup.values import shown_value
 from ratemill.store.connections import Connection
-from ratemill.store.setup_pages import OWNER_NAME, Pointer, PointerList, Row, Shape
+from ratemill.store.setup import pages
+from ratemill.store.setup.pages import OWNER_NAME, Pointer, PointerList, Row, Shape
 
 _SHOWN_AS_IT_IS = (Kind.TEXT, Kind.CHOICE, Kind.BOOL)
 Json = dict[str, Any]
@@ -32,7 +32,7 @@ class Shown:
 
 def show(connection: Connection, owner_id: int, each: SetupObject, identities: Sequence[int]) -> dict[int, Shown]:
     """Return those of these objects that the owner has, by identity, in the order asked for."""
-    rows = setup_pages.read(connection, shape(each), identities) if identities else {}
+    rows = pages.read(connection, shape(each), identities) if identities else {}
     return {
         identity: Shown(identity, row["revision"], _instance(each, row))
         for identity in identities

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from ratemill.pages import Paging
 from ratemill.setup.declaration import SetupObject
+from ratemill.setup.objects.registry import referring
 from ratemill.setup.reading import searching
 from ratemill.setup.reading.searching import Asked, Comparison
 from ratemill.setup.reading.showing import Json, Shown
-from ratemill.setup.registry import referring
 from ratemill.store.connections import Connection
 
 USERS_MAX = 100  # users shown of each kind, beside their total

@@ -8,9 +8,9 @@ from decimal import Decimal
 
 from ratemill.money import decimal_within, plain
 from ratemill.setup.declaration import Entry, Finding, Kind, Member
-from ratemill.setup.documents.nodes import Written
-from ratemill.setup.documents.values import Unfit, read_value
+from ratemill.setup.nodes import Written
 from ratemill.setup.rules.objects import Findings, ListRule, overlapping, quantity_fits
+from ratemill.setup.values import Unfit, read_value
 from ratemill.setup.world import Row, World
 from ratemill.visible import shown
 

@@ -15,20 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from ratemill import logs
+from ratemill.access.owners import check_new, ensure, require
 from ratemill.errors import Code, Fault, UsageFault
 from ratemill.periods import write_instant
 from ratemill.setup.declaration import NOTHING, Entry, Finding, SetupObject
 from ratemill.setup.documents.document import Document, read_document
-from ratemill.setup.documents.nodes import Faults
-from ratemill.setup.owners import check_new, ensure, require
-from ratemill.setup.registry import OBJECTS
+from ratemill.setup.nodes import Faults
+from ratemill.setup.objects.registry import OBJECTS
 from ratemill.setup.world import World
 from ratemill.setup.writing.changes import Author, Log
 from ratemill.setup.writing.resolve import resolve
 from ratemill.setup.writing.write import write
 from ratemill.store import owners
+from ratemill.store.bulk import Clash
 from ratemill.store.connections import Connection, Database
-from ratemill.store.setup_objects import Clash
 from ratemill.visible import shown
 
 CREATED, UPDATED, UNCHANGED = "created", "updated", "unchanged"

@@ -17,15 +17,15 @@ from ratemill.setup.declaration import Kind, SetupObject
 from ratemill.setup.documents.document import IDENTITY_MAX
 from ratemill.setup.reading.showing import Shown, pointer_of, shape
 from ratemill.setup.world import Row
-from ratemill.store import setup_changes
 from ratemill.store.connections import Connection, Database, clock
-from ratemill.store.setup_changes import ChangeFilters, Changing, Instance, SetupChange
+from ratemill.store.setup import changes
+from ratemill.store.setup.changes import ChangeFilters, Changing, Instance, SetupChange
 from ratemill.visible import shown
 
 __all__ = ["ChangeFilters", "SetupChange"]
 
 Via = Literal["document", "http", "import", "command"]
-_STATED = {Kind.PRICE: setup_changes.digits, Kind.QUANTITY: setup_changes.digits, Kind.INSTANT: setup_changes.instant}
+_STATED = {Kind.PRICE: changes.digits, Kind.QUANTITY: changes.digits, Kind.INSTANT: changes.instant}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +45,19 @@ class Log:
 
     def seen(self, each: SetupObject, identities: Sequence[int]) -> dict[int, str]:
         """Return objects as they are now, to be handed to ``note`` once they are another."""
-        return setup_changes.read(self._connection, instance(each), identities)
+        return changes.read(self._connection, instance(each), identities)
 
     def change(self, each: SetupObject, columns: Sequence[str], rows: list[Row]) -> None:
         """Write ``columns`` of changed rows, and that these were updated."""
-        setup_changes.change(self._connection, instance(each), self._changing(each), columns, rows)
+        changes.change(self._connection, instance(each), self._changing(each), columns, rows)
 
     def note(self, each: SetupObject, identities: Sequence[int], before: dict[int, str]) -> None:
         """Write down that these were created or, where ``before`` has them, updated."""
-        setup_changes.note(self._connection, instance(each), self._changing(each), identities, before)
+        changes.note(self._connection, instance(each), self._changing(each), identities, before)
 
     def note_deleted(self, each: SetupObject, identities: Sequence[int]) -> None:
         """Write down that these are about to be deleted."""
-        setup_changes.note_deleted(self._connection, instance(each), self._changing(each), identities)
+        changes.note_deleted(self._connection, instance(each), self._changing(each), identities)
 
     def _changing(self, each: SetupObject) -> Changing:
         if self._at is None:
@@ -70,23 +70,23 @@ def instance(each: SetupObject) -> Instance:
     """Return how the database writes an object as ``showing`` does."""
     known = shape(each)
     members: list[tuple[str, Any]] = [
-        ("identity", setup_changes.own(each.identity)),
-        ("ownerId", setup_changes.own("owner_id")),
-        ("ownerName", setup_changes.owner_name()),
+        ("identity", changes.own(each.identity)),
+        ("ownerId", changes.own("owner_id")),
+        ("ownerName", changes.owner_name()),
     ]
     lists = {one.column: one for one in known.lists}
     for member in each.members:
         if member.column in lists:
-            found = setup_changes.pointed_list(known, lists[member.column])
+            found = changes.pointed_list(known, lists[member.column])
             members += zip((member.id_name, member.name), found, strict=True)
         elif member.is_reference:
-            found = setup_changes.pointed(known, pointer_of(each, member))
+            found = changes.pointed(known, pointer_of(each, member))
             members += zip((member.id_name, member.name), found, strict=True)
         elif member.inner:
-            members.append((member.name, setup_changes.inner(each.document, member.name)))
+            members.append((member.name, changes.inner(each.document, member.name)))
         else:
-            state = _STATED.get(member.kind, setup_changes.plain)
-            members.append((member.name, state(setup_changes.own(member.column))))
+            state = _STATED.get(member.kind, changes.plain)
+            members.append((member.name, state(changes.own(member.column))))
     stated = dict(members)
     return Instance(known, tuple(members), tuple(stated[member.name] for member in each.key_members), each.keyless)
 
@@ -100,7 +100,7 @@ def words_of(each: SetupObject, row: Shown) -> str:
 def find(database: Database, owner_id: int, setup_change_id: int) -> SetupChange:
     """Return one change; raise ``NotFound``."""
     with database.reader(owner_id) as connection:
-        found = setup_changes.find(connection, owner_id, min(setup_change_id, IDENTITY_MAX))
+        found = changes.find(connection, owner_id, min(setup_change_id, IDENTITY_MAX))
     if found is None:
         raise NotFound(f"there is no change {setup_change_id}", code=Code.CHANGE_NOT_FOUND)
     return found
@@ -109,4 +109,4 @@ def find(database: Database, owner_id: int, setup_change_id: int) -> SetupChange
 def page(database: Database, owner_id: int, filters: ChangeFilters, paging: Paging) -> Page[SetupChange]:
     """Return a page of changes, the newest first."""
     with database.reader(owner_id) as connection:
-        return setup_changes.page(connection, owner_id, filters, paging)
+        return changes.page(connection, owner_id, filters, paging)

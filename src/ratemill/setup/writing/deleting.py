@@ -12,15 +12,18 @@ from dataclasses import dataclass, field
 
 from ratemill.errors import Code, Conflict, WriteRace
 from ratemill.setup.declaration import Member, SetupObject
-from ratemill.setup.documents.nodes import Faults
+from ratemill.setup.nodes import Faults
 from ratemill.setup.objects.feeds import OBJECT as FEEDS
+from ratemill.setup.objects.registry import BY_LIST, OBJECTS, children, referring
 from ratemill.setup.reading.showing import Json, Shown
-from ratemill.setup.registry import BY_LIST, OBJECTS, children, referring
 from ratemill.setup.writing.changes import Author, Log, words_of
 from ratemill.setup.writing.editing import ONLY, Edit, Target, Written, edit, refuse
-from ratemill.store import accounts, charged_objects, owners, setup_objects, subscription_services, usages
+from ratemill.store import bulk, owners
+from ratemill.store.bulk import Clash
+from ratemill.store.charges import charged_objects
 from ratemill.store.connections import Connection, Database
-from ratemill.store.setup_objects import Clash
+from ratemill.store.setup import accounts, usages
+from ratemill.store.subscriptions import services as subscription_services
 
 USERS_NAMED_MAX = 100  # users of one kind that a refusal names
 CHARGED = "has charges: end it instead"
@@ -118,7 +121,7 @@ def connector_key(each: SetupObject, member: Member) -> str:
 def _gather(connection: Connection, plan: DeletePlan, each: SetupObject) -> None:
     for kind, member in children(each):
         parents = sorted(plan.ids[each.list_name])
-        rows = setup_objects.read_rows(connection, kind.table, (kind.identity,), None, {member.column: parents})
+        rows = bulk.read_rows(connection, kind.table, (kind.identity,), None, {member.column: parents})
         if found := {row[kind.identity] for row in rows}:
             plan.ids[kind.list_name] = plan.ids.get(kind.list_name, set()) | found
             _gather(connection, plan, kind)
@@ -131,7 +134,7 @@ def _connectors(connection: Connection, plan: DeletePlan) -> Iterator[Json]:
         for member in each.members:
             if member.link is not None:
                 link = member.link
-                links = setup_objects.read_links(connection, link.table, link.parent, link.child, sorted(ids))
+                links = bulk.read_links(connection, link.table, link.parent, link.child, sorted(ids))
                 key = connector_key(each, member)
                 found += [(one, other, key) for one, others in links.items() for other in others]
     for one, other, key in sorted(found):
@@ -141,10 +144,10 @@ def _connectors(connection: Connection, plan: DeletePlan) -> Iterator[Json]:
 def _delete_rows(connection: Connection, each: SetupObject, ids: list[int]) -> None:
     for member in each.members:
         if member.link is not None:
-            setup_objects.delete_rows(connection, member.link.table, member.link.parent, ids)
+            bulk.delete_rows(connection, member.link.table, member.link.parent, ids)
     if each.versioned:
-        setup_objects.delete_rows(connection, f"{each.table.removesuffix('s')}_versions", each.identity, ids)
-    setup_objects.delete_rows(connection, each.table, each.identity, ids)
+        bulk.delete_rows(connection, f"{each.table.removesuffix('s')}_versions", each.identity, ids)
+    bulk.delete_rows(connection, each.table, each.identity, ids)
 
 
 # What keeps an object
@@ -155,7 +158,7 @@ def _users(work: Edit, each: SetupObject, ids: set[int], plan: DeletePlan) -> It
         table, column, identity = kind.table, member.column, kind.identity
         if member.link is not None:
             table, column, identity = member.link.table, member.link.child, member.link.parent
-        found = setup_objects.referring_ids(
+        found = bulk.referring_ids(
             work.connection,
             table,
             identity,
@@ -205,7 +208,7 @@ def _kept(work: Edit, each: SetupObject, ids: list[int]) -> tuple[set[int], str]
 
 
 def _is_built_in(connection: Connection, each: SetupObject, identity: int) -> bool:
-    rows = setup_objects.read_rows(connection, each.table, ("built_in",), None, {each.identity: [identity]})
+    rows = bulk.read_rows(connection, each.table, ("built_in",), None, {each.identity: [identity]})
     return any(row["built_in"] for row in rows)
 
 

@@ -16,7 +16,7 @@ from ratemill.errors import BadRequest, Code, Fault, NotAsBefore, NotFound, inva
 from ratemill.setup.declaration import Entry, SetupObject
 from ratemill.setup.documents.document import IDENTITY_MAX, Document, read_members
 from ratemill.setup.documents.json_nodes import read_json
-from ratemill.setup.documents.nodes import Faults, Pairs, Unreadable
+from ratemill.setup.nodes import Faults, Pairs, Unreadable
 from ratemill.setup.reading.showing import Json, Shown, etag, show
 from ratemill.setup.world import World
 from ratemill.setup.writing.apply import changes_anything, check_document, write_document

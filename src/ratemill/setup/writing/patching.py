@@ -15,10 +15,10 @@ from typing import Any
 from ratemill.errors import Code, NotFound
 from ratemill.setup.declaration import Entry, Identity, Member, SetupObject
 from ratemill.setup.documents.document import IDENTITY_MAX, Document, read_members
-from ratemill.setup.documents.nodes import Faults, Items, Node, Pairs, Scalar
-from ratemill.setup.documents.nodes import Written as Noted
+from ratemill.setup.nodes import Faults, Items, Node, Pairs, Scalar
+from ratemill.setup.nodes import Written as Noted
+from ratemill.setup.objects.registry import children
 from ratemill.setup.reading.showing import Json, Shown, etag
-from ratemill.setup.registry import children
 from ratemill.setup.writing.changes import Author
 from ratemill.setup.writing.deleting import carry_out, connector_key, plan_delete
 from ratemill.setup.writing.editing import (
@@ -34,7 +34,7 @@ from ratemill.setup.writing.editing import (
     read_object,
     refuse,
 )
-from ratemill.store import setup_objects
+from ratemill.store import bulk
 from ratemill.store.connections import Database
 from ratemill.visible import shown
 
@@ -307,7 +307,7 @@ def _connect(work: Edit, step: Step, entry: Entry, faults: Faults) -> None:
     assert link is not None  # noqa: S101 -- what connects is linked
     given = entry.given.get(member.column)
     if given is None:
-        stored = setup_objects.read_links(work.connection, link.table, link.parent, link.child, [step.identity])
+        stored = bulk.read_links(work.connection, link.table, link.parent, link.child, [step.identity])
         given = stored.get(step.identity, ())
     attached = step.other in given
     if step.kind == DETACH and not attached:

@@ -16,10 +16,11 @@ from ratemill.errors import Code
 from ratemill.periods import read_instant
 from ratemill.setup.declaration import Entry, Identity, Kind, Member, SetupObject
 from ratemill.setup.documents.document import IDENTITY_MAX, Document
-from ratemill.setup.documents.nodes import Faults
-from ratemill.setup.registry import BASE_UNITS, BY_LIST, OBJECTS
+from ratemill.setup.nodes import Faults
+from ratemill.setup.objects.registry import BASE_UNITS, BY_LIST, OBJECTS
+from ratemill.setup.reading.stored import read_objects
 from ratemill.setup.world import Row, World
-from ratemill.store import setup_objects
+from ratemill.store import bulk
 from ratemill.visible import shown
 
 
@@ -39,9 +40,7 @@ class _Resolver:
         self._wanted_ids: defaultdict[str, set[int]] = defaultdict(set)
 
     def run(self) -> None:
-        self._keep(
-            BASE_UNITS, setup_objects.read_rows(self._world.connection, "base_units", ("base_unit_id", "name"), None)
-        )
+        self._keep(BASE_UNITS, bulk.read_rows(self._world.connection, "base_units", ("base_unit_id", "name"), None))
         self._collect_names()
         for each in OBJECTS:
             entries = self._document.entries.get(each.list_name, [])
@@ -264,7 +263,7 @@ class _Resolver:
 
     def _load(self, each: SetupObject, entries: list[Entry]) -> None:
         if self._world.owner_id is None:
-            rows = setup_objects.built_in_rows(each.table)
+            rows = bulk.built_in_rows(each.table)
             self._keep(each, [self._whole_built_in(each, row) for row in rows])
             return
         if ids := [each for each in self._wanted_ids[each.list_name] if 0 < each <= IDENTITY_MAX]:
@@ -454,22 +453,6 @@ class _Resolver:
             if _is_bare(value):
                 zone = entry.object.zone(entry, self._world) if entry.object.zone else "UTC"
                 entry.given[column] = _midnight(value, zone)
-
-
-def read_objects(
-    world: World, each: SetupObject, by: dict[str, list[Any]] | None, *, unset: tuple[str, ...] = ()
-) -> list[Row]:
-    """Return stored rows of one list with their identity and their lists of references."""
-    columns = (each.identity, *(("built_in",) if each.owned else ()), *each.columns)
-    owner_id = world.owner_id if each.owned else None
-    rows = setup_objects.read_rows(world.connection, each.table, columns, owner_id, by, unset=unset)
-    for member in each.members:
-        if member.link is not None:
-            link, ids = member.link, [row[each.identity] for row in rows]
-            found = setup_objects.read_links(world.connection, link.table, link.parent, link.child, ids)
-            for row in rows:
-                row[member.column] = found.get(row[each.identity], ())
-    return rows
 
 
 def _referred(rows: list[Row], member: Member) -> set[int]:

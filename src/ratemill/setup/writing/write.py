@@ -9,7 +9,8 @@ from ratemill.errors import invariant
 from ratemill.setup.declaration import Entry, SetupObject
 from ratemill.setup.world import Row, World
 from ratemill.setup.writing.changes import Log
-from ratemill.store import data_profiles, setup_objects
+from ratemill.store import bulk
+from ratemill.store.setup import data_profiles
 
 
 def write(each: SetupObject, entries: list[Entry], world: World, written: dict[int, int], log: Log) -> None:
@@ -23,7 +24,7 @@ def write(each: SetupObject, entries: list[Entry], world: World, written: dict[i
     stands_alone = not each.versioned and all(member.link is None for member in each.members)
     before = {} if stands_alone else log.seen(each, [entry.identity for entry in changed])
     if new:
-        identities = setup_objects.new_identities(world.connection, each.table, each.identity, len(new))
+        identities = bulk.new_identities(world.connection, each.table, each.identity, len(new))
         written.update(zip((entry.identity for entry in new), identities, strict=True))
     new_goes_first = bool(new) and _refers_to_new(each, changed)
     if new_goes_first:
@@ -33,7 +34,7 @@ def write(each: SetupObject, entries: list[Entry], world: World, written: dict[i
         if stands_alone:
             log.change(each, columns, rows)
         else:
-            setup_objects.update_rows(world.connection, each.table, each.identity, columns, rows)
+            bulk.update_rows(world.connection, each.table, each.identity, columns, rows)
     if new and not new_goes_first:
         _insert(each, new, world, written)
     _write_links(each, entries, world, written)
@@ -59,7 +60,7 @@ def _insert(each: SetupObject, entries: list[Entry], world: World, written: dict
     rows = (
         (written[entry.identity], world.owner_id, *_values(entry, columns, references, written)) for entry in entries
     )
-    setup_objects.insert_rows(world.connection, each.table, (each.identity, "owner_id", *columns), rows)
+    bulk.insert_rows(world.connection, each.table, (each.identity, "owner_id", *columns), rows)
 
 
 def _changes(each: SetupObject, entries: list[Entry], written: dict[int, int]) -> tuple[list[str], list[Row]]:
@@ -101,6 +102,6 @@ def _write_links(each: SetupObject, entries: list[Entry], world: World, written:
         }
         if links:
             link = member.link
-            setup_objects.replace_links(
+            bulk.replace_links(
                 world.connection, link.table, link.parent, link.child, owner_id=world.owner_id or 0, links=links
             )

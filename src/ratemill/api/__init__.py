@@ -1,0 +1,1 @@
+"""The HTTP API in every dialect: read a request, call one function, write the answer."""

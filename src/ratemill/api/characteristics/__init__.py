@@ -1,0 +1,1 @@
+"""Characteristics over HTTP: items, lists, fields, batches and their jobs."""

@@ -1,0 +1,1 @@
+"""Subscription objects over HTTP: lists, single objects, imports."""

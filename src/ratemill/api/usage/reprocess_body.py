@@ -1,0 +1,180 @@
+"""What a reprocess is asked for by, and how it is shown: the members of the wire for those of the ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, NoReturn
+
+from ratemill import characteristics
+from ratemill.api.http.bodies import compared, object_of
+from ratemill.api.http.envelope import Json
+from ratemill.errors import BadRequest, Code
+from ratemill.ledger import reprocess
+from ratemill.ledger.reprocess import Comparison, Criteria, Reprocess
+from ratemill.periods import read_instant, write_instant
+from ratemill.visible import shown
+
+# The members of a rating exception on the wire that a filter may name.
+MEMBERS = {
+    "id": "rating_exception_id",
+    "udrMediatedId": "record_id",
+    "dataImportHistoryId": "submission_id",
+    "requestTrackingId": "request_tracking_id",
+    "dataImportTrackingId": "import_tracking_id",
+    "udrFeedName": "feed",
+    "importBatchId": "batch_id",
+    "originatingFileRecordIndex": "row_index",
+    "udrUsageExceptionTypeId": "kind",
+    "udrUsageExceptionTypeName": "kind_name",
+    "reasonId": "reason_id",
+    "reasonName": "reason",
+    "message": "message",
+    "attemptCount": "attempts",
+    "lastRatingAttempt": "last_attempt_at",
+    "complete": "complete",
+    "udrUsageExceptionScheduleId": "reprocess_id",
+    "date": "usage_at",
+    "udrIdentifierTypeName": "identifier_type",
+    "udrUsageIdentifier": "usage_identifier",
+    "originatingIdentifier": "originating_identifier",
+    "terminatingIdentifier": "terminating_identifier",
+    "value": "quantity",
+    "usageClassName": "usage_class",
+    "reverseRating": "reverse_rating",
+    "accountName": "account",
+    "accountServiceName": "service",
+    "usageRatePlanName": "rate_plan",
+    **{name: name for name in characteristics.NAMES},
+}
+_WIRE = {name: member for member, name in MEMBERS.items()}
+_BY_LOWER = {member.lower(): member for member in MEMBERS}
+_SHOWN = ", ".join(name for name in MEMBERS if name not in characteristics.NUMBERS)
+_CHOICES = ("filterCriteria", "ids", "all")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which exceptions, and from when on; None: at once."""
+
+    criteria: Criteria
+    scheduled_at: datetime | None
+
+
+def read(body: bytes) -> Asked:
+    """Return what the body of a reprocess asks for; raise ``BadRequest``."""
+    asked = object_of(body)
+    unknown = [name for name in asked if name not in {*_CHOICES, "scheduledStart"}]
+    if unknown:
+        _refuse(f"'{shown(unknown[0])}' is no member of this call: {', '.join(_CHOICES)}, scheduledStart")
+    given = [name for name in _CHOICES if asked.get(name) is not None]
+    if len(given) != 1:
+        _refuse(f"one of {', '.join(_CHOICES)} says what to reprocess; {len(given)} are given")
+    readers = {"filterCriteria": _filter, "ids": _ids, "all": _all}
+    return Asked(readers[given[0]](asked[given[0]]), _start(asked.get("scheduledStart")))
+
+
+def comparison(name: str, operator: str, value: object) -> Comparison:
+    """Return the comparison of a member of the wire."""
+    member = _BY_LOWER.get(name.lower())
+    if member is None:
+        _refuse(f"'{shown(name)}' is no member of a rating exception: {_SHOWN}, characteristic1 to characteristic20")
+    try:
+        return Comparison(MEMBERS[member], operator, compared(value))
+    except ValueError as error:
+        _refuse(str(error))
+
+
+def by_search(comparisons: list[Comparison], *, any_of: bool = False) -> Criteria:
+    """Mean the exceptions that a filter finds; what is wrong with it is said in the members of the wire."""
+    try:
+        return reprocess.by_search(comparisons, any_of=any_of)
+    except BadRequest as error:
+        faults = [replace(fault, field=_WIRE.get(fault.field or "", fault.field)) for fault in error.faults]
+        raise BadRequest(faults=faults) from error
+
+
+def reprocess_instance(shown: Reprocess) -> Json:
+    """Return one reprocess."""
+    return {
+        "identity": shown.reprocess_id,
+        "scheduledStart": write_instant(shown.scheduled_at),
+        "start": write_instant(shown.started_at) if shown.started_at else None,
+        "complete": write_instant(shown.ended_at) if shown.ended_at else None,
+        "createdByUserName": shown.created_by,
+        "filterCriteria": _filter_criteria(shown.criteria),
+        "ids": shown.criteria.get("ids"),
+        "all": shown.criteria.get("all", False),
+        "subscriptionImportId": shown.criteria.get("subscription_import"),
+        "matchedCount": shown.rows_matched,
+        "sentCount": shown.rows_sent,
+        "ratedCount": shown.rows_rated,
+        "failedCount": shown.rows_failed,
+    }
+
+
+def _filter_criteria(criteria: Mapping[str, Any]) -> Json:
+    if "search" not in criteria:
+        return {}
+    terms = [
+        {"name": _WIRE[term["name"]], "operator": term["operator"], **_shown(term["operator"], term["values"])}
+        for term in criteria["search"]
+    ]
+    return {"condition": criteria["condition"], "search": terms}
+
+
+def _shown(operator: str, values: list[str]) -> Json:
+    if operator in reprocess.NO_VALUE:
+        return {}
+    return {"value": values if operator in reprocess.MANY_VALUES else values[0]}
+
+
+def _filter(asked: object) -> Criteria:
+    if not isinstance(asked, dict) or not set(asked) <= {"condition", "search"}:
+        _refuse("filterCriteria is an object with 'search' and, if it is to be 'or', 'condition'")
+    condition, search = asked.get("condition") or "and", asked.get("search")
+    if condition not in ("and", "or"):
+        _refuse(f"condition is 'and' or 'or', not {json.dumps(condition)}")
+    if not isinstance(search, list) or not search:
+        _refuse('search is a list of at least one comparison; to reprocess everything, say "all": true')
+    return by_search([_comparison(each) for each in search], any_of=condition == "or")
+
+
+def _comparison(asked: object) -> Comparison:
+    if not isinstance(asked, dict) or not set(asked) <= {"name", "operator", "value"}:
+        _refuse("a comparison is an object with name, operator and value")
+    name, operator = asked.get("name"), asked.get("operator")
+    if not isinstance(name, str) or not isinstance(operator, str):
+        _refuse("a comparison has a name and an operator")
+    return comparison(name, operator, asked.get("value"))
+
+
+def _ids(asked: object) -> Criteria:
+    if not isinstance(asked, list) or not all(_is_number(each) for each in asked):
+        _refuse("ids is a list of the ids of rating exceptions")
+    return reprocess.by_ids([int(each) for each in asked])
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 30  # noqa: PLR2004 -- digits
+
+
+def _all(asked: object) -> Criteria:
+    if asked is not True:
+        _refuse("all is true, or left out")
+    return reprocess.all_of_them()
+
+
+def _start(asked: object) -> datetime | None:
+    if asked is None:
+        return None
+    try:
+        return read_instant(str(asked))
+    except (ValueError, OverflowError):
+        raise BadRequest(f"scheduledStart is a time, not '{shown(asked)}'", code=Code.FILTER_NOT_VALID) from None
+
+
+def _refuse(message: str) -> NoReturn:
+    raise BadRequest(message, code=Code.FILTER_NOT_VALID)

@@ -1,0 +1,1 @@
+"""Characteristics and subscription objects, read and changed one at a time."""

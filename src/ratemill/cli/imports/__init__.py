@@ -1,0 +1,1 @@
+"""``ratemill import``: one module for each kind of file."""

@@ -1,0 +1,1 @@
+"""Import subscription objects: send a file whole and follow its import."""

@@ -1,1 +1,0 @@
-"""The commands of `ratemill`, one file a family."""

@@ -1,0 +1,1 @@
+"""The job of a batch of characteristics, one module for each pass."""

@@ -1,0 +1,87 @@
+"""The items of a batch as its job reads them again: those of the next table, by page, then index."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from ratemill.errors import invariant
+from ratemill.reference import json_text
+from ratemill.reference.json_text import Value
+from ratemill.store.characteristics import jobs
+from ratemill.store.characteristics.jobs import Job, Page
+from ratemill.store.characteristics.staging import Faults
+from ratemill.store.connections import Connection
+
+TEXT_BYTES_MAX = 32 * 1024 * 1024  # of the pages that are open at once, as sent; the first is opened whatever its size
+
+
+class Numbered(NamedTuple):
+    """An item as it was sent; ``number`` in its batch, ``warnings`` those of its receipt.
+
+    ``compact`` is its JSON without blanks, None where only its members tell that.
+    """
+
+    number: int
+    page_number: int
+    item_index: int
+    item: dict[str, Value]
+    compact: str | None
+    warnings: Faults
+
+    @property
+    def at(self) -> str:
+        """Return the path of the item in its page."""
+        return f"items[{self.item_index}]"
+
+    @property
+    def id(self) -> str | None:
+        """Return the id that was sent."""
+        value = self.item.get("id")
+        return value if isinstance(value, str) else None
+
+
+def next_items(connection: Connection, job: Job, items_max: int) -> list[Numbered]:
+    """Return the next items of a batch; none if there are no more."""
+    pages = jobs.pages(connection, job, items_max=items_max)
+    return list(islice(_items_of(pages, job, None), items_max))
+
+
+def items_of(connection: Connection, job: Job, numbers: Sequence[int]) -> list[Numbered]:
+    """Return the items of these numbers, in order; if they are large only the first of them."""
+    pages = jobs.pages_of(connection, job, numbers)
+    return list(_items_of(pages, job, set(numbers)))
+
+
+def _items_of(pages: Iterable[Page], job: Job, wanted: Container[int] | None) -> Iterator[Numbered]:
+    opened = 0
+    for page in pages:
+        text = page.items
+        opened += len(text)
+        if opened > TEXT_BYTES_MAX and opened > len(text):
+            return
+        warnings = _by_index(page.warnings)
+        first = page.page_number * job.page_size
+        for index, each in enumerate(json_text.elements(text)):
+            number = first + index
+            if number >= job.next_item if wanted is None else number in wanted:
+                yield _read(number, page.page_number, index, each.decode(), warnings.get(index, []))
+
+
+def _read(number: int, page_number: int, index: int, text: str, warnings: Faults) -> Numbered:
+    compact = json_text.compact(text)
+    item = json_text.reread(compact or text)
+    invariant(isinstance(item, dict), f"item {index} of page {page_number} is no object")
+    return Numbered(number, page_number, index, item if isinstance(item, dict) else {}, compact, warnings)
+
+
+def _by_index(warnings: Iterable[dict[str, str]]) -> dict[int, Faults]:
+    """Return the warnings of a page by the item that they are about."""
+    found: defaultdict[int, Faults] = defaultdict(list)
+    for warning in warnings:
+        index, closed, _ = warning.get("property", "").removeprefix("items[").partition("]")
+        if closed and index.isdigit():
+            found[int(index)].append(warning)
+    return found

@@ -1,0 +1,1 @@
+"""The job of an import of subscription objects."""

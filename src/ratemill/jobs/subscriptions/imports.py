@@ -1,0 +1,117 @@
+"""The job of an import of subscription objects: the lines of its file, a kind after the other, a table at a time.
+
+Each table is one transaction: objects, services, the faults of refused lines, the counts and how far the import has come.
+The process that holds the import's row works on it, and the row's lock goes with its connection. When a process dies,
+the next one goes on where the last table was committed. A table that failed is halved until the failing line is isolated,
+and that line is refused.
+
+Products come first, subscriptions last, whatever the order in the file: what a line refers to is there, or was refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from ratemill.catalog.subscriptions import services, writing
+from ratemill.catalog.subscriptions.writing import Order
+from ratemill.jobs.subscriptions.reading import Reader, Table
+from ratemill.jobs.work import tables
+from ratemill.jobs.work.tries import Try
+from ratemill.reference.subscriptions.lines import LineFault
+from ratemill.settings import Settings
+from ratemill.states import SubscriptionImportState
+from ratemill.store.connections import Connection, Database
+from ratemill.store.subscriptions import jobs
+from ratemill.store.subscriptions.jobs import Job, Refusal
+
+LINES_MAX = 8_192  # of one table, a power of two, to be halved
+
+
+def run_table(database: Database, settings: Settings, import_number: int, reader: Reader | None = None) -> bool:
+    """Work off the next table of an import; return False if it is not its turn, has ended or another process works on it.
+
+    ``reader`` is that of the tables before, which may have read this one already.
+    """
+    return tables.run(database, settings, _kind(reader or Reader()), import_number)
+
+
+def _kind(reader: Reader) -> tables.Kind[Job]:
+    return tables.Kind(
+        "subscriptions",
+        "subscriptions-before-commit",
+        "subscriptions-after-commit",
+        _begin,
+        jobs.hold,
+        partial(_next_table, reader),
+    )
+
+
+def _begin(connection: Connection, import_number: int) -> bool:
+    job = jobs.hold(connection, import_number)
+    return job is not None and (job.state != SubscriptionImportState.PENDING or jobs.begin(connection, job))
+
+
+def _next_table(reader: Reader, connection: Connection, settings: Settings, job: Job, errors: list[str | None]) -> bool:
+    """Import the next lines; return whether there were none left."""
+    tried = Try(job.attempts, errors, LINES_MAX)
+    error = tried.error or "the process died"
+    if tried.is_hopeless:
+        jobs.end(connection, job, error)
+        return True
+    table = reader.table(connection, job, tried.rows_max)
+    if table is None:
+        return _end(connection, settings, job)
+    reader.fetch_ahead(connection, job, table, LINES_MAX)
+    if tried.refuses:
+        refusals = _refusals(table, error)
+    else:
+        refusals = _write(connection, settings, job, table, meanwhile=reader.read_ahead)
+    jobs.advance(
+        connection,
+        job,
+        kind=table.kind,
+        next_line=table.next_line,
+        attempts=tried.attempts_left,
+        imported=len(table.lines) + len(table.refused) - len(refusals),
+        refusals=refusals,
+    )
+    return False
+
+
+def _end(connection: Connection, settings: Settings, job: Job) -> bool:
+    if settings.subscription_reprocess and not job.dry_run:
+        services.reprocess_waiting(connection, job.owner_id, job.import_number, ordered_by=job.created_by)
+    jobs.end(connection, job)
+    return True
+
+
+def _write(
+    connection: Connection, settings: Settings, job: Job, table: Table, *, meanwhile: Callable[[], None]
+) -> list[Refusal]:
+    """Write the lines of a table; return the refusals, also of those that are wrong as a whole."""
+    order = Order(
+        job.owner_id,
+        job.created_by,
+        job.import_number,
+        upsert=job.upsert,
+        dry_run=job.dry_run,
+        account_must_exist=settings.account_must_exist,
+    )
+    faults = table.refused | writing.write_lines(connection, order, table.lines, meanwhile=meanwhile)
+    refs = _refs(table) if faults else {}
+    return [Refusal(number, refs.get(number), _told(found)) for number, found in sorted(faults.items())]
+
+
+def _told(faults: Sequence[LineFault]) -> list[tuple[str, str]]:
+    return [(fault.field, fault.error) for fault in faults]
+
+
+def _refs(table: Table) -> dict[int, str | None]:
+    return {each.line_number: each.line.external_ref for each in table.lines}
+
+
+def _refusals(table: Table, error: str) -> list[Refusal]:
+    refs = _refs(table) | dict.fromkeys(table.refused)
+    fault = f"the line could not be processed: {error}"
+    return [Refusal(number, ref, [("", fault)]) for number, ref in sorted(refs.items())]

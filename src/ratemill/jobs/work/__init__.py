@@ -1,0 +1,1 @@
+"""What every kind of job shares: take the next table, and bisect one that failed."""

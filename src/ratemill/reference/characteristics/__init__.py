@@ -1,0 +1,1 @@
+"""Items of characteristics: values, fields, references, circles, upserts."""

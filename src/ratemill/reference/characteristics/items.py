@@ -1,0 +1,261 @@
+"""What an item of a characteristic may look like: every fault at once, each with the path of its property.
+
+Checked when an item is received: shape, types, ranges, dates. What it refers to is settled when it is processed. ``null``
+in the place of any member says that it has no value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
+
+from ratemill.reference.characteristics.values import (
+    DESCRIPTION_CHARS_MAX,
+    NAME_CHARS_MAX,
+    NOT_STORABLE,
+    Check,
+    Found,
+    ItemFault,
+    check_date,
+    check_flag,
+    check_id,
+    check_number,
+    check_order,
+    check_range,
+    check_reference,
+    check_text,
+    check_user_defined,
+    check_whole,
+    is_storable,
+    kind_of,
+    path_of,
+)
+from ratemill.reference.json_text import Value
+from ratemill.visible import shown
+
+CHARACTERISTIC_MAX = 20
+READ_ONLY = frozenset(
+    {
+        "_timestamp",
+        "_type",
+        "displayName",
+        "guid",
+        "sid",
+        "hierarchyLevelReference",
+        "hierarchyLevelResolvedFlag",
+        "hierarchyResolvedFlag",
+    }
+)
+"""Members of an answer, which one that sends it back need not take out."""
+
+_N = "([1-9]|1[0-9]|20)"
+_BOM_HEADERS = re.compile(f"user{_N}BOMHeaders")
+_BOM_DETAILS = re.compile(f"user{_N}BOMDetails")
+_KEY = re.compile(f"udKey{_N}Reference")
+_LOOKUP_KEY = re.compile(f"udKey(?:X|{_N})(HierarchyType|List)?Reference")
+
+
+def check(item: Value, number: int | None, at: str) -> tuple[list[ItemFault], list[ItemFault]]:
+    """Return the faults and the warnings of one item, in the order of its members.
+
+    ``number`` is the characteristic, None if not yet known; ``at`` the path of the item, such as ``items[3]``.
+    """
+    found = Found()
+    if not isinstance(item, dict):
+        found.fault("must_be_an_object", f"must be an object, not {kind_of(item)}", at)
+    elif not item:
+        found.fault("must_not_be_empty", "is empty: an item has at least one member", at)
+    else:
+        for name, value in item.items():
+            checked = _ITEM.get(name)
+            if checked is not None:
+                checked(value, at, name, found)
+            else:
+                _other_member(value, at, name, found, number)
+    return found.faults, found.warnings
+
+
+def characteristic_of(items: list[Value]) -> int | None:
+    """Return the characteristic that ``user<N>BOMHeaders`` of the items tell, else the ``udKey<N>Reference`` of lookups."""
+    for pattern, names in ((_BOM_HEADERS, _names_of_items), (_LOOKUP_KEY, _names_of_lookups)):
+        for name in names(items):
+            told = pattern.fullmatch(name)
+            if told and told[1]:
+                return int(told[1])
+    return None
+
+
+@lru_cache(maxsize=4_096)
+def is_kept(name: str) -> bool:
+    """Whether a member of that name becomes part of a characteristic's item; of others ``check`` warns."""
+    return name in _ITEM or _is_user_defined(name) or _BOM_HEADERS.fullmatch(name) is not None
+
+
+def _other_member(value: Value, at: str, name: str, found: Found, number: int | None) -> None:
+    """Check a member whose name is made of its owner's words or of the characteristic's number."""
+    if _is_user_defined(name):
+        if not is_storable(name):
+            found.fault("text_not_storable", NOT_STORABLE, at, name)
+        if len(name) > NAME_CHARS_MAX:
+            found.fault("text_too_long", f"is too long: a field's name has up to {NAME_CHARS_MAX} characters", at, name)
+        (_lookup if name.startswith("udLookup_") else check_user_defined)(value, at, name, found)
+        return
+    bom = _BOM_HEADERS.fullmatch(name)
+    if bom:
+        if number is not None and int(bom[1]) != number:
+            message = (
+                f"stands in an item of characteristic {number}: its components are looked up in characteristic {bom[1]}"
+            )
+            found.warn("other_characteristic", message, at, name)
+        _list_of(value, at, name, found, partial(_bom_header, number=bom[1]))
+    elif name in READ_ONLY:
+        found.warn("member_read_only", "is set by the product; what was sent is passed over", at, name)
+    else:
+        found.warn("member_not_known", f"is no member of an item and is not kept{_meant(name, _ITEM)}", at, name)
+
+
+def _is_user_defined(name: str) -> bool:
+    return name.startswith(("ud_", "udLookup_")) and name not in {"ud_", "udLookup_"}
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    """Return a hint for a name that differs in letter case alone."""
+    meant = [each for each in known if each.lower() == name.lower()]
+    return f"; meant is perhaps '{shown(meant[0])}'" if meant else ""
+
+
+# What is made of several members
+
+
+def _list_of(
+    value: Value, at: str, name: str, found: Found, each: Callable[[dict[str, Value], str, Found], None]
+) -> None:
+    """Check every element of a list of objects."""
+    if value is None:
+        return
+    if not isinstance(value, list):
+        found.fault("must_be_a_list", f"must be a list, not {kind_of(value)}", at, name)
+        return
+    for index, element in enumerate(value):
+        path = f"{path_of(at, name)}[{index}]"
+        if isinstance(element, dict):
+            each(element, path, found)
+        else:
+            found.fault("must_be_an_object", f"must be an object, not {kind_of(element)}", path)
+
+
+def _lookup(value: Value, at: str, name: str, found: Found) -> None:
+    if value is None:
+        return
+    if not isinstance(value, dict):
+        found.fault("must_be_an_object", f"must be an object with udfLookupItems, not {kind_of(value)}", at, name)
+        return
+    path = path_of(at, name)
+    if "udfLookupItems" not in value:
+        found.fault("member_required", "is required", path, "udfLookupItems")
+    for member, rows in value.items():
+        if member == "udfLookupItems":
+            _list_of(rows, path, member, found, partial(_lookup_row, looked_up="ud_" + name.removeprefix("udLookup_")))
+        else:
+            found.warn(
+                "member_not_known", f"is no member of a lookup{_meant(member, ['udfLookupItems'])}", path, member
+            )
+
+
+def _lookup_row(row: dict[str, Value], at: str, found: Found, *, looked_up: str) -> None:
+    for name, value in row.items():
+        checked = _LOOKUP_ROW.get(name)
+        if checked is not None:
+            checked(value, at, name, found)
+        elif name == looked_up:
+            check_user_defined(value, at, name, found)
+        elif _LOOKUP_KEY.fullmatch(name):
+            check_reference(value, at, name, found)
+        elif name.startswith("ud_"):
+            found.warn("member_not_known", f"is not the field that is looked up here, '{shown(looked_up)}'", at, name)
+        else:
+            found.warn("member_not_known", f"is no member of a lookup's row{_meant(name, _LOOKUP_ROW)}", at, name)
+    check_order(row, "fromDate", "toDate", at, found)
+
+
+def _bom_header(header: dict[str, Value], at: str, found: Found, *, number: str) -> None:
+    for name, value in header.items():
+        checked = _BOM_HEADER.get(name)
+        details = None if checked else _BOM_DETAILS.fullmatch(name)
+        if checked is not None:
+            checked(value, at, name, found)
+        elif details and details[1] == number:
+            _list_of(value, at, name, found, partial(_bom_detail, number=number))
+        elif details:
+            message = f"stands in user{number}BOMHeaders, whose details are user{number}BOMDetails"
+            found.fault("other_characteristic", message, at, name)
+        else:
+            message = f"is no member of a bill of materials{_meant(name, [*_BOM_HEADER, f'user{number}BOMDetails'])}"
+            found.warn("member_not_known", message, at, name)
+    check_order(header, "effectiveFromDate", "effectiveToDate", at, found)
+
+
+def _bom_detail(detail: dict[str, Value], at: str, found: Found, *, number: str) -> None:
+    component = f"udKey{number}Reference"
+    for name, value in detail.items():
+        checked = _BOM_DETAIL.get(name)
+        if checked is not None:
+            checked(value, at, name, found)
+        elif name == component:
+            check_reference(value, at, name, found)
+        elif _KEY.fullmatch(name):
+            found.fault("other_characteristic", f"stands in user{number}BOMDetails, which name a {component}", at, name)
+        else:
+            message = f"is no member of a component{_meant(name, [*_BOM_DETAIL, component])}"
+            found.warn("member_not_known", message, at, name)
+    if detail.get(component) is None:
+        found.fault("member_required", "is required: it names the component", at, component)
+
+
+def _names_of_items(items: list[Value]) -> Iterator[str]:
+    for item in items:
+        if isinstance(item, dict):
+            yield from item
+
+
+def _names_of_lookups(items: list[Value]) -> Iterator[str]:
+    for item in items:
+        for name, value in item.items() if isinstance(item, dict) else ():
+            if name.startswith("udLookup_") and isinstance(value, dict):
+                rows = value.get("udfLookupItems")
+                yield from _names_of_items(rows if isinstance(rows, list) else [])
+
+
+_ITEM: dict[str, Check] = {
+    "adminClassReference": check_reference,
+    "comment": check_text,
+    "description": partial(check_text, chars_max=DESCRIPTION_CHARS_MAX),
+    "id": check_id,
+    "ipRightsBearingFlag": check_flag,
+    "parentReference": check_reference,
+    "royaltyBearingFlag": check_flag,
+}
+_RANGES = ("amount1", "amount2", "price1", "price2", "rate1", "rate2", "rate3", "unit1", "unit2")
+_PERIODS = [f"{end}{kind}Period" for end in ("start", "end") for kind in ("Actual", "Other", "Posted")]
+_LOOKUP_ROW: dict[str, Check] = {
+    **{f"{each}Range": check_range for each in _RANGES},
+    **{f"contact{number}Reference": check_reference for number in (1, 2, 3, 4)},
+    **{f"{each}Reference": check_reference for each in _PERIODS},
+    "fromDate": check_date,
+    "toDate": check_date,
+    "sortOrderNumber": check_whole,
+    "text1": check_text,
+    "text2": check_text,
+}
+_BOM_HEADER: dict[str, Check] = {
+    "allocationMethodReference": check_reference,
+    "allocationUDFReference": check_reference,
+    "effectiveFromDate": check_date,
+    "effectiveToDate": check_date,
+}
+_BOM_DETAIL: dict[str, Check] = {
+    "allocationPercent": check_number,
+    "largeSortOrderNumber": check_whole,
+    "quantity": check_number,
+}

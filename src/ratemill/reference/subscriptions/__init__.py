@@ -1,0 +1,1 @@
+"""Subscription objects: lines, values, terms, offerings, upserts."""

@@ -1,0 +1,1 @@
+"""Characteristics: items, lists, fields, batches and their jobs."""

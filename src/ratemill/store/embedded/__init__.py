@@ -1,0 +1,1 @@
+"""The embedded PostgreSQL: account, data folder, process, server and upgrade."""

@@ -1,0 +1,1 @@
+"""Import histories: requests of usage, batches of characteristics, imports of subscription objects."""

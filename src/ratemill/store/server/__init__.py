@@ -1,0 +1,1 @@
+"""Reaching a PostgreSQL server: DSNs, bounded waits, presence, the causes of its errors."""

@@ -1,0 +1,1 @@
+"""The set-up: pages, searches, the log of changes, prices, feeds, data profiles."""

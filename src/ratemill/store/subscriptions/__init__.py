@@ -1,0 +1,1 @@
+"""Subscription objects: imports and their jobs, objects, pages, services."""

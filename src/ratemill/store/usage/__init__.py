@@ -1,0 +1,1 @@
+"""Usage on its way: submissions, batches, workers, usage records."""
