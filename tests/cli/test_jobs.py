@@ -134,6 +134,6 @@ def test_a_spare_stands_by_and_takes_over(guide: Mill, tmp_path: Path):
 def test_an_idle_runner_loads_no_table_engine():
     program = (
         "import sys, ratemill.cli.app, ratemill.jobs.runner; "
-        "from ratemill.store.charges.charges import reprocesses; sys.exit('polars' in sys.modules)"
+        "from ratemill.store.charges import reprocesses; sys.exit('polars' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -30,7 +30,7 @@ COMMAND = """
 import sys
 from pathlib import Path
 from ratemill.settings import Settings
-from ratemill.store.embedded.embedded import embedded
+from ratemill.store.embedded import embedded
 settings = Settings(home=Path(sys.argv[1]), shared_buffers_mb=32)
 embedded.ensure(settings, progress=lambda message: None)
 print(embedded.status(settings).pid, flush=True)
