@@ -5,18 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.conftest import _no_settings_of_the_caller, _short_tracebacks, database, dsn, new_database, server, settings
 
-__all__ = [
-    "_no_settings_of_the_caller",
-    "_short_tracebacks",
-    "database",
-    "dsn",
-    "figures",
-    "new_database",
-    "server",
-    "settings",
-]
+pytest_plugins = ["tests.fixtures.databases", "tests.fixtures.mills"]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
-from tests.processes import environment, free_port
+from tests.fixtures.processes import environment, free_port
 
 from ratemill.settings import Settings
 from ratemill.store.connections import Database

@@ -16,7 +16,7 @@ from threading import Event, Thread
 from typing import Any
 
 import httpx
-from tests.mill import PATH, guide_row
+from tests.fixtures.mill import PATH, guide_row
 
 from ratemill.client.calls import Client
 from ratemill.store.connections import Database, driver

@@ -19,8 +19,8 @@ import httpx
 import pytest
 from proofs.installation import Figures, Installation, installation, wait_for
 from proofs.senders import ProductSender, RawSender, Sender, retries, row, sending, tally, troubles, waiting
-from tests.mill import GUIDE, PATH
-from tests.processes import answers, free_port, started, was_killed
+from tests.fixtures.mill import GUIDE, PATH
+from tests.fixtures.processes import answers, free_port, started, was_killed
 
 from ratemill.ledger.audit import audit
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.frozen import frozen
-from tests.mill import GUIDE, GUIDE_ROW, PATH
-from tests.processes import environment, free_port, wait_until
+from tests.fixtures.frozen import frozen
+from tests.fixtures.mill import GUIDE, GUIDE_ROW, PATH
+from tests.fixtures.processes import environment, free_port, wait_until
 
 FREEZE_S = 60.0
 ANSWER_S_MAX = 15.0  # of a request: the freeze is noticed after about 6 s, the rest is for a busy machine

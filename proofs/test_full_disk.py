@@ -22,7 +22,7 @@ import psycopg
 import pytest
 from proofs.installation import Figures, Installation, installation, wait_for
 from proofs.senders import ProductSender, RawSender, Sender, retries, sending, tally, troubles, waiting
-from tests.mill import GUIDE
+from tests.fixtures.mill import GUIDE
 
 from ratemill.ledger.audit import audit
 from ratemill.settings import Settings

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.mill import Mill, guide_row, mill
+from tests.fixtures.mill import Mill, guide_row, mill
 
 from ratemill.settings import Settings
 from ratemill.store.connections import Database

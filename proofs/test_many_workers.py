@@ -16,8 +16,8 @@ from time import monotonic
 import pytest
 from proofs.installation import wait_for
 from proofs.senders import PRICE, quantity, row, waiting
-from tests.mill import Mill, mill
-from tests.processes import start
+from tests.fixtures.mill import Mill, mill
+from tests.fixtures.processes import start
 
 from ratemill.intake.accept import Request, accept
 from ratemill.intake.backlog import BacklogKeeper

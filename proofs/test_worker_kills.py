@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from time import monotonic
 
 import pytest
-from tests.mill import Mill, guide_row, mill
-from tests.processes import started, was_killed
+from tests.fixtures.mill import Mill, guide_row, mill
+from tests.fixtures.processes import started, was_killed
 
 from ratemill.settings import Settings
 from ratemill.store.connections import Database

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.processes import environment, free_port, started, wait_until
+from tests.fixtures.processes import environment, free_port, started, wait_until
 from tests.store.embedded.homes import removed_after, settings_of
 
 from ratemill.cli.demo import mill as demo_mill

@@ -8,10 +8,10 @@ from typing import Any
 
 from starlette.routing import Route
 from tests.api.subscriptions.test_imports import send
-from tests.item_jobs import run, submitted
-from tests.items import call, create
-from tests.mill import GUIDE, Mill
-from tests.two_mills import EVERY_END, FILTERED, post
+from tests.fixtures.item_jobs import run, submitted
+from tests.fixtures.items import call, create
+from tests.fixtures.mill import GUIDE, Mill
+from tests.fixtures.two_mills import EVERY_END, FILTERED, post
 
 from ratemill.api.http.paths import RESOURCES
 from ratemill.jobs.subscriptions import imports as subscription_imports

@@ -7,8 +7,8 @@ from functools import partial
 import pytest
 from sqlalchemy import text
 from starlette.testclient import TestClient
-from tests.mill import GUIDE_ROW, Mill, mill
-from tests.processes import started, wait_until
+from tests.fixtures.mill import GUIDE_ROW, Mill, mill
+from tests.fixtures.processes import started, wait_until
 
 from ratemill.api.server import create_app
 from ratemill.settings import Settings

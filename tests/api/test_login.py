@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from httpx import Response
-from tests.mill import Mill, mill
+from tests.fixtures.mill import Mill, mill
 
 from ratemill.access.tokens import create_token
 from ratemill.settings import Settings

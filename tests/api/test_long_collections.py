@@ -6,8 +6,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from tests.items import call, create, done
-from tests.mill import Mill, mill
+from tests.fixtures.items import call, create, done
+from tests.fixtures.mill import Mill, mill
 
 from ratemill.settings import Settings
 from ratemill.store.connections import Database

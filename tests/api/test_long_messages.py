@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from httpx import Response
 from tests.api.setup.calls import refused, send
-from tests.items import call
-from tests.mill import Mill, guide_row, mill
+from tests.fixtures.items import call
+from tests.fixtures.mill import Mill, guide_row, mill
 
 from ratemill.errors import MESSAGE_CHARS_MAX, Fault
 from ratemill.reasons import IMPORT, RATING, message_of

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from tests.api.setup.calls import refused, send
-from tests.item_jobs import outcomes, submitted
-from tests.item_jobs import run as run_items
-from tests.items import call
-from tests.long_texts import LENGTHS, long_text
-from tests.mill import Mill, guide_row, mill
+from tests.fixtures.item_jobs import outcomes, submitted
+from tests.fixtures.item_jobs import run as run_items
+from tests.fixtures.items import call
+from tests.fixtures.long_texts import LENGTHS, long_text
+from tests.fixtures.mill import Mill, guide_row, mill
 
 from ratemill.jobs.runner import Runner
 from ratemill.reference.characteristics.values import ID_CHARS_MAX, REFERENCE_CHARS_MAX

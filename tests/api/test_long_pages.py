@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.mill import Mill, guide_row, mill
+from tests.fixtures.mill import Mill, guide_row, mill
 from typer.testing import CliRunner
 
 from ratemill import logs

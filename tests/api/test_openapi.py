@@ -20,8 +20,8 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from tests.mill import LOCAL, Mill, guide_row, mill
-from tests.owners import token_of
+from tests.fixtures.mill import LOCAL, Mill, guide_row, mill
+from tests.fixtures.owners import token_of
 
 from ratemill.api.http.paths import RESOURCES
 from ratemill.api.server import create_app

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import item_jobs
 from tests.api.test_long_messages import assert_readable, messages
-from tests.items import call
+from tests.fixtures import item_jobs
+from tests.fixtures.items import call
+from tests.fixtures.mill import Mill, guide_row, mill
 from tests.ledger.test_resubmit import JSON_FEED
-from tests.mill import Mill, guide_row, mill
 
 from ratemill.mediation.profiles import patterns
 from ratemill.settings import Settings

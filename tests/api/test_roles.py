@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from starlette.routing import Route
-from tests.mill import Mill, mill
+from tests.fixtures.mill import Mill, mill
 
 from ratemill.access.tokens import RIGHTS, create_token
 from ratemill.api.http.auth import PUBLIC, right_of

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from tests.mill import PATH, Mill, guide_row, mill
-from tests.owners import token_of
+from tests.fixtures.mill import PATH, Mill, guide_row, mill
+from tests.fixtures.owners import token_of
 from typer.testing import CliRunner, Result
 
 from ratemill import logs

@@ -11,8 +11,8 @@ import pytest
 from starlette.routing import Route
 from tests.api.owned import KEY, PLURALS, Json, Owned, template
 from tests.api.setup.test_walk import SAMPLES
-from tests.items import NOBODY
-from tests.mill import Mill, guide_row, mill
+from tests.fixtures.items import NOBODY
+from tests.fixtures.mill import Mill, guide_row, mill
 
 from ratemill.api.http.auth import right_of
 from ratemill.api.server import create_app

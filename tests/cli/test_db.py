@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.processes import wait_until
+from tests.fixtures.processes import wait_until
 from tests.store.embedded.homes import removed_after
 from typer.testing import CliRunner, Result
 

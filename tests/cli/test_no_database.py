@@ -7,7 +7,7 @@ import pytest
 import structlog
 import typer
 from psycopg import sql
-from tests.processes import free_port, wait_until
+from tests.fixtures.processes import free_port, wait_until
 from typer.testing import CliRunner, Result
 
 from ratemill import logs

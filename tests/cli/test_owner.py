@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import typer.main
-from tests.mill import Mill, guide_row, mill
+from tests.fixtures.mill import Mill, guide_row, mill
 from typer.testing import CliRunner, Result
 
 from ratemill import logs

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import structlog
 import typer
-from tests.mill import Mill, guide_row, mill
-from tests.served import served
+from tests.fixtures.mill import Mill, guide_row, mill
+from tests.fixtures.served import served
 
 from ratemill import logs
 from ratemill.cli.app import app

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.mill import Mill, guide_row
-from tests.two_mills import EVERY_END, STATES, instance, items, post, two_mills
+from tests.fixtures.mill import Mill, guide_row
+from tests.fixtures.two_mills import EVERY_END, STATES, instance, items, post, two_mills
 from typer.testing import CliRunner, Result
 
 from ratemill import logs

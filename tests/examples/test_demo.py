@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.processes import environment
+from tests.fixtures.processes import environment
 
 from ratemill.cli.demo.bill import _compared, _Line, _rounded
 from ratemill.cli.demo.shown import DemoFailed

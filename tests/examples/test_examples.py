@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.mill import GUIDE_ROW, Mill, mill
+from tests.fixtures.mill import GUIDE_ROW, Mill, mill
 
 from ratemill.client.records import Form, make_requests, read_records
 from ratemill.records import read_elements

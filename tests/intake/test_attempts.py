@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
-from tests.mill import Mill, guide_row, mill
+from tests.fixtures.mill import Mill, guide_row, mill
 
 from ratemill.errors import DatabaseAway, StatementDefect, StatementLimit, Unavailable
 from ratemill.heartbeat import Stopping

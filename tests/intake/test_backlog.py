@@ -5,7 +5,7 @@ from threading import Event
 from time import monotonic
 
 import pytest
-from tests.mill import GUIDE, Mill, guide_row, mill
+from tests.fixtures.mill import GUIDE, Mill, guide_row, mill
 
 from ratemill.intake.worker import Worker
 from ratemill.settings import Settings

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from tests.mill import Mill, mill
+from tests.fixtures.mill import Mill, mill
 
 from ratemill.access.tokens import Principal, authenticate
 from ratemill.errors import BadRequest, CallerError, Conflict

@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from tests.processes import wait_until
+from tests.fixtures.processes import wait_until
 
 from ratemill.intake.children import Child
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
-from tests.mill import GUIDE, GUIDE_ROW, Mill, guide_row, mill
+from tests.fixtures.mill import GUIDE, GUIDE_ROW, Mill, guide_row, mill
 
 from ratemill.reasons import BY_ID
 from ratemill.settings import Settings

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.processes import environment, free_port
+from tests.fixtures.processes import environment, free_port
 
 from ratemill.errors import UsageFault
 from ratemill.intake import listening

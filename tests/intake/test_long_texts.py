@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from threading import Event
 
 import pytest
-from tests.long_texts import LENGTHS, long_text
-from tests.mill import Mill, guide_row, mill
+from tests.fixtures.long_texts import LENGTHS, long_text
+from tests.fixtures.mill import Mill, guide_row, mill
 from typer.testing import CliRunner
 
 from ratemill import logs

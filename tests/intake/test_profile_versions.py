@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.mill import Mill, guide_row, mill
-from tests.two_mills import instance, items
+from tests.fixtures.mill import Mill, guide_row, mill
+from tests.fixtures.two_mills import instance, items
 
 from ratemill.ledger.lookup import look_up
 from ratemill.ledger.remake import remake

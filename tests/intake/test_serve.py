@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.mill import GUIDE, GUIDE_ROW, PATH
-from tests.processes import environment, free_port, start, started, wait_until
+from tests.fixtures.mill import GUIDE, GUIDE_ROW, PATH
+from tests.fixtures.processes import environment, free_port, start, started, wait_until
 
 
 class Home:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.api.setup.calls import done, identity_of, refused, send
-from tests.mill import Mill, guide_row, mill
+from tests.fixtures.mill import Mill, guide_row, mill
 
 from ratemill.intake import conductor
 from ratemill.intake.worker import Worker

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from tests.mill import mill
-from tests.processes import answers, free_port, started, wait_until, was_killed
+from tests.fixtures.mill import mill
+from tests.fixtures.processes import answers, free_port, started, wait_until, was_killed
 
 from ratemill.settings import Settings
 from ratemill.store.connections import Database

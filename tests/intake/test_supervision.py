@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 from psycopg.conninfo import make_conninfo
+from tests.fixtures.mill import GUIDE, GUIDE_ROW, PATH, guide_row
+from tests.fixtures.processes import environment, free_port, wait_until
 from tests.intake.test_serve import Home
-from tests.mill import GUIDE, GUIDE_ROW, PATH, guide_row
-from tests.processes import environment, free_port, wait_until
 from tests.store.embedded.homes import altered
 
 from ratemill.settings import Settings

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from threading import Event
 
 import pytest
-from tests.mill import Mill, guide_row, mill
+from tests.fixtures.mill import Mill, guide_row, mill
 
 from ratemill.intake.worker import Worker
 from ratemill.settings import Settings

@@ -8,11 +8,11 @@ from threading import Event
 from typing import Any
 
 import pytest
+from tests.fixtures.item_jobs import child, submitted
+from tests.fixtures.mill import GUIDE, Mill, mill
 from tests.intake.test_attempts import at_each_call, cut_off, until_available
-from tests.item_jobs import child, submitted
 from tests.jobs.subscriptions.test_imports import send, sold
 from tests.jobs.test_reprocess import MENDED, ordered, unknown
-from tests.mill import GUIDE, Mill, mill
 
 from ratemill.intake.attempts import Trial
 from ratemill.jobs import reprocess

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from httpx import Response
-from tests.mill import GUIDE, Mill, guide_row, mill
-from tests.processes import started, wait_until, was_killed
+from tests.fixtures.mill import GUIDE, Mill, guide_row, mill
+from tests.fixtures.processes import started, wait_until, was_killed
 
 from ratemill.access.tokens import create_token
 from ratemill.errors import Unavailable

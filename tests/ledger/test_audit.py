@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.mill import Mill, guide_row, mill
+from tests.fixtures.mill import Mill, guide_row, mill
 
 from ratemill.ledger.audit import audit
 from ratemill.settings import Settings

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from uuid import UUID, uuid4
 
 import pytest
-from tests.mill import Mill
-from tests.two_mills import instance, items, two_mills
+from tests.fixtures.mill import Mill
+from tests.fixtures.two_mills import instance, items, two_mills
 from typer.testing import CliRunner, Result
 
 from ratemill import logs

@@ -6,8 +6,8 @@ from threading import Event
 from typing import Any
 
 import pytest
-from tests.histories import counted, histories, history
-from tests.mill import Mill, guide_row, mill
+from tests.fixtures.histories import counted, histories, history
+from tests.fixtures.mill import Mill, guide_row, mill
 
 from ratemill.jobs.runner import Runner
 from ratemill.settings import Settings

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from itertools import product
 
 import pytest
-from tests.mill import Mill, guide_row
-from tests.two_mills import items, post, two_mills
+from tests.fixtures.mill import Mill, guide_row
+from tests.fixtures.two_mills import items, post, two_mills
 
 from ratemill.ledger import charges
 from ratemill.ledger.charges import Charge, ChargeFilters

@@ -6,8 +6,8 @@ from threading import Event
 from typing import Any
 
 import pytest
-from tests.mill import Mill, guide_row
-from tests.two_mills import EVERY_END, instance, items, two_mills
+from tests.fixtures.mill import Mill, guide_row
+from tests.fixtures.two_mills import EVERY_END, instance, items, two_mills
 
 from ratemill.intake.worker import Worker
 from ratemill.settings import Settings

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.mill import Mill, guide_row
-from tests.two_mills import EVERY_END, items, post, two_mills
+from tests.fixtures.mill import Mill, guide_row
+from tests.fixtures.two_mills import EVERY_END, items, post, two_mills
 
 from ratemill.ledger.lookup import look_up
 from ratemill.ledger.remake import OUTCOME, Difference, Remade, remake

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.mill import Mill, guide_row
-from tests.two_mills import instance, items, post, two_mills
+from tests.fixtures.mill import Mill, guide_row
+from tests.fixtures.two_mills import instance, items, post, two_mills
 
 from ratemill.settings import Settings
 from ratemill.store.connections import Database

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.mill import GUIDE, Mill, mill
+from tests.fixtures.mill import GUIDE, Mill, mill
 
 from ratemill.settings import Settings
 from ratemill.store import bulk

@@ -12,7 +12,7 @@ from time import monotonic
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
-from tests.frozen import frozen, proxy_to
+from tests.fixtures.frozen import frozen, proxy_to
 from tests.store.embedded.homes import ensured, settings_of
 
 from ratemill.errors import DatabaseAway

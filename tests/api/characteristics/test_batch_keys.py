@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from httpx import Response
-from tests.item_batches import BATCH, OPENING, call, codes, page, small_mill, state
-from tests.mill import GUIDE_ROW, Mill
-from tests.owners import token_of
+from tests.fixtures.item_batches import BATCH, OPENING, call, codes, page, small_mill, state
+from tests.fixtures.mill import GUIDE_ROW, Mill
+from tests.fixtures.owners import token_of
 
 from ratemill.settings import Settings
 from ratemill.store.connections import Database

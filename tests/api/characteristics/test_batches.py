@@ -10,9 +10,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.item_batches import BATCH, ENVELOPE, OPENING, call, codes, opened, page, small_mill, state, warned
-from tests.mill import Mill
-from tests.owners import token_of
+from tests.fixtures.item_batches import BATCH, ENVELOPE, OPENING, call, codes, opened, page, small_mill, state, warned
+from tests.fixtures.mill import Mill
+from tests.fixtures.owners import token_of
 
 from ratemill.access.tokens import create_token
 from ratemill.settings import Settings

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.items import Json, call, create, done, find, item_mill, refused
-from tests.mill import Mill
+from tests.fixtures.items import Json, call, create, done, find, item_mill, refused
+from tests.fixtures.mill import Mill
 
 from ratemill.access.tokens import create_token
 from ratemill.errors import StatementDefect

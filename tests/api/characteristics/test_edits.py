@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from tests.items import NOBODY, Json, call, create, done, find, ids, item_mill, refused, seed_item
-from tests.mill import LOCAL, Mill
+from tests.fixtures.items import NOBODY, Json, call, create, done, find, ids, item_mill, refused, seed_item
+from tests.fixtures.mill import LOCAL, Mill
 
 from ratemill.api.server import create_app
 from ratemill.settings import Settings

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.items import NOBODY, Json, call, create, done, find, ids, item_mill, refused, seed_item
-from tests.mill import Mill, mill
+from tests.fixtures.items import NOBODY, Json, call, create, done, find, ids, item_mill, refused, seed_item
+from tests.fixtures.mill import Mill, mill
 
 from ratemill.access.tokens import create_token
 from ratemill.settings import Settings

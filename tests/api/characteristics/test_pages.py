@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from tests.item_batches import BATCH, call, codes, opened, page, small_mill, warned
-from tests.mill import Mill
+from tests.fixtures.item_batches import BATCH, call, codes, opened, page, small_mill, warned
+from tests.fixtures.mill import Mill
 
 from ratemill.settings import Settings
 from ratemill.store.connections import Database

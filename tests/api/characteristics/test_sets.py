@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.items import Json, call, create, done, find, ids, item_mill, refused, seed_item
-from tests.mill import Mill
+from tests.fixtures.items import Json, call, create, done, find, ids, item_mill, refused, seed_item
+from tests.fixtures.mill import Mill
 
 from ratemill.settings import Settings
 

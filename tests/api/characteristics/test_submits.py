@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.item_batches import BATCH, call, codes, opened, page, small_mill, state
-from tests.mill import Mill
+from tests.fixtures.item_batches import BATCH, call, codes, opened, page, small_mill, state
+from tests.fixtures.mill import Mill
 
 from ratemill.settings import Settings
 from ratemill.store.connections import Database

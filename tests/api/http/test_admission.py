@@ -9,9 +9,9 @@ from contextlib import ExitStack
 
 import pytest
 from starlette.routing import Route
-from tests.mill import GUIDE_ROW, PATH, Mill, mill
-from tests.processes import wait_until
-from tests.served import Caller, served
+from tests.fixtures.mill import GUIDE_ROW, PATH, Mill, mill
+from tests.fixtures.processes import wait_until
+from tests.fixtures.served import Caller, served
 
 from ratemill.access.owners import ensure
 from ratemill.access.tokens import create_token

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from tests.mill import GUIDE_ROW, Mill, guide_row, mill
+from tests.fixtures.mill import GUIDE_ROW, Mill, guide_row, mill
 
 from ratemill.api.http.bodies import _unpack, object_of
 from ratemill.errors import BadRequest, BodyTooLarge

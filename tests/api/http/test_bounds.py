@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from tests.mill import GUIDE_ROW, PATH, Mill, mill
-from tests.processes import wait_until
-from tests.served import Caller, served
+from tests.fixtures.mill import GUIDE_ROW, PATH, Mill, mill
+from tests.fixtures.processes import wait_until
+from tests.fixtures.served import Caller, served
 
 from ratemill.api.http.protocol import FRAMING_BYTES
 from ratemill.settings import Settings

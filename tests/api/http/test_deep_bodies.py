@@ -10,7 +10,7 @@ from time import monotonic
 
 import pytest
 from starlette.routing import Route
-from tests.mill import Mill, mill
+from tests.fixtures.mill import Mill, mill
 
 from ratemill.api.server import create_app
 from ratemill.settings import Settings

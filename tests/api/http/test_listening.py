@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 import structlog
-from tests.mill import PATH, mill
-from tests.processes import environment
-from tests.served import served
+from tests.fixtures.mill import PATH, mill
+from tests.fixtures.processes import environment
+from tests.fixtures.served import served
 
 from ratemill.cli.network import check_listening
 from ratemill.errors import UsageFault

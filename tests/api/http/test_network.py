@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
-from tests.mill import PATH, Mill, mill
-from tests.processes import answers, environment, free_port, wait_until
-from tests.served import Caller, served
+from tests.fixtures.mill import PATH, Mill, mill
+from tests.fixtures.processes import answers, environment, free_port, wait_until
+from tests.fixtures.served import Caller, served
 
 from ratemill.api.server import create_app
 from ratemill.settings import Settings

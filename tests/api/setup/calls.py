@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from httpx import Response
-from tests.mill import Mill
+from tests.fixtures.mill import Mill
 
 Json = dict[str, Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.api.setup.calls import Json, done, make, refused, send
-from tests.mill import Mill
+from tests.fixtures.mill import Mill
 
 from ratemill.errors import StatementDefect
 from ratemill.setup.objects.registry import OBJECTS

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from httpx import Response
 from tests.api.setup.calls import Json, done, identity_of, make, refused, send
-from tests.mill import Mill, guide_row
+from tests.fixtures.mill import Mill, guide_row
 
 from ratemill.access.tokens import create_token
 from ratemill.errors import InvariantFailure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from httpx import Response
 from tests.api.setup.calls import Json, done, make, refused, send
-from tests.mill import Mill
+from tests.fixtures.mill import Mill
 
 
 def test_a_patch_changes_many_objects_and_answers_in_order(mine: Mill):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.mill import Mill, mill
+from tests.fixtures.mill import Mill, mill
 
 from ratemill.settings import Settings
 from ratemill.store.connections import Database

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from httpx import Response
-from tests.mill import Mill, mill
+from tests.fixtures.mill import Mill, mill
 
 from ratemill.access.tokens import create_token
 from ratemill.api.setup import reading

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from httpx import Response
 from tests.api.setup.bucket_base_keys import NINE
-from tests.mill import Mill, mill
+from tests.fixtures.mill import Mill, mill
 
 from ratemill.access.tokens import create_token
 from ratemill.settings import Settings

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from httpx import Response
-from tests.mill import Mill, mill
+from tests.fixtures.mill import Mill, mill
 
 from ratemill.settings import Settings
 from ratemill.setup.declaration import SetupObject

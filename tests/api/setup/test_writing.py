@@ -7,7 +7,7 @@ import json
 import pytest
 from tests.api.setup.bucket_base_keys import NINE
 from tests.api.setup.calls import Json, done, identity_of, make, refused, send
-from tests.mill import Mill
+from tests.fixtures.mill import Mill
 
 from ratemill.access.tokens import create_token
 

@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 from httpx import Response
 from tests.api.subscriptions.test_imports import details, errors, send
-from tests.mill import Mill, mill
-from tests.owners import token_of
+from tests.fixtures.mill import Mill, mill
+from tests.fixtures.owners import token_of
 
 from ratemill.access.tokens import create_token
 from ratemill.jobs.subscriptions import imports

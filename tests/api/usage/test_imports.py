@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.mill import GUIDE, GUIDE_ROW, Mill, guide_row, mill
+from tests.fixtures.mill import GUIDE, GUIDE_ROW, Mill, guide_row, mill
 
 from ratemill.access.tokens import create_token
 from ratemill.settings import Settings

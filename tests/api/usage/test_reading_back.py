@@ -7,8 +7,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from tests.mill import Mill, guide_row
-from tests.two_mills import EVERY_END, STATES, get, instance, items, post, two_mills
+from tests.fixtures.mill import Mill, guide_row
+from tests.fixtures.two_mills import EVERY_END, STATES, get, instance, items, post, two_mills
 
 from ratemill.access.tokens import create_token
 from ratemill.settings import Settings

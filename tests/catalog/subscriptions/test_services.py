@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from tests.mill import GUIDE, Mill, guide_row, mill
+from tests.fixtures.mill import GUIDE, Mill, guide_row, mill
 
 from ratemill.catalog.subscriptions.services import Live, end_services, make_services, reprocess_waiting
 from ratemill.jobs import reprocess

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from tests.client.usage.test_kill import Served
-from tests.mill import mill
-from tests.processes import answers, free_port, started, wait_until
-from tests.two_mills import items
+from tests.fixtures.mill import mill
+from tests.fixtures.processes import answers, free_port, started, wait_until
+from tests.fixtures.two_mills import items
 
 from ratemill.settings import Settings
 from ratemill.store.connections import Database

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from tests.client.usage.test_kill import Served
-from tests.mill import mill
-from tests.processes import answers, free_port, started, wait_until
+from tests.fixtures.mill import mill
+from tests.fixtures.processes import answers, free_port, started, wait_until
 
 from ratemill.settings import Settings
 from ratemill.store.connections import Database

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.mill import Mill, guide_row, mill
-from tests.processes import answers, environment, free_port, started, wait_until
+from tests.fixtures.mill import Mill, guide_row, mill
+from tests.fixtures.processes import answers, environment, free_port, started, wait_until
 
 from ratemill.settings import Settings
 from ratemill.store.connections import Database

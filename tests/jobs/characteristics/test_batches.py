@@ -7,7 +7,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from tests.item_jobs import (
+from tests.fixtures.item_jobs import (
     Item,
     child,
     counts,
@@ -22,7 +22,7 @@ from tests.item_jobs import (
     submitted,
     uses,
 )
-from tests.mill import Mill, mill
+from tests.fixtures.mill import Mill, mill
 
 from ratemill.jobs.characteristics import batches, linking
 from ratemill.jobs.runner import Runner

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.item_jobs import (
+from tests.fixtures.item_jobs import (
     child,
     imported,
     made_of,
@@ -12,7 +12,7 @@ from tests.item_jobs import (
     run,
     submitted,
 )
-from tests.mill import Mill, mill
+from tests.fixtures.mill import Mill, mill
 
 from ratemill.settings import Settings
 from ratemill.store.connections import Database

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.item_jobs import (
+from tests.fixtures.item_jobs import (
     Item,
     child,
     counts,
@@ -15,8 +15,8 @@ from tests.item_jobs import (
     stored,
     submitted,
 )
-from tests.mill import Mill, mill
-from tests.processes import started, wait_until, was_killed
+from tests.fixtures.mill import Mill, mill
+from tests.fixtures.processes import started, wait_until, was_killed
 
 from ratemill.jobs.characteristics import batches
 from ratemill.reference.characteristics import circles, upserts

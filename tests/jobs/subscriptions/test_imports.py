@@ -8,8 +8,8 @@ from threading import Event
 from typing import Any
 
 import pytest
-from tests.mill import GUIDE, Mill, mill
-from tests.processes import started, wait_until, was_killed
+from tests.fixtures.mill import GUIDE, Mill, mill
+from tests.fixtures.processes import started, wait_until, was_killed
 
 from ratemill.catalog.subscriptions import writing
 from ratemill.jobs.runner import Runner

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from tests.mill import Mill, mill
+from tests.fixtures.mill import Mill, mill
 
 from ratemill.jobs.subscriptions.reading import Reader, Table
 from ratemill.reference.subscriptions.kinds import Kind

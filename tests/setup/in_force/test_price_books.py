@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 from tests.api.setup.calls import done, send
-from tests.mill import Mill, mill
+from tests.fixtures.mill import Mill, mill
 
 from ratemill.intake import holders
 from ratemill.rating.book import SCHEMAS, PriceBook

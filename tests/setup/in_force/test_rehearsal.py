@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.mill import GUIDE, Mill, guide_row, mill
-from tests.two_mills import EVERY_END, FILTERED, items, post
+from tests.fixtures.mill import GUIDE, Mill, guide_row, mill
+from tests.fixtures.two_mills import EVERY_END, FILTERED, items, post
 from typer.testing import CliRunner, Result
 
 from ratemill import logs

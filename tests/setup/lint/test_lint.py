@@ -7,7 +7,7 @@ from contextlib import nullcontext
 
 import pytest
 import structlog
-from tests.mill import mill
+from tests.fixtures.mill import mill
 from typer.testing import CliRunner
 
 from ratemill.cli import lint as lint_command

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import structlog
-from tests.mill import Mill, guide_row, mill
-from tests.owners import token_of
+from tests.fixtures.mill import Mill, guide_row, mill
+from tests.fixtures.owners import token_of
 from tests.setup.rows import numbers_given_out, rows_of
 from typer.testing import CliRunner
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.api.setup.calls import done, send
-from tests.mill import Mill, mill
+from tests.fixtures.mill import Mill, mill
 
 from ratemill.settings import Settings
 from ratemill.setup.objects.rates import OBJECT as RATES
