@@ -19,7 +19,7 @@ from proofs.senders import PRICE, quantity, row, waiting
 from tests.fixtures.mill import Mill, mill
 from tests.fixtures.processes import start
 
-from ratemill.intake.accept import Request, accept
+from ratemill.intake.accept import ImportRequest, accept
 from ratemill.intake.backlog import BacklogKeeper
 from ratemill.settings import Settings
 from ratemill.store.connections import Database
@@ -55,7 +55,7 @@ def send(guide: Mill, keeper: BacklogKeeper, numbers: range) -> None:
     """Accept requests of one record each."""
     for number in numbers:
         body = json.dumps({"data": [row(number)]}).encode()
-        accept(guide.database, guide.settings, keeper, Request(guide.token, "guideFeed", "rows", body, "POST /"))
+        accept(guide.database, guide.settings, keeper, ImportRequest(guide.token, "guideFeed", "rows", body, "POST /"))
 
 
 def send_all(guide: Mill) -> None:

@@ -15,7 +15,7 @@ MARKS_MAX = 1_000_000  # take half a second
 
 
 @dataclass(frozen=True, slots=True)
-class Shortened:
+class ShortenedBody:
     """A body whose deep elements are replaced by small objects, and the texts of these elements by what replaces them."""
 
     body: bytes
@@ -26,14 +26,14 @@ class Shortened:
         return [self.elements.get(text, text) for text in texts]
 
 
-def shortened(body: bytes) -> Shortened:
+def shortened(body: bytes) -> ShortenedBody:
     """Return a body without the objects of its list by which it nests too deeply.
 
     What is set aside is not checked to be JSON: mediation counts its levels before it parses it. Nothing is set aside
     of a body with more than ``MARKS_MAX`` quotes and brackets.
     """
     if sum(map(body.count, (b'"', b"[", b"{"))) > MARKS_MAX:
-        return Shortened(body, {})
+        return ShortenedBody(body, {})
     name = uuid4().hex
     parts: list[bytes] = []
     elements: dict[str, str] = {}
@@ -57,4 +57,4 @@ def shortened(body: bytes) -> Shortened:
                 parts += [body[written:begin], instead.encode()]
                 written = token.end()
             level -= 1
-    return Shortened(b"".join([*parts, body[written:]]), elements)
+    return ShortenedBody(b"".join([*parts, body[written:]]), elements)

@@ -3,19 +3,19 @@
 RatemillError
 ├── CallerError               the caller erred: said in the dialect's envelope, nothing is kept
 │   ├── BadRequest            400
-│   ├── NotAuthenticated      401
-│   ├── NotPermitted          403
+│   ├── Unauthorized          401
+│   ├── Forbidden             403
 │   ├── NotFound              404
 │   ├── Conflict              409
-│   ├── NotAsBefore           412
-│   ├── BodyTooLarge          413
-│   ├── WrongMediaType        415
-│   ├── WrongHost             421
-│   ├── KeyReused             422
+│   ├── PreconditionFailed    412
+│   ├── ContentTooLarge       413
+│   ├── UnsupportedMediaType  415
+│   ├── MisdirectedRequest    421
+│   ├── KeyReuse              422
 │   └── TooManyRequests       429, worth retrying
 ├── Unavailable               503, worth retrying: the world failed; never an attempt of a record
 │   ├── DatabaseAway          503: the database does not answer or cannot work; logged once a minute where it is found
-│   │   └── LoginRefused      503: the login is wrong or the database does not exist; waiting alone does not help
+│   │   └── LoginRefusal      503: the login is wrong or the database does not exist; waiting alone does not help
 │   ├── WriteRace             503, or 409 where a dialect has a word for it: another transaction was writing the same
 │   └── StatementLimit        503: the database reached a limit of time or space; an attempt, worth retrying in parts
 ├── TableTooLarge             the texts of a table would take too much memory: never an attempt, fewer rows are taken
@@ -151,13 +151,13 @@ class BadRequest(CallerError):
     status, code = 400, Code.BAD_REQUEST
 
 
-class NotAuthenticated(CallerError):
+class Unauthorized(CallerError):
     """No token, or one that is wrong, revoked or expired."""
 
     status, code = 401, Code.NOT_AUTHENTICATED
 
 
-class NotPermitted(CallerError):
+class Forbidden(CallerError):
     """The token lacks the right."""
 
     status, code = 403, Code.NOT_PERMITTED
@@ -175,31 +175,31 @@ class Conflict(CallerError):
     status, code = 409, Code.CONFLICT
 
 
-class NotAsBefore(CallerError):
+class PreconditionFailed(CallerError):
     """The thing is another by now than the one that the caller means to change."""
 
     status, code = 412, Code.NOT_AS_BEFORE
 
 
-class BodyTooLarge(CallerError):
+class ContentTooLarge(CallerError):
     """The body is over the limit."""
 
     status, code = 413, Code.BODY_TOO_LARGE
 
 
-class WrongMediaType(CallerError):
+class UnsupportedMediaType(CallerError):
     """The Content-Type is not the dialect's."""
 
     status, code = 415, Code.WRONG_MEDIA_TYPE
 
 
-class WrongHost(CallerError):
+class MisdirectedRequest(CallerError):
     """The request is for a host that this server does not answer as."""
 
     status, code = 421, Code.WRONG_HOST
 
 
-class KeyReused(CallerError):
+class KeyReuse(CallerError):
     """The Idempotency-Key came with another request before."""
 
     status, code = 422, Code.IDEMPOTENCY_KEY_REUSED
@@ -228,7 +228,7 @@ class DatabaseAway(Unavailable):
     """
 
 
-class LoginRefused(DatabaseAway):
+class LoginRefusal(DatabaseAway):
     """The server refuses the login, or has no such database. Only a change of the DSN or of the server helps."""
 
 

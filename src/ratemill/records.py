@@ -67,16 +67,16 @@ def charge_name(identity: int) -> ChargeName:
     return ChargeName(submission_id, row_index, run, entry)
 
 
-class _Rows(msgspec.Struct):
+class _TextElements(msgspec.Struct):
     data: list[str]
 
 
-class _Objects(msgspec.Struct):
+class _ObjectElements(msgspec.Struct):
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-_ROWS = msgspec.json.Decoder(_Rows)
-_OBJECTS = msgspec.json.Decoder(_Objects)
+_ROWS = msgspec.json.Decoder(_TextElements)
+_OBJECTS = msgspec.json.Decoder(_ObjectElements)
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY = msgspec.json.Decoder()
 _LIST_FIRST = re.compile(rb'\s*\{\s*"data"\s*:\s*\[')

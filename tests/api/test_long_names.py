@@ -16,7 +16,7 @@ from tests.fixtures.mill import Mill, guide_row, mill
 from ratemill.jobs.runner import Runner
 from ratemill.reference.characteristics.values import ID_CHARS_MAX, REFERENCE_CHARS_MAX
 from ratemill.settings import Settings
-from ratemill.setup.declaration import NAME_CHARS_MAX, Kind, Member, SetupObject
+from ratemill.setup.declaration import NAME_CHARS_MAX, Member, MemberKind, SetupObject
 from ratemill.setup.objects.registry import WRITABLE
 from ratemill.store.connections import Database
 
@@ -24,7 +24,7 @@ TEXTS = [
     (each, member)
     for each in WRITABLE.values()
     for member in each.members
-    if member.kind is Kind.TEXT and not (member.virtual or member.inner or member.column == each.document)
+    if member.kind is MemberKind.TEXT and not (member.virtual or member.inner or member.column == each.document)
 ]
 LINE = {"name": "A product"}
 

@@ -17,7 +17,7 @@ from tests.fixtures.mill import Mill, guide_row, mill
 from ratemill.api.http.auth import right_of
 from ratemill.api.server import create_app
 from ratemill.settings import Settings
-from ratemill.setup.declaration import Kind
+from ratemill.setup.declaration import MemberKind
 from ratemill.setup.objects.registry import BY_LIST, OBJECTS
 from ratemill.store.connections import Database
 
@@ -217,7 +217,7 @@ def test_references_of_the_set_up_find_nothing_of_another_owner(owned: Owned, ot
         theirs = int(owned.ids[f"/{target.path.rstrip('/')}/"][0])
         answers = []
         for id_ in (theirs, int(NOTHING)):
-            value = [id_] if member.kind is Kind.REFERENCES else id_
+            value = [id_] if member.kind is MemberKind.REFERENCES else id_
             sample = {name: given for name, given in SAMPLES[each.list_name][0].items() if name != member.name}
             answer = other.request("POST", f"/{each.path}", content=json.dumps({**sample, member.id_name: value}))
             answers.append((answer.status_code, normal(answer.text, str(id_))))

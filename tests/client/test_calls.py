@@ -8,7 +8,7 @@ import pytest
 from tests.client.pretended import Failure, Server, breaks, refusal, refuses
 
 from ratemill.client import calls
-from ratemill.client.errors import Rejected, Unreachable
+from ratemill.client.errors import Rejection, Unreachable
 from ratemill.errors import UsageFault
 
 
@@ -51,7 +51,7 @@ def test_what_may_pass_is_tried_again_under_the_same_key(failure):
 )
 def test_what_the_server_refuses_is_not_tried_again_and_says_why(status: int, code: int):
     server = Server(failures=[refuses(status, code)])
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Rejection) as caught:
         server.client().post_rows("1", ["a"], "import-1")
     assert (caught.value.status, caught.value.faults[0].code, caught.value.faults[0].row) == (status, code, 3)
     assert len(server.calls) == 1
@@ -97,9 +97,9 @@ def test_a_pause_grows_and_has_a_limit(monkeypatch: pytest.MonkeyPatch):
 
 def test_an_answer_that_is_not_from_ratemill_is_named_as_such():
     page = httpx.Response(200, text="<html>Welcome</html>", request=httpx.Request("GET", "http://mill/"))
-    with pytest.raises(Rejected, match="not from Ratemill"):
+    with pytest.raises(Rejection, match="not from Ratemill"):
         Server(failures=[lambda _: page]).client().feed("Guide Feed")
-    with pytest.raises(Rejected, match="Bad gateway"):
+    with pytest.raises(Rejection, match="Bad gateway"):
         Server(failures=[lambda _: httpx.Response(403, text="Bad gateway")]).client().feed("Guide Feed")
 
 

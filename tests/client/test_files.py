@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ratemill.client.errors import FileUnreadable
+from ratemill.client.errors import UnreadableFile
 from ratemill.client.files import opened, spooled, survey
 from ratemill.client.records import RECORD_BYTES_MAX, Form
 
@@ -49,7 +49,7 @@ def test_a_survey_knows_the_start_of_a_file(path: Path, size: int):
 )
 def test_what_cannot_be_sent_is_named_by_its_line(path: Path, content: bytes, line: int):
     path.write_bytes(content)
-    with pytest.raises(FileUnreadable) as caught:
+    with pytest.raises(UnreadableFile) as caught:
         survey(path, CSV)
     assert caught.value.line == line
     assert "nothing was sent" in str(caught.value)
@@ -63,7 +63,7 @@ def test_a_line_of_just_the_longest_length_is_sent(path: Path):
 @pytest.mark.parametrize("bad", [b"[1]", b"{", b"{} {}", b'{"a":NaN}', b"x", b"[" * 5_000])
 def test_a_line_that_is_no_object_is_named_before_its_request_would_be_refused(path: Path, bad: bytes):
     path.write_bytes(b'\xef\xbb\xbf{"a":1}\n\n' + bad + b"\n")
-    with pytest.raises(FileUnreadable, match="line 3"):
+    with pytest.raises(UnreadableFile, match="line 3"):
         survey(path, Form("jsonl", "multi"))
     survey(path, Form("jsonl"))  # as text it goes in, and is refused alone
 
@@ -71,7 +71,7 @@ def test_a_line_that_is_no_object_is_named_before_its_request_would_be_refused(p
 @pytest.mark.parametrize("cut", [5, 200])
 def test_a_broken_gzip_file_is_named(path: Path, cut: int):
     path.write_bytes(gzip.compress(bytes(range(128)) * 100)[:cut])
-    with pytest.raises(FileUnreadable, match="broken gzip"):
+    with pytest.raises(UnreadableFile, match="broken gzip"):
         survey(path, CSV)
 
 
@@ -81,13 +81,13 @@ def test_gzip_of_several_members_is_read_whole_and_what_follows_it_is_named(path
     with opened(path) as file:
         assert file.read() == b"a\nb\n"
     path.write_bytes(members + b"more")
-    with pytest.raises(FileUnreadable, match="broken gzip"):
+    with pytest.raises(UnreadableFile, match="broken gzip"):
         survey(path, CSV)
 
 
 def test_a_stream_that_finds_no_room_is_reported(tmp_path: Path):
     with (
-        pytest.raises(FileUnreadable, match="cannot copy to"),
+        pytest.raises(UnreadableFile, match="cannot copy to"),
         spooled(io.BytesIO(b"a"), tmp_path / "x"),
     ):
         pass

@@ -12,7 +12,7 @@ from threading import Thread
 import pytest
 
 from ratemill.client.calls import Client
-from ratemill.client.errors import NotTrusted, Unreachable
+from ratemill.client.errors import Unreachable, UntrustedServer
 from ratemill.errors import UsageFault
 
 
@@ -60,14 +60,14 @@ def test_a_server_whose_authority_is_named_is_trusted(context, cases):
 def test_a_certificate_that_is_not_valid_is_an_error_without_another_try(context, cases, host, ca):
     said: list[str] = []
     ca_file = str(cases / "tls" / ca) if ca else ""
-    with answering(context) as port, pytest.raises(NotTrusted, match="RATEMILL_CA_FILE"):
+    with answering(context) as port, pytest.raises(UntrustedServer, match="RATEMILL_CA_FILE"):
         Client(f"https://{host}:{port}", "secret", ca_file=ca_file, say=said.append).read("/x")
     assert not said
 
 
 def test_a_server_that_speaks_no_tls_is_an_error_without_another_try():
     said: list[str] = []
-    with answering(None) as port, pytest.raises(NotTrusted, match="speak TLS"):
+    with answering(None) as port, pytest.raises(UntrustedServer, match="speak TLS"):
         Client(f"https://localhost:{port}", "secret", say=said.append).read("/x")
     assert not said
 

@@ -11,7 +11,7 @@ import pytest
 from tests.fixtures.processes import environment
 
 from ratemill.cli.demo.bill import _compared, _Line, _rounded
-from ratemill.cli.demo.shown import DemoFailed
+from ratemill.cli.demo.shown import DemoFailure
 
 BILL = Path(__file__).parents[2] / "examples" / "focus" / "focus_usage_500.csv"
 SECONDS_MAX = 120
@@ -54,5 +54,5 @@ def test_an_amount_that_differs_is_named_by_its_row():
     lines = [_Line(row, bill, _rounded(_Line(row, bill, None).product)) for row, bill in priced]
     assert [len(each) for each in _compared(lines)] == [480, 19, 0]
     wrong = replace(lines[5], amount=_rounded(lines[5].product) + Decimal("1e-10"))
-    with pytest.raises(DemoFailed, match=r"^row 7: "):
+    with pytest.raises(DemoFailure, match=r"^row 7: "):
         _compared([*lines[:5], wrong, *lines[6:]])

@@ -14,7 +14,7 @@ from tests.fixtures.mill import Mill, mill
 from ratemill.access.tokens import Principal, authenticate
 from ratemill.errors import BadRequest, CallerError, Conflict
 from ratemill.intake import characteristic_batches as batches
-from ratemill.intake.characteristic_batches import Submit
+from ratemill.intake.characteristic_batches import BatchSubmission
 from ratemill.settings import Settings
 from ratemill.store.connections import Database
 
@@ -39,7 +39,7 @@ def opened(mine: Mill, total: int = PAGES * SIZE) -> int:
     return batches.create(mine.database, mine.settings, caller(mine), named=named, body=body, submit=None).batch_id
 
 
-def send(mine: Mill, batch_id: int, page: tuple[int, list[str]] | None, submit: Submit | None = None) -> None:
+def send(mine: Mill, batch_id: int, page: tuple[int, list[str]] | None, submit: BatchSubmission | None = None) -> None:
     number, ids = page or (0, [])
     body = json.dumps({"pageNumber": number, "items": [{"id": each} for each in ids]}).encode() if page else b""
     who, settings = caller(mine), mine.settings
@@ -78,10 +78,10 @@ def test_the_last_of_each_page_holds_and_the_total_is_never_passed(
             kept = after
         assert received(mine, batch_id) == kept
     if sum(map(len, kept.values())) == total:
-        send(mine, batch_id, None, Submit())
+        send(mine, batch_id, None, BatchSubmission())
     else:
         with pytest.raises(Conflict, match="items have been received"):
-            send(mine, batch_id, None, Submit())
+            send(mine, batch_id, None, BatchSubmission())
 
 
 def test_what_dies_before_it_is_answered_leaves_nothing(mine: Mill, monkeypatch: pytest.MonkeyPatch):
@@ -94,19 +94,19 @@ def test_what_dies_before_it_is_answered_leaves_nothing(mine: Mill, monkeypatch:
 
     monkeypatch.setattr(batches, "die_at", die)
     with pytest.raises(OSError, match="power"):
-        send(mine, batch_id, (0, ["b", "c"]), Submit())
+        send(mine, batch_id, (0, ["b", "c"]), BatchSubmission())
     with pytest.raises(OSError, match="power"):
         opened(mine)
     after = mine.rows("select * from characteristic_batches order by batch_id"), received(mine, batch_id)[0] == ["a"]
     assert after == before
     monkeypatch.undo()
-    send(mine, batch_id, (0, ["b", "c"]), Submit())
+    send(mine, batch_id, (0, ["b", "c"]), BatchSubmission())
     assert received(mine, batch_id)[0] == ["b", "c"]
 
 
 def test_every_refusal_is_a_caller_error(mine: Mill):
     batch_id = opened(mine, total=1)
-    send(mine, batch_id, (0, ["a"]), Submit())
-    for page, submit in (((0, ["b"]), None), (None, Submit()), (None, None)):
+    send(mine, batch_id, (0, ["a"]), BatchSubmission())
+    for page, submit in (((0, ["b"]), None), (None, BatchSubmission()), (None, None)):
         with pytest.raises(CallerError):
             send(mine, batch_id, page, submit)

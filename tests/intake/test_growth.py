@@ -9,10 +9,10 @@ from tests.fixtures.mill import Mill, guide_row, mill
 from ratemill.intake.table_rows import COMMITS_MIN, TableRows
 from ratemill.intake.worker import Worker
 from ratemill.ledger.lookup import look_up
-from ratemill.ledger.remake import Remade, remake
+from ratemill.ledger.remake import RemakeResult, remake
 from ratemill.settings import Settings
 from ratemill.store.connections import Database
-from ratemill.store.usage.submissions import DueFeed, Taken
+from ratemill.store.usage.submissions import ClaimedSubmission, DueFeed
 
 GROWING = """
 ratemill: 1
@@ -131,7 +131,7 @@ def test_another_worker_may_process_the_request_before_it_is_divided(guide: Mill
     post(guide, "row", "two", 30)
     divided = []
 
-    def meanwhile(worker: Worker, feed: DueFeed, taken: list[Taken]) -> None:
+    def meanwhile(worker: Worker, feed: DueFeed, taken: list[ClaimedSubmission]) -> None:
         monkeypatch.undo()
         guide.work()
         divided.append(len(taken))
@@ -149,7 +149,7 @@ def test_records_are_remade_in_smaller_tables(guide: Mill):
     (match,) = look_up(guide.database, 1, key, 1_000)
     bounds = {"field_chars_max": guide.settings.field_chars_max, "growth_bytes_max": 5 * CHARS}
     found = remake(guide.database, 1, match.records, **bounds)
-    assert [*found.values()] == [Remade()] * 40
+    assert [*found.values()] == [RemakeResult()] * 40
 
 
 def test_a_larger_table_is_tried_again_after_some_commits():

@@ -9,7 +9,7 @@ from tests.fixtures.mill import Mill, guide_row
 from tests.fixtures.two_mills import EVERY_END, items, post, two_mills
 
 from ratemill.ledger.lookup import look_up
-from ratemill.ledger.remake import OUTCOME, Difference, Remade, remake
+from ratemill.ledger.remake import OUTCOME, Difference, RemakeResult, remake
 from ratemill.settings import Settings
 from ratemill.store.connections import Database
 
@@ -43,7 +43,7 @@ udrFeeds:
   - {name: header, apiName: header, dataProfileName: with_header, batchWaitSeconds: 0}
   - {name: match, apiName: match, dataProfileName: by_match, batchWaitSeconds: 0}
 """
-EQUAL = Remade()
+EQUAL = RemakeResult()
 HELD = "648-688-4180"
 
 
@@ -66,7 +66,7 @@ def send(mine: Mill, feed: str, body: dict[str, Any], route: str = "") -> str:
     return str(answer.json()["trackingId"])
 
 
-def remade(mine: Mill, key: str) -> list[Remade]:
+def remade(mine: Mill, key: str) -> list[RemakeResult]:
     """Return how each record of a request compares, by row."""
     owner_id = mine.value("select owner_id from owners where name = %s", mine.owner)
     (match,) = look_up(mine.database, owner_id, key, 1_000)
@@ -96,7 +96,7 @@ def test_what_was_not_mediated_has_nothing_to_remake_and_says_why(mine: Mill):
 
 def test_a_record_that_waits_has_nothing_to_remake(mine: Mill):
     key = mine.post_rows(guide_row(10)).json()["trackingId"]
-    assert remade(mine, key) == [Remade(nothing="the record waits")]
+    assert remade(mine, key) == [RemakeResult(nothing="the record waits")]
     mine.work()
     assert remade(mine, key) == [EQUAL]
 
@@ -122,7 +122,7 @@ def test_objects_for_a_profile_of_texts_are_remade(mine: Mill):
 
 def test_a_header_row_and_the_rows_below_it(mine: Mill):
     rows = ["date,udrUsageIdentifier,value,usageClassName", f"2022-05-01T12:00,{HELD},1,data_class"]
-    assert remade(mine, send(mine, "header", {"data": rows})) == [Remade(nothing="the row was skipped"), EQUAL]
+    assert remade(mine, send(mine, "header", {"data": rows})) == [RemakeResult(nothing="the row was skipped"), EQUAL]
 
 
 def test_of_a_resubmitted_record_the_text_that_was_taken_is_the_raw_row(mine: Mill):
@@ -130,7 +130,7 @@ def test_of_a_resubmitted_record_the_text_that_was_taken_is_the_raw_row(mine: Mi
     (refused,) = items(mine, "/DataImport/History/Exception/Paged", trackingId=key)
     path = f"/DataImport/History/Exception/{refused['dataImportExceptionId']}/Resubmit"
     assert mine.request("POST", path, json={"data": guide_row(20, value="90")}).status_code == 200
-    assert remade(mine, key) == [Remade(nothing="the record waits")]
+    assert remade(mine, key) == [RemakeResult(nothing="the record waits")]
     mine.work()
     assert remade(mine, key) == [EQUAL]
     mine.change("delete from submission_bodies where submission_id = %s", refused["dataImportHistoryId"])
@@ -140,7 +140,7 @@ def test_of_a_resubmitted_record_the_text_that_was_taken_is_the_raw_row(mine: Mi
 def test_without_its_raw_body_nothing_is_remade(mine: Mill):
     key = post(mine, guide_row(30))
     mine.change("delete from submission_bodies where submission_id = (select max(submission_id) from submissions)")
-    assert remade(mine, key) == [Remade(nothing="the raw body was removed")]
+    assert remade(mine, key) == [RemakeResult(nothing="the raw body was removed")]
 
 
 CHANGES = {
@@ -170,4 +170,4 @@ def test_a_row_that_would_not_be_mediated_now_says_so_and_its_neighbours_are_jud
     assert remade(mine, key) == [EQUAL, EQUAL]
     mine.change("update accounts set name = 'Gone' where name = 'Away'")
     refused = "refused: Row 1, field at: could not find a match for 'Away'."
-    assert remade(mine, key) == [Remade([Difference(OUTCOME, "mediated", refused)]), EQUAL]
+    assert remade(mine, key) == [RemakeResult([Difference(OUTCOME, "mediated", refused)]), EQUAL]

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from ratemill.columns import RAW
-from ratemill.mediation.mediate import Mediated, mediate
+from ratemill.mediation.mediate import MediationResult, mediate
 from ratemill.mediation.profiles.profile import Profile, read_profile
 from ratemill.reasons import BY_ID
 
@@ -71,12 +71,12 @@ def raw(texts: Iterable[str], *, objects: bool = False, submission_rows: int = 1
     )
 
 
-def mediated(texts: Iterable[str], profile: Profile, *, objects: bool = False, **arguments: Any) -> Mediated:
+def mediated(texts: Iterable[str], profile: Profile, *, objects: bool = False, **arguments: Any) -> MediationResult:
     """Mediate texts by a profile."""
     return mediate(raw(texts, objects=objects), profile, usage_classes=CLASSES, **arguments)
 
 
-def ends(result: Mediated) -> dict[int, str]:
+def ends(result: MediationResult) -> dict[int, str]:
     """Return what became of each row of a first submission: `usage`, `skipped` or the name of its reason."""
     found = dict.fromkeys(result.usage["row_index"].to_list(), "usage")
     found |= dict.fromkeys(result.skipped["row_index"].to_list(), "skipped")
@@ -89,7 +89,7 @@ def fate(text: str, profile: Profile, *, objects: bool = False, **arguments: Any
     return ends(mediated([text], profile, objects=objects, **arguments))[1]
 
 
-def faults(result: Mediated, row: int = 1) -> list[tuple[str, str | None, str | None]]:
+def faults(result: MediationResult, row: int = 1) -> list[tuple[str, str | None, str | None]]:
     """Return every fault of a row of a first submission: the name of the reason, the field, the value."""
     found = json.loads(result.refused.filter(pl.col("row_index") == row)["faults"][0])
     return [(BY_ID[each["reason"]].name, each["field"], each["value"]) for each in found]

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from tests.mediation.tables import ends, faults, mediated, short
 
 from ratemill.mediation.bounds import joined_lengths, replaced_lengths, substituted_lengths
-from ratemill.mediation.mediate import Limits
+from ratemill.mediation.mediate import RowLimits
 
 TEXTS = st.lists(st.none() | st.text("ab1 é-", max_size=12), max_size=6)
-LIMITS = Limits(field_chars_max=100, record_chars_max=400)
+LIMITS = RowLimits(field_chars_max=100, record_chars_max=400)
 PATTERNS = ["a", "[ab]", "(a)(b)?", "(?P<x>b)|(1+)", "x*", "^", "é", "(a|b|)", "."]
 REPLACEMENTS = ["", "--", "$0$0", "${1}$2", "$x", "$$1", "$1x", "${x}-$x-$0", "$", "a$$$$", "${y}é"]
 

@@ -8,10 +8,10 @@ from tests.mediation.tables import CLASSES, raw, short
 
 from ratemill.errors import TableTooLarge
 from ratemill.mediation.growth import Growth
-from ratemill.mediation.mediate import Limits, Mediated, begin, mediate
+from ratemill.mediation.mediate import MediationResult, RowLimits, begin, mediate
 
 ROWS = 40
-LIMITS = Limits(growth_bytes_max=20_000)  # 500 bytes a row
+LIMITS = RowLimits(growth_bytes_max=20_000)  # 500 bytes a row
 LONG = "y" * 1_000
 NOTE = [{"target": "note", "source": "note"}]
 WHEN = {"search": [{"name": "note", "operator": "startsWith", "value": "x"}]}
@@ -49,7 +49,7 @@ def rows(profile: Any, count: int = ROWS) -> pl.DataFrame:
     return raw([f"a|{at}|2022-05-01|voice{end}" for at in range(count)])
 
 
-def halves(table: pl.DataFrame, profile: Any) -> list[Mediated]:
+def halves(table: pl.DataFrame, profile: Any) -> list[MediationResult]:
     """Mediate a table, divided as often as its bound demands."""
     try:
         return [mediate(table, profile, usage_classes=CLASSES, limits=LIMITS)]
@@ -73,7 +73,7 @@ def test_a_table_that_would_grow_too_much_is_divided_and_gives_the_same_records(
 
 @pytest.mark.parametrize("profile", GROWING.values(), ids=GROWING)
 def test_a_single_row_is_never_too_large(profile):
-    found = mediate(rows(profile, 1), profile, usage_classes=CLASSES, limits=Limits(growth_bytes_max=1))
+    found = mediate(rows(profile, 1), profile, usage_classes=CLASSES, limits=RowLimits(growth_bytes_max=1))
     assert found.usage.height == 1
 
 

@@ -7,19 +7,19 @@ import polars as pl
 import pytest
 from tests.mediation.tables import ends, faults, mediated, short
 
-from ratemill.mediation.mediate import Mediated
+from ratemill.mediation.mediate import MediationResult
 from ratemill.mediation.profiles.profile import read_profile
 
 ROW = "a,1,2022-05-01,voice"
 
 
-def noted(origin: dict[str, Any], *texts: str, **arguments: Any) -> Mediated:
+def noted(origin: dict[str, Any], *texts: str, **arguments: Any) -> MediationResult:
     """Mediate rows whose field `note` feeds the extension field `out`."""
     profile = short({"name": "note"}, {"name": "more"}, mappings=[{"target": "out", **origin}])
     return mediated([f"{ROW},{text}" for text in texts], profile, **arguments)
 
 
-def outs(result: Mediated) -> list[str | None]:
+def outs(result: MediationResult) -> list[str | None]:
     return [json.loads(text)["out"] if text else None for text in result.usage["extension"].to_list()]
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.mediation.tables import CLASSES, GUIDE_ROW, ends, faults, guide, guide_row, mediated, raw, short
 
 from ratemill.columns import KEYS, RAW, REFUSED, SKIPPED, USAGE
-from ratemill.mediation.mediate import Mediated, mediate, refuse, rehearse
+from ratemill.mediation.mediate import MediationResult, mediate, refuse, rehearse
 
 PLACE = ["submission_id", "row_index"]
 
@@ -93,7 +93,7 @@ def test_the_order_of_the_raw_rows_does_not_matter():
     assert_same(one, other)
 
 
-def assert_same(one: Mediated, other: Mediated) -> None:
+def assert_same(one: MediationResult, other: MediationResult) -> None:
     for name in ("usage", "keys", "skipped", "refused"):
         assert getattr(one, name).equals(getattr(other, name)), name
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.mediation.tables import CLASSES, GUIDE_ROW, ends, fate, faults, guide, guide_row, mediated, raw, short
 
-from ratemill.mediation.mediate import Limits, rehearse
+from ratemill.mediation.mediate import RowLimits, rehearse
 from ratemill.mediation.profiles.profile import read_profile
 
 BAD_FORMS = {
@@ -83,7 +83,7 @@ def test_a_header_is_skipped_only_as_row_1_and_only_if_declared():
 
 
 def test_a_field_has_a_limit():
-    limits = Limits(field_chars_max=40)
+    limits = RowLimits(field_chars_max=40)
     assert fate(guide_row(UniquenessIdentifier="é" * 40), guide(), limits=limits) == "usage"
     result = mediated([guide_row(UniquenessIdentifier="é" * 41)], guide(), limits=limits)
     assert faults(result) == [("field_must_not_be_too_long", "UniquenessIdentifier", "40")]
@@ -91,7 +91,7 @@ def test_a_field_has_a_limit():
 
 def test_the_limit_is_the_products_and_not_that_of_the_csv_module():
     row = guide_row(UniquenessIdentifier='"' + "x," * 100_000 + '"')
-    assert fate(row, guide(), limits=Limits(field_chars_max=200_000)) == "usage"
+    assert fate(row, guide(), limits=RowLimits(field_chars_max=200_000)) == "usage"
     assert fate(row, guide()) == "field_must_not_be_too_long"
 
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from ratemill.columns import ACCOUNTS, IDENTIFIERS, SERVICES, USAGE
 from ratemill.rating.book import PriceBook, PriceTables, compile_book
-from ratemill.rating.rate import Holders, Rated, rate
+from ratemill.rating.rate import Holders, RatingResult, rate
 from ratemill.rating.tables import (
     CLASSES,
     GROUPS,
@@ -139,7 +139,7 @@ def holders(
     )
 
 
-def rated(price_tables: PriceTables, *records: Row, held: Holders | None = None) -> Rated:
+def rated(price_tables: PriceTables, *records: Row, held: Holders | None = None) -> RatingResult:
     """Rate the records by the tables."""
     return rate(usage(*records), book(price_tables), held or holders())
 

@@ -24,16 +24,16 @@ from tests.rating.books import (
 )
 
 from ratemill.errors import InvariantFailure
-from ratemill.rating.rate import Rated
+from ratemill.rating.rate import RatingResult
 
 TWO_PLANS = [{"rate_plan_id": number, "priority": 1, "rate_group_id": number} for number in (1, 2)]
 
 
-def reasons(result: Rated) -> list[tuple[int, int, str | None]]:
+def reasons(result: RatingResult) -> list[tuple[int, int, str | None]]:
     return list(result.exceptions.select("row_index", "reason_id", "value").iter_rows())
 
 
-def rates_of(result: Rated) -> dict[int, int]:
+def rates_of(result: RatingResult) -> dict[int, int]:
     return dict(result.charges.select("row_index", "rate_id").iter_rows())
 
 

@@ -16,7 +16,7 @@ from tests.rating import books
 from ratemill.columns import CHARGES, RATING_EXCEPTIONS, RECORD, USAGE
 from ratemill.rating.book import PriceTables, check_tables, compile_book
 from ratemill.rating.explain import explain
-from ratemill.rating.rate import Holders, Rated, rate
+from ratemill.rating.rate import Holders, RatingResult, rate
 
 START = datetime(2022, 1, 1, tzinfo=UTC)
 GROUPS, PLANS, SERVICES, ACCOUNTS = (1, 2, 3), (1, 2), (1, 2, 3), (1, 2, 3)
@@ -164,7 +164,7 @@ def records(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-def outcomes(result: Rated) -> list[dict[str, Any]]:
+def outcomes(result: RatingResult) -> list[dict[str, Any]]:
     """Return what rating added to each record, by row."""
     added = [
         {name: row[name] for name in row if name == "row_index" or name not in USAGE}
@@ -197,7 +197,7 @@ def test_neither_cuts_nor_order_change_a_charge(
     parts = [rate(part, book, holders) for part in (usage.head(cut), usage.slice(cut))]
     order = data.draw(st.permutations(range(usage.height)))
     shuffled = rate(usage[list(order)], book, holders)
-    joined = Rated(*(pl.concat([getattr(part, name) for part in parts]) for name in ("charges", "exceptions")))
+    joined = RatingResult(*(pl.concat([getattr(part, name) for part in parts]) for name in ("charges", "exceptions")))
     assert outcomes(joined) == outcomes(whole)
     assert outcomes(shuffled) == outcomes(whole)
     ended = pl.concat([table.select(*RECORD) for table in (whole.charges, whole.exceptions)])

@@ -16,7 +16,7 @@ from ratemill.intake.accept import IDEMPOTENCY_KEY_CHARS_MAX
 from ratemill.reference.characteristics import fields as characteristic_fields
 from ratemill.reference.characteristics.values import ID_CHARS_MAX, NAME_CHARS_MAX, REFERENCE_CHARS_MAX, REFERENCE_KEYS
 from ratemill.settings import Settings
-from ratemill.setup.declaration import Kind
+from ratemill.setup.declaration import MemberKind
 from ratemill.setup.objects.registry import BASE_UNITS, OBJECTS, OWNERS
 from ratemill.store.charges import rating_exceptions, reprocesses
 from ratemill.store.connections import Connection, Database, driver
@@ -69,7 +69,7 @@ def declared() -> dict[str, int]:
         (each, member)
         for each in (BASE_UNITS, OWNERS, *OBJECTS)
         for member in each.members
-        if member.kind in (Kind.TEXT, Kind.CHOICE)
+        if member.kind in (MemberKind.TEXT, MemberKind.CHOICE)
     ]
     return {
         f"{each.table}.{member.column}": member.chars_max

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 from ratemill import logs
 from ratemill.access.owners import ensure, require
-from ratemill.errors import BadRequest, Code, Fault, NotAuthenticated, NotFound, NotPermitted
+from ratemill.errors import BadRequest, Code, Fault, Forbidden, NotFound, Unauthorized
 from ratemill.names import name_fault
 from ratemill.pages import Page, Paging
 from ratemill.periods import write_instant
@@ -238,21 +238,21 @@ def enter(connection: Connection, secret: str) -> Callable[[], Principal | None]
 
 
 def admit(principal: Principal | None, right: Right) -> Principal:
-    """Return who calls; raise ``NotAuthenticated`` if that is nobody, ``NotPermitted`` if they lack the right."""
+    """Return who calls; raise ``Unauthorized`` if that is nobody, ``Forbidden`` if they lack the right."""
     if principal is None:
-        raise NotAuthenticated(TOKEN_REQUIRED)
+        raise Unauthorized(TOKEN_REQUIRED)
     if right not in principal.rights:
         message = (
             f"the token '{shown(principal.name)}' ({principal.role}) may not do this: it needs the right '{right}'"
         )
-        raise NotPermitted(message)
+        raise Forbidden(message)
     return principal
 
 
 def admit_to_feed(principal: Principal, feed_id: int | None, name: str) -> None:
-    """Raise ``NotPermitted`` if the token is bound to other feeds; the answer is the same for a feed that is unknown."""
+    """Raise ``Forbidden`` if the token is bound to other feeds; the answer is the same for a feed that is unknown."""
     if not principal.may_use(feed_id):
-        raise NotPermitted(f"the token '{shown(principal.name)}' is bound to other feeds than '{shown(name)}'")
+        raise Forbidden(f"the token '{shown(principal.name)}' is bound to other feeds than '{shown(name)}'")
 
 
 def open_session(database: Database, name: str, secret: str, expires_in_s: int) -> Session | None:

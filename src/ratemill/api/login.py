@@ -16,7 +16,7 @@ from ratemill.access.tokens import Session, close_session, open_session
 from ratemill.api.characteristics import envelope as result_envelope
 from ratemill.api.http.auth import secret_of
 from ratemill.api.http.envelope import Json, reply
-from ratemill.errors import BadRequest, NotAuthenticated, NotFound
+from ratemill.errors import BadRequest, NotFound, Unauthorized
 from ratemill.visible import shown
 
 router = APIRouter(tags=["Login"])
@@ -24,7 +24,7 @@ router = APIRouter(tags=["Login"])
 _LAYER = "default"  # the one system layer, and its one application layer
 
 
-class Given(BaseModel):
+class Credentials(BaseModel):
     """Who logs in: name and secret, under the names that the dialects use."""
 
     username: str = ""
@@ -44,14 +44,14 @@ class Given(BaseModel):
         return self.password or self.client_secret
 
 
-class GivenWithGrant(Given):
+class GrantCredentials(Credentials):
     """A form of OAuth."""
 
     grant_type: str = ""
 
 
 @router.post("/AuthorizationServer/api/v7/Access/Login")
-async def login_with_form(request: Request, given: Annotated[GivenWithGrant, Form()]) -> Response:
+async def login_with_form(request: Request, given: Annotated[GrantCredentials, Form()]) -> Response:
     """Answer a form of username and password, or client_id and client_secret, with a bearer token."""
     if given.grant_type not in {"", "password", "client_credentials"}:
         raise BadRequest("grant_type must be 'password'")
@@ -70,7 +70,7 @@ async def login_with_form(request: Request, given: Annotated[GivenWithGrant, For
 
 
 @router.post("/oauth/access_token")
-async def login_with_client_credentials(request: Request, given: Annotated[GivenWithGrant, Form()]) -> Response:
+async def login_with_client_credentials(request: Request, given: Annotated[GrantCredentials, Form()]) -> Response:
     """Answer OAuth client credentials with a bearer token."""
     if given.grant_type != "client_credentials":
         raise BadRequest("grant_type must be 'client_credentials'")
@@ -85,7 +85,7 @@ async def login_with_client_credentials(request: Request, given: Annotated[Given
 
 
 @router.post(result_envelope.LOGIN)
-async def login_with_query_or_basic(request: Request, given: Annotated[Given, Query()]) -> Response:
+async def login_with_query_or_basic(request: Request, given: Annotated[Credentials, Query()]) -> Response:
     """Answer userId and password, in the query or by HTTP Basic, with a session."""
     name, secret = (given.name, given.secret) if given.name or given.secret else _basic(request)
     session = await _session(request, name, secret)
@@ -98,7 +98,7 @@ async def login_with_query_or_basic(request: Request, given: Annotated[Given, Qu
 def logout(request: Request) -> Response:
     """End a session; a token that no login gave stays valid."""
     if not close_session(request.app.state.database, secret_of(request)):
-        raise NotAuthenticated("there is no session to end")
+        raise Unauthorized("there is no session to end")
     return result_envelope.result("Bye")
 
 
@@ -120,7 +120,7 @@ async def _session(request: Request, name: str, secret: str) -> Session:
     state = request.app.state
     session = await run_in_threadpool(open_session, state.database, name, secret, state.settings.session_token_s)
     if session is None:
-        raise NotAuthenticated("name and secret do not belong together, or the token is revoked or expired")
+        raise Unauthorized("name and secret do not belong together, or the token is revoked or expired")
     state.token_uses.note(session.principal.token_id, session.principal.owner_id)
     return session
 

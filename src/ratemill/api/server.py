@@ -37,12 +37,12 @@ from ratemill.api.characteristics import jobs as characteristic_jobs
 from ratemill.api.characteristics import sets as characteristic_sets
 from ratemill.api.http import envelope, spool
 from ratemill.api.http.admission import Admission, Bodies, KnownTokens
-from ratemill.api.http.answers import EveryAnswer
+from ratemill.api.http.answers import AnswerHeaders
 from ratemill.api.http.attempts import FailedAttempts, TokenRates
-from ratemill.api.http.dispatch import ByPath
+from ratemill.api.http.dispatch import PathRouter
 from ratemill.api.http.hosts import Hosts
-from ratemill.api.http.paths import OnePath
-from ratemill.api.http.protocol import BoundedProtocol, Watch
+from ratemill.api.http.paths import PathNormalizer
+from ratemill.api.http.protocol import BoundedProtocol, DeadlineWatch
 from ratemill.api.setup import lint, price_lists, profile_versions
 from ratemill.api.setup import reading as setup_reading
 from ratemill.api.setup import writing as setup_writing
@@ -57,9 +57,9 @@ from ratemill.errors import (
     Code,
     DatabaseAway,
     Fault,
-    NotAuthenticated,
     RatemillError,
     TooManyRequests,
+    Unauthorized,
     Unavailable,
     UnstorableData,
     WriteRace,
@@ -114,7 +114,7 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
     app.state.attempts = FailedAttempts(settings)
     routes = [_without_case(route) for router in ROUTERS for route in router.routes]
     first = [_without_case(route) for router in FIRST for route in router.routes]
-    app.router.routes.extend([*first, ByPath(routes), *routes])
+    app.router.routes.extend([*first, PathRouter(routes), *routes])
     app.add_exception_handler(CallerError, _caller_error)
     app.add_exception_handler(RequestValidationError, _parameters)
     app.add_exception_handler(HTTPException, _http_error)
@@ -131,7 +131,7 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
         settings=settings,
         refuse=_refused_before,
     )
-    app.add_middleware(OnePath)
+    app.add_middleware(PathNormalizer)
     app.add_middleware(Hosts, settings=settings, refuse=_refused_before)
     if settings.proxy_networks:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.proxy_networks)
@@ -141,7 +141,7 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
 class _App(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Return all that a request goes through."""
-        return EveryAnswer(super().build_middleware_stack())
+        return AnswerHeaders(super().build_middleware_stack())
 
     def openapi(self) -> dict[str, Any]:
         """Return the description of the API; made at the first call."""
@@ -208,7 +208,7 @@ def make_server(database: Database, settings: Settings) -> uvicorn.Server:
     """Return a server of the application, to be run with the sockets that it listens on."""
     config = uvicorn.Config(
         create_app(database, settings),
-        http=partial(BoundedProtocol, settings, Watch()),  # type: ignore[arg-type]
+        http=partial(BoundedProtocol, settings, DeadlineWatch()),  # type: ignore[arg-type]
         loop="uvloop",
         access_log=False,
         log_config=None,  # the log has one format
@@ -245,7 +245,7 @@ def _parameters(request: Request, error: Exception) -> Response:
 
 
 def _refused(request: Request, error: CallerError) -> Response:
-    if isinstance(error, NotAuthenticated):
+    if isinstance(error, Unauthorized):
         error = request.app.state.attempts.answer(request, error)
     if subscription_envelope.speaks(request):
         response = subscription_envelope.caller_error(error)

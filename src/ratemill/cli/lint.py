@@ -10,7 +10,7 @@ from ratemill.access.database import DEFAULT_OWNER
 from ratemill.access.owners import owner_of
 from ratemill.cli.terminal.common import AsJson, existing_database
 from ratemill.printing import print_json, print_line
-from ratemill.setup.lint.lint import Linted, as_json
+from ratemill.setup.lint.lint import LintReport, as_json
 from ratemill.setup.lint.lint import lint as lint_plan
 
 Plan = Annotated[str, typer.Argument(help="The name of the rate plan.")]
@@ -32,7 +32,7 @@ def lint(
         raise typer.Exit(1)
 
 
-def _print(linted: Linted) -> None:
+def _print(linted: LintReport) -> None:
     for each in linted.findings:
         print_line(f"{each.severity} {each.rule}: {each.list} {each.key}: {each.message}")
     for rule, (_, total, shown) in linted.totals().items():

@@ -15,7 +15,7 @@ from ratemill.cli.terminal.common import AsJson, existing_database, user_name
 from ratemill.errors import USED_WRONGLY, UsageFault
 from ratemill.periods import read_instant
 from ratemill.printing import print_json, print_line, print_notice
-from ratemill.setup.price_lists.laying import PATTERNS, RATES, Outcome, PriceList, lay
+from ratemill.setup.price_lists.laying import PATTERNS, RATES, PriceList, PriceListOutcome, lay
 from ratemill.setup.writing.changes import Author
 
 File = Annotated[Path, typer.Argument(help="CSV; its header row names members. - is standard input.")]
@@ -89,7 +89,7 @@ def _defaults(written: list[str], *, patterns: bool) -> dict[str, str]:
     return found
 
 
-def _print(outcome: Outcome) -> None:
+def _print(outcome: PriceListOutcome) -> None:
     for fault in outcome.faults:
         print_notice(f"{fault.message}{f' ({fault.field})' if fault.field else ''}")
     for warning in outcome.warnings.items:

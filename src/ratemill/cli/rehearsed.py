@@ -17,7 +17,7 @@ from ratemill.cli.imports.usage import readable
 from ratemill.cli.setup import placed, read_text
 from ratemill.client.files import BLOCK_BYTES, STDIN, opened, survey
 from ratemill.client.records import read_records
-from ratemill.client.usage.targets import Asked, form_of
+from ratemill.client.usage.targets import TargetOptions, form_of
 from ratemill.errors import TableTooLarge, UsageFault
 from ratemill.money import plain
 from ratemill.periods import write_instant
@@ -26,10 +26,10 @@ from ratemill.reasons import BY_ID
 from ratemill.settings import Settings
 from ratemill.setup.in_force.rehearsal import (
     DocumentFaulty,
-    Outcome,
-    Prepared,
+    PreparedProfile,
     RehearsedRow,
     RowFault,
+    SampleOutcome,
     prepare_document,
     prepare_stored,
     rehearse,
@@ -38,27 +38,27 @@ from ratemill.setup.writing.apply import fault_as_json
 from ratemill.visible import visible
 
 OUTCOMES = {
-    Outcome.MEDIATED: "Mediated",
-    Outcome.SKIPPED: "Skipped",
-    Outcome.DUPLICATE: "Duplicate",
-    Outcome.REFUSED: "ImportException",
+    SampleOutcome.MEDIATED: "Mediated",
+    SampleOutcome.SKIPPED: "Skipped",
+    SampleOutcome.DUPLICATE: "Duplicate",
+    SampleOutcome.REFUSED: "ImportException",
 }
 _SAID = {
-    Outcome.MEDIATED: "a usage record",
-    Outcome.SKIPPED: "skipped",
-    Outcome.DUPLICATE: "a duplicate",
-    Outcome.REFUSED: "refused",
+    SampleOutcome.MEDIATED: "a usage record",
+    SampleOutcome.SKIPPED: "skipped",
+    SampleOutcome.DUPLICATE: "a duplicate",
+    SampleOutcome.REFUSED: "refused",
 }
 _COUNTED = {
-    Outcome.MEDIATED: "usage records",
-    Outcome.SKIPPED: "skipped",
-    Outcome.DUPLICATE: "duplicates",
-    Outcome.REFUSED: "refused",
+    SampleOutcome.MEDIATED: "usage records",
+    SampleOutcome.SKIPPED: "skipped",
+    SampleOutcome.DUPLICATE: "duplicates",
+    SampleOutcome.REFUSED: "refused",
 }
 _STEP_CHARS = len("validated")
 
 
-def prepare(database: Database, profile: str, document: Path | None, owner: str, *, as_json: bool) -> Prepared:
+def prepare(database: Database, profile: str, document: Path | None, owner: str, *, as_json: bool) -> PreparedProfile:
     """Return the profile as it is stored or as a document makes it; a document with faults ends the command."""
     if document is None:
         return prepare_stored(database, owner, profile)
@@ -74,12 +74,12 @@ def prepare(database: Database, profile: str, document: Path | None, owner: str,
         raise typer.Exit(1) from error
 
 
-def rehearse_file(database: Database, prepared: Prepared, file: Path, settings: Settings) -> list[RehearsedRow]:
+def rehearse_file(database: Database, prepared: PreparedProfile, file: Path, settings: Settings) -> list[RehearsedRow]:
     """Return the rows of a file on their way; as many as one request may have, the others are passed over."""
     profile = prepared.setup.profile
     members = {"format": str(profile.format), "delimiter": profile.delimiter, "quote": profile.quote}
     with readable(file) as path:
-        form = form_of(profile.name, members, path if str(file) == STDIN else file, Asked())
+        form = form_of(profile.name, members, path if str(file) == STDIN else file, TargetOptions())
         survey(path, form)
         with opened(path) as stream:
             records = read_records(iter(lambda: stream.read(BLOCK_BYTES), b""), form)
@@ -94,7 +94,7 @@ def rehearse_file(database: Database, prepared: Prepared, file: Path, settings: 
 
 
 def _rehearse_first(
-    database: Database, prepared: Prepared, texts: list[str], settings: Settings, *, are_objects: bool
+    database: Database, prepared: PreparedProfile, texts: list[str], settings: Settings, *, are_objects: bool
 ) -> list[RehearsedRow]:
     """Return as many of the first rows as one table of a worker may have, on their way."""
     try:
@@ -111,7 +111,7 @@ def _rehearse_first(
         return _rehearse_first(database, prepared, half, settings, are_objects=are_objects)
 
 
-def instance(prepared: Prepared, rows: Iterable[RehearsedRow]) -> Json:
+def instance(prepared: PreparedProfile, rows: Iterable[RehearsedRow]) -> Json:
     """Return a rehearsal in the members of the wire."""
     return {
         "dataProfileName": prepared.setup.profile.name,
@@ -120,7 +120,7 @@ def instance(prepared: Prepared, rows: Iterable[RehearsedRow]) -> Json:
     }
 
 
-def show(prepared: Prepared, rows: list[RehearsedRow]) -> None:
+def show(prepared: PreparedProfile, rows: list[RehearsedRow]) -> None:
     """Print a rehearsal for people: each row step by step, then the counts."""
     version = prepared.setup.profile_version
     state = "as the document has it" if version is None else f"version {version}"

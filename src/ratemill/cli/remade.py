@@ -8,8 +8,8 @@ from typing import Any
 
 from ratemill.access.database import Database
 from ratemill.api.http.envelope import Json
-from ratemill.ledger.lookup import Match
-from ratemill.ledger.remake import Difference, Remade, remake
+from ratemill.ledger.lookup import LookupMatch
+from ratemill.ledger.remake import Difference, RemakeResult, remake
 from ratemill.money import plain
 from ratemill.periods import write_instant
 from ratemill.settings import Settings
@@ -32,7 +32,7 @@ _MEMBERS = {
 _US_PER_MS = 1_000
 
 
-def remade_records(database: Database, owner_id: int, match: Match, settings: Settings) -> list[Json]:
+def remade_records(database: Database, owner_id: int, match: LookupMatch, settings: Settings) -> list[Json]:
     """Return for each record of a match the member ``remade``."""
     found = remake(
         database,
@@ -54,7 +54,7 @@ def remade_text(remade: Json) -> str:
     return "no: " + "; ".join(each)
 
 
-def _instance(remade: Remade) -> Json:
+def _instance(remade: RemakeResult) -> Json:
     return {
         "equal": remade.is_equal,
         "differences": [_difference(each) for each in remade.differences],

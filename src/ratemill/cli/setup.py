@@ -13,7 +13,7 @@ from ratemill.cli.terminal.common import AsJson, existing_database, opened_datab
 from ratemill.errors import Fault, UsageFault
 from ratemill.printing import print_document, print_json, print_line, print_notice
 from ratemill.setup.reading.export import export_document
-from ratemill.setup.writing.apply import CREATED, UNCHANGED, UPDATED, Applied, apply_document
+from ratemill.setup.writing.apply import CREATED, UNCHANGED, UPDATED, ApplyResult, apply_document
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and write nothing.")]
 CreateOwner = Annotated[bool, typer.Option("--create-owner", help="Create the owner if it does not exist.")]
@@ -54,7 +54,7 @@ def read_text(file: Path) -> tuple[str, Path]:
         raise UsageFault(f"'{file}' is not UTF-8: {error.reason} at byte {error.start}") from error
 
 
-def _print(applied: Applied, *, dry_run: bool) -> None:
+def _print(applied: ApplyResult, *, dry_run: bool) -> None:
     for fault in applied.errors:
         print_notice(f"{placed(fault)}")
     for fault in applied.warnings:

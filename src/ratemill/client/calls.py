@@ -22,7 +22,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from ratemill.client.errors import ClientError, Rejected, Unreachable
+from ratemill.client.errors import ClientError, Rejection, Unreachable
 from ratemill.client.tls import not_trusted, trusting
 from ratemill.errors import Code, Fault, UsageFault
 from ratemill.visible import shown
@@ -253,7 +253,7 @@ class Client:
         if _passes(response.status_code, faults):
             trouble = Unreachable(f"{response.status_code}: " + "; ".join(fault.message for fault in faults))
             return trouble, _retry_after(response)
-        return Rejected(response.status_code, faults), None
+        return Rejection(response.status_code, faults), None
 
 
 def _is_address(url: str) -> bool:
@@ -289,14 +289,14 @@ def _retry_after(response: httpx.Response) -> float | None:
 
 
 def content_of(response: httpx.Response) -> Json:
-    """Return the object that an answer holds; raise ``Rejected`` for anything else."""
+    """Return the object that an answer holds; raise ``Rejection`` for anything else."""
     try:
         content = msgspec.json.decode(response.content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         content = None
     if not isinstance(content, dict):
         fault = Fault(0, f"{response.url} answered something that is not from Ratemill")
-        raise Rejected(response.status_code, [fault])
+        raise Rejection(response.status_code, [fault])
     return content
 
 
@@ -314,6 +314,6 @@ def _faults(response: httpx.Response) -> list[Fault]:
     try:
         listed = content_of(response)["errors"]
         faults = [_fault(each) for each in listed]
-    except (Rejected, KeyError, TypeError):
+    except (Rejection, KeyError, TypeError):
         faults = []
     return faults or [Fault(0, response.text[:200] or response.reason_phrase)]

@@ -1,11 +1,11 @@
 """What can go wrong for a caller of the HTTP API, each a fact.
 
 ClientError
-├── Rejected          the server answered, and said no: its status and every fault that it named
+├── Rejection         the server answered, and said no: its status and every fault that it named
 ├── Unreachable       no answer that counts, however often it was tried; worth trying again
-├── NotTrusted        the server's certificate is not valid, or it speaks no TLS: nothing was sent
-├── FileUnreadable    the file cannot be sent as it is; nothing of it was sent
-├── FileChanged       the file is not the one whose import was begun
+├── UntrustedServer   the server's certificate is not valid, or it speaks no TLS: nothing was sent
+├── UnreadableFile    the file cannot be sent as it is; nothing of it was sent
+├── ChangedFile       the file is not the one whose import was begun
 ├── ImportIsLate      the import stopped so long ago that the server may have forgotten what was under way then
 └── ImportIsRunning   another process imports this file now
 """
@@ -21,7 +21,7 @@ class ClientError(RatemillError):
     """Any trouble that the client names itself."""
 
 
-class Rejected(ClientError):
+class Rejection(ClientError):
     """The server refused the request; nothing of it was kept."""
 
     def __init__(self, status: int, faults: Sequence[Fault]) -> None:
@@ -36,11 +36,11 @@ class Unreachable(ClientError):
     retry = True
 
 
-class NotTrusted(ClientError):
+class UntrustedServer(ClientError):
     """No encrypted connection to the server can be made; nothing was sent."""
 
 
-class FileUnreadable(ClientError):
+class UnreadableFile(ClientError):
     """The file cannot be sent as it is; ``line`` is the first that shows it, counted from 1."""
 
     def __init__(self, message: str, *, line: int | None = None) -> None:
@@ -48,7 +48,7 @@ class FileUnreadable(ClientError):
         super().__init__(message)
 
 
-class FileChanged(ClientError):
+class ChangedFile(ClientError):
     """The file is not the one whose import was begun."""
 
 

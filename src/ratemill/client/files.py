@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from ratemill.client.errors import FileUnreadable
+from ratemill.client.errors import UnreadableFile
 from ratemill.client.records import RECORD_BYTES_MAX, Form
 
 STDIN = "-"
@@ -47,9 +47,9 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             else:
                 yield raw
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise FileUnreadable(f"{path} is a broken gzip file: {error}") from error
+        raise UnreadableFile(f"{path} is a broken gzip file: {error}") from error
     except OSError as error:
-        raise FileUnreadable(f"{path} cannot be read: {error.strerror or error}") from error
+        raise UnreadableFile(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 @contextmanager
@@ -65,12 +65,12 @@ def spooled(stream: BinaryIO, folder: Path | None = None) -> Iterator[Path]:
             raise
         except OSError as error:
             message = f"cannot copy to {place}: {error.strerror or error}; set TMPDIR to another folder"
-            raise FileUnreadable(message) from error
+            raise UnreadableFile(message) from error
         yield Path(file.name)
 
 
 def survey(path: Path, form: Form, *, start_size: int = 0) -> Survey:
-    """Read a whole file; raise ``FileUnreadable`` if any part of it could not be sent."""
+    """Read a whole file; raise ``UnreadableFile`` if any part of it could not be sent."""
     with opened(path) as file:
         found = _read_through(file, start_size)
     if found is None:
@@ -113,7 +113,7 @@ def _is_whole(decode: Callable[[bytes, bool], str]) -> bool:
     return True
 
 
-def _first_bad_line(path: Path) -> FileUnreadable:
+def _first_bad_line(path: Path) -> UnreadableFile:
     """Return what is wrong with the first line that cannot be sent."""
     with opened(path) as file:
         for number in count(1):
@@ -126,7 +126,7 @@ def _first_bad_line(path: Path) -> FileUnreadable:
                 return _unreadable(path, number, f"is not UTF-8: {error.reason} at byte {error.start + 1} of the line")
             if not line:
                 break
-    return FileUnreadable(f"{path} changed while it was read")
+    return UnreadableFile(f"{path} changed while it was read")
 
 
 def _check_objects(path: Path) -> None:
@@ -145,8 +145,8 @@ def _is_object(line: bytes) -> bool:
         return False
 
 
-def _unreadable(path: Path, line: int, what: str) -> FileUnreadable:
-    return FileUnreadable(f"{path}, line {line}: {what}; nothing was sent", line=line)
+def _unreadable(path: Path, line: int, what: str) -> UnreadableFile:
+    return UnreadableFile(f"{path}, line {line}: {what}; nothing was sent", line=line)
 
 
 def digest_of(path: Path) -> str:

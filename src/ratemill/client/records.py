@@ -42,7 +42,7 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class UsageRequest:
     """One request's worth of records: its number from 1, its body and the digest of that."""
 
     number: int
@@ -62,7 +62,7 @@ def read_records(blocks: Iterable[bytes], form: Form) -> Iterator[Record]:
     return (record for record in records if record[0] and not record[0].isspace())
 
 
-def make_requests(records: Iterable[Record], form: Form) -> Iterator[Request]:
+def make_requests(records: Iterable[Record], form: Form) -> Iterator[UsageRequest]:
     """Yield the records as requests of at most 1,000."""
     records, number = iter(records), 0
     while held := list(islice(records, REQUEST_RECORDS_MAX)):
@@ -88,12 +88,12 @@ def _parts_that_fit(held: list[Record]) -> Iterator[list[Record]]:
     yield part
 
 
-def _request(number: int, held: list[Record], form: Form) -> Request:
+def _request(number: int, held: list[Record], form: Form) -> UsageRequest:
     texts = [text for text, _ in held]
     body = (
         ('{"data":[' + ",".join(texts) + "]}").encode() if form.route == "multi" else _ENCODER.encode({"data": texts})
     )
-    return Request(number, len(held), held[0][1], body, sha256(body).hexdigest())
+    return UsageRequest(number, len(held), held[0][1], body, sha256(body).hexdigest())
 
 
 def _lines(blocks: Iterable[bytes], quote: str) -> Iterator[Record]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 
-from ratemill.client.errors import NotTrusted
+from ratemill.client.errors import UntrustedServer
 from ratemill.errors import UsageFault
 
 _USED_WRONGLY = 2
@@ -23,16 +23,16 @@ def trusting(ca_file: str) -> ssl.SSLContext | bool:
         raise UsageFault(message, exit_code=_USED_WRONGLY) from error
 
 
-def not_trusted(url: str, error: BaseException) -> NotTrusted | None:
+def not_trusted(url: str, error: BaseException) -> UntrustedServer | None:
     """Return the error if a connection failed because of TLS itself: the next attempt would fail alike."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             remedy = "check RATEMILL_URL, or name the authority of its certificate in RATEMILL_CA_FILE"
-            return NotTrusted(f"{url}: the certificate is not valid: {cause.verify_message}; {remedy}")
+            return UntrustedServer(f"{url}: the certificate is not valid: {cause.verify_message}; {remedy}")
         if isinstance(cause, ssl.SSLError) and not isinstance(cause, _PASSING):
             reason = (cause.reason or str(cause)).replace("_", " ").lower()
-            return NotTrusted(
+            return UntrustedServer(
                 f"{url}: no encrypted connection: {reason}; check RATEMILL_URL: does the server speak TLS?"
             )
         cause = cause.__cause__ or cause.__context__

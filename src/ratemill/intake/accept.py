@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from ratemill.access import tokens
 from ratemill.access.tokens import Principal
-from ratemill.errors import BadRequest, Code, Conflict, KeyReused, NotFound
+from ratemill.errors import BadRequest, Code, Conflict, KeyReuse, NotFound
 from ratemill.intake.backlog import BacklogKeeper, bounds, refusal
 from ratemill.intake.faultpoints import die_at
 from ratemill.records import Route, read_elements, refuse_second_data
@@ -27,7 +27,7 @@ KEY_REUSED = "this Idempotency-Key came with another path or body before"
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ImportRequest:
     """One import request as the face read it; ``fingerprint`` names method and path for the Idempotency-Key."""
 
     secret: str
@@ -39,7 +39,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class Receipt:
     """What the caller is told: the numbers of a submission that is now durable."""
 
     submission_id: int
@@ -56,7 +56,7 @@ class NoRoom:
     found: Backlog
 
 
-def accept(database: Database, settings: Settings, keeper: BacklogKeeper, request: Request) -> Accepted:
+def accept(database: Database, settings: Settings, keeper: BacklogKeeper, request: ImportRequest) -> Receipt:
     """Check who calls and the request's shape, write it and commit; raise a ``CallerError`` that leaves nothing behind.
 
     A request without room is tried once more if the waiting records can be counted again first.
@@ -69,7 +69,7 @@ def accept(database: Database, settings: Settings, keeper: BacklogKeeper, reques
     return outcome
 
 
-def _try(database: Database, settings: Settings, request: Request) -> Accepted | NoRoom:
+def _try(database: Database, settings: Settings, request: ImportRequest) -> Receipt | NoRoom:
     with database.face(None) as connection, pipeline(connection):
         caller, feed = tokens.enter(connection, request.secret), feeds.find(connection, request.feed)
         principal = tokens.admit(caller(), "import")
@@ -96,7 +96,7 @@ def check_key(key: str | None) -> None:
         )
 
 
-def _enabled(principal: Principal, feed: Feed | None, request: Request) -> int:
+def _enabled(principal: Principal, feed: Feed | None, request: ImportRequest) -> int:
     tokens.admit_to_feed(principal, feed.feed_id if feed else None, request.feed)
     if feed is None:
         raise NotFound(f"there is no usage feed '{shown(request.feed)}'", code=Code.FEED_NOT_FOUND)
@@ -105,7 +105,9 @@ def _enabled(principal: Principal, feed: Feed | None, request: Request) -> int:
     return feed.feed_id
 
 
-def _repeated(connection: Connection, settings: Settings, principal: Principal, request: Request) -> Accepted | None:
+def _repeated(
+    connection: Connection, settings: Settings, principal: Principal, request: ImportRequest
+) -> Receipt | None:
     """Return the first answer to a request that comes again under its key; hold the key if it is new."""
     if request.idempotency_key is None:
         return None
@@ -122,11 +124,11 @@ def _repeated(connection: Connection, settings: Settings, principal: Principal, 
             connection, principal.owner_id, request.idempotency_key, keep_h=settings.idempotency_keep_h
         )
         if of_items:
-            raise KeyReused(KEY_REUSED)
+            raise KeyReuse(KEY_REUSED)
         return None
     if before.idempotency_sha256 != _request_sha256(request):
-        raise KeyReused(KEY_REUSED)
-    return Accepted(
+        raise KeyReuse(KEY_REUSED)
+    return Receipt(
         before.submission_id,
         before.feed_id,
         before.request_tracking_id,
@@ -136,8 +138,14 @@ def _repeated(connection: Connection, settings: Settings, principal: Principal, 
 
 
 def _insert(
-    connection: Connection, settings: Settings, principal: Principal, request: Request, *, feed_id: int, row_count: int
-) -> Accepted | None:
+    connection: Connection,
+    settings: Settings,
+    principal: Principal,
+    request: ImportRequest,
+    *,
+    feed_id: int,
+    row_count: int,
+) -> Receipt | None:
     request_tracking_id, import_tracking_id = uuid4(), uuid4()
     submission_id = submissions.insert(
         connection,
@@ -156,8 +164,8 @@ def _insert(
     )
     if submission_id is None:
         return None
-    return Accepted(submission_id, feed_id, request_tracking_id, import_tracking_id)
+    return Receipt(submission_id, feed_id, request_tracking_id, import_tracking_id)
 
 
-def _request_sha256(request: Request) -> bytes:
+def _request_sha256(request: ImportRequest) -> bytes:
     return sha256(request.fingerprint.encode() + b"\0" + request.body).digest()

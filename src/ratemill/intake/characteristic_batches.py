@@ -13,11 +13,11 @@ from hashlib import sha256
 from uuid import UUID, uuid4
 
 from ratemill.access.tokens import Principal
-from ratemill.errors import BadRequest, Code, Conflict, Fault, KeyReused, NotFound
+from ratemill.errors import BadRequest, Code, Conflict, Fault, KeyReuse, NotFound
 from ratemill.intake.accept import KEY_IN_USE, KEY_REUSED, check_key
 from ratemill.intake.faultpoints import die_at
 from ratemill.reference.characteristics import pages as characteristic_pages
-from ratemill.reference.characteristics.pages import Frame, Limits, Page
+from ratemill.reference.characteristics.pages import BatchLimits, BatchPage, Frame
 from ratemill.reference.characteristics.values import ItemFault
 from ratemill.settings import Settings
 from ratemill.states import ImportJobState
@@ -26,21 +26,30 @@ from ratemill.store.characteristics.batches import CharacteristicBatch
 from ratemill.store.connections import Connection, Database
 from ratemill.store.usage import submissions
 
-__all__ = ["CharacteristicBatch", "Created", "Received", "Submit", "clear", "create", "read", "receive"]
+__all__ = [
+    "BatchReceipt",
+    "BatchSubmission",
+    "CharacteristicBatch",
+    "ReceivedPage",
+    "clear",
+    "create",
+    "read",
+    "receive",
+]
 
 ANY = "UserXs"  # the collection that is of no one characteristic
 _NUMBER_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Submit:
+class BatchSubmission:
     """That the batch is complete; a dry run checks and counts everything and changes no item."""
 
     dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Created:
+class BatchReceipt:
     """A batch that is durable, and the number of its job."""
 
     batch_id: int
@@ -50,7 +59,7 @@ class Created:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedPage:
     """One page of a batch as it was sent: the text of a JSON list."""
 
     batch: CharacteristicBatch
@@ -65,13 +74,13 @@ def create(
     *,
     named: str,
     body: bytes,
-    submit: Submit | None,
+    submit: BatchSubmission | None,
     idempotency_key: str | None = None,
-) -> Created:
+) -> BatchReceipt:
     """Open a batch, with a first page if the body has one, and submit it if that is asked; raise ``BadRequest``.
 
     ``named`` is the collection, ``UserXs`` or ``User1s`` to ``User20s``. A call that comes again under its Idempotency-Key
-    opens nothing and has the first answer; raises ``KeyReused`` if it is another call, ``Conflict`` while that is taken.
+    opens nothing and has the first answer; raises ``KeyReuse`` if it is another call, ``Conflict`` while that is taken.
     """
     check_key(idempotency_key)
     opening = characteristic_pages.read_opening(body, _limits(settings), characteristic_of(named))
@@ -108,12 +117,12 @@ def create(
             kept = [asdict(each) for each in warnings]
             batches.keep_answer(connection, batch.batch_id, key=idempotency_key, sha256=digest, warnings=kept)
         die_at("after-accept-before-commit", settings)
-    return Created(batch.batch_id, batch.job_id, warnings)
+    return BatchReceipt(batch.batch_id, batch.job_id, warnings)
 
 
 def _repeated(
     connection: Connection, settings: Settings, principal: Principal, key: str, digest: bytes
-) -> Created | None:
+) -> BatchReceipt | None:
     """Return the first answer to a call that comes again under its key; hold the key if it is new.
 
     Requests of usage and batches share the keys of their owner.
@@ -124,12 +133,12 @@ def _repeated(
     before = batches.kept_answer(connection, principal.owner_id, key, keep_h=keep_h)
     if before is None:
         if submissions.find_key(connection, principal.owner_id, key, keep_h=keep_h):
-            raise KeyReused(KEY_REUSED)
+            raise KeyReuse(KEY_REUSED)
         return None
     if before.idempotency_sha256 != digest:
-        raise KeyReused(KEY_REUSED)
+        raise KeyReuse(KEY_REUSED)
     warnings = [ItemFault(**each) for each in before.answered_warnings or ()]
-    return Created(before.batch_id, before.job_id, warnings, replayed=True)
+    return BatchReceipt(before.batch_id, before.job_id, warnings, replayed=True)
 
 
 def receive(
@@ -140,7 +149,7 @@ def receive(
     named: str,
     batch_id: int,
     body: bytes,
-    submit: Submit | None,
+    submit: BatchSubmission | None,
 ) -> list[ItemFault]:
     """Take a page, submit the batch, or both; return the warnings.
 
@@ -171,7 +180,7 @@ def receive(
     return warnings
 
 
-def read(database: Database, owner_id: int, named: str, batch_id: int, page_number: int) -> Received:
+def read(database: Database, owner_id: int, named: str, batch_id: int, page_number: int) -> ReceivedPage:
     """Return a page of what was received, empty if it has not arrived or was cleared; raise ``NotFound``, ``BadRequest``."""
     with database.reader(owner_id) as connection:
         batch = _of(batches.find(connection, min(batch_id, _NUMBER_MAX)), named, batch_id)
@@ -179,7 +188,7 @@ def read(database: Database, owner_id: int, named: str, batch_id: int, page_numb
         if wrong:
             raise BadRequest(faults=[_fault("page_number_out_of_span", wrong, "pageNumber")])
         packed = batches.read_page(connection, batch.batch_id, page_number)
-    return Received(batch, page_number, batches.unpack(packed) if packed else b"[]")
+    return ReceivedPage(batch, page_number, batches.unpack(packed) if packed else b"[]")
 
 
 def clear(database: Database, owner_id: int, named: str, batch_id: int) -> None:
@@ -197,8 +206,8 @@ def characteristic_of(named: str) -> int | None:
     return None if named == ANY else int(named.removeprefix("User").removesuffix("s"))
 
 
-def _limits(settings: Settings) -> Limits:
-    return Limits(settings.characteristic_page_items_max, settings.characteristic_batch_items_max)
+def _limits(settings: Settings) -> BatchLimits:
+    return BatchLimits(settings.characteristic_page_items_max, settings.characteristic_batch_items_max)
 
 
 def _frame(batch: CharacteristicBatch) -> Frame:
@@ -232,13 +241,13 @@ def _must_be_open(batch: CharacteristicBatch, *, for_page: bool) -> None:
     raise Conflict(faults=[_fault("batch_not_open", message)])
 
 
-def _read_page(body: bytes, batch: CharacteristicBatch, settings: Settings) -> tuple[Page | None, list[ItemFault]]:
+def _read_page(body: bytes, batch: CharacteristicBatch, settings: Settings) -> tuple[BatchPage | None, list[ItemFault]]:
     if not body.strip():
         return None, []
     return characteristic_pages.read_page(body, _frame(batch), _limits(settings))
 
 
-def _put(connection: Connection, batch: CharacteristicBatch, page: Page, packed: bytes) -> list[ItemFault]:
+def _put(connection: Connection, batch: CharacteristicBatch, page: BatchPage, packed: bytes) -> list[ItemFault]:
     """Write a page of a batch that is held, unless it passes the total; return the warnings."""
     before = batches.items_of_page(connection, batch.batch_id, page.number)
     total = batch.items_received + len(page.items) - (before or 0)
@@ -258,7 +267,7 @@ def _put(connection: Connection, batch: CharacteristicBatch, page: Page, packed:
     return [*page.warnings, *_doubts(_frame(batch), page, before)]
 
 
-def _doubts(frame: Frame, page: Page, before: int | None) -> list[ItemFault]:
+def _doubts(frame: Frame, page: BatchPage, before: int | None) -> list[ItemFault]:
     found = []
     if before is not None:
         message = f"page {page.number} was here before, with {_counted(before)}; these took their place"

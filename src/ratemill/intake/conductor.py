@@ -10,12 +10,12 @@ import polars as pl
 from ratemill import columns, reasons
 from ratemill.errors import invariant
 from ratemill.heartbeat import beat
-from ratemill.intake.claim import Waiting
-from ratemill.intake.duplicates import RECORD, SortedOut, leave_keys, sort_out
+from ratemill.intake.claim import WaitingRecords
+from ratemill.intake.duplicates import RECORD, DuplicateCheck, leave_keys, sort_out
 from ratemill.intake.faultpoints import die_at
 from ratemill.intake.holders import holders_of
-from ratemill.mediation.mediate import Limits, Mediated, begin, finish, refuse
-from ratemill.rating.rate import Rated, rate
+from ratemill.mediation.mediate import MediationResult, RowLimits, begin, finish, refuse
+from ratemill.rating.rate import RatingResult, rate
 from ratemill.settings import Settings
 from ratemill.setup.in_force.book import SetupSnapshot, WorkerFeed
 from ratemill.setup.in_force.mediation_setup import items_named
@@ -44,7 +44,7 @@ class Work:
 
     feed: WorkerFeed
     setup: SetupSnapshot
-    waiting: Waiting
+    waiting: WaitingRecords
     stage: Callable[[str], None] = lambda _: None
 
 
@@ -54,8 +54,8 @@ class Ends:
 
     skipped: pl.DataFrame
     refused: pl.DataFrame
-    found: SortedOut
-    rated: Rated
+    found: DuplicateCheck
+    rated: RatingResult
 
 
 def conduct(connection: Connection, settings: Settings, work: Work) -> None:
@@ -130,7 +130,7 @@ def _leave_keys(connection: Connection, feed_id: int, ends: Ends) -> Ends:
         return replace(ends, found=found)
     taken = outcomes.take_back(connection, late)
     invariant(taken == late.height, f"{taken} ends were taken back of {late.height} records")
-    rated = Rated(
+    rated = RatingResult(
         ends.rated.charges.join(late, on=RECORD, how="anti"),
         ends.rated.exceptions.join(late, on=RECORD, how="anti"),
     )
@@ -178,14 +178,14 @@ def _usage_at(table: pl.DataFrame) -> pl.Expr:
     return pl.col("usage_at") if "usage_at" in table.columns else pl.lit(None, columns.INSTANT).alias("usage_at")
 
 
-def _mediate(settings: Settings, work: Work, raw: pl.DataFrame) -> Mediated:
+def _mediate(settings: Settings, work: Work, raw: pl.DataFrame) -> MediationResult:
     feed = work.feed
     begun = begin(
         raw,
         feed.profile,
         lists=feed.lists,
         unreadable=work.waiting.unreadable,
-        limits=Limits(field_chars_max=settings.field_chars_max, growth_bytes_max=settings.worker_growth_bytes_max),
+        limits=RowLimits(field_chars_max=settings.field_chars_max, growth_bytes_max=settings.worker_growth_bytes_max),
     )
     return finish(
         begun,
@@ -207,12 +207,12 @@ def _excepted(usage: pl.DataFrame, error: str) -> pl.DataFrame:
     return columns.check(excepted, columns.RATING_EXCEPTIONS, stage="quarantine")
 
 
-def _nothing_found() -> SortedOut:
-    return SortedOut(_empty(duplicate_keys.DUPLICATES), _empty(columns.KEYS))
+def _nothing_found() -> DuplicateCheck:
+    return DuplicateCheck(_empty(duplicate_keys.DUPLICATES), _empty(columns.KEYS))
 
 
-def _nothing_rated() -> Rated:
-    return Rated(_empty(columns.CHARGES), _empty(columns.RATING_EXCEPTIONS))
+def _nothing_rated() -> RatingResult:
+    return RatingResult(_empty(columns.CHARGES), _empty(columns.RATING_EXCEPTIONS))
 
 
 def _empty(schema: pl.Schema) -> pl.DataFrame:

@@ -11,7 +11,7 @@ from time import monotonic
 
 from ratemill import logs
 from ratemill.access import database as databases
-from ratemill.errors import LoginRefused, RatemillError, Unavailable
+from ratemill.errors import LoginRefusal, RatemillError, Unavailable
 from ratemill.settings import Settings
 
 CHECK_S = 1.0
@@ -77,7 +77,7 @@ class DatabaseKeeper:
         while not self._stopping.is_set():
             try:
                 databases.open_database(self._settings, progress=self._progress).close()
-            except LoginRefused:
+            except LoginRefusal:
                 raise
             except Unavailable as error:
                 if not self._settings.database_url:

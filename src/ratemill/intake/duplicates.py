@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from ratemill.columns import KEYS
-from ratemill.mediation.mediate import Mediated
+from ratemill.mediation.mediate import MediationResult
 from ratemill.store.charges import duplicate_keys
 from ratemill.store.connections import Connection
 
@@ -21,17 +21,17 @@ KEY = ["usage_on", "key_hash"]
 
 
 @dataclass(frozen=True, slots=True)
-class SortedOut:
+class DuplicateCheck:
     """The duplicates of a table (``store.duplicate_keys.DUPLICATES``), and the keys that its other records leave."""
 
     duplicates: pl.DataFrame
     fresh: pl.DataFrame
 
 
-def sort_out(connection: Connection, feed_id: int, mediated: Mediated) -> SortedOut:
+def sort_out(connection: Connection, feed_id: int, mediated: MediationResult) -> DuplicateCheck:
     """Find the duplicates of a table within itself and among all records before it."""
     if mediated.keys.is_empty():
-        return SortedOut(pl.DataFrame(schema=duplicate_keys.DUPLICATES), pl.DataFrame(schema=KEYS))
+        return DuplicateCheck(pl.DataFrame(schema=duplicate_keys.DUPLICATES), pl.DataFrame(schema=KEYS))
     first = mediated.keys.unique(KEY, keep="first", maintain_order=True)
     within = (
         mediated.keys.join(first.select(*KEY, of_submission_id="submission_id", of_row_index="row_index"), on=KEY)
@@ -40,16 +40,16 @@ def sort_out(connection: Connection, feed_id: int, mediated: Mediated) -> Sorted
     )
     before = duplicate_keys.find(connection, feed_id, first.sort(KEY))
     fresh = first.join(before, on=RECORD, how="anti", maintain_order="left")
-    return SortedOut(_with(within, before), fresh)
+    return DuplicateCheck(_with(within, before), fresh)
 
 
-def leave_keys(connection: Connection, feed_id: int, found: SortedOut) -> tuple[SortedOut, pl.DataFrame]:
+def leave_keys(connection: Connection, feed_id: int, found: DuplicateCheck) -> tuple[DuplicateCheck, pl.DataFrame]:
     """Load the keys of the records that stay; return what is sorted out now, and the records that no longer stay."""
     if found.fresh.is_empty():
         return found, found.fresh.select(RECORD)
     late = duplicate_keys.load(connection, feed_id, found.fresh)
     fresh = found.fresh.join(late, on=RECORD, how="anti", maintain_order="left")
-    return SortedOut(_with(found.duplicates, late), fresh), late.select(RECORD)
+    return DuplicateCheck(_with(found.duplicates, late), fresh), late.select(RECORD)
 
 
 def _with(duplicates: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:

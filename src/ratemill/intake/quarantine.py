@@ -20,14 +20,14 @@ from ratemill.setup.in_force import book as price_books
 from ratemill.store import work_attempts
 from ratemill.store.connections import Connection
 from ratemill.store.usage import resubmissions, suspects
-from ratemill.store.usage.submissions import Taken
+from ratemill.store.usage.submissions import ClaimedSubmission
 from ratemill.store.usage.suspects import Suspect
 from ratemill.store.work_attempts import NewAttempt
 
 log = logs.get(__name__)
 
 
-def process_next_part(trial: Trial, settings: Settings, feed_id: int, taken: Taken) -> bool:
+def process_next_part(trial: Trial, settings: Settings, feed_id: int, taken: ClaimedSubmission) -> bool:
     """Try the next part of a submission that the transaction holds: process it, halve it, or refuse its only record."""
     if not taken.has_suspects:
         _list(trial.connection, taken)
@@ -45,7 +45,7 @@ def process_next_part(trial: Trial, settings: Settings, feed_id: int, taken: Tak
     return True
 
 
-def divide(connection: Connection, taken: Taken) -> None:
+def divide(connection: Connection, taken: ClaimedSubmission) -> None:
     """Divide the next part of a submission whose texts would take too much memory, without an attempt at it.
 
     The caller holds the submission. Nothing is divided if another worker has come further meanwhile.
@@ -57,7 +57,7 @@ def divide(connection: Connection, taken: Taken) -> None:
         _halve(connection, suspect)
 
 
-def _list(connection: Connection, taken: Taken) -> None:
+def _list(connection: Connection, taken: ClaimedSubmission) -> None:
     """List the whole submission as one part; if only rows that were sent in again wait, each of them as one."""
     if taken.started_at is None:
         suspects.insert(connection, taken.submission_id, 1, taken.row_count)
@@ -86,7 +86,7 @@ def _is_at_fault(suspect: Suspect) -> bool:
     return max(suspect.failures, suspect.doubts) >= FAILURES_ALONE_MAX or suspect.deaths >= DEATHS_ALONE_MAX
 
 
-def _try(trial: Trial, settings: Settings, feed_id: int, taken: Taken, suspect: Suspect) -> None:
+def _try(trial: Trial, settings: Settings, feed_id: int, taken: ClaimedSubmission, suspect: Suspect) -> None:
     refuses = _is_at_fault(suspect)
     rows = suspect.first_row, suspect.last_row
     begun = NewAttempt("usage", taken.owner_id, [taken.submission_id], rows, "refusal" if refuses else None)

@@ -16,7 +16,7 @@ from ratemill.access.tokens import Principal
 from ratemill.errors import BadRequest, Code, Conflict, Fault
 from ratemill.intake.faultpoints import die_at
 from ratemill.reference.subscriptions import lines as subscription_lines
-from ratemill.reference.subscriptions.kinds import Kind
+from ratemill.reference.subscriptions.kinds import ObjectKind
 from ratemill.settings import Settings
 from ratemill.store.connections import Database
 from ratemill.store.subscriptions import imports
@@ -66,7 +66,7 @@ def receive(
             dry_run=dry_run,
             created_by=principal.name,
             lines=len(kinds),
-            uploaded={kind: kinds.count(kind) for kind in Kind},
+            uploaded={kind: kinds.count(kind) for kind in ObjectKind},
         )
         if number is None or (
             settings.subscription_import_ref_unique

@@ -30,7 +30,7 @@ from ratemill.setup.in_force import book as price_books
 from ratemill.store import work_attempts
 from ratemill.store.connections import Connection, Database
 from ratemill.store.usage import submissions, workers
-from ratemill.store.usage.submissions import Choice, DueFeed, TableBounds, Taken
+from ratemill.store.usage.submissions import Choice, ClaimedSubmission, DueFeed, TableBounds
 from ratemill.store.work_attempts import NewAttempt
 
 ATTEMPTS_MAX = 2  # a table may fail twice before it is divided: the first failure may have been the world's
@@ -142,7 +142,7 @@ class Worker:
 
     def _take_table(self, feed: DueFeed) -> bool:
         """Process one table of a feed, or one part of a submission; return whether there was any."""
-        taken: list[Taken] = []
+        taken: list[ClaimedSubmission] = []
         try:
             return self._take_chosen(feed, taken)
         except TableTooLarge as error:
@@ -150,7 +150,7 @@ class Worker:
             self._take_fewer(feed, taken)
             return True
 
-    def _take_fewer(self, feed: DueFeed, taken: list[Taken]) -> None:
+    def _take_fewer(self, feed: DueFeed, taken: list[ClaimedSubmission]) -> None:
         """Halve what was taken: the next tables of the feed have half as many records, and a single submission parts."""
         if len(taken) > 1:
             self._table_rows.halve(feed.feed_id, sum(each.rows_waiting for each in taken))
@@ -159,7 +159,7 @@ class Worker:
             for submission in submissions.take(trial.connection, [each.submission_id for each in taken]):
                 quarantine.divide(trial.connection, submission)
 
-    def _take_chosen(self, feed: DueFeed, in_hand: list[Taken]) -> bool:
+    def _take_chosen(self, feed: DueFeed, in_hand: list[ClaimedSubmission]) -> bool:
         """Choose and process a table; ``in_hand`` gets the submissions that it has."""
         rows_max = self._table_rows.of(feed.feed_id, self._settings.worker_rows_max)
         bounds = TableBounds(rows_max, self._settings.worker_bytes_max)
@@ -189,7 +189,7 @@ class Worker:
         if choice.suspects_left:
             self._feeds_with_suspects_next.add(feed_id)
 
-    def _process(self, trial: Trial, feed_id: int, choice: Choice, taken: list[Taken]) -> int:
+    def _process(self, trial: Trial, feed_id: int, choice: Choice, taken: list[ClaimedSubmission]) -> int:
         """Process the submissions of a table; return how many records that were."""
         submission_ids = [each.submission_id for each in taken]
         price_books.load(trial.connection, taken[0].owner_id)

@@ -14,8 +14,8 @@ from ratemill import columns, reasons
 from ratemill.errors import invariant
 from ratemill.intake.holders import holders_of
 from ratemill.jobs.work import tables
-from ratemill.jobs.work.tries import Try
-from ratemill.rating.rate import Rated, rate
+from ratemill.jobs.work.tries import TableTry
+from ratemill.rating.rate import RatingResult, rate
 from ratemill.settings import Settings
 from ratemill.setup.in_force.book import setup_snapshot
 from ratemill.store.charges import outcomes, reprocesses
@@ -51,10 +51,10 @@ def _begin(connection: Connection, reprocess_id: int) -> bool:
 
 
 def _process(connection: Connection, _settings: Settings, order: Reprocess, errors: list[str | None]) -> bool:
-    return _next_table(connection, order, Try(order.attempts, errors, ROWS_MAX))
+    return _next_table(connection, order, TableTry(order.attempts, errors, ROWS_MAX))
 
 
-def _next_table(connection: Connection, order: Reprocess, tried: Try) -> bool:
+def _next_table(connection: Connection, order: Reprocess, tried: TableTry) -> bool:
     """Rate the next exceptions of an order and write what came of it; return whether they were the last."""
     chosen = reprocesses.next_exceptions(connection, order, rows_max=tried.rows_max)
     submissions.lock_all(connection, sorted({submission_id for _, submission_id in chosen}))
@@ -78,22 +78,22 @@ def _next_table(connection: Connection, order: Reprocess, tried: Try) -> bool:
     return ended
 
 
-def _rate(connection: Connection, owner_id: int, exceptions: pl.DataFrame) -> Rated:
+def _rate(connection: Connection, owner_id: int, exceptions: pl.DataFrame) -> RatingResult:
     usage = exceptions.select(columns.USAGE.names())
     with setup_snapshot(connection, owner_id) as setup:
         return rate(usage, setup.book, holders_of(setup, usage["usage_identifier"]))
 
 
-def _refuse(exceptions: pl.DataFrame, error: str | None) -> Rated:
+def _refuse(exceptions: pl.DataFrame, error: str | None) -> RatingResult:
     """Let the record that failed alone be an exception of our own failure."""
     found = [pl.lit(None, pl.Int64).alias(name) for name in ("account_id", "service_id", "rate_plan_id")]
     reason = pl.lit(_COULD_NOT_BE_PROCESSED, pl.Int16).alias("reason_id")
     failed = exceptions.with_columns(reason, pl.lit(error or "the process died").alias("value"), *found)
     nothing = pl.DataFrame(schema=columns.CHARGES)
-    return Rated(nothing, columns.check(failed, columns.RATING_EXCEPTIONS, stage="reprocess"))
+    return RatingResult(nothing, columns.check(failed, columns.RATING_EXCEPTIONS, stage="reprocess"))
 
 
-def _write(connection: Connection, order: Reprocess, exceptions: pl.DataFrame, rated: Rated) -> None:
+def _write(connection: Connection, order: Reprocess, exceptions: pl.DataFrame, rated: RatingResult) -> None:
     """Write charges, attempts, what became of the exceptions, and the counts of their batches."""
     at = clock(connection)
     named = exceptions.select(*RECORD, "rating_exception_id", "feed_id")
@@ -125,7 +125,7 @@ def _count(connection: Connection, charges: pl.DataFrame) -> None:
     invariant(touched == spans.height, f"{spans.height} spans have fewer exceptions, {touched} were found")
 
 
-_KIND = tables.Kind(
+_KIND = tables.JobKind(
     "reprocess",
     "reprocess-before-commit",
     "reprocess-after-commit",

@@ -13,7 +13,7 @@ from ratemill.heartbeat import beat
 from ratemill.intake.attempts import is_in_doubt
 from ratemill.jobs.characteristics import batches as characteristic_batches
 from ratemill.jobs.subscriptions import imports as subscription_imports
-from ratemill.jobs.subscriptions.reading import Reader
+from ratemill.jobs.subscriptions.reading import LineReader
 from ratemill.jobs.work import tables
 from ratemill.settings import Settings
 from ratemill.store.characteristics import jobs as characteristic_jobs
@@ -35,7 +35,7 @@ class Runner:
         self._database = database
         self._settings = settings
         self._stopping = stopping
-        self._line_reader = Reader()
+        self._line_reader = LineReader()
         self._put_off: dict[tuple[str, int], tuple[float, int]] = {}  # until when, after how many failures in doubt
 
     def run(self) -> None:

@@ -14,7 +14,7 @@ from ratemill import money
 from ratemill.errors import RatemillError
 from ratemill.records import Route, read_elements
 from ratemill.store.charges import audit as audits
-from ratemill.store.charges.audit import Body
+from ratemill.store.charges.audit import AuditBody
 from ratemill.store.connections import Connection, Database
 from ratemill.store.usage.submissions import unpack
 from ratemill.visible import shown
@@ -81,7 +81,7 @@ def audit(database: Database, owner_id: int | None = None) -> Audit:
     return found
 
 
-def _audit_bodies(found: Audit, some: list[Body]) -> None:
+def _audit_bodies(found: Audit, some: list[AuditBody]) -> None:
     """Count the elements of each body as they were sent, and compare with what was promised to the sender."""
     for submission in some:
         found.submissions += 1
@@ -96,7 +96,7 @@ def _audit_bodies(found: Audit, some: list[Body]) -> None:
             )
 
 
-def _body_fault(submission: Body) -> str | None:
+def _body_fault(submission: AuditBody) -> str | None:
     body = unpack(submission.body or b"")
     if sha256(body).digest() != submission.body_sha256:
         return "the stored body is not the one that was received"
@@ -109,7 +109,7 @@ def _body_fault(submission: Body) -> str | None:
     return None
 
 
-def _audit_ends(found: Audit, connection: Connection, some: list[Body]) -> None:
+def _audit_ends(found: Audit, connection: Connection, some: list[AuditBody]) -> None:
     ids = [submission.submission_id for submission in some]
     counts = [submission.row_count for submission in some]
     checks = {

@@ -11,16 +11,16 @@ from ratemill.reference import json_text
 from ratemill.reference.json_text import Value
 from ratemill.states import ImportJobState
 from ratemill.store.characteristics import jobs as characteristic_jobs
-from ratemill.store.characteristics.jobs import Job, Outcome
+from ratemill.store.characteristics.jobs import ItemJob, ItemOutcome
 from ratemill.store.connections import Connection, Database
 from ratemill.visible import shown
 
-__all__ = ["OUTCOMES", "Job", "Outcome", "cancel", "find", "outcomes", "refused"]
+__all__ = ["OUTCOMES", "ItemJob", "ItemOutcome", "cancel", "find", "outcomes", "refused"]
 
 OUTCOMES = ("created", "updated", "unchanged", "refused")
 
 
-def find(database: Database, owner_id: int, job_id: str) -> Job:
+def find(database: Database, owner_id: int, job_id: str) -> ItemJob:
     """Return a job by its number; raise ``NotFound``."""
     with database.reader(owner_id) as connection:
         return _found(connection, job_id)
@@ -28,7 +28,7 @@ def find(database: Database, owner_id: int, job_id: str) -> Job:
 
 def outcomes(
     database: Database, owner_id: int, job_id: str, *, outcome: str | None, skip: int, top: int
-) -> tuple[int, list[Outcome]]:
+) -> tuple[int, list[ItemOutcome]]:
     """Return how many items came to an end, or to that outcome, and some of them by page, then index."""
     by_lower = {each.lower(): each for each in OUTCOMES}
     if outcome is not None and outcome.lower() not in by_lower:
@@ -54,7 +54,7 @@ def refused(database: Database, owner_id: int, job_id: str, *, page_number: int,
         return list(_as_sent(connection, batch_id, places))
 
 
-def cancel(database: Database, owner_id: int, job_id: str) -> Job:
+def cancel(database: Database, owner_id: int, job_id: str) -> ItemJob:
     """Take back that a batch was submitted; raise ``NotFound``, or ``Conflict`` unless it still waits."""
     with database.face(owner_id) as connection:
         job = _found(connection, job_id, lock=True)
@@ -65,7 +65,7 @@ def cancel(database: Database, owner_id: int, job_id: str) -> Job:
     return find(database, owner_id, job_id)
 
 
-def _found(connection: Connection, job_id: str, *, lock: bool = False) -> Job:
+def _found(connection: Connection, job_id: str, *, lock: bool = False) -> ItemJob:
     try:
         job = characteristic_jobs.find(connection, UUID(job_id), lock=lock)
     except ValueError:

@@ -18,7 +18,7 @@ __all__ = ["ImportException", "ImportExceptionFilters", "RatingException", "Rati
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ExceptionKind:
     """One kind of rating exceptions, and how many of it are open."""
 
     kind: int
@@ -65,14 +65,14 @@ def rating_page(
         return replace(found, rows=with_items(connection, found.rows))
 
 
-def kinds(database: Database, owner_id: int) -> list[Kind]:
+def kinds(database: Database, owner_id: int) -> list[ExceptionKind]:
     """Return every kind of rating exceptions in its order, with the count of open ones."""
     with database.reader(owner_id) as connection:
         counted = rating_exceptions.open_by_kind(connection)
-    return [Kind(kind, name, counted.get(kind, 0)) for kind, name in RATING_KINDS.items()]
+    return [ExceptionKind(kind, name, counted.get(kind, 0)) for kind, name in RATING_KINDS.items()]
 
 
-def find_kind(database: Database, owner_id: int, number: int) -> Kind:
+def find_kind(database: Database, owner_id: int, number: int) -> ExceptionKind:
     """Return one kind of rating exceptions; raise ``NotFound``."""
     found = next((kind for kind in kinds(database, owner_id) if kind.kind == number), None)
     if found is None:
@@ -80,7 +80,7 @@ def find_kind(database: Database, owner_id: int, number: int) -> Kind:
     return found
 
 
-def kinds_page(database: Database, owner_id: int, paging: Paging) -> Page[Kind]:
+def kinds_page(database: Database, owner_id: int, paging: Paging) -> Page[ExceptionKind]:
     """Return a page of the kinds of rating exceptions, in their order."""
     every = kinds(database, owner_id)
     shown = every[paging.offset : paging.offset + paging.rows_max]

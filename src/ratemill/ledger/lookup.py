@@ -14,13 +14,13 @@ from ratemill.store.connections import Connection, Database
 from ratemill.store.histories import requests as histories
 from ratemill.store.histories.requests import Batch, History
 from ratemill.store.usage import holders, record_ends
-from ratemill.store.usage.holders import Account, IdentifierSpan
+from ratemill.store.usage.holders import AccountServices, IdentifierSpan
 
-__all__ = ["Account", "IdentifierSpan", "Match", "look_up"]
+__all__ = ["AccountServices", "IdentifierSpan", "LookupMatch", "look_up"]
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class LookupMatch:
     """One thing that a text names, by exactly one of the members before ``records``.
 
     ``spans`` may be empty for an identifier that nobody bears. ``has_more``: there are further records.
@@ -31,11 +31,11 @@ class Match:
     history: History | None = None
     batch: Batch | None = None
     identifier: str | None = None
-    account: Account | None = None
+    account: AccountServices | None = None
     spans: list[IdentifierSpan] = field(default_factory=list)
 
 
-def look_up(database: Database, owner_id: int, text: str, records_max: int) -> list[Match]:
+def look_up(database: Database, owner_id: int, text: str, records_max: int) -> list[LookupMatch]:
     """Return everything of the owner that ``text`` names, each with its first records, by request, then row."""
     with database.reader(owner_id) as connection:
         found = (
@@ -47,26 +47,26 @@ def look_up(database: Database, owner_id: int, text: str, records_max: int) -> l
         return [match for match in found if match is not None]
 
 
-def _request(connection: Connection, text: str, records_max: int) -> Match | None:
+def _request(connection: Connection, text: str, records_max: int) -> LookupMatch | None:
     history = find_history(connection, text)
     if history is None:
         return None
     rows = range(1, min(history.rows_received, records_max) + 1)
     lives = lives_within(connection, [(history.submission_id, row) for row in rows], PAGE_BYTES_MAX)
-    return Match(lives, has_more=history.rows_received > len(lives), history=history)
+    return LookupMatch(lives, has_more=history.rows_received > len(lives), history=history)
 
 
-def _batch(connection: Connection, text: str, records_max: int) -> Match | None:
+def _batch(connection: Connection, text: str, records_max: int) -> LookupMatch | None:
     number = number_of(text)
     batch = histories.find_batch(connection, number) if number is not None else None
     if batch is None:
         return None
     names = record_ends.names_of_batch(connection, batch.batch_id, records_max + 1)
     lives = lives_within(connection, names[:records_max], PAGE_BYTES_MAX)
-    return Match(lives, has_more=len(names) > len(lives), batch=batch)
+    return LookupMatch(lives, has_more=len(names) > len(lives), batch=batch)
 
 
-def _identifier(connection: Connection, text: str, records_max: int) -> Match | None:
+def _identifier(connection: Connection, text: str, records_max: int) -> LookupMatch | None:
     spans = holders.spans_of(connection, text)
     excepted = rating_exceptions.names_of_holder(connection, records_max + 1, usage_identifier=text)
     if not spans and not excepted:
@@ -74,17 +74,17 @@ def _identifier(connection: Connection, text: str, records_max: int) -> Match | 
     charged = _charged(connection, ChargeFilters(usage_identifier=text), records_max)
     names = sorted({*charged, *excepted})
     lives = lives_within(connection, names[:records_max], PAGE_BYTES_MAX)
-    return Match(lives, has_more=len(names) > len(lives), identifier=text, spans=spans)
+    return LookupMatch(lives, has_more=len(names) > len(lives), identifier=text, spans=spans)
 
 
-def _account(connection: Connection, text: str, records_max: int) -> Match | None:
+def _account(connection: Connection, text: str, records_max: int) -> LookupMatch | None:
     account = holders.find_account(connection, text)
     if account is None:
         return None
     excepted = rating_exceptions.names_of_holder(connection, records_max + 1, account=text)
     names = sorted({*_charged(connection, ChargeFilters(account=text), records_max), *excepted})
     lives = lives_within(connection, names[:records_max], PAGE_BYTES_MAX)
-    return Match(lives, has_more=len(names) > len(lives), account=account)
+    return LookupMatch(lives, has_more=len(names) > len(lives), account=account)
 
 
 def _charged(connection: Connection, filters: ChargeFilters, records_max: int) -> Iterator[RecordName]:

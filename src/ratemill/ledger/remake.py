@@ -17,7 +17,7 @@ import polars as pl
 from ratemill import columns
 from ratemill.errors import TableTooLarge
 from ratemill.ledger.trace import RecordLife, RecordName
-from ratemill.mediation.mediate import Limits, Mediated, mediate
+from ratemill.mediation.mediate import MediationResult, RowLimits, mediate
 from ratemill.mediation.profiles.profile import read_profile
 from ratemill.reasons import row_message
 from ratemill.setup.in_force.mediation_setup import MediationSetup, mediation_setup, reader_of
@@ -50,7 +50,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Remade:
+class RemakeResult:
     """How a stored usage record compares with the one remade; ``nothing`` says why there is none to remake."""
 
     differences: list[Difference] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Remade:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _RemakeRow:
     """A row as it was mediated, and the usage record that is stored of it."""
 
     name: RecordName
@@ -74,40 +74,42 @@ class _Row:
 
 def remake(
     database: Database, owner_id: int, lives: Iterable[RecordLife], *, field_chars_max: int, growth_bytes_max: int
-) -> dict[RecordName, Remade]:
+) -> dict[RecordName, RemakeResult]:
     """Return for each of the owner's records how what is stored compares with what is made anew."""
-    found: dict[RecordName, Remade] = {}
-    rows: list[_Row] = []
+    found: dict[RecordName, RemakeResult] = {}
+    rows: list[_RemakeRow] = []
     for name, life in {(life.submission_id, life.row_index): life for life in lives}.items():
         made = _row(name, life)
-        if isinstance(made, _Row):
+        if isinstance(made, _RemakeRow):
             rows.append(made)
         else:
             found[name] = made
     with database.reader(owner_id) as connection:
         groups = _by_setup(connection, owner_id, rows)
         arrivals = record_ends.arrivals(connection, sorted({row.name[0] for row in rows}))
-    limits = Limits(field_chars_max=field_chars_max, growth_bytes_max=growth_bytes_max)
+    limits = RowLimits(field_chars_max=field_chars_max, growth_bytes_max=growth_bytes_max)
     for setup, group in groups:
         found |= _remake(setup, group, arrivals, limits)
     return found
 
 
-def _row(name: RecordName, life: RecordLife) -> _Row | Remade:
+def _row(name: RecordName, life: RecordLife) -> _RemakeRow | RemakeResult:
     stored = life.charges[0] if life.charges else life.rating_exception
     if stored is None:
-        return Remade(nothing=_NOTHING.get(life.state, "there is no usage record"))
+        return RemakeResult(nothing=_NOTHING.get(life.state, "there is no usage record"))
     taken = [revision.raw for revision in life.revisions if revision.taken_at is not None]
     raw = taken[-1] if taken else life.raw
     if raw is None:
-        return Remade(nothing="the raw body was removed")
-    return _Row(name, stored.batch_id, raw, stored)
+        return RemakeResult(nothing="the raw body was removed")
+    return _RemakeRow(name, stored.batch_id, raw, stored)
 
 
-def _by_setup(connection: Connection, owner_id: int, rows: list[_Row]) -> list[tuple[MediationSetup, list[_Row]]]:
+def _by_setup(
+    connection: Connection, owner_id: int, rows: list[_RemakeRow]
+) -> list[tuple[MediationSetup, list[_RemakeRow]]]:
     """Return the rows by the version of the profile that each was mediated with."""
     versions = data_profiles.of_batches(connection, sorted({row.batch_id for row in rows}))
-    groups: defaultdict[tuple[int, int], list[_Row]] = defaultdict(list)
+    groups: defaultdict[tuple[int, int], list[_RemakeRow]] = defaultdict(list)
     for row in rows:
         version = versions[row.batch_id]
         groups[version.data_profile_id, version.version].append(row)
@@ -122,8 +124,8 @@ def _by_setup(connection: Connection, owner_id: int, rows: list[_Row]) -> list[t
 
 
 def _remake(
-    setup: MediationSetup, rows: list[_Row], arrivals: dict[int, Arrival], limits: Limits
-) -> dict[RecordName, Remade]:
+    setup: MediationSetup, rows: list[_RemakeRow], arrivals: dict[int, Arrival], limits: RowLimits
+) -> dict[RecordName, RemakeResult]:
     raw = _raw(rows, arrivals)
     try:
         made = mediate(raw, setup.profile, usage_classes=setup.usage_classes, lists=setup.lists, limits=limits)
@@ -131,10 +133,10 @@ def _remake(
         half = len(rows) // 2
         return _remake(setup, rows[:half], arrivals, limits) | _remake(setup, rows[half:], arrivals, limits)
     ends = _ends(made)
-    return {row.name: Remade(_differences(row.stored, ends[row.name])) for row in rows}
+    return {row.name: RemakeResult(_differences(row.stored, ends[row.name])) for row in rows}
 
 
-def _raw(rows: list[_Row], arrivals: dict[int, Arrival]) -> pl.DataFrame:
+def _raw(rows: list[_RemakeRow], arrivals: dict[int, Arrival]) -> pl.DataFrame:
     cells = [
         (*row.name, row.batch_id, arrivals[row.name[0]].accepted_at, arrivals[row.name[0]].are_objects, row.raw)
         for row in rows
@@ -142,7 +144,7 @@ def _raw(rows: list[_Row], arrivals: dict[int, Arrival]) -> pl.DataFrame:
     return pl.DataFrame(cells, schema=columns.RAW, orient="row")
 
 
-def _ends(made: Mediated) -> dict[RecordName, dict[str, Any]]:
+def _ends(made: MediationResult) -> dict[RecordName, dict[str, Any]]:
     """Return the columns of each usage record that was remade; of another end, its outcome."""
     ends = {(row["submission_id"], row["row_index"]): row for row in made.usage.iter_rows(named=True)}
     ends |= {(submission, row): {OUTCOME: "skipped"} for submission, row, _ in made.skipped.iter_rows()}

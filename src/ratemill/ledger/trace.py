@@ -23,11 +23,11 @@ from ratemill.store.charges.import_exceptions import ImportException
 from ratemill.store.charges.rating_exceptions import RatingAttempt, RatingException
 from ratemill.store.connections import Connection, Database
 from ratemill.store.usage import record_ends
-from ratemill.store.usage.record_ends import Body, Duplicate, Revision, Skipped
+from ratemill.store.usage.record_ends import DuplicateRecord, RawBody, Revision, SkippedRecord
 from ratemill.store.usage.submissions import unpack
 from ratemill.store.usage.usage_records import LONG_TEXTS, UsageRecord
 
-__all__ = ["Duplicate", "Revision", "page"]
+__all__ = ["DuplicateRecord", "Revision", "page"]
 
 _LIVES_AT_ONCE_MIN, _LIVES_AT_ONCE_MAX = 50, 200  # a record has at most 1 M characters
 _ANY_ROWS = 2**31  # the request's own limit was checked when it was accepted
@@ -54,7 +54,7 @@ class RecordLife:
     state: RecordState
     batch_id: int | None
     profile_version: int | None
-    duplicate: Duplicate | None
+    duplicate: DuplicateRecord | None
     import_exception: ImportException | None
     rating_exception: RatingException | None
     charges: list[Charge]
@@ -63,13 +63,13 @@ class RecordLife:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ends:
+class _RecordEnds:
     """What is stored of one record."""
 
     charges: list[Charge]
     rating_exception: RatingException | None
-    skipped: Skipped | None
-    duplicate: Duplicate | None
+    skipped: SkippedRecord | None
+    duplicate: DuplicateRecord | None
     import_exceptions: list[ImportException]
     revisions: list[Revision]
 
@@ -148,7 +148,9 @@ def read_lives(connection: Connection, names: list[RecordName]) -> list[RecordLi
     ]
 
 
-def _read_ends(connection: Connection, submission_ids: list[int], row_indexes: list[int]) -> dict[RecordName, _Ends]:
+def _read_ends(
+    connection: Connection, submission_ids: list[int], row_indexes: list[int]
+) -> dict[RecordName, _RecordEnds]:
     named = (connection, submission_ids, row_indexes)
     charged = _by_name(with_items(connection, charges.of_records(*named)))
     excepted = _by_name(with_items(connection, rating_exceptions.of_records(*named)))
@@ -157,7 +159,7 @@ def _read_ends(connection: Connection, submission_ids: list[int], row_indexes: l
     refused = _by_name(import_exceptions.of_records(*named))
     revisions = _by_name(record_ends.revisions(*named))
     return {
-        name: _Ends(
+        name: _RecordEnds(
             charged[name],
             _last(excepted[name]),
             _last(skipped[name]),
@@ -169,14 +171,14 @@ def _read_ends(connection: Connection, submission_ids: list[int], row_indexes: l
     }
 
 
-class _Named(Protocol):
+class _RecordName(Protocol):
     @property
     def submission_id(self) -> int: ...
     @property
     def row_index(self) -> int: ...
 
 
-_Row = TypeVar("_Row", bound=_Named)
+_Row = TypeVar("_Row", bound=_RecordName)
 _Any = TypeVar("_Any")
 
 
@@ -191,7 +193,7 @@ def _last(rows: list[_Any]) -> _Any | None:
     return rows[-1] if rows else None
 
 
-def _state(end: _Ends) -> RecordState:  # noqa: PLR0911 -- one line a state, in the order in which one excludes the next
+def _state(end: _RecordEnds) -> RecordState:  # noqa: PLR0911 -- one line a state, in the order in which one excludes the next
     if end.revisions and end.revisions[-1].taken_at is None:
         return RecordState.WAITING
     if end.rating_exception and end.rating_exception.state == RatingExceptionState.OPEN:
@@ -211,7 +213,7 @@ def _state(end: _Ends) -> RecordState:  # noqa: PLR0911 -- one line a state, in 
     return RecordState.WAITING
 
 
-def _batch(end: _Ends, state: RecordState) -> int | None:
+def _batch(end: _RecordEnds, state: RecordState) -> int | None:
     """Return the batch that led to a record's current end; one that waits is in none."""
     if state == RecordState.WAITING:
         return None
@@ -220,7 +222,7 @@ def _batch(end: _Ends, state: RecordState) -> int | None:
     return last.batch_id if last else None
 
 
-def _read_attempts(connection: Connection, ends: Iterable[_Ends]) -> dict[int, list[RatingAttempt]]:
+def _read_attempts(connection: Connection, ends: Iterable[_RecordEnds]) -> dict[int, list[RatingAttempt]]:
     excepted = [end.rating_exception.rating_exception_id for end in ends if end.rating_exception]
     found: defaultdict[int, list[RatingAttempt]] = defaultdict(list)
     for attempt in rating_exceptions.attempts(connection, excepted) if excepted else []:
@@ -228,7 +230,7 @@ def _read_attempts(connection: Connection, ends: Iterable[_Ends]) -> dict[int, l
     return found
 
 
-def _attempts(end: _Ends, later: dict[int, list[RatingAttempt]]) -> list[Attempt]:
+def _attempts(end: _RecordEnds, later: dict[int, list[RatingAttempt]]) -> list[Attempt]:
     if end.rating_exception is None:
         return [Attempt(charge.rated_at, RecordState.RATED, None) for charge in end.charges[:1]]
     excepted = end.rating_exception
@@ -246,7 +248,7 @@ def _reason(reason_id: int | None) -> str | None:
     return None if reason_id is None else BY_ID[reason_id].name
 
 
-def _read_raws(bodies: list[Body]) -> dict[int, list[str]]:
+def _read_raws(bodies: list[RawBody]) -> dict[int, list[str]]:
     return {
         kept.submission_id: [text.replace("\0", "\ufffd") for text in _elements(kept.route, kept.body)]
         for kept in bodies
@@ -258,7 +260,7 @@ def _elements(route: str, body: bytes) -> list[str]:
     return read_elements(unpack(body), cast("Route", route), rows_max=_ANY_ROWS).texts
 
 
-def _raw(name: RecordName, raws: dict[int, list[str]], end: _Ends) -> str | None:
+def _raw(name: RecordName, raws: dict[int, list[str]], end: _RecordEnds) -> str | None:
     submission_id, row_index = name
     if submission_id in raws:
         return raws[submission_id][row_index - 1]

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 import polars as pl
 
-from ratemill.mediation.profiles.formulas import Name, Number, Tree
+from ratemill.mediation.profiles.formulas import FieldTerm, NumberTerm, Tree
 from ratemill.mediation.quantities import plain_text, point_shifted
 from ratemill.money import QUANTITY_PLACES_MAX
 
@@ -37,9 +37,9 @@ def compute(tree: Tree, operands: dict[str, pl.Series], rows: int) -> pl.Series:
 
 
 def _evaluate(tree: Tree, numbers: dict[str, pl.DataFrame], rows: int) -> _Fraction:
-    if isinstance(tree, Name):
+    if isinstance(tree, FieldTerm):
         return _Fraction(numbers[tree.field])
-    if isinstance(tree, Number):
+    if isinstance(tree, NumberTerm):
         return _Fraction(_constant(tree.value, rows))
     left, right = _evaluate(tree.left, numbers, rows), _evaluate(tree.right, numbers, rows)
     match tree.sign:

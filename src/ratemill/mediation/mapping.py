@@ -26,7 +26,7 @@ from ratemill.mediation.profiles.declared import (
 )
 from ratemill.mediation.profiles.formulas import fields_of, parse_formula
 from ratemill.mediation.quantities import read_quantities
-from ratemill.mediation.working import AT, Faults, Limits, absent_if_empty, field_column, lost, target_column
+from ratemill.mediation.working import AT, FaultTables, RowLimits, absent_if_empty, field_column, lost, target_column
 
 Lists = ByName[str, pl.DataFrame]
 Failed = dict[str, pl.Series]  # places of rows
@@ -34,11 +34,11 @@ FORMULA_CHARS_MAX = 80  # of what a formula gives: a number, its point and its s
 _NAME = "name"  # the member of a list's entry that a match gives, where the list has it
 
 
-def map_targets(rows: pl.DataFrame, profile: Profile, lists: Lists, faults: Faults) -> tuple[pl.DataFrame, Failed]:
+def map_targets(rows: pl.DataFrame, profile: Profile, lists: Lists, faults: FaultTables) -> tuple[pl.DataFrame, Failed]:
     """Return the rows with a column for each target, and the rows that a mapping could not fill, by target."""
     failed: Failed = {}
     columns: list[pl.Series | pl.Expr] = []
-    together = _Together.of(rows, profile, faults.limits)
+    together = _MappedText.of(rows, profile, faults.limits)
     for each in profile.mapped():
         before = len(faults.found)
         filled = _filled(rows, each, profile, lists, faults)
@@ -53,7 +53,7 @@ def map_targets(rows: pl.DataFrame, profile: Profile, lists: Lists, faults: Faul
 
 
 @dataclass(slots=True)
-class _Together:
+class _MappedText:
     """What the mappings of each row have made so far: a row over the limit gets no more and is refused."""
 
     rows: pl.DataFrame
@@ -61,14 +61,14 @@ class _Together:
     chars: pl.Series
 
     @classmethod
-    def of(cls, rows: pl.DataFrame, profile: Profile, limits: Limits) -> _Together | None:
+    def of(cls, rows: pl.DataFrame, profile: Profile, limits: RowLimits) -> _MappedText | None:
         """Return the account of the rows; None if the mappings, each as long as it may be, are within the limit."""
         most = sum(_longest(rows, each.origin, limits.field_chars_max) for each in profile.mapped())
         if most <= limits.record_chars_max:
             return None
         return cls(rows, limits.record_chars_max, pl.zeros(rows.height, dtype=pl.Int64, eager=True))
 
-    def take(self, texts: pl.Series, faults: Faults) -> pl.Series:
+    def take(self, texts: pl.Series, faults: FaultTables) -> pl.Series:
         """Return the texts of a target, null where they are too much."""
         was_over = self.chars > self.limit
         self.chars += texts.str.len_chars().cast(pl.Int64).fill_null(0)
@@ -105,7 +105,7 @@ def sender_name(mapping: Mapping) -> str:
 
 
 def _filled(
-    rows: pl.DataFrame, mapping: Mapping, profile: Profile, lists: Lists, faults: Faults
+    rows: pl.DataFrame, mapping: Mapping, profile: Profile, lists: Lists, faults: FaultTables
 ) -> pl.Series | pl.Expr:
     origin: Origin = mapping.origin
     match origin:
@@ -123,13 +123,13 @@ def _filled(
             return _short_enough(rows, _matched(rows, origin, lists, faults), mapping.target, faults)
 
 
-def _repeated(rows: pl.DataFrame, text: str, target: str, faults: Faults) -> pl.Series | pl.Expr:
+def _repeated(rows: pl.DataFrame, text: str, target: str, faults: FaultTables) -> pl.Series | pl.Expr:
     if len(text) <= faults.limits.field_chars_max:
         return pl.lit(text, pl.String)
     return _short_enough(rows, pl.repeat(OVERLONG, rows.height, eager=True), target, faults)
 
 
-def _joined(rows: pl.DataFrame, origin: Combine, target: str, faults: Faults) -> pl.Series:
+def _joined(rows: pl.DataFrame, origin: Combine, target: str, faults: FaultTables) -> pl.Series:
     limit = faults.limits.field_chars_max
     columns = [rows[field_column(each)] for each in origin.sources]
     separators = len(origin.separator.encode()) * len(columns) * rows.height
@@ -148,7 +148,7 @@ def _concatenated(parts: list[pl.Expr], origin: Combine) -> pl.Expr:
     return pl.concat_str(parts, separator=origin.separator, ignore_nulls=True)
 
 
-def _short_enough(rows: pl.DataFrame, texts: pl.Series, target: str, faults: Faults) -> pl.Series:
+def _short_enough(rows: pl.DataFrame, texts: pl.Series, target: str, faults: FaultTables) -> pl.Series:
     """Return the texts of a target, null where they would be too long; note these."""
     over = texts == OVERLONG
     if not over.any():
@@ -157,7 +157,7 @@ def _short_enough(rows: pl.DataFrame, texts: pl.Series, target: str, faults: Fau
     return pl.select(pl.when(pl.lit(texts) != OVERLONG).then(pl.lit(texts))).to_series()
 
 
-def _looked_up(rows: pl.DataFrame, origin: MapValues, faults: Faults) -> pl.Series:
+def _looked_up(rows: pl.DataFrame, origin: MapValues, faults: FaultTables) -> pl.Series:
     texts = rows[field_column(origin.source)]
     limit = faults.limits.field_chars_max
     old = pl.Series([pair[0] for pair in origin.values], dtype=pl.String)
@@ -173,7 +173,7 @@ def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else OVERLONG
 
 
-def _matched(rows: pl.DataFrame, origin: Match, lists: Lists, faults: Faults) -> pl.Series:
+def _matched(rows: pl.DataFrame, origin: Match, lists: Lists, faults: FaultTables) -> pl.Series:
     """Find each text among the members of a list's entries; one that two entries bear is no match."""
     texts = rows[field_column(origin.source)]
     entries = lists.get(origin.list, pl.DataFrame(schema={origin.member: pl.String}))
@@ -189,7 +189,7 @@ def _matched(rows: pl.DataFrame, origin: Match, lists: Lists, faults: Faults) ->
     return found
 
 
-def _computed(rows: pl.DataFrame, text: str, target: str, profile: Profile, faults: Faults) -> pl.Series:
+def _computed(rows: pl.DataFrame, text: str, target: str, profile: Profile, faults: FaultTables) -> pl.Series:
     """Compute a formula: absent where an operand is; no result where one is no number."""
     tree = parse_formula(text, profile.field_named)
     operands: dict[str, pl.Series] = {}

@@ -20,19 +20,30 @@ from ratemill.mediation.parse import parse
 from ratemill.mediation.profiles.declared import Profile
 from ratemill.mediation.transforms import transform
 from ratemill.mediation.validate import Items, Validator
-from ratemill.mediation.working import AT, FAULTS, Faults, Limits, target_column
+from ratemill.mediation.working import AT, FAULTS, FaultTables, RowLimits, target_column
 from ratemill.reasons import IMPORT
 
-__all__ = ["Begun", "Limits", "Mediated", "Rehearsal", "begin", "finish", "mediate", "refuse", "rehearse", "show"]
+__all__ = [
+    "MappedRows",
+    "MediationResult",
+    "Rehearsal",
+    "RowLimits",
+    "begin",
+    "finish",
+    "mediate",
+    "refuse",
+    "rehearse",
+    "show",
+]
 
-_LIMITS = Limits()
+_LIMITS = RowLimits()
 _NO_LISTS: Lists = {}
 _NO_ITEMS: Items = {}
 _REPLACEMENT = "\ufffd"
 
 
 @dataclass(frozen=True, slots=True)
-class Mediated:
+class MediationResult:
     """What became of the raw rows of one call, each table sorted by (submission, row)."""
 
     usage: pl.DataFrame
@@ -47,11 +58,11 @@ class Rehearsal:
 
     parsed: pl.DataFrame
     mapped: pl.DataFrame
-    mediated: Mediated
+    mediated: MediationResult
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class MappedRows:
     """Raw rows with their targets filled, as text, and not yet validated; to be ended once, by ``finish`` or ``show``."""
 
     profile: Profile
@@ -61,7 +72,7 @@ class Begun:
     skipped: pl.Series
     uncut: list[pl.DataFrame]
     failed: Failed
-    faults: Faults
+    faults: FaultTables
 
     def items_named(self) -> dict[str, pl.Series]:
         """Return the ids of the items that the rows name and that must exist, by the target of their characteristic."""
@@ -70,10 +81,10 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _RowRun:
     """The rows at the end; ``rows`` are the typed rows that the filter let through."""
 
-    begun: Begun
+    begun: MappedRows
     rows: pl.DataFrame
     faults: pl.DataFrame
 
@@ -85,9 +96,9 @@ def mediate(
     usage_classes: pl.DataFrame,
     lists: Lists = _NO_LISTS,
     items: Items = _NO_ITEMS,
-    limits: Limits = _LIMITS,
+    limits: RowLimits = _LIMITS,
     unreadable: pl.DataFrame | None = None,
-) -> Mediated:
+) -> MediationResult:
     """Return what becomes of raw rows (``columns.RAW``), all of them of one version of one profile.
 
     ``usage_classes`` has usage_class and usage_class_id; ``lists`` are the lists that a match of the profile looks in;
@@ -106,7 +117,7 @@ def rehearse(
     usage_classes: pl.DataFrame,
     lists: Lists = _NO_LISTS,
     items: Items = _NO_ITEMS,
-    limits: Limits = _LIMITS,
+    limits: RowLimits = _LIMITS,
     unreadable: pl.DataFrame | None = None,
 ) -> Rehearsal:
     """Show raw rows on their way, step by step; takes what ``mediate`` takes."""
@@ -119,12 +130,12 @@ def begin(
     profile: Profile,
     *,
     lists: Lists = _NO_LISTS,
-    limits: Limits = _LIMITS,
+    limits: RowLimits = _LIMITS,
     unreadable: pl.DataFrame | None = None,
-) -> Begun:
+) -> MappedRows:
     """Take raw rows as far as their targets, for who must first find out which of the items exist that they name."""
     raw = _placed(raw)
-    faults = Faults(limits, _growth(raw, profile, limits))
+    faults = FaultTables(limits, _growth(raw, profile, limits))
     parsed = parse(raw, profile, faults, unreadable)
     uncut = [*faults.found]
     rows = transform(parsed.rows, profile, faults)
@@ -134,29 +145,29 @@ def begin(
         skipped = pl.concat([skipped, rows[AT].filter(~passes)])
         rows = rows.filter(passes)
     mapped, failed = map_targets(rows, profile, lists, faults)
-    return Begun(profile, raw, parsed.rows, mapped, skipped, uncut, failed, faults)
+    return MappedRows(profile, raw, parsed.rows, mapped, skipped, uncut, failed, faults)
 
 
-def finish(begun: Begun, *, usage_classes: pl.DataFrame, items: Items = _NO_ITEMS) -> Mediated:
+def finish(begun: MappedRows, *, usage_classes: pl.DataFrame, items: Items = _NO_ITEMS) -> MediationResult:
     """Return what becomes of rows that were begun; ``usage_classes`` and ``items`` as ``mediate`` takes them."""
     return _ended(_run(begun, usage_classes, items))
 
 
-def show(begun: Begun, *, usage_classes: pl.DataFrame, items: Items = _NO_ITEMS) -> Rehearsal:
+def show(begun: MappedRows, *, usage_classes: pl.DataFrame, items: Items = _NO_ITEMS) -> Rehearsal:
     """Show rows that were begun on their way; ``usage_classes`` and ``items`` as ``mediate`` takes them."""
     ended = _ended(_run(begun, usage_classes, items))
     return Rehearsal(_shown(begun.parsed, "f:"), _shown(begun.mapped, "t:"), ended)
 
 
-def refuse(raw: pl.DataFrame, reason: str, value: str | None = None, *, limits: Limits = _LIMITS) -> pl.DataFrame:
+def refuse(raw: pl.DataFrame, reason: str, value: str | None = None, *, limits: RowLimits = _LIMITS) -> pl.DataFrame:
     """Return raw rows as refused ones, for a reason that a caller found: `could_not_be_processed`."""
     rows = _placed(raw)
-    faults = Faults(limits, Growth(rows.height, size(rows["raw"]), None))
+    faults = FaultTables(limits, Growth(rows.height, size(rows["raw"]), None))
     faults.note(reason, rows, rows[AT].is_not_null(), value=value)
     return check(_refused(rows, faults.table()), REFUSED, stage="mediation")
 
 
-def _growth(raw: pl.DataFrame, profile: Profile, limits: Limits) -> Growth:
+def _growth(raw: pl.DataFrame, profile: Profile, limits: RowLimits) -> Growth:
     """Return the account of a table's growth; one row, or one request that must be in one call, has no bound."""
     is_divisible = raw.height > 1 and not (profile.request_envelope and raw["submission_id"].n_unique() == 1)
     return Growth(raw.height, size(raw["raw"]), limits.growth_bytes_max if is_divisible else None)
@@ -177,7 +188,7 @@ def _shown(rows: pl.DataFrame, prefix: str) -> pl.DataFrame:
     )
 
 
-def _run(begun: Begun, usage_classes: pl.DataFrame, items: Items) -> _Run:
+def _run(begun: MappedRows, usage_classes: pl.DataFrame, items: Items) -> _RowRun:
     profile, skipped = begun.profile, begun.skipped
     typed = Validator(profile, usage_classes, items, begun.faults).usage(begun.mapped, begun.failed)
     table = begun.faults.table()
@@ -187,7 +198,7 @@ def _run(begun: Begun, usage_classes: pl.DataFrame, items: Items) -> _Run:
     invariant(all(not part[AT].is_in(skipped.implode()).any() for part in begun.uncut), "a row is skipped and refused")
     if profile.request_envelope:
         table = _whole_requests(begun.raw, table, skipped)
-    return _Run(begun, typed, table)
+    return _RowRun(begun, typed, table)
 
 
 def _whole_requests(raw: pl.DataFrame, faults: pl.DataFrame, skipped: pl.Series) -> pl.DataFrame:
@@ -210,7 +221,7 @@ def _whole_requests(raw: pl.DataFrame, faults: pl.DataFrame, skipped: pl.Series)
     return pl.concat([faults, added.match_to_schema(FAULTS)]).sort(AT, "reason_id", "place")
 
 
-def _ended(run: _Run) -> Mediated:
+def _ended(run: _RowRun) -> MediationResult:
     rows, raw, gone = run.rows, run.begun.raw, run.begun.skipped
     if run.faults.height:
         rows = rows.filter(~pl.col(AT).is_in(run.faults[AT].implode()))
@@ -218,7 +229,7 @@ def _ended(run: _Run) -> Mediated:
     refused = _refused(raw, run.faults) if run.faults.height else None
     ends = sum(part.height for part in (rows, skipped, refused) if part is not None)
     invariant(ends == raw.height, f"{raw.height} rows came to {ends} ends")
-    return Mediated(
+    return MediationResult(
         usage=check(rows, USAGE, stage="mediation"),
         keys=keys_of(rows, run.begun.profile),
         skipped=pl.DataFrame(schema=SKIPPED) if skipped is None else check(skipped, SKIPPED, stage="mediation"),

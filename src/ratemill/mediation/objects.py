@@ -16,7 +16,7 @@ import polars as pl
 
 from ratemill.mediation.profiles.declared import Profile
 from ratemill.mediation.profiles.targets import COLUMN_OF
-from ratemill.mediation.working import EXTRA, UNKNOWN, Faults, absent_if_empty, field_column
+from ratemill.mediation.working import EXTRA, UNKNOWN, FaultTables, absent_if_empty, field_column
 from ratemill.nesting import NESTING_MAX, is_too_deep
 
 
@@ -41,7 +41,7 @@ _Values = tuple[Any, ...]
 _Getter = Callable[[dict[str, Any]], _Values]
 
 
-def read_objects(rows: pl.DataFrame, profile: Profile, faults: Faults) -> pl.DataFrame:
+def read_objects(rows: pl.DataFrame, profile: Profile, faults: FaultTables) -> pl.DataFrame:
     """Return the fields of rows that are one JSON object each, found by name whatever its case.
 
     Members that are no fields become the inside of a JSON object in `extra`. Note the rows that are no objects.

@@ -16,7 +16,7 @@ import polars as pl
 from ratemill.columns import RAW, RECORD
 from ratemill.mediation.objects import read_objects
 from ratemill.mediation.profiles.declared import Format, Profile
-from ratemill.mediation.working import AT, EXTRA, UNKNOWN, Faults, absent_if_empty, field_column, text_columns
+from ratemill.mediation.working import AT, EXTRA, UNKNOWN, FaultTables, absent_if_empty, field_column, text_columns
 
 _RAW = pl.col("raw")
 _NUL = "\x00"
@@ -26,14 +26,14 @@ csv.field_size_limit(1 << 30)
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
+class ParsedRows:
     """The rows that could be cut into fields, and the places of the rows that are headers."""
 
     rows: pl.DataFrame
     headers: pl.Series
 
 
-def parse(raw: pl.DataFrame, profile: Profile, faults: Faults, unreadable: pl.DataFrame | None) -> Parsed:
+def parse(raw: pl.DataFrame, profile: Profile, faults: FaultTables, unreadable: pl.DataFrame | None) -> ParsedRows:
     """Return the fields of the raw rows, which have a place each (`at`); note the rows that cannot be cut."""
     readable = _readable(raw, faults, unreadable)
     objects = readable["is_object"].fill_null(False) | (profile.format is Format.JSON)
@@ -48,10 +48,10 @@ def parse(raw: pl.DataFrame, profile: Profile, faults: Faults, unreadable: pl.Da
     rows = parts[0] if len(parts) == 1 else pl.concat(parts, how="diagonal").sort(AT)
     if headers.len():
         rows = rows.filter(~pl.col(AT).is_in(headers.implode()))
-    return Parsed(_within_limits(rows, profile, faults), headers)
+    return ParsedRows(_within_limits(rows, profile, faults), headers)
 
 
-def _readable(raw: pl.DataFrame, faults: Faults, unreadable: pl.DataFrame | None) -> pl.DataFrame:
+def _readable(raw: pl.DataFrame, faults: FaultTables, unreadable: pl.DataFrame | None) -> pl.DataFrame:
     """Take out the rows with characters that no later stage could keep."""
     bad = raw["raw"].str.contains(_NUL, literal=True)
     faults.note("row_must_not_contain_nul", raw, bad)
@@ -65,7 +65,7 @@ def _readable(raw: pl.DataFrame, faults: Faults, unreadable: pl.DataFrame | None
     return raw.filter(~bad) if bad.any() else raw
 
 
-def _within_limits(rows: pl.DataFrame, profile: Profile, faults: Faults) -> pl.DataFrame:
+def _within_limits(rows: pl.DataFrame, profile: Profile, faults: FaultTables) -> pl.DataFrame:
     """Take out the rows with a field that is too long; looks at fields only if a whole row is long enough."""
     limit = faults.limits.field_chars_max
     longest = rows["raw"].str.len_bytes().max()
@@ -92,7 +92,7 @@ def _headers(rows: pl.DataFrame, profile: Profile) -> pl.Series:
 # fixed width
 
 
-def _columnar(rows: pl.DataFrame, profile: Profile, faults: Faults) -> pl.DataFrame:
+def _columnar(rows: pl.DataFrame, profile: Profile, faults: FaultTables) -> pl.DataFrame:
     broken = rows["raw"].str.contains("[\r\n]")
     faults.note("row_must_be_one_line", rows, broken)
     fields = {
@@ -105,7 +105,7 @@ def _columnar(rows: pl.DataFrame, profile: Profile, faults: Faults) -> pl.DataFr
 # delimited
 
 
-def _delimited(rows: pl.DataFrame, profile: Profile, faults: Faults) -> pl.DataFrame:
+def _delimited(rows: pl.DataFrame, profile: Profile, faults: FaultTables) -> pl.DataFrame:
     special = rows["raw"].str.contains(f"[\r\n{re.escape(profile.quote)}]")
     if not special.any():
         return _split(rows, profile, faults)
@@ -127,7 +127,7 @@ def _enclosed_pattern(profile: Profile) -> str:
     return f"^{field}(?:{delimiter}{field})*$"
 
 
-def _split(rows: pl.DataFrame, profile: Profile, faults: Faults) -> pl.DataFrame:
+def _split(rows: pl.DataFrame, profile: Profile, faults: FaultTables) -> pl.DataFrame:
     """Split rows without special characters; one field more than declared shows the rows that have too many."""
     columns = [field_column(name) for name in profile.names]
     count = len(columns)
@@ -145,7 +145,7 @@ def _split(rows: pl.DataFrame, profile: Profile, faults: Faults) -> pl.DataFrame
     return whole.filter(~(few | many))
 
 
-def _one_by_one(rows: pl.DataFrame, profile: Profile, faults: Faults) -> pl.DataFrame:
+def _one_by_one(rows: pl.DataFrame, profile: Profile, faults: FaultTables) -> pl.DataFrame:
     """Read rows with quotes one by one: where a quote ends can only be told by reading up to it."""
     names = [field_column(name) for name in profile.names]
     read = [_read_row(text, profile) for text in rows["raw"]]

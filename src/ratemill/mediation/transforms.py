@@ -29,21 +29,21 @@ from ratemill.mediation.profiles.declared import (
     Trim,
 )
 from ratemill.mediation.profiles.patterns import engine_format
-from ratemill.mediation.working import Faults, absent_if_empty, field_column, lost
+from ratemill.mediation.working import FaultTables, absent_if_empty, field_column, lost
 
 _TIME_OF_DAY = r"^\s*([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]{1,9})?)?\s*(?:([aApP])\.?[mM]\.?)?\s*$"
 _DATE, _TIME = "value_must_be_a_date", "value_must_be_a_time"
 
 
 @dataclass(slots=True)
-class _Text:
+class _FieldText:
     """A field on its way: its texts, and the rows in which a transform could not read them, by reason."""
 
     texts: pl.Series
     unread: dict[str, pl.Series]
 
 
-def transform(rows: pl.DataFrame, profile: Profile, faults: Faults) -> pl.DataFrame:
+def transform(rows: pl.DataFrame, profile: Profile, faults: FaultTables) -> pl.DataFrame:
     """Return the rows with the fields transformed and defaults filled in, in the order of the fields."""
     for each in profile.fields:
         if each.transforms:
@@ -53,7 +53,7 @@ def transform(rows: pl.DataFrame, profile: Profile, faults: Faults) -> pl.DataFr
     return rows
 
 
-def _fill(rows: pl.DataFrame, name: str, default: str, faults: Faults) -> pl.DataFrame:
+def _fill(rows: pl.DataFrame, name: str, default: str, faults: FaultTables) -> pl.DataFrame:
     limit = faults.limits.field_chars_max
     if len(default) <= limit:
         texts = rows[field_column(name)]
@@ -63,7 +63,7 @@ def _fill(rows: pl.DataFrame, name: str, default: str, faults: Faults) -> pl.Dat
     return rows
 
 
-def _transform_field(rows: pl.DataFrame, each: Field, profile: Profile, faults: Faults) -> pl.DataFrame:
+def _transform_field(rows: pl.DataFrame, each: Field, profile: Profile, faults: FaultTables) -> pl.DataFrame:
     column = field_column(each.name)
     limit = faults.limits.field_chars_max
     done = _apply(rows, column, each.transforms, profile, faults)
@@ -74,8 +74,8 @@ def _transform_field(rows: pl.DataFrame, each: Field, profile: Profile, faults: 
 
 
 def _apply(
-    rows: pl.DataFrame, column: str, transforms: tuple[Transform, ...], profile: Profile, faults: Faults
-) -> _Text:
+    rows: pl.DataFrame, column: str, transforms: tuple[Transform, ...], profile: Profile, faults: FaultTables
+) -> _FieldText:
     """Apply transforms to a column of ``rows``; none makes a text, or all together, longer than they may be."""
     unread: dict[str, pl.Series] = {}
     for each in transforms:
@@ -87,16 +87,16 @@ def _apply(
             unread[reason] = unread[reason] | where if reason in unread else where
         texts = pl.select(absent_if_empty(pl.lit(done.texts))).to_series()
         rows = rows.with_columns(texts.alias(column))
-    return _Text(rows[column], unread)
+    return _FieldText(rows[column], unread)
 
 
 def _step(  # noqa: PLR0911 - one for each kind
-    rows: pl.DataFrame, column: str, step: Transform, profile: Profile, faults: Faults
-) -> _Text:
+    rows: pl.DataFrame, column: str, step: Transform, profile: Profile, faults: FaultTables
+) -> _FieldText:
     texts, limit, room = rows[column], faults.limits.field_chars_max, faults.growth.room
     match step:
         case Trim():
-            return _Text(texts.str.strip_chars(), {})
+            return _FieldText(texts.str.strip_chars(), {})
         case Case(to):
             changed = {
                 "upper": texts.str.to_uppercase,
@@ -121,29 +121,29 @@ def _step(  # noqa: PLR0911 - one for each kind
             return _branch(rows, column, step, profile, faults)
 
 
-def _cased(texts: pl.Series, made: pl.Series, limit: int) -> _Text:
+def _cased(texts: pl.Series, made: pl.Series, limit: int) -> _FieldText:
     """Return the changed texts that are short enough; a letter becomes three at most."""
     changed, over = bounds.within(texts, made.str.len_chars(), lambda _: made, limit)
-    return _Text(changed, {} if over is None else {bounds.TOO_LONG: over})
+    return _FieldText(changed, {} if over is None else {bounds.TOO_LONG: over})
 
 
 def _bounded(
-    texts: pl.Series, lengths: pl.Series | None, change: Callable[[pl.Series], pl.Series], new: str, faults: Faults
-) -> _Text:
+    texts: pl.Series, lengths: pl.Series | None, change: Callable[[pl.Series], pl.Series], new: str, faults: FaultTables
+) -> _FieldText:
     """Change the texts whose results, with ``new`` in them, are short enough; no lengths at all say that all are."""
     if lengths is None:
-        return _Text(change(texts), {})
+        return _FieldText(change(texts), {})
     limit = faults.limits.field_chars_max
     character = 1 if new.isascii() and is_ascii(texts) else CHARACTER_BYTES_MAX
     results = int(lengths.filter(lengths <= limit).sum()) * character
     faults.growth.require_fields(results - size(texts.filter(lengths <= limit)))
     changed, over = bounds.within(texts, lengths, change, limit)
-    return _Text(changed, {} if over is None else {bounds.TOO_LONG: over})
+    return _FieldText(changed, {} if over is None else {bounds.TOO_LONG: over})
 
 
-def _read(texts: pl.Series, read: pl.Series, reason: str) -> _Text:
+def _read(texts: pl.Series, read: pl.Series, reason: str) -> _FieldText:
     unread = lost(texts, read)
-    return _Text(read, {}) if unread is None else _Text(read.fill_null(texts), {reason: unread})
+    return _FieldText(read, {}) if unread is None else _FieldText(read.fill_null(texts), {reason: unread})
 
 
 def _dates(texts: pl.Series, form: str, zone: str) -> pl.Series:
@@ -167,7 +167,7 @@ def _times(texts: pl.Series) -> pl.Series:
     return parts.select(pl.when(right).then(pl.concat_str(two, separator=":"))).to_series()
 
 
-def _branch(rows: pl.DataFrame, column: str, step: Conditional, profile: Profile, faults: Faults) -> _Text:
+def _branch(rows: pl.DataFrame, column: str, step: Conditional, profile: Profile, faults: FaultTables) -> _FieldText:
     """Do one or the other: a condition sees the fields before this one transformed, those after it as parsed."""
     when = holds(step.when, rows)
     then = _apply(rows, column, step.then, profile, faults)
@@ -175,4 +175,4 @@ def _branch(rows: pl.DataFrame, column: str, step: Conditional, profile: Profile
     unread = {reason: where & when for reason, where in then.unread.items()}
     for reason, where in otherwise.unread.items():
         unread[reason] = (unread[reason] | (where & ~when)) if reason in unread else where & ~when
-    return _Text(then.texts.zip_with(when, otherwise.texts), unread)
+    return _FieldText(then.texts.zip_with(when, otherwise.texts), unread)

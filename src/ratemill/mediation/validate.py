@@ -22,7 +22,7 @@ from ratemill.mediation.profiles.targets import (
     VALUE,
 )
 from ratemill.mediation.quantities import read_quantities
-from ratemill.mediation.working import AT, EXTRA, UNKNOWN, Faults, field_column, lost, target_column
+from ratemill.mediation.working import AT, EXTRA, UNKNOWN, FaultTables, field_column, lost, target_column
 
 # The spellings that come by the million; any other is looked at again in small letters.
 _TRUE, _FALSE = ("True", "true", "TRUE", "1"), ("False", "false", "FALSE", "0")
@@ -39,7 +39,7 @@ class Validator:
     profile: Profile
     usage_classes: pl.DataFrame
     items: Items
-    faults: Faults
+    faults: FaultTables
 
     def usage(self, rows: pl.DataFrame, failed: Failed) -> pl.DataFrame:
         """Return the rows with the columns of a usage record, null where a rule is broken; note what is broken.

@@ -23,7 +23,7 @@ FAULTS = pl.Schema({AT: pl.UInt32, "reason_id": pl.Int16, "place": pl.Int32, "fi
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RowLimits:
     """What a row may have at most, in characters, and how much of a value a fault shows.
 
     ``record_chars_max`` bounds what the mappings of one row make together; ``growth_bytes_max`` by how many bytes the texts
@@ -37,10 +37,10 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Faults:
+class FaultTables:
     """Every fault that is found, gathered as small tables, and the account of the table's growth."""
 
-    limits: Limits
+    limits: RowLimits
     growth: Growth
     found: list[pl.DataFrame] = field(default_factory=list)
 

@@ -44,7 +44,7 @@ class Explanation:
         return "reason_id" not in self.outcome
 
 
-class _Broken(Exception):
+class _RuleBreak(Exception):
     """The record breaks a rule."""
 
     def __init__(self, name: str, value: str | None) -> None:
@@ -53,7 +53,7 @@ class _Broken(Exception):
         super().__init__(filled(self.reason, None, value))
 
 
-class _Telling:
+class _Narrative:
     """What has been found so far, and the sentences about it."""
 
     def __init__(self) -> None:
@@ -66,12 +66,12 @@ class _Telling:
 
 def explain(record: Row, tables: PriceTables, holders: Holders) -> Explanation:
     """Return the story of one usage record (the columns of ``columns.USAGE``) and its outcome."""
-    telling = _Telling()
+    telling = _Narrative()
     try:
         account = _holder(record, tables, holders, telling)
         rate, group, location_id = _rate(record, account, tables, telling)
         amounts = _charge(record, rate, _places(group, telling.found["rate_plan_id"], tables), tables, telling)
-    except _Broken as broken:
+    except _RuleBreak as broken:
         telling.say(str(broken))
         missed = {**telling.found, "reason_id": broken.reason.id, "value": broken.value}
         return Explanation(tuple(telling.steps), missed)
@@ -100,28 +100,28 @@ def _span(row: Row) -> str:
 # Who
 
 
-def _holder(record: Row, tables: PriceTables, holders: Holders, telling: _Telling) -> Row:
+def _holder(record: Row, tables: PriceTables, holders: Holders, telling: _Narrative) -> Row:
     service = _service(record, holders, telling)
     when = record["usage_at"]
     account = next(_each(holders.accounts, account_id=service["account_id"]))
     telling.found |= {"account_id": account["account_id"], "service_id": service["service_id"]}
     if not _holds(service, when):
-        raise _Broken("service_not_active_on_usage_date", service["service"])
+        raise _RuleBreak("service_not_active_on_usage_date", service["service"])
     if account["start_at"] is not None and when < account["start_at"]:
-        raise _Broken("account_not_active_on_usage_date", account["account"])
+        raise _RuleBreak("account_not_active_on_usage_date", account["account"])
     if not _holds(account, when):
-        raise _Broken("account_closed_on_usage_date", account["account"])
+        raise _RuleBreak("account_closed_on_usage_date", account["account"])
     telling.say(
         f"Service '{shown(service['service'])}' and account '{shown(account['account'])}' are active on {when}."
     )
     plan_id = _plan(service, account, tables, holders, telling)
     telling.found["rate_plan_id"] = plan_id
     if plan_id is None:
-        raise _Broken("rate_plan_not_found", None)
+        raise _RuleBreak("rate_plan_not_found", None)
     return account
 
 
-def _service(record: Row, holders: Holders, telling: _Telling) -> Row:
+def _service(record: Row, holders: Holders, telling: _Narrative) -> Row:
     text, kind = record["usage_identifier"], record["identifier_type"] or "Unknown"
     any_type = kind == "Unknown"
     telling.say(f"The identifier is '{shown(text)}' of {'any type' if any_type else f'type {shown(kind)}'}.")
@@ -129,16 +129,16 @@ def _service(record: Row, holders: Holders, telling: _Telling) -> Row:
     if not any_type:
         known = [row for row in known if row["identifier_type"] == kind]
     if not known:
-        raise _Broken("identifier_not_found", text or "")
+        raise _RuleBreak("identifier_not_found", text or "")
     valid = {row["service_id"] for row in known if _holds(row, record["usage_at"])}
     if not valid:
-        raise _Broken("identifier_not_valid_on_usage_date", text)
+        raise _RuleBreak("identifier_not_valid_on_usage_date", text)
     if len(valid) > 1:
-        raise _Broken("identifier_is_ambiguous", text)
+        raise _RuleBreak("identifier_is_ambiguous", text)
     return next(_each(holders.services, service_id=valid.pop()))
 
 
-def _plan(service: Row, account: Row, tables: PriceTables, holders: Holders, telling: _Telling) -> int | None:
+def _plan(service: Row, account: Row, tables: PriceTables, holders: Holders, telling: _Narrative) -> int | None:
     """Find the lowest plan there is: the service's, the account's, its parents', the owner's."""
     if service["rate_plan_id"] is not None:
         telling.say(f"The service has rate plan {service['rate_plan_id']}.")
@@ -157,7 +157,7 @@ def _plan(service: Row, account: Row, tables: PriceTables, holders: Holders, tel
 # Which rate
 
 
-def _rate(record: Row, account: Row, tables: PriceTables, telling: _Telling) -> tuple[Row, Row, int | None]:
+def _rate(record: Row, account: Row, tables: PriceTables, telling: _Narrative) -> tuple[Row, Row, int | None]:
     """Find the rate, its group, and the location of the record's number."""
     effective = _groups(record, account["currency"], tables, telling)
     class_id = record["usage_class_id"]
@@ -169,7 +169,7 @@ def _rate(record: Row, account: Row, tables: PriceTables, telling: _Telling) -> 
         for rate in _each(tables.rates, rate_group_id=group["rate_group_id"], usage_class_id=class_id)
     ]
     if not of_class:
-        raise _Broken("rate_not_found_for_usage_class", name)
+        raise _RuleBreak("rate_not_found_for_usage_class", name)
     location = None
     if usage_class is not None and usage_class["rater"] == "GeoTree":
         location = _location(record, tables, telling)
@@ -181,11 +181,11 @@ def _rate(record: Row, account: Row, tables: PriceTables, telling: _Telling) -> 
                     telling.say(f"Group {group['rate_group_id']} has rate {rate['rate_id']}, valid {_span(rate)}.")
                     return rate, group, None if location is None else location["location_id"]
     if not any(rate for group in effective for place in way for rate in _of_place(of_class, group, place)):
-        raise _Broken("rate_not_found_for_location", None if location is None else location["location"])
-    raise _Broken("rate_not_effective_on_usage_date", None)
+        raise _RuleBreak("rate_not_found_for_location", None if location is None else location["location"])
+    raise _RuleBreak("rate_not_effective_on_usage_date", None)
 
 
-def _groups(record: Row, currency: str, tables: PriceTables, telling: _Telling) -> list[Row]:
+def _groups(record: Row, currency: str, tables: PriceTables, telling: _Narrative) -> list[Row]:
     """List the plan's groups in the account's currency that are effective, by priority; none is used for cost."""
     plan_id = telling.found["rate_plan_id"]
     entries = sorted(_each(tables.plan_groups, rate_plan_id=plan_id), key=lambda entry: int(entry["priority"]))
@@ -194,20 +194,20 @@ def _groups(record: Row, currency: str, tables: PriceTables, telling: _Telling) 
     groups = [group for entry in entries for group in _each(tables.groups, rate_group_id=entry["rate_group_id"])]
     usable = [group for group in groups if group["currency"] == currency and not group["use_for_cost"]]
     if not usable:
-        raise _Broken("rate_group_not_found_in_currency", currency)
+        raise _RuleBreak("rate_group_not_found_in_currency", currency)
     effective: list[Row] = [group for group in usable if _holds(group, record["usage_at"])]
     if not effective:
-        raise _Broken("rate_group_not_effective_on_usage_date", None)
+        raise _RuleBreak("rate_group_not_effective_on_usage_date", None)
     ids = ", ".join(str(group["rate_group_id"]) for group in effective)
     telling.say(f"Effective groups of the plan in {currency}, by priority: {ids}.")
     return effective
 
 
-def _location(record: Row, tables: PriceTables, telling: _Telling) -> Row:
+def _location(record: Row, tables: PriceTables, telling: _Narrative) -> Row:
     number = record["originating_identifier" if record["reverse_rating"] else "terminating_identifier"] or ""
     fitting = [row for row in _each(tables.patterns) if number.startswith(row["pattern"])]
     if not fitting:
-        raise _Broken("location_not_found", number)
+        raise _RuleBreak("location_not_found", number)
     longest = max(fitting, key=lambda row: len(row["pattern"]))
     location = next(_each(tables.locations, location_id=longest["location_id"]))
     telling.say(
@@ -249,12 +249,12 @@ def _places(group: Row, plan_id: int, tables: PriceTables) -> int:
     return int(stated[0]) if stated else tables.owner_places
 
 
-def _charge(record: Row, rate: Row, places: int, tables: PriceTables, telling: _Telling) -> dict[str, Any]:
+def _charge(record: Row, rate: Row, places: int, tables: PriceTables, telling: _Narrative) -> dict[str, Any]:
     quantity = Fraction(record["quantity"])
     rounded = _rounded(quantity, _number(rate["rounding_minimum"]), _number(rate["rounding_increment"]))
     telling.say(f"The quantity {plain(record['quantity'])} is rounded to {_write(rounded)}.")
     if abs(rounded) >= QUANTITY_END:
-        raise _Broken("quantity_is_too_large_to_rate", plain(record["quantity"]))
+        raise _RuleBreak("quantity_is_too_large_to_rate", plain(record["quantity"]))
     price = _price(rounded, quantity, rate, telling)
     amount = _money(price, places, tables.owner_rounding)
     telling.say(f"Rounded to {places} places ({tables.owner_rounding}) it is {_write(amount)}.")
@@ -273,7 +273,7 @@ def _rounded(quantity: Fraction, minimum: Fraction | None, increment: Fraction |
     return size if quantity > 0 else -size
 
 
-def _price(rounded: Fraction, quantity: Fraction, rate: Row, telling: _Telling) -> Fraction:
+def _price(rounded: Fraction, quantity: Fraction, rate: Row, telling: _Narrative) -> Fraction:
     """Tell what the rounded quantity, or for a rate per event the record, costs before the rounding of the money."""
     amount = Fraction(rate["amount"])
     if rate["calculation"] == "perEvent":

@@ -35,14 +35,14 @@ class Holders:
 
 
 @dataclass(frozen=True, slots=True)
-class Rated:
+class RatingResult:
     """What became of a table of usage records: ``columns.CHARGES`` and ``columns.RATING_EXCEPTIONS``, in its order."""
 
     charges: pl.DataFrame
     exceptions: pl.DataFrame
 
 
-def rate(usage: pl.DataFrame, book: PriceBook, holders: Holders) -> Rated:
+def rate(usage: pl.DataFrame, book: PriceBook, holders: Holders) -> RatingResult:
     """Return the charge or the exception of each row of ``usage`` (``columns.USAGE``)."""
     numbered = check(usage, USAGE, stage=STAGE).with_row_index("row")
     bearers = _bearers(holders, book)
@@ -55,7 +55,7 @@ def rate(usage: pl.DataFrame, book: PriceBook, holders: Holders) -> Rated:
     charges = _charges(numbered, held, placed, priced, book)
     exceptions = _exceptions(numbered, held, pl.concat([lost, missed, _too_large(numbered, priced)]))
     invariant(charges.height + exceptions.height == usage.height, "rating lost or doubled a record")
-    return Rated(charges, exceptions)
+    return RatingResult(charges, exceptions)
 
 
 def _bearers(holders: Holders, book: PriceBook) -> pl.DataFrame:

@@ -83,7 +83,7 @@ class _Token:
 
 def read_filter(text: str) -> Tree:
     """Return the tree of a ``$filter``; raise ``FilterFault``. ``and`` binds tighter than ``or``."""
-    reader = _Reader(text)
+    reader = _TokenReader(text)
     tree = reader.any_of(0)
     if reader.next.kind != "end":
         reader.fail("'and', 'or' or the end")
@@ -152,7 +152,7 @@ def _tokens(text: str) -> Iterator[_Token]:
     yield _Token("end", "", end + 1)
 
 
-class _Reader:
+class _TokenReader:
     """Goes through the tokens once, from left to right."""
 
     def __init__(self, text: str) -> None:

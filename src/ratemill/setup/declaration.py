@@ -22,7 +22,7 @@ NAME_CHARS_MAX = 255  # characters of a name or another key: an index entry must
 TEXT_CHARS_MAX = 4_000  # characters of any other text
 
 
-class Kind(Enum):
+class MemberKind(Enum):
     """How a member is written and what it becomes."""
 
     TEXT = "text"
@@ -58,7 +58,7 @@ class Member:
 
     name: str
     column: str
-    kind: Kind = Kind.TEXT
+    kind: MemberKind = MemberKind.TEXT
     required: bool = False
     default: Any = None
     default_words: str = ""
@@ -78,7 +78,7 @@ class Member:
     @property
     def is_reference(self) -> bool:
         """Whether it points to another object or to several."""
-        return self.kind in (Kind.REFERENCE, Kind.REFERENCES)
+        return self.kind in (MemberKind.REFERENCE, MemberKind.REFERENCES)
 
     @property
     def id_name(self) -> str:
@@ -177,7 +177,7 @@ class SetupObject:
         """The column that another object's ``…Name`` shows; None if only an identity tells them apart."""
         if "name" in self._by_column:
             return "name"
-        return next((each.column for each in self.key_members if each.kind is Kind.TEXT), None)
+        return next((each.column for each in self.key_members if each.kind is MemberKind.TEXT), None)
 
     @cached_property
     def references(self) -> tuple[Member, ...]:
@@ -259,16 +259,16 @@ def name_member(name: str = "name", column: str = "name") -> Member:
 
 def reference(name: str, column: str, target: str, **more: Any) -> Member:  # noqa: ANN401 - members of many types
     """Return a reference to one object of the list ``target``."""
-    return Member(name, column, Kind.REFERENCE, target=target, **more)
+    return Member(name, column, MemberKind.REFERENCE, target=target, **more)
 
 
 def span() -> tuple[Member, Member]:
     """Return the two ends of a span, both open unless set."""
-    return Member("start", "start_at", Kind.INSTANT), Member("end", "end_at", Kind.INSTANT)
+    return Member("start", "start_at", MemberKind.INSTANT), Member("end", "end_at", MemberKind.INSTANT)
 
 
 def precision(words: str) -> Member:
     """Return the places that amounts are rounded to."""
     return Member(
-        "amountPrecision", "amount_places", Kind.INTEGER, least=0, most=AMOUNT_PLACES_MAX, default_words=words
+        "amountPrecision", "amount_places", MemberKind.INTEGER, least=0, most=AMOUNT_PLACES_MAX, default_words=words
     )

@@ -9,7 +9,7 @@ from enum import Enum
 from ratemill.errors import Fault
 
 
-class Written(Enum):
+class ScalarForm(Enum):
     """How a scalar was written; YAML and CSV leave the type to the member, JSON has said it."""
 
     ANY = "any"
@@ -24,7 +24,7 @@ class Scalar:
 
     text: str | None
     line: int
-    written: Written = Written.ANY
+    written: ScalarForm = ScalarForm.ANY
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Unreadable(Exception):
 
 
 @dataclass(slots=True)
-class Faults:
+class DocumentFaults:
     """Every fault found so far."""
 
     found: list[Fault]
@@ -81,9 +81,9 @@ def plain(node: Node) -> object:
         return [plain(item) for item in node.items]
     if isinstance(node, Pairs):
         return {key: plain(value) for key, value in node.pairs.items()}
-    if node.written is Written.BOOL and node.text is not None:
+    if node.written is ScalarForm.BOOL and node.text is not None:
         return node.text == "true"
-    if node.written is Written.NUMBER and node.text is not None and node.text.lstrip("-").isdigit():
+    if node.written is ScalarForm.NUMBER and node.text is not None and node.text.lstrip("-").isdigit():
         return int(node.text)
     return node.text
 

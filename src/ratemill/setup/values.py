@@ -10,8 +10,8 @@ from typing import Any
 
 from ratemill import money
 from ratemill.periods import read_instant, write_instant
-from ratemill.setup.declaration import Kind, Member
-from ratemill.setup.nodes import Written
+from ratemill.setup.declaration import Member, MemberKind
+from ratemill.setup.nodes import ScalarForm
 from ratemill.visible import shown
 
 INTEGER_MAX = 2_147_483_647
@@ -22,15 +22,15 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _TRUTHS = {"true": True, "false": False}
 
 
-class Unfit(ValueError):
+class InvalidValue(ValueError):
     """The text does not fit the member; the message says why."""
 
 
-def read_value(member: Member, text: str, written: Written) -> Any:  # noqa: ANN401 - the member makes the type
-    """Return the value of one scalar; raise ``Unfit``."""
+def read_value(member: Member, text: str, written: ScalarForm) -> Any:  # noqa: ANN401 - the member makes the type
+    """Return the value of one scalar; raise ``InvalidValue``."""
     value = _READERS[member.kind](member, text, written)
     if member.check is not None and (trouble := member.check(value)):
-        raise Unfit(trouble)
+        raise InvalidValue(trouble)
     return value
 
 
@@ -41,89 +41,89 @@ def shown_value(value: object) -> object:
     return write_instant(value) if isinstance(value, datetime) else value
 
 
-def _text(member: Member, text: str, written: Written) -> str:
-    if written not in (Written.ANY, Written.STRING):
-        raise Unfit(f'{written.value} stands where a text belongs: write "{shown(text)}"')
+def _text(member: Member, text: str, written: ScalarForm) -> str:
+    if written not in (ScalarForm.ANY, ScalarForm.STRING):
+        raise InvalidValue(f'{written.value} stands where a text belongs: write "{shown(text)}"')
     if not text.strip():
-        raise Unfit("must not be empty")
+        raise InvalidValue("must not be empty")
     if len(text) > member.chars_max:
-        raise Unfit(f"must have at most {member.chars_max} characters, got {len(text)}")
+        raise InvalidValue(f"must have at most {member.chars_max} characters, got {len(text)}")
     if "\0" in text or _SURROGATE.search(text):
-        raise Unfit("holds a character that cannot be kept")
+        raise InvalidValue("holds a character that cannot be kept")
     return text
 
 
-def _choice(member: Member, text: str, written: Written) -> str:
+def _choice(member: Member, text: str, written: ScalarForm) -> str:
     text = _text(member, text, written)
     if text not in member.choices:
-        raise Unfit(f"'{shown(text)}' is none of {', '.join(member.choices)}")
+        raise InvalidValue(f"'{shown(text)}' is none of {', '.join(member.choices)}")
     return text
 
 
-def _bool(_member: Member, text: str, written: Written) -> bool:
-    if written in (Written.ANY, Written.BOOL) and text.lower() in _TRUTHS:
+def _bool(_member: Member, text: str, written: ScalarForm) -> bool:
+    if written in (ScalarForm.ANY, ScalarForm.BOOL) and text.lower() in _TRUTHS:
         return _TRUTHS[text.lower()]
-    raise Unfit(f"'{shown(text)}' is neither true nor false")
+    raise InvalidValue(f"'{shown(text)}' is neither true nor false")
 
 
-def _integer(member: Member, text: str, written: Written) -> int:
-    if written not in (Written.ANY, Written.NUMBER) or not _WHOLE.match(text):
-        raise Unfit(f"'{shown(text)}' is not a whole number")
+def _integer(member: Member, text: str, written: ScalarForm) -> int:
+    if written not in (ScalarForm.ANY, ScalarForm.NUMBER) or not _WHOLE.match(text):
+        raise InvalidValue(f"'{shown(text)}' is not a whole number")
     number = int(text)
     if abs(number) > INTEGER_MAX:
-        raise Unfit(f"'{shown(text)}' is too large")
+        raise InvalidValue(f"'{shown(text)}' is too large")
     _within(member, number, text)
     return number
 
 
-def _decimal(text: str, written: Written) -> Decimal:
+def _decimal(text: str, written: ScalarForm) -> Decimal:
     try:
         number = money.parse_decimal(text)
     except (ValueError, ArithmeticError):
         number = None
-    if number is None or written is Written.BOOL:
-        raise Unfit(f"'{shown(text)}' is not a number")
+    if number is None or written is ScalarForm.BOOL:
+        raise InvalidValue(f"'{shown(text)}' is not a number")
     if number and abs(number.adjusted()) > _EXPONENT_MAX:
-        raise Unfit(f"'{shown(text)}' has too many digits")
+        raise InvalidValue(f"'{shown(text)}' has too many digits")
     return number
 
 
-def _price(member: Member, text: str, written: Written) -> Decimal:
+def _price(member: Member, text: str, written: ScalarForm) -> Decimal:
     number = _decimal(text, written)
     if money.significant_digits(number) > money.PRICE_DIGITS_MAX:
-        raise Unfit(f"'{shown(text)}' has more than {money.PRICE_DIGITS_MAX} significant digits")
+        raise InvalidValue(f"'{shown(text)}' has more than {money.PRICE_DIGITS_MAX} significant digits")
     if money.places(number) > money.PRICE_PLACES_MAX:
-        raise Unfit(f"'{shown(text)}' has more than {money.PRICE_PLACES_MAX} decimal places")
+        raise InvalidValue(f"'{shown(text)}' has more than {money.PRICE_PLACES_MAX} decimal places")
     _within(member, number, text)
     return number
 
 
-def _quantity(member: Member, text: str, written: Written) -> Decimal:
+def _quantity(member: Member, text: str, written: ScalarForm) -> Decimal:
     number = _decimal(text, written)
     if number and number.adjusted() >= money.QUANTITY_INTEGER_DIGITS_MAX:
-        raise Unfit(f"'{shown(text)}' has more than {money.QUANTITY_INTEGER_DIGITS_MAX} digits before the point")
+        raise InvalidValue(f"'{shown(text)}' has more than {money.QUANTITY_INTEGER_DIGITS_MAX} digits before the point")
     if money.places(number) > money.QUANTITY_PLACES_MAX:
-        raise Unfit(f"'{shown(text)}' has more than {money.QUANTITY_PLACES_MAX} decimal places")
+        raise InvalidValue(f"'{shown(text)}' has more than {money.QUANTITY_PLACES_MAX} decimal places")
     _within(member, number, text)
     return number
 
 
-def _instant(_member: Member, text: str, written: Written) -> datetime | date:
+def _instant(_member: Member, text: str, written: ScalarForm) -> datetime | date:
     """Return an instant, or a bare date, whose midnight waits for a time zone."""
-    if written not in (Written.ANY, Written.STRING):
-        raise Unfit(f'\'{shown(text)}\' is not a time: write "2022-05-01T00:00:00Z" or "2022-05-01"')
+    if written not in (ScalarForm.ANY, ScalarForm.STRING):
+        raise InvalidValue(f'\'{shown(text)}\' is not a time: write "2022-05-01T00:00:00Z" or "2022-05-01"')
     try:
         instant = read_instant(text)
         bare = len(text.strip()) == _DATE_CHARS and "T" not in text
         return date.fromisoformat(text.strip()) if bare else instant
     except (ValueError, OverflowError):
-        raise Unfit(f"'{shown(text)}' is not a time: write 2022-05-01T00:00:00Z or 2022-05-01") from None
+        raise InvalidValue(f"'{shown(text)}' is not a time: write 2022-05-01T00:00:00Z or 2022-05-01") from None
 
 
 def _within(member: Member, number: Decimal | int, text: str) -> None:
     least, most = member.least, member.most
     if (least is not None and number < least) or (most is not None and number > most):
-        raise Unfit(f"'{shown(text)}' is not {_range_words(least, most)}")
+        raise InvalidValue(f"'{shown(text)}' is not {_range_words(least, most)}")
 
 
 def _range_words(least: Decimal | int | None, most: Decimal | int | None) -> str:
@@ -132,14 +132,14 @@ def _range_words(least: Decimal | int | None, most: Decimal | int | None) -> str
     return f"at least {least}" if most is None else f"between {least} and {most}"
 
 
-_READERS: dict[Kind, Callable[[Member, str, Written], Any]] = {
-    Kind.TEXT: _text,
-    Kind.CHOICE: _choice,
-    Kind.BOOL: _bool,
-    Kind.INTEGER: _integer,
-    Kind.PRICE: _price,
-    Kind.QUANTITY: _quantity,
-    Kind.INSTANT: _instant,
-    Kind.REFERENCE: _text,
-    Kind.REFERENCES: _text,
+_READERS: dict[MemberKind, Callable[[Member, str, ScalarForm], Any]] = {
+    MemberKind.TEXT: _text,
+    MemberKind.CHOICE: _choice,
+    MemberKind.BOOL: _bool,
+    MemberKind.INTEGER: _integer,
+    MemberKind.PRICE: _price,
+    MemberKind.QUANTITY: _quantity,
+    MemberKind.INSTANT: _instant,
+    MemberKind.REFERENCE: _text,
+    MemberKind.REFERENCES: _text,
 }

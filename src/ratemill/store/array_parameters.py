@@ -15,10 +15,10 @@ _PLAIN = ({int}, {UUID})  # what is written as an element of an array just as it
 
 def register(connection: Connection[Any]) -> None:
     """Let a connection write lists of one such type at once; all other lists are written as the driver does."""
-    connection.adapters.register_dumper(list, _AtOnce)
+    connection.adapters.register_dumper(list, _PlainListDumper)
 
 
-class _AtOnce(ListDumper):
+class _PlainListDumper(ListDumper):
     def dump(self, obj: list[Any]) -> Buffer | None:
         types = set(map(type, obj))
         has_null = _NONE in types

@@ -26,7 +26,7 @@ from ratemill.store import array_parameters
 from ratemill.store.policies import FACE_ROLE, OWNER_ROLE, WORKER_ROLE
 from ratemill.store.server import bounded
 from ratemill.store.server.bounded import BoundedConnection
-from ratemill.store.server.opening import Opening
+from ratemill.store.server.opening import DatabaseOpening
 from ratemill.store.server.presence import Presence
 from ratemill.store.server.sqlstates import error_from, is_connected
 
@@ -66,7 +66,7 @@ class Database:
         self._connections_max = connections_max
         self._engines: dict[tuple[str, str], Engine] = {}
         self._presence = Presence(self._try_to_connect)
-        self._opening = Opening(lambda: is_ready(self.dsn)) if is_ready else None
+        self._opening = DatabaseOpening(lambda: is_ready(self.dsn)) if is_ready else None
 
     @property
     def dsn(self) -> str:
@@ -151,7 +151,7 @@ class Database:
             raise self._error_from(error, held) from error
         self._presence.answered()
 
-    def _require_open(self, opening: Opening) -> None:
+    def _require_open(self, opening: DatabaseOpening) -> None:
         try:
             opening.require()
         except DatabaseAway as error:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from ratemill.errors import DatabaseAway, LoginRefused, UsageFault
+from ratemill.errors import DatabaseAway, LoginRefusal, UsageFault
 from ratemill.settings import Settings
 from ratemill.store import policies
 from ratemill.store.connections import Database, driver
@@ -58,7 +58,7 @@ def connected(login: str, *, autocommit: bool) -> BoundedConnection:
         reason = dsn.without_passwords(" ".join(lines).removeprefix("connection failed: "), login)
         message = f"cannot connect to the database {dsn.place(login)}: {reason}"
         if is_login_refused(str(error)):
-            raise LoginRefused(f"{message}; correct the login in {dsn.SETTING}, or the server's accounts") from error
+            raise LoginRefusal(f"{message}; correct the login in {dsn.SETTING}, or the server's accounts") from error
         raise DatabaseAway(message) from error
 
 

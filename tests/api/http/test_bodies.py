@@ -10,7 +10,7 @@ import pytest
 from tests.fixtures.mill import GUIDE_ROW, Mill, guide_row, mill
 
 from ratemill.api.http.bodies import _unpack, object_of
-from ratemill.errors import BadRequest, BodyTooLarge
+from ratemill.errors import BadRequest, ContentTooLarge
 from ratemill.settings import Settings
 from ratemill.store.connections import Database
 
@@ -92,7 +92,7 @@ def test_gzip_of_several_members_is_read_whole_and_what_follows_it_is_refused():
         with pytest.raises(BadRequest, match=message):
             _unpack(broken, 100)
     for members in (1, 5):
-        with pytest.raises(BodyTooLarge):
+        with pytest.raises(ContentTooLarge):
             _unpack(members * gzip.compress(bytes(100_000 // members)), 99_999)
 
 

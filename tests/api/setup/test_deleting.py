@@ -179,7 +179,9 @@ def test_an_account_keeps_its_currency_if_a_batch_under_way_charges_it(
 def test_a_delete_of_a_feed_waits_for_a_request_that_is_being_taken(mine: Mill, monkeypatch: pytest.MonkeyPatch):
     made = make(mine, "Udr/Feed", name="just now", dataProfileName="guide_csv")["identity"]
     secret = create_token(mine.database, owner_name=mine.owner, role="import", name="sender")
-    request = accept.Request(secret=secret, feed="just now", route="rows", body=b'{"data":["a"]}', fingerprint="POST /")
+    request = accept.ImportRequest(
+        secret=secret, feed="just now", route="rows", body=b'{"data":["a"]}', fingerprint="POST /"
+    )
     deletes: list[Future[Response]] = []
 
     def read_while_the_feed_is_deleted(*given: Any, **options: Any) -> Elements:

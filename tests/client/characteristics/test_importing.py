@@ -15,10 +15,15 @@ import pytest
 from ratemill.client import calls
 from ratemill.client.calls import Client
 from ratemill.client.characteristics import importing
-from ratemill.client.characteristics.importing import Asked, Outcome, Watched, import_items
+from ratemill.client.characteristics.importing import (
+    ItemImportMonitor,
+    ItemImportOptions,
+    ItemImportResult,
+    import_items,
+)
 from ratemill.client.characteristics.items import look_through
 from ratemill.client.characteristics.journal import ItemJournal
-from ratemill.client.errors import FileChanged, Rejected, Unreachable
+from ratemill.client.errors import ChangedFile, Rejection, Unreachable
 
 GUID = "00000000-0000-0000-0000-00000000000{}"
 BATCH = re.compile(r"/api/Import/User7s/Batch/(\d+)(/clear)?\Z")
@@ -100,11 +105,11 @@ def write(path: Path, count: int) -> Path:
     return path
 
 
-def run(server: Batches, path: Path, **asked: Any) -> Outcome:
-    file, outcome = look_through(path, "jsonl"), Outcome(path.name, 7)
+def run(server: Batches, path: Path, **asked: Any) -> ItemImportResult:
+    file, outcome = look_through(path, "jsonl"), ItemImportResult(path.name, 7)
     with server.client() as client, ItemJournal(path.with_suffix(".journal")) as journal:
-        wanted = Asked(7, path.name, page_size=2, in_flight=2, **asked)
-        return import_items(client, file, wanted, journal, Watched(outcome))
+        wanted = ItemImportOptions(7, path.name, page_size=2, in_flight=2, **asked)
+        return import_items(client, file, wanted, journal, ItemImportMonitor(outcome))
 
 
 def failing(page: int, answer: httpx.Response | None = None):
@@ -206,7 +211,7 @@ def test_what_did_not_end_well_is_imported_anew(path: Path):
 def test_the_faults_of_all_pages_are_told_at_once_by_their_lines_and_the_batch_is_cleared(path: Path):
     answer = refusal(400, "must be a text", "items[1].id")
     server = Batches(lambda request: failing(1, answer)(request) or failing(4, answer)(request))
-    with pytest.raises(Rejected) as raised:
+    with pytest.raises(Rejection) as raised:
         run(server, path)
     assert [fault.message for fault in raised.value.faults] == [
         "line 4: id: must be a text",
@@ -231,7 +236,7 @@ def test_another_server_is_noticed(path: Path):
     with pytest.raises(Unreachable):
         run(Batches(failing(2)), path)
     other = Batches()
-    with pytest.raises(FileChanged, match="another server"):
+    with pytest.raises(ChangedFile, match="another server"):
         run(other, path)
     assert other.pages == {}
     assert run(other, path, again=True).is_good

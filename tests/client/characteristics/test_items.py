@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ratemill.client.characteristics.items import Shape, look_through, pages, shape_of
-from ratemill.client.errors import FileUnreadable
+from ratemill.client.errors import UnreadableFile
 
 AS_SENT = '{"ud_b": 87.0, "id":"a",  "big":123456789012345678901234567890, "far":1e999}'
 
@@ -66,7 +66,7 @@ def test_a_row_of_csv_becomes_an_item_by_the_names_in_the_header(tmp_path: Path)
 def test_what_cannot_be_sent_is_said_before_anything_is(tmp_path: Path, name: str, content: str | bytes, message: str):
     shape = shape_of(Path(name), None)
     assert shape is not None
-    with pytest.raises(FileUnreadable, match="nothing was sent") as raised:
+    with pytest.raises(UnreadableFile, match="nothing was sent") as raised:
         look_through(write(tmp_path, name, content), shape)
     assert message in str(raised.value)
 

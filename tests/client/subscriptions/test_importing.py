@@ -10,9 +10,15 @@ import pytest
 
 from ratemill.client import calls
 from ratemill.client.calls import Client
-from ratemill.client.errors import FileChanged, Rejected, Unreachable
+from ratemill.client.errors import ChangedFile, Rejection, Unreachable
 from ratemill.client.subscriptions import importing
-from ratemill.client.subscriptions.importing import Asked, Outcome, SubscriptionJournal, Watched, import_subscriptions
+from ratemill.client.subscriptions.importing import (
+    SubscriptionImportMonitor,
+    SubscriptionImportOptions,
+    SubscriptionImportResult,
+    SubscriptionJournal,
+    import_subscriptions,
+)
 
 CONTENT = b'{"data":{"type":"subscription_product","attributes":{"name":"First"}}}\n'
 
@@ -77,10 +83,14 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def run(server: Pretended, file: Path, *, journal: str = "journal", retry_s: float = 60, **asked: Any) -> Outcome:
-    watched = Watched(Outcome(str(file)))
+def run(
+    server: Pretended, file: Path, *, journal: str = "journal", retry_s: float = 60, **asked: Any
+) -> SubscriptionImportResult:
+    watched = SubscriptionImportMonitor(SubscriptionImportResult(str(file)))
     with SubscriptionJournal(file.with_name(journal)) as held, server.client(retry_s=retry_s) as client:
-        return import_subscriptions(client, file, Asked(file.name, retry_s=retry_s, **asked), held, watched)
+        return import_subscriptions(
+            client, file, SubscriptionImportOptions(file.name, retry_s=retry_s, **asked), held, watched
+        )
 
 
 @pytest.mark.parametrize("trouble", [[], ["lost"], ["lost", 500, 503, 429], ["answer lost"], [500, "answer lost"]])
@@ -126,7 +136,7 @@ class Lost:
 
 def test_what_the_server_refuses_is_not_sent_again(file: Path):
     server = Pretended(400)
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Rejection) as caught:
         run(server, file)
     assert [fault.message for fault in caught.value.faults] == ["No: why"]
     assert server.sendings == 1
@@ -135,7 +145,7 @@ def test_what_the_server_refuses_is_not_sent_again(file: Path):
 def test_a_conflict_after_a_lost_sending_is_looked_into_and_one_at_once_is_not(file: Path):
     assert run(Pretended("lost", 409), file).is_good
     server = Pretended(409)
-    with pytest.raises(Rejected):
+    with pytest.raises(Rejection):
         run(server, file, journal="another")
     assert server.sendings == 1
 
@@ -154,7 +164,7 @@ def test_a_server_that_does_not_know_the_import_is_noticed(file: Path):
     journal = file.with_name("journal")
     journal.write_text("".join(journal.read_text().splitlines(keepends=True)[:2]))
     other = Pretended()
-    with pytest.raises(FileChanged):
+    with pytest.raises(ChangedFile):
         run(other, file)
     assert other.sendings == 0
     assert run(other, file, again=True).is_good

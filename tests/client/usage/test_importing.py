@@ -9,11 +9,11 @@ import pytest
 from tests.client.pretended import Server, breaks, refuses
 
 from ratemill.client import calls, files
-from ratemill.client.errors import FileChanged, FileUnreadable, ImportIsLate, ImportIsRunning, Rejected, Unreachable
+from ratemill.client.errors import ChangedFile, ImportIsLate, ImportIsRunning, Rejection, Unreachable, UnreadableFile
 from ratemill.client.usage import importing
-from ratemill.client.usage.importing import Outcome, Watched, import_file
+from ratemill.client.usage.importing import UsageImportMonitor, UsageImportResult, import_file
 from ratemill.client.usage.journal import Journal
-from ratemill.client.usage.targets import Asked, find_feed, target_of
+from ratemill.client.usage.targets import TargetOptions, find_feed, target_of
 
 ROWS = [f"row {number}" for number in range(4_500)]
 
@@ -34,15 +34,17 @@ def run(
     server: Server,
     path: Path,
     *,
-    asked: Asked | None = None,
+    asked: TargetOptions | None = None,
     again: bool = False,
     late: bool = False,
     retry_s: float = 0.0,
-) -> Outcome:
+) -> UsageImportResult:
     with server.client(retry_s=retry_s) as client, Journal(path.with_suffix(".journal")) as journal:
-        target = target_of(find_feed(client, "Guide Feed"), path, asked or Asked())
-        outcome = Outcome(path.name, "Guide Feed")
-        return import_file(client, target, path, journal, Watched(outcome), again=again, late=late, in_flight=2)
+        target = target_of(find_feed(client, "Guide Feed"), path, asked or TargetOptions())
+        outcome = UsageImportResult(path.name, "Guide Feed")
+        return import_file(
+            client, target, path, journal, UsageImportMonitor(outcome), again=again, late=late, in_flight=2
+        )
 
 
 def rejecting_request(number: int):
@@ -64,7 +66,7 @@ def test_a_file_goes_in_record_by_record_in_requests_of_a_thousand(path: Path):
 
 def test_an_import_that_was_stopped_goes_on_where_it_ended(path: Path):
     server = Server(failures=[rejecting_request(3)] * 10)
-    with pytest.raises(Rejected):
+    with pytest.raises(Rejection):
         run(server, path)
     server.failures, server.calls = [], []
     outcome = run(server, path)
@@ -75,7 +77,7 @@ def test_an_import_that_was_stopped_goes_on_where_it_ended(path: Path):
 
 def test_requests_that_came_through_beside_one_that_failed_are_noted(path: Path):
     server = Server(failures=[rejecting_request(1)] * 10)
-    with pytest.raises(Rejected):
+    with pytest.raises(Rejection):
         run(server, path)
     with Journal(path.with_suffix(".journal")) as journal:
         assert journal.last
@@ -128,7 +130,7 @@ def test_again_goes_on_with_an_import_that_is_not_done(path: Path):
     server = Server()
     run(server, path)
     server.failures = [rejecting_request(3)] * 10
-    with pytest.raises(Rejected):
+    with pytest.raises(Rejection):
         run(server, path, again=True)
     server.failures = []
     run(server, path, again=True)
@@ -149,7 +151,7 @@ def test_a_file_that_has_grown_is_not_sent_whole_again(path: Path):
     server = Server()
     run(server, path)
     path.write_text("\n".join([*ROWS, "one more"]))
-    with pytest.raises(FileChanged, match="has grown"):
+    with pytest.raises(ChangedFile, match="has grown"):
         run(server, path)
     assert len(server.taken) == 5
     run(server, path, again=True)
@@ -158,18 +160,18 @@ def test_a_file_that_has_grown_is_not_sent_whole_again(path: Path):
 
 def test_a_file_that_changed_before_its_import_was_done_is_not_sent(path: Path):
     server = Server(failures=[rejecting_request(3)] * 10)
-    with pytest.raises(Rejected):
+    with pytest.raises(Rejection):
         run(server, path)
     server.failures = []
     path.write_text("\n".join(ROWS[1:]))
-    with pytest.raises(FileChanged, match="not done"):
+    with pytest.raises(ChangedFile, match="not done"):
         run(server, path)
 
 
 def test_a_journal_of_another_server_is_not_believed(path: Path):
     run(Server(), path)
     server = Server()
-    with pytest.raises(FileChanged, match="another server"):
+    with pytest.raises(ChangedFile, match="another server"):
         run(server, path)
     run(server, path, again=True)
     assert server.records == ROWS
@@ -184,14 +186,14 @@ def test_a_file_that_changes_while_it_is_sent_is_noticed(path: Path, monkeypatch
         return found
 
     monkeypatch.setattr(importing, "survey", survey_then_change)
-    with pytest.raises(FileChanged, match="while it was imported"):
+    with pytest.raises(ChangedFile, match="while it was imported"):
         run(Server(), path)
 
 
 def test_nothing_is_sent_of_a_file_that_cannot_be_read(path: Path):
     path.write_bytes(path.read_bytes() + b"\ncaf\xe9\n")
     server = Server()
-    with pytest.raises(FileUnreadable) as caught:
+    with pytest.raises(UnreadableFile) as caught:
         run(server, path)
     assert caught.value.line == 4_501
     assert not server.taken
@@ -217,7 +219,7 @@ def test_a_server_that_stays_away_leaves_an_import_to_go_on_with(path: Path):
 
 def test_an_import_that_stopped_long_ago_goes_on_only_when_asked_to(path: Path):
     server = Server(failures=[rejecting_request(3)] * 10)
-    with pytest.raises(Rejected):
+    with pytest.raises(Rejection):
         run(server, path)
     server.failures = []
     journal = path.with_suffix(".journal")

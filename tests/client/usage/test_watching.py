@@ -12,7 +12,7 @@ from tests.client.pretended import Server, breaks, refuses
 
 from ratemill.client import calls
 from ratemill.client.calls import Json
-from ratemill.client.usage.watching import Watch
+from ratemill.client.usage.watching import FolderWatch
 
 
 @pytest.fixture(autouse=True)
@@ -35,9 +35,9 @@ def put(folder: Path, name: str, content: bytes = b"a\nb\n", *, age_s: float = 6
     return path
 
 
-def watch(server: Server, folder: Path, said: list[Json] | None = None) -> Watch:
+def watch(server: Server, folder: Path, said: list[Json] | None = None) -> FolderWatch:
     said = [] if said is None else said
-    return Watch(server.client(retry_s=0.0), "Guide Feed", folder, say=said.append)
+    return FolderWatch(server.client(retry_s=0.0), "Guide Feed", folder, say=said.append)
 
 
 def names(folder: Path) -> list[str]:
@@ -122,7 +122,7 @@ def test_a_watch_that_is_told_to_stop_finishes_the_file_in_hand_and_takes_no_oth
     server, stopping = Server(), Event()
     put(folder, "first.csv", b"a\n", age_s=90)
     put(folder, "second.csv", b"b\n")
-    watching = Watch(server.client(), "Guide Feed", folder, stopping=stopping, say=lambda _: stopping.set())
+    watching = FolderWatch(server.client(), "Guide Feed", folder, stopping=stopping, say=lambda _: stopping.set())
     watching.run()
     assert server.records == ["a"]
     assert names(folder) == ["second.csv"]

@@ -14,7 +14,7 @@ from tests.fixtures.processes import started, wait_until, was_killed
 from ratemill.catalog.subscriptions import writing
 from ratemill.jobs.runner import Runner
 from ratemill.jobs.subscriptions import imports
-from ratemill.reference.subscriptions.kinds import Kind
+from ratemill.reference.subscriptions.kinds import ObjectKind
 from ratemill.settings import Settings
 from ratemill.store import work_attempts
 from ratemill.store.connections import Database
@@ -86,7 +86,7 @@ def shown(store: Mill, import_id: str) -> dict[str, Any]:
     records = found["meta"]["records"]
     if found["attributes"]["status"] == "success":
         assert lines == refused + sum(records["imported"].values())
-    for kind in Kind:
+    for kind in ObjectKind:
         refused_of_kind = store.value(
             """select count(distinct e.line_number) from subscription_import_errors e
             join subscription_imports using (import_number) join subscription_import_lines l
@@ -130,9 +130,14 @@ def test_the_example_of_all_types_is_imported_whole(store: Mill):
     made = objects(store)
     for text in EXAMPLE.read_text().splitlines():
         data = json.loads(text)["data"]
-        kind = next(each for each in Kind if each.wire == data["type"])
+        kind = next(each for each in ObjectKind if each.wire == data["type"])
         assert made[kind, data["attributes"].get("external_ref")] == data["attributes"]
-    inline = {(Kind.PLAN, "off-4k-weekly"), (Kind.PLAN, "plan-legacy"), (Kind.OFFERING, "off-legacy-mag"), (1, None)}
+    inline = {
+        (ObjectKind.PLAN, "off-4k-weekly"),
+        (ObjectKind.PLAN, "plan-legacy"),
+        (ObjectKind.OFFERING, "off-legacy-mag"),
+        (1, None),
+    }
     assert inline <= set(made)
     assert store.rows("select plan_external_ref, offering_external_ref, state from subscriptions order by 3") == [
         ("plan-legacy", "off-legacy-mag", "active"),
@@ -156,7 +161,7 @@ def test_with_upsert_a_file_that_is_sent_again_changes_what_is_there(store: Mill
     assert imported(store, [*sold(3), product("kept", description="new")], "?upsert=true") == (2, 1, 0, 1, 3)
     after = dict(store.rows("select external_ref, object_id from subscription_objects"))
     assert after.items() >= ids.items()
-    assert objects(store)[Kind.PRODUCT, "kept"] == {
+    assert objects(store)[ObjectKind.PRODUCT, "kept"] == {
         "external_ref": "kept",
         "name": "Product kept",
         "sku": "7",
@@ -211,7 +216,7 @@ def test_long_lines_and_long_values_are_taken_or_refused_alone(store: Mill):
         (2, "name", '"name" must be 3 to 1024 characters long, not 10000000'),
         (3, "", "a line may hold up to 100000 values"),
     ]
-    assert objects(store)[Kind.PRODUCT, "unknown"]["more"] == long
+    assert objects(store)[ObjectKind.PRODUCT, "unknown"]["more"] == long
 
 
 def test_a_reference_to_a_line_that_failed_names_the_line(store: Mill, monkeypatch: pytest.MonkeyPatch):
@@ -366,7 +371,7 @@ def test_with_upsert_a_line_changes_what_one_before_it_brought(store: Mill, monk
     lines = [plan("pl"), *(offering(f"off-{at}", [each], ["pl"]) for at, each in enumerate(own))]
     assert imported(store, lines, "?upsert=true") == (0, 1, 0, 3, 0)
     assert failed == []
-    assert objects(store)[Kind.PRODUCT, "own"]["name"] == "Name 2"
+    assert objects(store)[ObjectKind.PRODUCT, "own"]["name"] == "Name 2"
     assert store.value("select count(*) from subscription_objects where kind = 1") == 1
 
 

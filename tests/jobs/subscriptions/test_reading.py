@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 from tests.fixtures.mill import Mill, mill
 
-from ratemill.jobs.subscriptions.reading import Reader, Table
-from ratemill.reference.subscriptions.kinds import Kind
+from ratemill.jobs.subscriptions.reading import LineReader, LineTable
+from ratemill.reference.subscriptions.kinds import ObjectKind
 from ratemill.settings import Settings
 from ratemill.store.connections import Connection, Database
 from ratemill.store.subscriptions import jobs as subscription_jobs
-from ratemill.store.subscriptions.jobs import Job
+from ratemill.store.subscriptions.jobs import SubscriptionJob
 
 
 @pytest.fixture
@@ -28,25 +28,25 @@ def connection(new_database: Callable[[], str], settings: Settings) -> Iterator[
 
 
 def send(made: Mill) -> None:
-    kinds = [*5 * [Kind.PRODUCT], *3 * [Kind.SUBSCRIBER]]
+    kinds = [*5 * [ObjectKind.PRODUCT], *3 * [ObjectKind.SUBSCRIBER]]
     lines = [json.dumps({"data": {"type": kind.wire, "attributes": {"name": "x"}}}) for kind in kinds]
     answer = made.request("POST", "v2/subscriptions/imports", files={"import_file": "\n".join([*lines, "{"]).encode()})
     assert answer.status_code == 201
 
 
-def held(connection: Connection) -> Job:
+def held(connection: Connection) -> SubscriptionJob:
     (number,) = subscription_jobs.due(connection)
     job = subscription_jobs.hold(connection, number)
     assert job
     return job
 
 
-def after(job: Job, table: Table) -> Job:
+def after(job: SubscriptionJob, table: LineTable) -> SubscriptionJob:
     return replace(job, kind=table.kind, next_line=table.next_line)
 
 
-def tables(connection: Connection, lines_max: int, *, ahead: bool) -> list[Table]:
-    reader, job, found = Reader(), held(connection), []
+def tables(connection: Connection, lines_max: int, *, ahead: bool) -> list[LineTable]:
+    reader, job, found = LineReader(), held(connection), []
     while table := reader.table(connection, job, lines_max):
         found.append(table)
         if ahead:
@@ -69,7 +69,7 @@ def test_each_line_is_in_one_table_kind_by_kind_read_ahead_or_not(connection: Co
 def test_imports_in_turns_are_each_read_ahead(connection: Connection, monkeypatch: pytest.MonkeyPatch):
     """Imports of several owners are at work at once, a table each in turn: no line is fetched or read again."""
     jobs = [held(connection), replace(held(connection), import_number=0)]  # the second has no lines
-    reader, fetched, lines = Reader(), [], subscription_jobs.lines
+    reader, fetched, lines = LineReader(), [], subscription_jobs.lines
 
     def counted(opened: Connection, import_number: int, *place: int, **most: int) -> list[tuple[int, bytes]]:
         fetched.append((import_number, *place))
@@ -87,7 +87,7 @@ def test_imports_in_turns_are_each_read_ahead(connection: Connection, monkeypatc
 
 
 def test_what_was_read_ahead_is_not_taken_for_another_table(connection: Connection):
-    reader, job = Reader(), held(connection)
+    reader, job = LineReader(), held(connection)
     first = reader.table(connection, job, 8)
     assert first
     reader.fetch_ahead(connection, job, first, 8)

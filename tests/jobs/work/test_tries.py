@@ -2,7 +2,7 @@
 
 import pytest
 
-from ratemill.jobs.work.tries import Try
+from ratemill.jobs.work.tries import TableTry
 
 ERROR, DEATH = "ValueError()", None
 
@@ -26,16 +26,16 @@ ERROR, DEATH = "ValueError()", None
 def test_a_row_is_refused_after_two_errors_or_ten_deaths_alone(
     attempts: int, errors: list[str | None], rows_max: int, refuses: bool
 ):
-    tried = Try(attempts, errors, 8)
+    tried = TableTry(attempts, errors, 8)
     assert (tried.rows_max, tried.refuses) == (rows_max, refuses)
 
 
 def test_the_row_after_a_refused_one_has_not_been_tried():
-    left = Try(0, [ERROR] * 20, 8).attempts_left
-    assert Try(left, [], 8).rows_max == 1
-    assert not Try(left, [ERROR], 8).refuses
+    left = TableTry(0, [ERROR] * 20, 8).attempts_left
+    assert TableTry(left, [], 8).rows_max == 1
+    assert not TableTry(left, [ERROR], 8).refuses
 
 
 def test_a_step_that_cannot_be_halved_is_given_up_after_errors_and_not_after_as_many_deaths():
-    assert not Try(0, [DEATH] * 5, 8).breaks_step
-    assert Try(0, [ERROR] * 5, 8).breaks_step
+    assert not TableTry(0, [DEATH] * 5, 8).breaks_step
+    assert TableTry(0, [ERROR] * 5, 8).breaks_step

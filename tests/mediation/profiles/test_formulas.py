@@ -12,7 +12,7 @@ from tests.mediation.tables import ends, faults, mediated, short
 
 from ratemill.columns import QUANTITY
 from ratemill.mediation.arithmetic import compute
-from ratemill.mediation.profiles.formulas import FormulaFault, Name, Number, Tree, parse_formula
+from ratemill.mediation.profiles.formulas import FieldTerm, FormulaFault, NumberTerm, Tree, parse_formula
 
 
 def field_named(name: str) -> str | None:
@@ -94,9 +94,9 @@ def test_what_is_no_formula_says_why(formula: str, message: str):
 
 
 def exact(tree: Tree, operands: dict[str, Decimal]) -> Fraction:
-    if isinstance(tree, Number):
+    if isinstance(tree, NumberTerm):
         return Fraction(tree.value)
-    if isinstance(tree, Name):
+    if isinstance(tree, FieldTerm):
         return Fraction(operands[tree.field])
     left, right = exact(tree.left, operands), exact(tree.right, operands)
     return {

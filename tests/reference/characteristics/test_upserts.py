@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ratemill.reference import json_text
-from ratemill.reference.characteristics.upserts import Use, bill_warnings, kept, merged, names_of
+from ratemill.reference.characteristics.upserts import ItemUse, bill_warnings, kept, merged, names_of
 
 
 def item(text: str) -> dict[str, Any]:
@@ -24,9 +24,9 @@ def test_items_and_objects_are_named_with_their_places():
         2,
     )
     assert found.uses == [
-        Use("parentReference", 2, "id", "p"),
-        Use("udLookup_T.udfLookupItems[0].udKeyXReference", 2, "sid", "7"),
-        Use("user3BOMHeaders[0].user3BOMDetails[0].udKey3Reference", 3, "guid", "ab"),
+        ItemUse("parentReference", 2, "id", "p"),
+        ItemUse("udLookup_T.udfLookupItems[0].udKeyXReference", 2, "sid", "7"),
+        ItemUse("user3BOMHeaders[0].user3BOMDetails[0].udKey3Reference", 3, "guid", "ab"),
     ]
     assert found.objects == [
         ("adminClass", "id", "films"),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratemill.reference.subscriptions import lines
-from ratemill.reference.subscriptions.kinds import Kind
+from ratemill.reference.subscriptions.kinds import ObjectKind
 from ratemill.reference.subscriptions.lines import VALUES_MAX, Line, classify, read
 
 VALUES = st.recursive(
@@ -25,8 +25,8 @@ def said(line: bytes) -> str:
     return found[0].error
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_a_line_tells_its_kind_its_reference_and_its_attributes_as_they_were_sent(kind: Kind):
+@pytest.mark.parametrize("kind", ObjectKind)
+def test_a_line_tells_its_kind_its_reference_and_its_attributes_as_they_were_sent(kind: ObjectKind):
     line = b'{"data": {"id": 7, "type": "%s", "attributes": {"external_ref": "a", "n": 1.50, "u": "\\u00e9"} }, "x": 1}'
     found = read(line % kind.wire.encode())
     assert isinstance(found, Line)
@@ -112,7 +112,9 @@ def test_a_line_in_the_usual_form_says_what_it_says_when_it_is_looked_at_closely
         VALUES.map(lambda v: json.dumps(v).encode()),
         st.dictionaries(
             st.just("data"),
-            st.dictionaries(st.sampled_from(["type", "attributes"]), VALUES | st.sampled_from([k.wire for k in Kind])),
+            st.dictionaries(
+                st.sampled_from(["type", "attributes"]), VALUES | st.sampled_from([k.wire for k in ObjectKind])
+            ),
         ).map(lambda v: json.dumps(v).encode()),
     )
 )

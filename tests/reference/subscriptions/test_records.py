@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ratemill.reference import json_text
-from ratemill.reference.subscriptions.kinds import Kind
+from ratemill.reference.subscriptions.kinds import ObjectKind
 from ratemill.reference.subscriptions.lines import Line, read
 from ratemill.reference.subscriptions.records import ATTRIBUTES, check
 
@@ -25,31 +25,31 @@ PLAN: dict[str, Any] = {
     "can_cancel": True,
 }
 PERSON: dict[str, Any] = {"account_id": UUID, "name": "Albert Einstein", "email": "albert@example.com"}
-WHOLE: dict[Kind, dict[str, Any]] = {
-    Kind.PRODUCT: {"name": "4K Streaming"},
-    Kind.PLAN: PLAN,
-    Kind.SUBSCRIBER: PERSON,
-    Kind.OFFERING: {"name": "4K Streaming", "products": ["a"], "plans": ["b"]},
-    Kind.SUBSCRIPTION: {**PERSON, "currency": "USD", "offering_external_ref": "o", "selected_plan": "b"},
+WHOLE: dict[ObjectKind, dict[str, Any]] = {
+    ObjectKind.PRODUCT: {"name": "4K Streaming"},
+    ObjectKind.PLAN: PLAN,
+    ObjectKind.SUBSCRIBER: PERSON,
+    ObjectKind.OFFERING: {"name": "4K Streaming", "products": ["a"], "plans": ["b"]},
+    ObjectKind.SUBSCRIPTION: {**PERSON, "currency": "USD", "offering_external_ref": "o", "selected_plan": "b"},
 }
 REQUIRED = {
-    Kind.PRODUCT: ["name"],
-    Kind.PLAN: [each for each in PLAN if each != "name"],
-    Kind.SUBSCRIBER: ["account_id", "name", "email"],
-    Kind.OFFERING: ["name", "products", "plans"],
-    Kind.SUBSCRIPTION: ["account_id", "name", "email", "currency"],
+    ObjectKind.PRODUCT: ["name"],
+    ObjectKind.PLAN: [each for each in PLAN if each != "name"],
+    ObjectKind.SUBSCRIBER: ["account_id", "name", "email"],
+    ObjectKind.OFFERING: ["name", "products", "plans"],
+    ObjectKind.SUBSCRIPTION: ["account_id", "name", "email", "currency"],
 }
 
 
-def faults(kind: Kind, attributes: dict[str, Any], *, partial: bool = False) -> list[tuple[str, str]]:
+def faults(kind: ObjectKind, attributes: dict[str, Any], *, partial: bool = False) -> list[tuple[str, str]]:
     """Return the faults of attributes that are sent as JSON."""
     value = json_text.read(json.dumps(attributes))
     assert isinstance(value, dict)
     return [(fault.field, fault.error) for fault in check(kind, value, partial=partial)]
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_what_is_required_is_enough_and_unknown_attributes_and_nulls_do_no_harm(kind: Kind):
+@pytest.mark.parametrize("kind", ObjectKind)
+def test_what_is_required_is_enough_and_unknown_attributes_and_nulls_do_no_harm(kind: ObjectKind):
     assert faults(kind, WHOLE[kind] | {"status": "active", "description": None, "external_ref": None}) == []
 
 
@@ -64,8 +64,8 @@ def test_every_line_of_the_examples_is_without_fault(file: str):
         assert check(line.kind, line.attributes) == []
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_each_attribute_that_is_missing_is_a_fault_and_none_is_in_a_change(kind: Kind):
+@pytest.mark.parametrize("kind", ObjectKind)
+def test_each_attribute_that_is_missing_is_a_fault_and_none_is_in_a_change(kind: ObjectKind):
     found = faults(kind, {})
     named = [field for field, _ in found]
     assert [each for each in named if each not in ("name", "offering")] == [e for e in REQUIRED[kind] if e != "name"]
@@ -136,13 +136,13 @@ def test_each_attribute_that_is_missing_is_a_fault_and_none_is_in_a_change(kind:
     ],
 )
 def test_what_is_wrong_with_an_attribute_is_said(kind: int, name: str, value: Any, error: str | None):
-    found = faults(Kind(kind), WHOLE[Kind(kind)] | {name: value})
+    found = faults(ObjectKind(kind), WHOLE[ObjectKind(kind)] | {name: value})
     assert [said for _, said in found] == ([error] if error else [])
 
 
 def test_ids_of_payments_stand_in_no_message():
     authority = {"type": "elastic_path_payments_stripe", "customer_id": "cu", "card_id": 7}
-    for kind in (Kind.SUBSCRIBER, Kind.SUBSCRIPTION):
+    for kind in (ObjectKind.SUBSCRIBER, ObjectKind.SUBSCRIPTION):
         found = faults(kind, WHOLE[kind] | {"payment_authority": authority})
         assert found == [
             ("payment_authority", '"payment_authority.customer_id" must be 3 to 1024 characters long, not 2'),
@@ -165,7 +165,7 @@ def test_of_an_offering_that_stands_inside_one_plan_is_selected(
 ):
     plans = [{**PLAN, "meta": {"selected": each}} for each in marked]
     own = {"offering": {"name": "Magazine"}, "products": [{"name": "Magazine"}], "plans": plans, **chosen}
-    found = faults(Kind.SUBSCRIPTION, {**PERSON, "currency": "USD", **own})
+    found = faults(ObjectKind.SUBSCRIPTION, {**PERSON, "currency": "USD", **own})
     assert found == ([("plans", error)] if error else [])
 
 
@@ -179,7 +179,7 @@ def test_all_faults_come_in_the_order_of_the_attributes():
         "email": 1,
         "external_ref": 1,
     }
-    named = [field for field, _ in faults(Kind.SUBSCRIPTION, wrong)]
+    named = [field for field, _ in faults(ObjectKind.SUBSCRIPTION, wrong)]
     order = ["external_ref", "account_id", "name", "email", "currency", "pending", "offering", "products", "plans"]
     assert named == [*order, "go_live_after"]
 
@@ -187,7 +187,7 @@ def test_all_faults_come_in_the_order_of_the_attributes():
 def test_the_reference_page_names_every_attribute_and_what_is_required():
     page = (Path(__file__).parents[3] / "docs/reference/subscription-records.md").read_text()
     parts = page.split("\n### ")[1:]
-    for kind, part in zip(Kind, parts, strict=True):
+    for kind, part in zip(ObjectKind, parts, strict=True):
         assert part.startswith(f"{kind:d}. `{kind.wire}`")
         for attribute in ATTRIBUTES[kind]:
             assert f"`{attribute.name}`" in part, (kind, attribute.name)

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratemill.reference.json_text import Value
-from ratemill.reference.subscriptions.kinds import Kind
+from ratemill.reference.subscriptions.kinds import ObjectKind
 from ratemill.reference.subscriptions.lines import Line, read
 from ratemill.reference.subscriptions.upserts import (
     FAULTS_MAX,
-    Decided,
-    Numbered,
+    FileLine,
+    LineContext,
+    LineDecisions,
     Object,
-    World,
     decide,
     decide_change,
     names_of,
@@ -27,48 +27,48 @@ from ratemill.reference.subscriptions.upserts import (
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 PERSON = {"account_id": "3f1c2a64-6d2e-4a6e-9f0b-2c7a8b1d4e55", "name": "Albert", "email": "albert@example.com"}
-Sent = tuple[Kind, dict[str, Any]]
+Sent = tuple[ObjectKind, dict[str, Any]]
 
 
 def product(ref: str, **more: Any) -> Sent:
-    return Kind.PRODUCT, {"external_ref": ref, "name": f"Product {ref}", **more}
+    return ObjectKind.PRODUCT, {"external_ref": ref, "name": f"Product {ref}", **more}
 
 
 def plan(ref: str, **more: Any) -> Sent:
     terms = {"billing_interval_type": "month", "billing_frequency": 1, "plan_length": 12, "end_behavior": "roll"}
     can = dict.fromkeys(("can_pause", "can_resume", "can_cancel"), True)
-    return Kind.PLAN, {"external_ref": ref, "name": f"Plan {ref}", **terms, **can, **more}
+    return ObjectKind.PLAN, {"external_ref": ref, "name": f"Plan {ref}", **terms, **can, **more}
 
 
 def offering(ref: str, products: Sequence[Any], plans: Sequence[Any], **more: Any) -> Sent:
     attributes = {"external_ref": ref, "name": f"Offering {ref}", "products": products, "plans": plans}
-    return Kind.OFFERING, {**attributes, **more}
+    return ObjectKind.OFFERING, {**attributes, **more}
 
 
 def subscription(ref: str, **more: Any) -> Sent:
-    return Kind.SUBSCRIPTION, {"external_ref": ref, **PERSON, "currency": "USD", **more}
+    return ObjectKind.SUBSCRIPTION, {"external_ref": ref, **PERSON, "currency": "USD", **more}
 
 
-def numbered(sent: Iterable[Sent]) -> list[Numbered]:
+def numbered(sent: Iterable[Sent]) -> list[FileLine]:
     """Return lines of a file, numbered from 1."""
     lines = []
     for number, (kind, attributes) in enumerate(sent, 1):
         line = read(json.dumps({"data": {"type": kind.wire, "attributes": attributes}}).encode())
         assert isinstance(line, Line)
-        lines.append(Numbered(number, line))
+        lines.append(FileLine(number, line))
     return lines
 
 
-def world(**more: Any) -> World:
+def world(**more: Any) -> LineContext:
     numbers = iter(range(1, 1_000_000))
-    return World(AT, lambda: UUID(int=next(numbers)), import_number=more.pop("import_number", 1), **more)
+    return LineContext(AT, lambda: UUID(int=next(numbers)), import_number=more.pop("import_number", 1), **more)
 
 
-def imported(sent: Sequence[Sent], into: World, *, cut: int = 1_000_000) -> Decided:
+def imported(sent: Sequence[Sent], into: LineContext, *, cut: int = 1_000_000) -> LineDecisions:
     """Decide on a file as an import does: by kind, in tables of so many lines, with the lines known that failed."""
-    whole = Decided()
+    whole = LineDecisions()
     lines = numbered(sent)
-    for kind in Kind:
+    for kind in ObjectKind:
         of_kind = [each for each in lines if each.line.kind is kind]
         for first in range(0, len(of_kind), cut):
             table = of_kind[first : first + cut]
@@ -81,11 +81,11 @@ def imported(sent: Sequence[Sent], into: World, *, cut: int = 1_000_000) -> Deci
     return whole
 
 
-def errors(decided: Decided) -> dict[int, list[tuple[str, str]]]:
+def errors(decided: LineDecisions) -> dict[int, list[tuple[str, str]]]:
     return {number: [(f.field, f.error) for f in faults] for number, faults in decided.faults.items()}
 
 
-def refs(decided: Decided) -> dict[tuple[Kind, str], Object]:
+def refs(decided: LineDecisions) -> dict[tuple[ObjectKind, str], Object]:
     return {(one.kind, one.external_ref): one for one in decided.objects.values() if one.external_ref}
 
 
@@ -102,11 +102,11 @@ def test_what_is_named_may_come_later_in_the_file():
     assert not decided.faults
     made = refs(decided)
     assert sorted(ref for _, ref in made) == ["inline", "off", "pl", "pr", "sub"]
-    document = json.loads(made[Kind.OFFERING, "off"].snapshot.document)  # type: ignore[union-attr]
+    document = json.loads(made[ObjectKind.OFFERING, "off"].snapshot.document)  # type: ignore[union-attr]
     assert document["attributes"] == {"external_ref": "off", "name": "Offering off"}
     assert [each["attributes"]["external_ref"] for each in document["plans"]] == ["pl", "inline"]
-    assert [each["id"] for each in document["products"]] == [str(made[Kind.PRODUCT, "pr"].object_id)]
-    sold = made[Kind.SUBSCRIPTION, "sub"].sold
+    assert [each["id"] for each in document["products"]] == [str(made[ObjectKind.PRODUCT, "pr"].object_id)]
+    sold = made[ObjectKind.SUBSCRIPTION, "sub"].sold
     assert sold
     assert (sold.plan_external_ref, sold.offering_external_ref, sold.state, sold.started_at) == (
         "pl",
@@ -114,7 +114,7 @@ def test_what_is_named_may_come_later_in_the_file():
         "active",
         AT,
     )
-    assert made[Kind.SUBSCRIPTION, "sub"].snapshot is made[Kind.OFFERING, "off"].snapshot
+    assert made[ObjectKind.SUBSCRIPTION, "sub"].snapshot is made[ObjectKind.OFFERING, "off"].snapshot
 
 
 def test_every_reference_that_is_not_found_is_named_and_the_line_that_failed_too():
@@ -176,7 +176,7 @@ def test_a_line_says_its_first_faults_and_how_many_more_there_are():
 def test_an_element_is_found_by_its_id_before_it_is_found_by_its_reference():
     there = world()
     first = imported([product("pr"), plan("pl")], there)
-    known = str(refs(first)[Kind.PRODUCT, "pr"].object_id)
+    known = str(refs(first)[ObjectKind.PRODUCT, "pr"].object_id)
     assert not imported([offering("off", [known], ["pl"])], there).faults
     other = "d8bba50b-60af-4fa8-81bd-79a73e02dc9a"
     decided = imported([product(other), offering("off-2", [other], ["pl"])], there)
@@ -188,17 +188,17 @@ def test_an_element_is_found_by_its_id_before_it_is_found_by_its_reference():
 def test_the_three_ways_lead_to_an_offering_and_its_plan(way: str, choice: str):
     there = world()
     made = refs(imported([product("pr"), plan("pl"), plan("other"), offering("off", ["pr"], ["other", "pl"])], there))
-    chosen = {"plan_id": str(made[Kind.PLAN, "pl"].object_id), "selected_plan": "pl"}
+    chosen = {"plan_id": str(made[ObjectKind.PLAN, "pl"].object_id), "selected_plan": "pl"}
     ways: dict[str, dict[str, Any]] = {
-        "offering_id": {"offering_id": str(made[Kind.OFFERING, "off"].object_id)},
+        "offering_id": {"offering_id": str(made[ObjectKind.OFFERING, "off"].object_id)},
         "offering_external_ref": {"offering_external_ref": "off"},
         "offering": {"offering": {"name": "Own"}, "products": ["pr"], "plans": ["pl"]},
     }
     decided = imported([subscription("s", **ways[way], **{choice: chosen[choice]})], there)
     assert not decided.faults
-    sold = refs(decided)[Kind.SUBSCRIPTION, "s"].sold
+    sold = refs(decided)[ObjectKind.SUBSCRIPTION, "s"].sold
     assert sold
-    assert sold.plan_id == made[Kind.PLAN, "pl"].object_id
+    assert sold.plan_id == made[ObjectKind.PLAN, "pl"].object_id
 
 
 def test_a_plan_that_the_offering_does_not_have_cannot_be_chosen():
@@ -224,19 +224,19 @@ def test_a_plan_that_closes_ends_so_many_intervals_after_the_start(interval: str
     paid = {"first_invoice_paid": True, "started_at": start}
     lines = [product("pr"), closing, offering("off", ["pr"], ["pl"])]
     made = refs(imported([*lines, subscription("s", offering_external_ref="off", selected_plan="pl", **paid)], world()))
-    sold = made[Kind.SUBSCRIPTION, "s"].sold
+    sold = made[ObjectKind.SUBSCRIPTION, "s"].sold
     assert sold
     assert sold.ended_at == end
 
 
 def test_with_upsert_what_is_there_is_changed_and_what_is_not_named_stays():
     there = world()
-    before = refs(imported([product("pr", sku="7", description="old")], there))[Kind.PRODUCT, "pr"]
-    assert errors(imported([product("pr")], World(AT, there.new_id, import_number=2, by_ref=there.by_ref))) == {
+    before = refs(imported([product("pr", sku="7", description="old")], there))[ObjectKind.PRODUCT, "pr"]
+    assert errors(imported([product("pr")], LineContext(AT, there.new_id, import_number=2, by_ref=there.by_ref))) == {
         1: [("external_ref", "\"external_ref\" must be unique: product 'pr' is there already")]
     }
-    changed = World(AT, there.new_id, upsert=True, import_number=2, by_ref=there.by_ref)
-    after = refs(imported([product("pr", sku=None, name="New name")], changed))[Kind.PRODUCT, "pr"]
+    changed = LineContext(AT, there.new_id, upsert=True, import_number=2, by_ref=there.by_ref)
+    after = refs(imported([product("pr", sku=None, name="New name")], changed))[ObjectKind.PRODUCT, "pr"]
     assert after.object_id == before.object_id
     assert json.loads(after.attributes) == {"external_ref": "pr", "name": "New name", "description": "old"}
 
@@ -257,7 +257,7 @@ def test_an_offering_that_stands_inside_several_subscriptions_is_made_once_with_
 
 def test_a_service_follows_its_subscription_and_an_active_one_cannot_be_pending_again():
     there = world()
-    sub = refs(imported(WHOLE, there))[Kind.SUBSCRIPTION, "sub"]
+    sub = refs(imported(WHOLE, there))[ObjectKind.SUBSCRIPTION, "sub"]
     assert sub.sold
     active = sub._replace(sold=sub.sold._replace(service=True))
     changes: list[tuple[dict[str, Value], bool]] = [
@@ -280,20 +280,20 @@ def test_a_service_follows_its_subscription_and_an_active_one_cannot_be_pending_
 def test_a_change_keeps_the_offering_and_a_new_way_to_one_takes_the_old_ones_place():
     there = world()
     made = refs(imported([*WHOLE, offering("off-2", ["pr"], ["pl"])], there))
-    sub = made[Kind.SUBSCRIPTION, "sub"]
+    sub = made[ObjectKind.SUBSCRIPTION, "sub"]
     renamed = decide_change(sub, {"name": "Another name"}, there).objects[sub.object_id]
     assert renamed.snapshot is sub.snapshot
     assert json.loads(renamed.attributes)["offering_external_ref"] == "off"
     moved = decide_change(
-        sub, {"offering_id": str(made[Kind.OFFERING, "off-2"].object_id), "selected_plan": "pl"}, there
+        sub, {"offering_id": str(made[ObjectKind.OFFERING, "off-2"].object_id), "selected_plan": "pl"}, there
     )
     attributes = json.loads(moved.objects[sub.object_id].attributes)
     assert "offering_external_ref" not in attributes
-    assert moved.objects[sub.object_id].snapshot is made[Kind.OFFERING, "off-2"].snapshot
+    assert moved.objects[sub.object_id].snapshot is made[ObjectKind.OFFERING, "off-2"].snapshot
 
 
 def test_an_account_must_be_there_where_that_is_asked():
-    lines = [(Kind.SUBSCRIBER, PERSON)]
+    lines = [(ObjectKind.SUBSCRIBER, PERSON)]
     assert not imported(lines, world(accounts={PERSON["account_id"]})).faults
     assert [f.field for f in imported(lines, world(accounts=set())).faults[1]] == ["account_id"]
 
@@ -310,8 +310,8 @@ def test_what_lines_name_is_all_that_they_look_up():
     names = names_of(each.line for each in numbered(asked))
     by_ref = {key: one for key, one in whole.by_ref.items() if key[1] in names.refs[key[0]]}
     assert len(by_ref) < len(whole.by_ref)
-    narrow = World(AT, whole.new_id, import_number=2, by_ref=by_ref)
-    wide = World(AT, whole.new_id, import_number=2, by_ref=dict(whole.by_ref), by_id=dict(whole.by_id))
+    narrow = LineContext(AT, whole.new_id, import_number=2, by_ref=by_ref)
+    wide = LineContext(AT, whole.new_id, import_number=2, by_ref=dict(whole.by_ref), by_id=dict(whole.by_id))
     assert errors(imported(asked, narrow)) == errors(imported(asked, wide))
 
 
@@ -331,7 +331,7 @@ def files(draw: st.DrawFn) -> list[Sent]:
     return lines
 
 
-def outcome(sent: Sequence[Sent], decided: Decided) -> tuple[Any, ...]:
+def outcome(sent: Sequence[Sent], decided: LineDecisions) -> tuple[Any, ...]:
     """Return what became of a file, told without numbers of lines and new ids."""
     refused = {}
     for number, faults in decided.faults.items():

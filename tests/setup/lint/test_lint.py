@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from ratemill.cli import lint as lint_command
 from ratemill.cli.app import app
-from ratemill.setup.lint.lint import Linted, lint
+from ratemill.setup.lint.lint import LintReport, lint
 from ratemill.setup.lint.rules import RULES
 from ratemill.setup.writing.apply import apply_document
 from ratemill.store import owners
@@ -121,7 +121,7 @@ def apply(database: Database, owner: str, document: str) -> None:
     assert apply_document(database, text, None, create_owner=True, created_by="test").errors == []
 
 
-def linted(database: Database, owner: str) -> Linted:
+def linted(database: Database, owner: str) -> LintReport:
     with database.worker() as connection:
         owner_id = owners.find(connection, owner)
     return lint(database, owner_id or 0, "P")

@@ -6,7 +6,7 @@ import pytest
 from tests.setup.rows import rows_of
 
 from ratemill.setup.reading.export import export_document
-from ratemill.setup.writing.apply import Applied, apply_document
+from ratemill.setup.writing.apply import ApplyResult, apply_document
 from ratemill.store.connections import Database
 
 PLAN = """usageRateGroups: [{name: G, currencyName: USD}]
@@ -14,7 +14,7 @@ usageRatePlans: [{name: P, usageRateGroupNames: [G]}]
 """
 
 
-def apply(database: Database, text: str, *, dry_run: bool = False) -> Applied:
+def apply(database: Database, text: str, *, dry_run: bool = False) -> ApplyResult:
     return apply_document(database, f"ratemill: 1\n{text}", None, dry_run=dry_run, create_owner=True, created_by="test")
 
 

@@ -9,11 +9,11 @@ import pytest
 from ratemill.pages import Paging
 from ratemill.setup.objects.registry import BY_LIST
 from ratemill.setup.reading import long_lists, searching
-from ratemill.setup.reading.searching import Asked
+from ratemill.setup.reading.searching import SetupQuery
 from ratemill.setup.writing.apply import apply_document
 from ratemill.setup.writing.changes import Author
 from ratemill.setup.writing.deleting import delete
-from ratemill.setup.writing.editing import Target, create, update
+from ratemill.setup.writing.editing import EditTarget, create, update
 from ratemill.store.connections import Database, driver
 from ratemill.store.setup import searches
 
@@ -51,12 +51,12 @@ def _ground(database: Database):
     assert apply_document(database, GROUND, None, create_owner=True, created_by="test").errors == []
 
 
-def page(database: Database, each, asked: Asked, paging: Paging) -> tuple[list[int], int | None]:
+def page(database: Database, each, asked: SetupQuery, paging: Paging) -> tuple[list[int], int | None]:
     found = searching.page(database, OWNER, each, asked, paging)
     return [one.identity for one in found.rows], found.total
 
 
-def total(database: Database, asked: Asked = Asked()) -> int | None:  # noqa: B008 -- it is frozen
+def total(database: Database, asked: SetupQuery = SetupQuery()) -> int | None:  # noqa: B008 -- it is frozen
     return page(database, RATES, asked, Paging(size=1))[1]
 
 
@@ -86,12 +86,12 @@ def test_a_total_is_brought_up_by_what_was_created_and_deleted_since(database: D
     ]
     assert total(database) == ROWS + len(made)
     for identity in made:
-        delete(database, OWNER, Target(RATES, identity), AUTHOR)
+        delete(database, OWNER, EditTarget(RATES, identity), AUTHOR)
     assert (total(database), counts) == (ROWS, ["rates"])
 
 
 def test_the_total_of_a_filter_outlives_changes_of_other_lists_only(database: Database, counts: list[str]):
-    asked = Asked((searching.comparison(RATES, "usageClassName", "eq", "a"),))
+    asked = SetupQuery((searching.comparison(RATES, "usageClassName", "eq", "a"),))
     assert total(database, asked) == ROWS // 2
     create(database, OWNER, TYPES, b'{"name": "another"}', AUTHOR)
     assert (total(database, asked), counts) == (ROWS // 2, ["rates"])
@@ -100,7 +100,7 @@ def test_the_total_of_a_filter_outlives_changes_of_other_lists_only(database: Da
     )
     made = create(database, OWNER, RATES, body, AUTHOR).items[0]["identity"]
     assert total(database, asked) == ROWS // 2 + 1
-    delete(database, OWNER, Target(RATES, made), AUTHOR)
+    delete(database, OWNER, EditTarget(RATES, made), AUTHOR)
     assert (total(database, asked), counts) == (ROWS // 2, ["rates"] * 3)
 
 
@@ -120,7 +120,7 @@ def test_pages_are_the_same_from_whatever_place_they_are_looked_for(database: Da
     expected = sorted(row[0] for row in rows(database, "select rate_id from rates"))
     for size in (3, 7):
         for number in numbers:
-            found, _ = page(database, RATES, Asked(), Paging(number=number, size=size, with_total=with_total))
+            found, _ = page(database, RATES, SetupQuery(), Paging(number=number, size=size, with_total=with_total))
             assert found == expected[(number - 1) * size : number * size], (number, size)
     ((_, places),) = long_lists._places.values()
     assert all(one < other for one, other in pairwise(places))
@@ -129,11 +129,11 @@ def test_pages_are_the_same_from_whatever_place_they_are_looked_for(database: Da
 def test_places_are_forgotten_with_the_version(database: Database):
     expected = sorted(row[0] for row in rows(database, "select rate_id from rates"))
     third = Paging(number=3, size=10)
-    assert page(database, RATES, Asked(), third)[0] == expected[20:30]
+    assert page(database, RATES, SetupQuery(), third)[0] == expected[20:30]
     with database.worker() as connection:
         connection.exec_driver_sql(f"update rates set rate_id = default where rate_id = {expected[0]}")
         connection.exec_driver_sql("update price_books set version = version + 1")
-    assert page(database, RATES, Asked(), third)[0] == expected[21:31]
+    assert page(database, RATES, SetupQuery(), third)[0] == expected[21:31]
 
 
 @pytest.mark.parametrize("descends", [False, True])
@@ -142,7 +142,7 @@ def test_places_are_forgotten_with_the_version(database: Database):
 def test_an_order_is_the_same_by_target_and_by_a_sort(
     database: Database, monkeypatch: pytest.MonkeyPatch, name: str, descends: bool, names_max: int
 ):
-    asked = Asked(order=((name, descends),))
+    asked = SetupQuery(order=((name, descends),))
     everything = page(database, RATES, asked, Paging(size=1_000))[0]
     monkeypatch.setattr(searches, "_by_target", lambda *_: None)
     assert page(database, RATES, asked, Paging(size=1_000))[0] == everything
@@ -154,7 +154,7 @@ def test_an_order_is_the_same_by_target_and_by_a_sort(
 
 
 def test_what_has_no_parent_comes_first_where_the_order_descends(database: Database):
-    asked = Asked(order=(("parentGeoTreeLocationName", True),))
+    asked = SetupQuery(order=(("parentGeoTreeLocationName", True),))
     (first, *_), _ = page(database, LOCATIONS, asked, Paging(size=3))
     assert rows(database, "select location_id from locations where built_in and owner_id = 1") == [(first,)]
 
@@ -173,18 +173,18 @@ def test_the_counts_of_rates_follow_every_change(database: Database):
     body = b'{"usageRateGroupName": "G", "usageClassName": "none", "amount": 1}'
     made = create(database, OWNER, RATES, body, AUTHOR).items[0]["identity"]
     assert counted(database) == sorted(rows(database, by_hand))
-    update(database, OWNER, Target(RATES, made), b'{"usageClassName": "a", "start": "2030-01-01"}', AUTHOR)
+    update(database, OWNER, EditTarget(RATES, made), b'{"usageClassName": "a", "start": "2030-01-01"}', AUTHOR)
     assert counted(database) == sorted(rows(database, by_hand))
     for operator, value in (("eq", "a"), ("notEq", "a"), ("in", ["a", "b"]), ("startsWith", "n"), ("isNull", None)):
-        asked = Asked((searching.comparison(RATES, "usageClassName", operator, value),))
+        asked = SetupQuery((searching.comparison(RATES, "usageClassName", operator, value),))
         assert total(database, asked) == len(page(database, RATES, asked, Paging(size=1_000))[0])
     either = tuple(
         searching.comparison(RATES, name, "eq", value) for name, value in (("usageClassName", "a"), ("amount", "1"))
     )
     for any_of in (False, True):
-        asked = Asked(either, any_of=any_of)
+        asked = SetupQuery(either, any_of=any_of)
         assert total(database, asked) == len(page(database, RATES, asked, Paging(size=1_000))[0])
-    delete(database, OWNER, Target(RATES, made), AUTHOR)
+    delete(database, OWNER, EditTarget(RATES, made), AUTHOR)
     assert counted(database) == sorted(rows(database, by_hand))
     assert total(database) == ROWS
 
@@ -196,5 +196,5 @@ def test_what_is_above_or_below_a_bound_is_counted_from_one_end(
     database: Database, monkeypatch: pytest.MonkeyPatch, operator: str, bound: str, most: int
 ):
     monkeypatch.setattr(searches, "_FROM_END_MAX", most)
-    asked = Asked((searching.comparison(RATES, "amount", operator, bound),))
+    asked = SetupQuery((searching.comparison(RATES, "amount", operator, bound),))
     assert total(database, asked) == len(page(database, RATES, asked, Paging(size=1_000))[0])

@@ -8,7 +8,7 @@ from tests.fixtures.mill import Mill, mill
 from ratemill.settings import Settings
 from ratemill.setup.declaration import SetupObject
 from ratemill.setup.objects.registry import BASE_UNITS, BY_LIST, BY_PATH, OBJECTS
-from ratemill.setup.reading.showing import Shown, etag, show
+from ratemill.setup.reading.showing import ObjectView, etag, show
 from ratemill.store.connections import Database
 
 
@@ -18,7 +18,7 @@ def mine(database: Database, settings: Settings) -> Iterator[Mill]:
         yield made
 
 
-def shown(mine: Mill, each: SetupObject) -> list[Shown]:
+def shown(mine: Mill, each: SetupObject) -> list[ObjectView]:
     owner_id = mine.value("select owner_id from owners where name = 'default'")
     identities = [row[0] for row in mine.rows(f"select {each.identity} from {each.table} order by 1")]
     with mine.database.face(owner_id) as connection:

@@ -10,7 +10,7 @@ from ratemill.errors import BadRequest
 from ratemill.setup.objects.registry import BY_LIST
 from ratemill.setup.writing.apply import apply_document
 from ratemill.setup.writing.changes import Author
-from ratemill.setup.writing.editing import Target, create, update
+from ratemill.setup.writing.editing import EditTarget, create, update
 from ratemill.store import bulk
 from ratemill.store.connections import Database
 
@@ -80,7 +80,7 @@ def test_one_that_meets_another_of_its_place_is_refused_and_only_those_are_read(
 def test_one_that_follows_another_is_made_and_may_not_be_moved_back(database: Database, place: dict[str, str]):
     made = create(database, OWNER, RATES, body(**place, start="2020-01-01"), AUTHOR).items[0]["identity"]
     with pytest.raises(BadRequest, match="same time"):
-        update(database, OWNER, Target(RATES, made), b'{"start": "2019-12-31"}', AUTHOR)
+        update(database, OWNER, EditTarget(RATES, made), b'{"start": "2019-12-31"}', AUTHOR)
     with pytest.raises(BadRequest):
         create(database, OWNER, RATES, body(**place, start="2020-01-01"), AUTHOR)
 
@@ -90,8 +90,8 @@ def test_location_groups_that_come_to_share_a_location_are_told(database: Databa
     with database.worker() as connection:
         two = connection.exec_driver_sql("select location_group_id from location_groups where name = 'two'").scalar()
     with pytest.raises(BadRequest, match="common location"):
-        update(database, OWNER, Target(GROUPS, two or 0), b'{"geoTreeLocationNames": ["L3", "L1"]}', AUTHOR)
-    update(database, OWNER, Target(GROUPS, two or 0), b'{"geoTreeLocationNames": ["L3", "L4"]}', AUTHOR)
+        update(database, OWNER, EditTarget(GROUPS, two or 0), b'{"geoTreeLocationNames": ["L3", "L1"]}', AUTHOR)
+    update(database, OWNER, EditTarget(GROUPS, two or 0), b'{"geoTreeLocationNames": ["L3", "L4"]}', AUTHOR)
 
 
 def test_rates_of_location_groups_with_a_common_location_are_told(database: Database):

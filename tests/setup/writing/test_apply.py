@@ -10,14 +10,14 @@ from tests.setup.rows import numbers_given_out, rows_of
 
 from ratemill.setup.objects.registry import WRITABLE
 from ratemill.setup.reading.export import export_document
-from ratemill.setup.writing.apply import Applied, apply_document
+from ratemill.setup.writing.apply import ApplyResult, apply_document
 from ratemill.store import owners
 from ratemill.store.connections import Database
 
 FULL = (Path(__file__).parents[1] / "full.yaml").read_text()
 
 
-def apply(database: Database, text: str, *, folder: Path | None = None, dry_run: bool = False) -> Applied:
+def apply(database: Database, text: str, *, folder: Path | None = None, dry_run: bool = False) -> ApplyResult:
     return apply_document(database, text, folder, dry_run=dry_run, create_owner=True, created_by="test")
 
 
@@ -231,7 +231,7 @@ def test_two_documents_at_once_wait_for_each_other(database: Database):
     with database.worker() as connection:
         owner_id = owners.find(connection, "busy")
         owners.lock_price_book(connection, owner_id or 0)
-        done: list[Applied] = []
+        done: list[ApplyResult] = []
         text = "ratemill: 1\nowner: busy\nusageClassTypes: [{name: A}]\n"
         threads = [threading.Thread(target=lambda: done.append(apply(database, text))) for _ in range(2)]
         for each in threads:

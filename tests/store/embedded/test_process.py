@@ -47,7 +47,7 @@ def test_a_socket_lock_that_names_another_process_of_the_account_is_stale(made: 
 
 
 @contextmanager
-def sleeper(account: embedded_account.Account) -> Iterator[int]:
+def sleeper(account: embedded_account.SystemAccount) -> Iterator[int]:
     user = account.uid if account.is_other else None
     with subprocess.Popen(["sleep", "600"], user=user) as other:
         yield other.pid

@@ -87,7 +87,7 @@ def test_data_of_an_older_major_version_are_upgraded_even_after_a_kill(home: Pat
     assert embedded.status(settings_of(home)).version == "18"
 
 
-def make_old(kept: embedded_data.Kept, old_bin: Path, account: embedded_account.Account) -> None:
+def make_old(kept: embedded_data.StoredHome, old_bin: Path, account: embedded_account.SystemAccount) -> None:
     """Make data with the old programs, a table in them, and kill the server."""
     account.make_folder(kept.data)
     password = kept.data.with_name("password")

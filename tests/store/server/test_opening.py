@@ -52,7 +52,7 @@ def test_one_caller_a_second_looks(monkeypatch: pytest.MonkeyPatch):
         looks.append(True)
         return False
 
-    found = opening.Opening(look)
+    found = opening.DatabaseOpening(look)
     for _ in range(3):
         with pytest.raises(DatabaseAway):
             found.require()

@@ -19,7 +19,7 @@ from ratemill.api.http.bodies import read_json_body, read_json_body_if_any
 from ratemill.api.http.paths import CHARACTERISTICS
 from ratemill.intake import characteristic_batches as batches
 from ratemill.intake.accept import IDEMPOTENCY_KEY_CHARS_MAX
-from ratemill.intake.characteristic_batches import Received, Submit
+from ratemill.intake.characteristic_batches import BatchSubmission, ReceivedPage
 
 router = APIRouter(prefix="/api/Import", tags=["Characteristic batches"])
 
@@ -131,14 +131,14 @@ def clear_batch(request: Request, principal: Importer, named: Named, batch_id: i
     return envelope.result({}, warnings=Parameters(request).warnings)
 
 
-def _submit(request: Request) -> tuple[Parameters, Submit | None]:
+def _submit(request: Request) -> tuple[Parameters, BatchSubmission | None]:
     parameters = Parameters(request, "Submit", "dryRun")
     submit, dry_run = parameters.switch("Submit"), parameters.switch("dryRun")
     parameters.check()
-    return parameters, Submit(dry_run=dry_run) if submit else None
+    return parameters, BatchSubmission(dry_run=dry_run) if submit else None
 
 
-def _instance(received: Received) -> dict[str, Any]:
+def _instance(received: ReceivedPage) -> dict[str, Any]:
     batch = received.batch
     created = batch.created_at.astimezone(UTC)
     return {

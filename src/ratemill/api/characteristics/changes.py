@@ -11,8 +11,8 @@ from ratemill.api.characteristics.items import SKIP_MAX, TOP, TOP_MAX, Json, Rea
 from ratemill.api.characteristics.parameters import Parameters
 from ratemill.api.http import paging
 from ratemill.catalog.characteristics import changes as characteristic_changes
-from ratemill.catalog.characteristics.changes import ACTIONS, OBJECTS, ChangeFilters
-from ratemill.catalog.characteristics.items import Asked
+from ratemill.catalog.characteristics.changes import ACTIONS, OBJECTS, CharacteristicChangeFilters
+from ratemill.catalog.characteristics.items import CollectionQuery
 from ratemill.visible import shown
 
 router = APIRouter(prefix="/api/data", tags=["Characteristics"])
@@ -40,12 +40,12 @@ _DESCRIBED: Json = {
 def read_changes(number: int, request: Request, principal: Reader) -> Response:
     """Return what calls changed in a characteristic, the newest first: who, when, before and after."""
     parameters = Parameters(request, *_ABOUT, collection=True)
-    asked = Asked(
+    asked = CollectionQuery(
         top=parameters.whole("$top", TOP, largest=TOP_MAX),
         skip=parameters.whole("$skip", 0, largest=SKIP_MAX),
         bytes_max=request.app.state.settings.page_bytes_max,
     )
-    filters = ChangeFilters(
+    filters = CharacteristicChangeFilters(
         number,
         object=_one_of(parameters, "object", OBJECTS),
         name=_text(parameters, "name"),

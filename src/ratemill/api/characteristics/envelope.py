@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ratemill.api.http.exact_json import encode, writable
-from ratemill.errors import CallerError, Code, Fault, NotAuthenticated
+from ratemill.errors import CallerError, Code, Fault, Unauthorized
 from ratemill.reference.characteristics.values import ItemFault
 
 PREFIX = "/api/"
@@ -69,7 +69,7 @@ def speaks(request: Request) -> bool:
 
 def caller_error(request: Request, error: CallerError) -> Response:
     """Return the answer to a caller who erred."""
-    if isinstance(error, NotAuthenticated):
+    if isinstance(error, Unauthorized):
         if request.url.path.lower() == LOGIN:
             return refused(error.status, map(_of_fault, error.faults))
         message = "a session is required, or it is over: log in, and send its token as X-AlliantSession"

@@ -21,8 +21,8 @@ from ratemill.api.http.exact_json import Exact
 from ratemill.api.http.hosts import address_of
 from ratemill.catalog.characteristics import edits as characteristic_edits
 from ratemill.catalog.characteristics import items as characteristics
-from ratemill.catalog.characteristics.edits import Author
-from ratemill.catalog.characteristics.items import AUDIT, Asked, Collection, Members
+from ratemill.catalog.characteristics.edits import ItemAuthor
+from ratemill.catalog.characteristics.items import AUDIT, Collection, CollectionQuery, Members
 from ratemill.errors import Fault
 from ratemill.reference.characteristics.values import ID_CHARS_MAX, ItemFault
 from ratemill.visible import shown
@@ -56,10 +56,10 @@ MINIMAL = ("_type", "displayName", "guid", "sid", "id")
 
 
 @dataclass(slots=True)
-class Query:
+class ItemQuery:
     """What a call's query says: the part of a list, and which members are shown."""
 
-    asked: Asked = field(default_factory=Asked)
+    asked: CollectionQuery = field(default_factory=CollectionQuery)
     views: set[str] = field(default_factory=set)
     include: list[str] = field(default_factory=list)
     exclude: list[str] = field(default_factory=list)
@@ -179,15 +179,15 @@ def read_query(
     request: Request,
     *,
     paged: bool = True,
-    check: Callable[[Asked], list[Fault]] = characteristics.faults_of,
-) -> Query:
+    check: Callable[[CollectionQuery], list[Fault]] = characteristics.faults_of,
+) -> ItemQuery:
     """Return what a call's query says, names in any letter case; raise ``BadRequest`` with every fault.
 
     ``check`` tells what is wrong with the texts of ``$filter`` and ``$orderby``.
     """
     parameters = Parameters(request, *(PAGED if paged else ()), "default", *VIEWS, collection=True)
-    query = Query(
-        asked=Asked(
+    query = ItemQuery(
+        asked=CollectionQuery(
             filter=parameters.text("$filter"),
             order=parameters.text("$orderby"),
             skip=parameters.whole("$skip", 0, largest=SKIP_MAX),
@@ -204,7 +204,7 @@ def read_query(
     return query
 
 
-def list_of(request: Request, found: Collection, asked: Asked, warnings: list[ItemFault]) -> Response:
+def list_of(request: Request, found: Collection, asked: CollectionQuery, warnings: list[ItemFault]) -> Response:
     """Return a collection in its envelope, with the ways to the pages before and after."""
     before = max(asked.skip - asked.top, 0)
     following = asked.skip + len(found.items)  # a page of long objects ends before `$top`
@@ -218,7 +218,7 @@ def list_of(request: Request, found: Collection, asked: Asked, warnings: list[It
     return envelope.result(content, warnings=warnings)
 
 
-def collection(request: Request, number: int, principal: Principal, query: Query, found: Collection) -> Response:
+def collection(request: Request, number: int, principal: Principal, query: ItemQuery, found: Collection) -> Response:
     """Return a collection of items with the members that are asked for."""
     names = _names(request, number, principal, query)
     items = [_viewed(item, query, names) for item in found.items]
@@ -226,13 +226,13 @@ def collection(request: Request, number: int, principal: Principal, query: Query
 
 
 def _one(
-    request: Request, number: int, principal: Principal, query: Query, item: Members, *, status: int = 200
+    request: Request, number: int, principal: Principal, query: ItemQuery, item: Members, *, status: int = 200
 ) -> Response:
     shown = _viewed(item, query, _names(request, number, principal, query))
     return envelope.result(Exact(shown), warnings=query.warnings, status=status)
 
 
-def _names(request: Request, number: int, principal: Principal, query: Query) -> Mapping[str, str]:
+def _names(request: Request, number: int, principal: Principal, query: ItemQuery) -> Mapping[str, str]:
     """Return the members that are asked for or left out by name, in their own letter case; warn of what is none."""
     if not (query.include or query.exclude):
         return {}
@@ -246,11 +246,11 @@ def _names(request: Request, number: int, principal: Principal, query: Query) ->
     return by_lower
 
 
-def _author(request: Request, principal: Principal) -> Author:
-    return Author(principal.name, strict=request.app.state.settings.references_strict)
+def _author(request: Request, principal: Principal) -> ItemAuthor:
+    return ItemAuthor(principal.name, strict=request.app.state.settings.references_strict)
 
 
-def _viewed(item: Members, query: Query, names: Mapping[str, str]) -> Members:
+def _viewed(item: Members, query: ItemQuery, names: Mapping[str, str]) -> Members:
     """Return the members of an item that are asked for, in their order."""
     included = {names.get(name.lower()) for name in query.include}
     excluded = {names.get(name.lower()) for name in query.exclude}

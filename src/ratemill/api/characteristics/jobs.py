@@ -15,9 +15,9 @@ from ratemill.api.characteristics.parameters import Parameters
 from ratemill.api.http.auth import needs
 from ratemill.api.http.envelope import Json
 from ratemill.api.http.exact_json import Exact
-from ratemill.catalog.characteristics.items import Asked, Collection
+from ratemill.catalog.characteristics.items import Collection, CollectionQuery
 from ratemill.ledger import characteristic_jobs as jobs
-from ratemill.ledger.characteristic_jobs import Job, Outcome
+from ratemill.ledger.characteristic_jobs import ItemJob, ItemOutcome
 from ratemill.reference.json_text import Number, Value
 
 router = APIRouter(prefix="/api/Import/Jobs", tags=["Characteristic jobs"])
@@ -65,7 +65,7 @@ def read_outcomes(job: str, request: Request, principal: Follower) -> Response:
         request.app.state.database, principal.owner_id, job, outcome=parameters.text("outcome"), skip=skip, top=top
     )
     page = Collection([_outcome(each) for each in found], total)
-    return items.list_of(request, page, Asked(skip=skip, top=top), parameters.warnings)
+    return items.list_of(request, page, CollectionQuery(skip=skip, top=top), parameters.warnings)
 
 
 @router.get("/{job}/Refused", openapi_extra=_described("pageNumber", "pageSize"))
@@ -88,7 +88,7 @@ def cancel_job(job: str, request: Request, principal: Importer) -> Response:
     return envelope.result(_shown(found), warnings=Parameters(request).warnings)
 
 
-def _shown(job: Job) -> Json:
+def _shown(job: ItemJob) -> Json:
     completed = job.items_created + job.items_updated + job.items_unchanged + job.items_refused
     return {
         "jobQueueGuid": str(job.job_id),
@@ -115,7 +115,7 @@ def _shown(job: Job) -> Json:
     }
 
 
-def _outcome(outcome: Outcome) -> dict[str, Value]:
+def _outcome(outcome: ItemOutcome) -> dict[str, Value]:
     return {
         "pageNumber": Number(outcome.page_number),
         "index": Number(outcome.item_index),
@@ -132,7 +132,7 @@ def _time(at: datetime | None) -> str | None:
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") if at else None
 
 
-def _run_time(job: Job) -> float | None:
+def _run_time(job: ItemJob) -> float | None:
     """Return how many seconds the job has been at work, or was."""
     if job.started_at is None:
         return None

@@ -23,7 +23,7 @@ from ratemill.access.tokens import TOKEN_REQUIRED, Principal, authenticate, dige
 from ratemill.api.http.answers import UNREAD_BODY
 from ratemill.api.http.attempts import SMALL_BODY, TokenRates, is_local
 from ratemill.api.http.auth import PUBLIC, secret_of
-from ratemill.errors import BodyTooLarge, CallerError, NotAuthenticated, TooManyRequests, Unavailable
+from ratemill.errors import CallerError, ContentTooLarge, TooManyRequests, Unauthorized, Unavailable
 from ratemill.settings import Settings
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Admission:
             await self._app(scope, arrival or receive, send)
         finally:
             self._bodies.release(scope)
-            if isinstance(arrival, _Arrival):
+            if isinstance(arrival, _ArrivingBody):
                 arrival.end()
 
     async def _let_in(self, request: Request) -> Receive | None:
@@ -166,12 +166,12 @@ class Admission:
         if path in _PUBLIC:
             return await self._small_body(request)
         owner_id = request.scope[_OWNER] = (await self._principal(request)).owner_id
-        return _Arrival(self._bodies, owner_id, request)
+        return _ArrivingBody(self._bodies, owner_id, request)
 
     async def _principal(self, request: Request) -> Principal:
         principal = await self._tokens.principal(secret_of(request))
         if principal is None:
-            raise NotAuthenticated(TOKEN_REQUIRED)
+            raise Unauthorized(TOKEN_REQUIRED)
         return principal
 
     async def _small_body(self, request: Request) -> Receive:
@@ -179,11 +179,11 @@ class Admission:
         most, body = self._settings.login_body_bytes_max, bytearray()
         declared = request.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > most:
-            raise BodyTooLarge(f"the body has {declared[:30]} bytes; this path accepts at most {most}")
+            raise ContentTooLarge(f"the body has {declared[:30]} bytes; this path accepts at most {most}")
         async for chunk in request.stream():
             body += chunk
             if len(body) > most:
-                raise BodyTooLarge(f"the body has more than {most} bytes, which is the most this path accepts")
+                raise ContentTooLarge(f"the body has more than {most} bytes, which is the most this path accepts")
         request.scope[SMALL_BODY] = whole = bytes(body)
         messages: list[Message] = [{"type": "http.request", "body": whole, "more_body": False}]
 
@@ -193,7 +193,7 @@ class Admission:
         return receive
 
 
-class _Arrival:
+class _ArrivingBody:
     """The body of one request. Unless all of it is here when it is first asked for, it counts for its owner until it is."""
 
     def __init__(self, bodies: Bodies, owner_id: int, request: Request) -> None:

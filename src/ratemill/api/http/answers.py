@@ -14,7 +14,7 @@ UNREAD_BODY = "ratemill.unread_body"
 _CLOSE = (b"connection", b"close")
 
 
-class EveryAnswer:
+class AnswerHeaders:
     """Middleware around all others."""
 
     def __init__(self, app: ASGIApp) -> None:

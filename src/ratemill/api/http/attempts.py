@@ -22,7 +22,7 @@ CALLERS_MAX = 10_000  # counted at once; the one counted first is forgotten firs
 
 
 @dataclass(slots=True)
-class _Failures:
+class _WrongSecrets:
     since: float
     wrong: set[bytes] = field(default_factory=set)
 
@@ -37,7 +37,7 @@ class FailedAttempts:
 
     def __init__(self, settings: Settings) -> None:
         self._most = settings.failed_attempts_per_min_max
-        self._failures: OrderedDict[str, _Failures] = OrderedDict()
+        self._failures: OrderedDict[str, _WrongSecrets] = OrderedDict()
 
     def answer(self, request: Request, error: CallerError) -> CallerError:
         """Count a failed attempt; return the error, or ``TooManyRequests`` if there were too many."""
@@ -48,7 +48,7 @@ class FailedAttempts:
         now, address = monotonic(), _network_of(request)
         failures = self._failures.get(address)
         if failures is None or now - failures.since > WINDOW_S:
-            failures = _Failures(now)
+            failures = _WrongSecrets(now)
             self._failures[address] = failures
             self._failures.move_to_end(address)
             if len(self._failures) > CALLERS_MAX:

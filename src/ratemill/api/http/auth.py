@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from ratemill.access.tokens import Principal, Right, admit, authenticate
-from ratemill.errors import NotPermitted
+from ratemill.errors import Forbidden
 from ratemill.visible import shown
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -53,7 +53,7 @@ def needs(right: Right, *, of_feeds: bool = False) -> Callable[[Request], Corout
         admitted = admit(who, right)
         request.app.state.token_uses.note(admitted.token_id, admitted.owner_id)
         if admitted.feed_ids is not None and not of_feeds:
-            raise NotPermitted(
+            raise Forbidden(
                 f"the token '{shown(admitted.name)}' is bound to feeds: it imports usage and reads its histories"
             )
         return admitted

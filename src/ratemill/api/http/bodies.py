@@ -9,13 +9,13 @@ from typing import Any, NoReturn
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from ratemill.errors import BadRequest, BodyTooLarge, Code, WrongMediaType
+from ratemill.errors import BadRequest, Code, ContentTooLarge, UnsupportedMediaType
 from ratemill.nesting import TOO_DEEP, is_too_deep
 from ratemill.visible import shown
 
 
 async def read_json_body(request: Request) -> bytes:
-    """Return the body of a JSON call; raise ``WrongMediaType`` or, as soon as it is known, ``BodyTooLarge``."""
+    """Return the body of a JSON call; raise ``UnsupportedMediaType`` or, as soon as it is known, ``ContentTooLarge``."""
     _check_encoding(request)
     return await _read(request, "application/json")
 
@@ -37,7 +37,7 @@ async def read_csv_body(request: Request) -> str:
     if encoding == "gzip":
         body = await run_in_threadpool(_unpack, body, request.app.state.settings.body_bytes_max)
     elif encoding != "identity":
-        raise WrongMediaType(f"the Content-Encoding may be gzip, not '{shown(encoding)}'")
+        raise UnsupportedMediaType(f"the Content-Encoding may be gzip, not '{shown(encoding)}'")
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -121,13 +121,15 @@ def _encoding(request: Request) -> str:
 def _check_encoding(request: Request) -> None:
     encoding = _encoding(request)
     if encoding != "identity":
-        raise WrongMediaType(f"Content-Encoding '{shown(encoding)}' is not supported here: send the JSON uncompressed")
+        raise UnsupportedMediaType(
+            f"Content-Encoding '{shown(encoding)}' is not supported here: send the JSON uncompressed"
+        )
 
 
 def _check_type(request: Request, wanted: str) -> None:
     media_type = request.headers.get("content-type")
     if media_type is not None and media_type.split(";")[0].strip().lower() != wanted:
-        raise WrongMediaType(f"the body must be {wanted}, not {media_type}")
+        raise UnsupportedMediaType(f"the body must be {wanted}, not {media_type}")
 
 
 async def _collect(request: Request) -> bytes:
@@ -149,4 +151,4 @@ async def _collect(request: Request) -> bytes:
 
 
 def _refuse(size: int, limit: int) -> None:
-    raise BodyTooLarge(f"the body has {size} bytes or more, at most {limit} are taken")
+    raise ContentTooLarge(f"the body has {size} bytes or more, at most {limit} are taken")

@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import BaseRoute, Match, Route
 
-from ratemill.api.http.paths import IDENTITY_IN_PATH, Identity
+from ratemill.api.http.paths import IDENTITY_IN_PATH, PathIdentity
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 
-class ByPath(BaseRoute):
+class PathRouter(BaseRoute):
     """Stands before the routes that it knows, and hands on what belongs to one of them; the rest is for those behind."""
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
         self._routes: defaultdict[str, list[Route]] = defaultdict(list)
         for route in routes:
-            if isinstance(route, Route) and all(isinstance(each, Identity) for each in route.param_convertors.values()):
+            if isinstance(route, Route) and all(
+                isinstance(each, PathIdentity) for each in route.param_convertors.values()
+            ):
                 self._routes[re.sub(r"\{\w+\}", "{}", route.path_format).lower()].append(route)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

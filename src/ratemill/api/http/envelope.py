@@ -11,7 +11,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ratemill.errors import CallerError, Fault, NotAuthenticated, NotFound
+from ratemill.errors import CallerError, Fault, NotFound, Unauthorized
 from ratemill.pages import Page, Paging, Row
 from ratemill.visible import shown
 
@@ -87,7 +87,7 @@ def errors(request: Request, faults: list[Fault]) -> Json:
 
 def caller_error(request: Request, error: CallerError) -> Response:
     """Return the answer to a caller who erred."""
-    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, NotAuthenticated) else None
+    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else None
     return reply(errors(request, error.faults), error.status, headers)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ratemill.errors import BadRequest, CallerError, WrongHost
+from ratemill.errors import BadRequest, CallerError, MisdirectedRequest
 from ratemill.settings import Settings
 from ratemill.visible import shown
 
@@ -58,7 +58,7 @@ class Hosts:
             return None
         if scope.get("server") and name == scope["server"][0]:
             return None
-        return WrongHost(
+        return MisdirectedRequest(
             f"this server does not answer as '{shown(name)}'; name the hosts it answers as in RATEMILL_HOSTS"
         )
 

@@ -32,7 +32,7 @@ _INSTANCE_PATH = re.compile(
 _NOWHERE = "/no-such-version"
 
 
-class Identity(Convertor[int]):
+class PathIdentity(Convertor[int]):
     """The identity of an object in a path; one that is too large for any row stays too large."""
 
     regex = "[0-9]{1,30}"
@@ -46,7 +46,7 @@ class Identity(Convertor[int]):
         return str(value)
 
 
-register_url_convertor("identity", Identity())
+register_url_convertor("identity", PathIdentity())
 
 
 class Characteristics(Convertor[str]):
@@ -66,7 +66,7 @@ class Characteristics(Convertor[str]):
 register_url_convertor("characteristics", Characteristics())
 
 
-class OnePath:
+class PathNormalizer:
     """Middleware that brings the path of each request to the form under which it is declared."""
 
     def __init__(self, app: ASGIApp) -> None:

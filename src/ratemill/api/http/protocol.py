@@ -39,7 +39,7 @@ class _Phase(Enum):
     LINGERING = auto()  # the caller's end of the connection
 
 
-class Watch:
+class DeadlineWatch:
     """Every connection of a server, looked at twice a second for deadlines that have passed."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(
         self,
         settings: Settings,
-        watch: Watch,
+        watch: DeadlineWatch,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],

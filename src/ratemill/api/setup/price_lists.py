@@ -16,9 +16,9 @@ from ratemill.api.http.bodies import read_csv_body
 from ratemill.api.http.paging import Parameter, read_boolean, read_text, read_time
 from ratemill.api.http.paths import RESOURCES
 from ratemill.errors import BadRequest
-from ratemill.setup.declaration import Kind, SetupObject
+from ratemill.setup.declaration import MemberKind, SetupObject
 from ratemill.setup.price_lists import laying
-from ratemill.setup.price_lists.laying import PATTERNS, RATES, Outcome, PriceList
+from ratemill.setup.price_lists.laying import PATTERNS, RATES, PriceList, PriceListOutcome
 from ratemill.setup.writing.changes import Author
 
 router = APIRouter(prefix=RESOURCES, tags=["Price lists"])
@@ -40,7 +40,7 @@ def _defaults_of(each: SetupObject, *without: str) -> dict[str, Parameter]:
     return {
         member.name: Parameter(member.name, read_text, f"Stands for an empty cell or a missing column {member.name}.")
         for member in each.members
-        if member.kind is not Kind.REFERENCES and not member.virtual and member.name not in without
+        if member.kind is not MemberKind.REFERENCES and not member.virtual and member.name not in without
     }
 
 
@@ -97,7 +97,7 @@ def _asked(request: Request, parameters: Mapping[str, Parameter]) -> tuple[dict[
 
 
 async def _lay(request: Request, principal: Principal, asked: PriceList, *, preview: bool) -> Response:
-    def work() -> Outcome:
+    def work() -> PriceListOutcome:
         author = Author(principal.name, "http")
         return laying.lay(request.app.state.database, principal.owner_id, asked, preview=preview, author=author)
 

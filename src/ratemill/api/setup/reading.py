@@ -31,8 +31,8 @@ from ratemill.setup.declaration import SetupObject
 from ratemill.setup.objects.registry import BASE_UNITS, OBJECTS
 from ratemill.setup.reading import searching
 from ratemill.setup.reading.details import PARTS_OF_EACH_MAX, PARTS_OF_ONE_MAX, details
-from ratemill.setup.reading.searching import Asked, Comparison, Field
-from ratemill.setup.reading.showing import Shown, etag
+from ratemill.setup.reading.searching import Comparison, SearchColumn, SetupQuery
+from ratemill.setup.reading.showing import ObjectView, etag
 from ratemill.setup.reading.used_by import User, used_by
 
 Reader = Annotated[Principal, Depends(needs("read"))]
@@ -213,7 +213,7 @@ def _filters(each: SetupObject) -> dict[str, Parameter]:
     }
 
 
-def _reader(each: SetupObject, name: str, field: Field) -> Callable[[str], Comparison]:
+def _reader(each: SetupObject, name: str, field: SearchColumn) -> Callable[[str], Comparison]:
     read = _READERS[field.type]
 
     def comparison(text: str) -> Comparison:
@@ -250,8 +250,8 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
 }
 
 
-def _asked(found: dict[str, Comparison]) -> Asked:
-    return Asked(tuple(found.values()))
+def _asked(found: dict[str, Comparison]) -> SetupQuery:
+    return SetupQuery(tuple(found.values()))
 
 
 def _identity(request: Request) -> int:
@@ -268,14 +268,14 @@ def _has(request: Request, tag: str) -> bool:
 # what is answered
 
 
-def _instance(shown: Shown) -> Json:
+def _instance(shown: ObjectView) -> Json:
     return shown.instance
 
 
-def _search_reply(page: Page[Shown], body: search_body.SearchBody) -> Response:
+def _search_reply(page: Page[ObjectView], body: search_body.SearchBody) -> Response:
     named = set(body.fields)
 
-    def instance(shown: Shown) -> Json:
+    def instance(shown: ObjectView) -> Json:
         if not named:
             return shown.instance
         return {name: value for name, value in shown.instance.items() if name in named}
@@ -293,7 +293,7 @@ def _user(user: User) -> Json:
     }
 
 
-def _whole_list(request: Request, owner_id: int, each: SetupObject, asked: Asked) -> Response:
+def _whole_list(request: Request, owner_id: int, each: SetupObject, asked: SetupQuery) -> Response:
     """Answer a short list at once, a long one from a file: no connection waits for a slow reader."""
     with request.app.state.database.reader(owner_id) as connection:
         total = searching.total(connection, owner_id, each, asked)
@@ -313,7 +313,7 @@ def _whole_list(request: Request, owner_id: int, each: SetupObject, asked: Asked
     return StreamingResponse(_read(file), media_type="application/json", headers={"Content-Length": str(length)})
 
 
-def _written(total: int, pages: Iterator[list[Shown]]) -> Iterator[bytes]:
+def _written(total: int, pages: Iterator[list[ObjectView]]) -> Iterator[bytes]:
     yield f'{{"trackingId":"{uuid4()}","totalCount":{total},"items":['.encode()
     for number, rows in enumerate(pages):
         yield (b"," if number else b"") + _ENCODER.encode([shown.instance for shown in rows])[1:-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ratemill import money
-from ratemill.setup.declaration import Kind, Member, SetupObject
+from ratemill.setup.declaration import Member, MemberKind, SetupObject
 from ratemill.setup.objects.registry import BASE_UNITS, OBJECTS, children
 
 Schema = dict[str, Any]
@@ -74,12 +74,12 @@ REFERENCES: Schema = {
     },
 }
 _NUMBER: Schema = {"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}
-_VALUES: dict[Kind, Schema] = {
-    Kind.BOOL: {"type": "boolean"},
-    Kind.PRICE: _NUMBER,
-    Kind.QUANTITY: _NUMBER,
-    Kind.INSTANT: {"type": "string", "format": "date-time"},
-    Kind.STRUCTURE: {},
+_VALUES: dict[MemberKind, Schema] = {
+    MemberKind.BOOL: {"type": "boolean"},
+    MemberKind.PRICE: _NUMBER,
+    MemberKind.QUANTITY: _NUMBER,
+    MemberKind.INSTANT: {"type": "string", "format": "date-time"},
+    MemberKind.STRUCTURE: {},
 }
 _READ_ONLY = ("identity", "ownerId", "ownerName")
 
@@ -201,11 +201,11 @@ def _written(each: SetupObject) -> Schema:
 
 
 def _written_member(member: Member) -> Schema:
-    if member.kind is Kind.REFERENCES:
+    if member.kind is MemberKind.REFERENCES:
         name: Schema = {"type": "array", "minItems": 1, "items": _text(member)}
         identity: Schema = {"type": "array", "minItems": 1, "items": IDENTITY}
         return {member.id_name: identity, member.name: name}
-    if member.kind is Kind.REFERENCE:
+    if member.kind is MemberKind.REFERENCE:
         return {member.id_name: _given(member, IDENTITY), member.name: _given(member, _text(member))}
     return {member.name: _given(member, _written_value(member))}
 
@@ -216,7 +216,7 @@ def _given(member: Member, schema: Schema) -> Schema:
 
 def _written_value(member: Member) -> Schema:
     match member.kind:
-        case Kind.PRICE | Kind.QUANTITY:
+        case MemberKind.PRICE | MemberKind.QUANTITY:
             bounds: Schema = {"type": "number"}
             if member.least is not None:
                 bounds["minimum"] = _bound(member.least)
@@ -224,7 +224,7 @@ def _written_value(member: Member) -> Schema:
                 bounds["maximum"] = _bound(member.most)
             digits: Schema = {"type": "string", "pattern": r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?$"}
             return {"anyOf": [digits, bounds]}
-        case Kind.TEXT:
+        case MemberKind.TEXT:
             return _text(member)
         case _:
             return _shown_value(member)
@@ -235,9 +235,9 @@ def _text(member: Member) -> Schema:
 
 
 def _shown_value(member: Member) -> Schema:
-    if member.kind is Kind.CHOICE:
+    if member.kind is MemberKind.CHOICE:
         return {"type": "string", "enum": list(member.choices)}
-    if member.kind is Kind.INTEGER:
+    if member.kind is MemberKind.INTEGER:
         least = {} if member.least is None else {"minimum": _bound(member.least)}
         most = {} if member.most is None else {"maximum": _bound(member.most)}
         return {"type": "integer", **least, **most}
@@ -245,7 +245,7 @@ def _shown_value(member: Member) -> Schema:
 
 
 def _shown_reference(member: Member) -> Schema:
-    if member.kind is Kind.REFERENCES:
+    if member.kind is MemberKind.REFERENCES:
         return {
             member.id_name: {"type": "array", "items": IDENTITY},
             member.name: {"type": "array", "items": {"type": "string"}},

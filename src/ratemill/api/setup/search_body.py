@@ -12,7 +12,7 @@ from ratemill.errors import BadRequest, Code, Fault
 from ratemill.pages import PAGE_ROWS_MAX, Paging
 from ratemill.setup.declaration import SetupObject
 from ratemill.setup.reading import searching
-from ratemill.setup.reading.searching import OPERATORS, TERMS_MAX, Asked, Comparison
+from ratemill.setup.reading.searching import OPERATORS, TERMS_MAX, Comparison, SetupQuery
 from ratemill.visible import shown
 
 TOP = 100  # rows of the only page, if no page is asked for
@@ -25,7 +25,7 @@ _DIRECTIONS = {"asc": False, "desc": True, "ascending": False, "descending": Tru
 class SearchBody:
     """What is looked for, which page of it, and which members are shown: none named, all."""
 
-    asked: Asked
+    asked: SetupQuery
     paging: Paging
     fields: tuple[str, ...]
 
@@ -66,7 +66,7 @@ def shown_names(each: SetupObject) -> list[str]:
 
 def read(each: SetupObject, body: bytes, header: dict[str, Any], faults: list[Fault]) -> SearchBody:
     """Return what a body asks for; ``header`` is the page that a header asks for. Raises ``BadRequest``."""
-    return _Reader(each, faults).body(object_of(body), header)
+    return _SearchBodyReader(each, faults).body(object_of(body), header)
 
 
 def _object(properties: dict[str, Any], *required: str) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def _object(properties: dict[str, Any], *required: str) -> dict[str, Any]:
     return {**made, "required": list(required)} if required else made
 
 
-class _Reader:
+class _SearchBodyReader:
     """Numbers come as texts of their digits: no value passes through a float."""
 
     def __init__(self, each: SetupObject, faults: list[Fault]) -> None:
@@ -90,7 +90,7 @@ class _Reader:
         condition = query.get("condition") or "and"
         if condition not in ("and", "or"):
             self._fault("query.condition", "condition is 'and' or 'or'")
-        found = Asked(self._terms(query), condition == "or", self._order(query))
+        found = SetupQuery(self._terms(query), condition == "or", self._order(query))
         read = SearchBody(found, self._paging(query, header), self._fields(query))
         if self._faults:
             raise BadRequest(faults=self._faults)

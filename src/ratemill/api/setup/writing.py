@@ -21,8 +21,8 @@ from ratemill.periods import write_instant
 from ratemill.setup.declaration import SetupObject
 from ratemill.setup.objects.registry import OBJECTS
 from ratemill.setup.writing import changes, deleting, editing, patching
-from ratemill.setup.writing.changes import Author, ChangeFilters, SetupChange
-from ratemill.setup.writing.editing import Target, Written
+from ratemill.setup.writing.changes import Author, SetupChange, SetupChangeFilters
+from ratemill.setup.writing.editing import EditResult, EditTarget
 
 router = APIRouter(prefix=RESOURCES)
 
@@ -69,7 +69,7 @@ def change_instance(change: SetupChange) -> Json:
 def read_changes(request: Request, principal: Reader) -> Response:
     """Return a page of the changes of set-up objects, the newest first."""
     asked, filters = paging.read_page(request, CHANGE_FILTERS)
-    shown = changes.page(request.app.state.database, principal.owner_id, ChangeFilters(**filters), asked)
+    shown = changes.page(request.app.state.database, principal.owner_id, SetupChangeFilters(**filters), asked)
     return envelope.reply(envelope.paged(shown, asked, change_instance))
 
 
@@ -122,7 +122,7 @@ def _deleting(each: SetupObject) -> Endpoint:
 
 
 async def _change(
-    kind: str, verb: Callable[..., Written], each: SetupObject, request: Request, principal: Principal
+    kind: str, verb: Callable[..., EditResult], each: SetupObject, request: Request, principal: Principal
 ) -> Response:
     paging.read_query(request)
     body = await read_json_body(request)
@@ -137,15 +137,15 @@ async def _change(
     return _answer(kind, done)
 
 
-def _target(each: SetupObject, request: Request) -> Target:
-    return Target(each, request.path_params["identity"], request.headers.get("if-match"))
+def _target(each: SetupObject, request: Request) -> EditTarget:
+    return EditTarget(each, request.path_params["identity"], request.headers.get("if-match"))
 
 
 def _author(principal: Principal) -> Author:
     return Author(principal.name, "http")
 
 
-def _answer(kind: str, done: Written) -> Response:
+def _answer(kind: str, done: EditResult) -> Response:
     tag = {} if done.etag is None else {"ETag": done.etag}
     answer = envelope.write(kind, done.items)
     if done.warnings:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ratemill.api.http.exact_json import encode, writable
-from ratemill.errors import CallerError, Code, Fault, NotAuthenticated, readable
+from ratemill.errors import CallerError, Code, Fault, Unauthorized, readable
 from ratemill.visible import shown
 
 PREFIX = "/v2/subscriptions"
@@ -45,7 +45,7 @@ def speaks(request: Request) -> bool:
 
 def caller_error(error: CallerError) -> Response:
     """Return the answer to a caller who erred."""
-    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, NotAuthenticated) else None
+    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else None
     return _refused(error.status, error.faults, headers)
 
 

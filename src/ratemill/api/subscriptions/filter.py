@@ -35,7 +35,7 @@ def parse(text: str) -> list[Comparison]:
     """Return the comparisons of a filter; raise ``FilterFault``."""
     if len(text.encode(errors="replace")) > FILTER_BYTES_MAX:
         raise FilterFault(f"the filter has more than {FILTER_BYTES_MAX} bytes")
-    reader, found = _Reader(text), []
+    reader, found = _FilterReader(text), []
     while True:
         found.append(_comparison(reader))
         if reader.is_at_end:
@@ -46,7 +46,7 @@ def parse(text: str) -> list[Comparison]:
     return found
 
 
-def _comparison(reader: _Reader) -> Comparison:
+def _comparison(reader: _FilterReader) -> Comparison:
     operator = reader.word()
     if operator not in OPERATORS:
         raise FilterFault(f"'{shown(operator)}' is no operator: {', '.join(OPERATORS)}")
@@ -65,7 +65,7 @@ def _comparison(reader: _Reader) -> Comparison:
     return Comparison(operator, field, tuple(values))
 
 
-class _Reader:
+class _FilterReader:
     def __init__(self, text: str) -> None:
         self._text, self._at = text, 0
 

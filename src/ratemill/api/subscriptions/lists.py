@@ -29,7 +29,7 @@ _TRUE, _FALSE = ("true", "1"), ("false", "0")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ListRequest:
     """Which part of a list: ``limit`` rows after ``offset``, of those that the comparisons let through."""
 
     offset: int
@@ -57,7 +57,7 @@ PAGED: Json = {
 }
 
 
-def read_wanted(request: Request) -> Wanted:
+def read_wanted(request: Request) -> ListRequest:
     """Return which page of a list is asked for; raise ``BadRequest`` with every fault."""
     faults: list[Fault] = []
     texts = read_texts(request, (_FILTER, _OFFSET, _LIMIT), faults)
@@ -66,7 +66,7 @@ def read_wanted(request: Request) -> Wanted:
     asked = read_filter(texts, faults)
     if faults:
         raise BadRequest(faults=faults)
-    return Wanted(offset, limit, texts.get(_FILTER), asked)
+    return ListRequest(offset, limit, texts.get(_FILTER), asked)
 
 
 def read_texts(request: Request, names: Sequence[str], faults: list[Fault]) -> dict[str, str]:
@@ -102,7 +102,7 @@ def read_switch(texts: dict[str, str], name: str, faults: list[Fault]) -> bool:
     return text in _TRUE
 
 
-def page(request: Request, wanted: Wanted, rows: list[Json], total: int) -> Response:
+def page(request: Request, wanted: ListRequest, rows: list[Json], total: int) -> Response:
     """Return the answer with a page of a list, and where the other pages are; null where there is none."""
     last = max(0, (total - 1) // wanted.limit * wanted.limit)
     following, before = (
@@ -121,7 +121,7 @@ def page(request: Request, wanted: Wanted, rows: list[Json], total: int) -> Resp
     return envelope.data(rows, links=links, meta=meta)
 
 
-def _link(request: Request, wanted: Wanted, offset: int) -> str:
+def _link(request: Request, wanted: ListRequest, offset: int) -> str:
     place = address_of(request, quote(request.scope.get("asked_path", request.url.path)))
     chosen = f"&{_FILTER}={quote(wanted.filter, safe='(),')}" if wanted.filter is not None else ""
     return f"{place}?{_OFFSET}={offset}&{_LIMIT}={wanted.limit}{chosen}"

@@ -22,7 +22,7 @@ from ratemill.errors import BadRequest, Code, Fault
 from ratemill.reference import json_text
 from ratemill.reference.json_text import Value
 from ratemill.reference.subscriptions import lines
-from ratemill.reference.subscriptions.kinds import Kind
+from ratemill.reference.subscriptions.kinds import ObjectKind
 from ratemill.reference.subscriptions.lines import Line
 from ratemill.states import SubscriptionState
 
@@ -31,18 +31,21 @@ router = APIRouter(prefix=PREFIX, tags=["Subscriptions"])
 Reader = Annotated[Principal, Depends(needs("read"))]
 Writer = Annotated[Principal, Depends(needs("setup"))]
 
-_FLAT = (Kind.OFFERING, Kind.SUBSCRIPTION)  # may be sent without type and attributes, as a call that builds one
-_HELD = (Kind.PRODUCT, Kind.PLAN)  # what a snapshot holds
+_FLAT = (
+    ObjectKind.OFFERING,
+    ObjectKind.SUBSCRIPTION,
+)  # may be sent without type and attributes, as a call that builds one
+_HELD = (ObjectKind.PRODUCT, ObjectKind.PLAN)  # what a snapshot holds
 
 
-def _sent(kind: Kind, *required: str) -> Json:
+def _sent(kind: ObjectKind, *required: str) -> Json:
     names = {"id": {"type": "string"}, "type": {"const": kind.wire}, "attributes": {"type": "object"}}
     data = {"type": "object", "properties": names, "required": list(required)}
     body = {"type": "object", "required": ["data"], "properties": {"data": data}}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": body}}}}
 
 
-def _add_routes(kind: Kind) -> None:
+def _add_routes(kind: ObjectKind) -> None:
     """Add the routes of one kind: its list, one of it, and what changes it."""
 
     def read_objects(request: Request, principal: Reader) -> Response:
@@ -100,7 +103,7 @@ def _add_routes(kind: Kind) -> None:
     add(one, delete_object, methods=["DELETE"], status_code=204, description=f"Take a {kind.word} away.")
 
 
-for _kind in Kind:
+for _kind in ObjectKind:
     _add_routes(_kind)
 
 
@@ -110,7 +113,7 @@ def cancel_subscription(object_id: str, request: Request, principal: Writer) -> 
     return envelope.data(_shown(objects.cancel(request.app.state.database, principal, object_id)))
 
 
-def _line_of(body: bytes, kind: Kind) -> Line:
+def _line_of(body: bytes, kind: ObjectKind) -> Line:
     """Return what a body says of a new object; raise ``BadRequest``."""
     data = _data_of(body)
     if kind in _FLAT and "attributes" not in data:
@@ -129,7 +132,7 @@ def _line_of(body: bytes, kind: Kind) -> Line:
     return line
 
 
-def _changes_of(body: bytes, kind: Kind, object_id: str) -> dict[str, Value]:
+def _changes_of(body: bytes, kind: ObjectKind, object_id: str) -> dict[str, Value]:
     """Return the attributes that a body changes; raise ``BadRequest``."""
     data = _data_of(body)
     faults = []
@@ -160,28 +163,28 @@ def _data_of(body: bytes) -> dict[str, Value]:
     return data
 
 
-def _check_type(given: Value, kind: Kind) -> None:
+def _check_type(given: Value, kind: ObjectKind) -> None:
     if given != kind.wire:
         raise BadRequest(faults=[_wrong_type(given, kind)])
 
 
-def _wrong_type(given: Value, kind: Kind) -> Fault:
+def _wrong_type(given: Value, kind: ObjectKind) -> Fault:
     said = "is required" if given is None else f'must be "{kind.wire}"'
     return Fault(Code.BAD_REQUEST, f'"type" {said}', field="data.type")
 
 
 def _shown(found: ShownObject) -> Json:
-    kind = Kind(found.kind)
+    kind = ObjectKind(found.kind)
     attributes = _read(found.attributes)
     snapshot = _read(found.document) if found.document else {}
     meta: Json = {"owner": OWNER, "timestamps": _timestamps(found)}
     shown: Json = {"id": str(found.object_id), "type": kind.wire}
-    if kind is Kind.SUBSCRIPTION:
+    if kind is ObjectKind.SUBSCRIPTION:
         attributes |= {"offering": snapshot, "plan_id": str(found.plan_id)}
         meta |= _state(found, attributes)
     times = {name: time(getattr(found, name)) for name in ("created_at", "updated_at")}
     shown |= {"attributes": Exact({**attributes, **times})}
-    if kind is Kind.OFFERING:
+    if kind is ObjectKind.OFFERING:
         held = {each.plural: _list(snapshot, each.plural) for each in _HELD}
         shown["relationships"] = {name: {"data": [_pointer(one) for one in many]} for name, many in held.items()}
         shown["included"] = {name: Exact([*many]) for name, many in held.items()}

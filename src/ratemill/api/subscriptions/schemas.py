@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ratemill.reference.subscriptions.kinds import Kind
+from ratemill.reference.subscriptions.kinds import ObjectKind
 
 Schema = dict[str, Any]
 
@@ -22,7 +22,7 @@ def _list(of: Schema) -> Schema:
     return {"type": "array", "items": of}
 
 
-_COUNTS = _object([kind.wire for kind in Kind], **{kind.wire: _COUNT for kind in Kind})
+_COUNTS = _object([kind.wire for kind in ObjectKind], **{kind.wire: _COUNT for kind in ObjectKind})
 _TIMES = _object(["created_at", "updated_at"], created_at=_TIME, updated_at=_TIME)
 
 IMPORT = _object(
@@ -60,7 +60,7 @@ IMPORT_ERROR = _object(
 OBJECT = _object(
     ["id", "type", "attributes", "meta"],
     id=_ID,
-    type={"enum": [kind.wire for kind in Kind]},
+    type={"enum": [kind.wire for kind in ObjectKind]},
     attributes={"type": "object"},
     meta=_object(["owner", "timestamps"], owner=_TEXT, timestamps=_TIMES),
 )

@@ -25,7 +25,7 @@ from ratemill.api.usage.instances import (
     history_instance,
     record_instance,
 )
-from ratemill.errors import BadRequest, Code, Fault, NotFound, NotPermitted
+from ratemill.errors import BadRequest, Code, Fault, Forbidden, NotFound
 from ratemill.ledger import history, trace
 from ratemill.ledger.history import AnyHistory, HistoryFilters
 from ratemill.setup.in_force.feeds import find_feed, read_row_form
@@ -82,7 +82,7 @@ def read_histories(request: Request, principal: Follower) -> Response:
 def _admit_to_list(request: Request, principal: Principal, feed: str | None) -> None:
     """Let a token that is bound to feeds list what one of them took, and nothing else."""
     if feed is None:
-        raise NotPermitted(f"the token '{shown(principal.name)}' is bound to feeds: give one of them as udrFeedName")
+        raise Forbidden(f"the token '{shown(principal.name)}' is bound to feeds: give one of them as udrFeedName")
     with request.app.state.database.face(principal.owner_id) as connection:
         found = find_feed(connection, feed)
     # The filter goes by name alone, which may be the API name of another feed.

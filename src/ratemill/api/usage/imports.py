@@ -16,7 +16,7 @@ from ratemill.api.http.bodies import read_json_body
 from ratemill.api.http.envelope import Json, reply, write
 from ratemill.api.http.paths import RESOURCES
 from ratemill.intake import accept
-from ratemill.intake.accept import Accepted
+from ratemill.intake.accept import Receipt
 from ratemill.records import Route
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -99,7 +99,7 @@ async def import_rows_internal(feed: str, request: Request) -> Response:
 
 
 async def _import(request: Request, feed: str, route: Route, answer: Any) -> Response:  # noqa: ANN401
-    asked = accept.Request(
+    asked = accept.ImportRequest(
         secret=secret_of(request),
         feed=feed,
         route=route,
@@ -116,7 +116,7 @@ async def _import(request: Request, feed: str, route: Route, answer: Any) -> Res
     return response
 
 
-def _message_sent(accepted: Accepted) -> Json:
+def _message_sent(accepted: Receipt) -> Json:
     item = {
         "action": "messageSent",
         "dtoTypeKey": "dataImportUsageResults",
@@ -125,18 +125,18 @@ def _message_sent(accepted: Accepted) -> Json:
     return write("sendMessage", [item], tracking_id=str(accepted.request_tracking_id))
 
 
-def _created(accepted: Accepted) -> Json:
+def _created(accepted: Receipt) -> Json:
     return write("create", [_tracking_item(accepted)], tracking_id=str(accepted.request_tracking_id))
 
 
-def _tracked(accepted: Accepted) -> Json:
+def _tracked(accepted: Receipt) -> Json:
     sent = {"action": "messageSent", "dtoTypeKey": "sendUsage", "instance": _tracking(accepted)}
     return write("create", [sent, _tracking_item(accepted)], tracking_id=str(accepted.request_tracking_id))
 
 
-def _tracking_item(accepted: Accepted) -> Json:
+def _tracking_item(accepted: Receipt) -> Json:
     return {"action": "created", "dtoTypeKey": "dataImportRequestTracking", "instance": _tracking(accepted)}
 
 
-def _tracking(accepted: Accepted) -> Json:
+def _tracking(accepted: Receipt) -> Json:
     return {"trackingId": str(accepted.import_tracking_id), "udrFeedId": accepted.feed_id}

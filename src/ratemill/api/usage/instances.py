@@ -10,10 +10,10 @@ from uuid import UUID
 from ratemill.api.http.envelope import Json
 from ratemill.ledger import charges, exceptions, history
 from ratemill.ledger.charges import Charge
-from ratemill.ledger.exceptions import ImportException, Kind, RatingException
+from ratemill.ledger.exceptions import ExceptionKind, ImportException, RatingException
 from ratemill.ledger.history import AnyHistory, Batch, Counts, ImportHistory, ItemHistory, UnratedHistory
-from ratemill.ledger.lookup import Account, IdentifierSpan, Match
-from ratemill.ledger.trace import Attempt, Duplicate, RecordLife, Revision
+from ratemill.ledger.lookup import AccountServices, IdentifierSpan, LookupMatch
+from ratemill.ledger.trace import Attempt, DuplicateRecord, RecordLife, Revision
 from ratemill.money import plain
 from ratemill.periods import write_instant
 from ratemill.reasons import BY_ID, RATING_KINDS
@@ -51,7 +51,7 @@ RECORD_STATES = {
 }
 
 
-class _OfRequest(Protocol):
+class _RequestIds(Protocol):
     @property
     def submission_id(self) -> int: ...
     @property
@@ -240,7 +240,7 @@ def rating_exception_instance(excepted: RatingException) -> Json:
     }
 
 
-def kind_instance(kind: Kind) -> Json:
+def kind_instance(kind: ExceptionKind) -> Json:
     """Return one kind of rating exceptions."""
     return {"identity": kind.kind, "sortOrder": kind.kind, "name": kind.name, "count": kind.rows_open}
 
@@ -299,7 +299,7 @@ def record_instance(life: RecordLife) -> Json:
     }
 
 
-def match_instance(match: Match) -> Json:
+def match_instance(match: LookupMatch) -> Json:
     """Return one thing that a text names, with its records."""
     return {
         "dataImportHistory": history_instance(match.history) if match.history else None,
@@ -324,7 +324,7 @@ def _span(span: IdentifierSpan) -> Json:
     }
 
 
-def _account(account: Account) -> Json:
+def _account(account: AccountServices) -> Json:
     return {
         "identity": account.account_id,
         "name": account.account,
@@ -351,7 +351,7 @@ def _counts(counts: Counts) -> Json:
     }
 
 
-def _request(row: _OfRequest) -> Json:
+def _request(row: _RequestIds) -> Json:
     return {
         "dataImportHistoryId": row.submission_id,
         "requestTrackingId": str(row.request_tracking_id),
@@ -367,7 +367,7 @@ def _write_off(excepted: ImportException | RatingException) -> Json:
     }
 
 
-def _duplicate_of(duplicate: Duplicate) -> Json:
+def _duplicate_of(duplicate: DuplicateRecord) -> Json:
     return {
         "dataImportHistoryId": duplicate.of_submission_id,
         "requestTrackingId": str(duplicate.of_request_tracking_id),

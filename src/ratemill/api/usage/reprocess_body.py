@@ -56,14 +56,14 @@ _CHOICES = ("filterCriteria", "ids", "all")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReprocessRequest:
     """Which exceptions, and from when on; None: at once."""
 
     criteria: Criteria
     scheduled_at: datetime | None
 
 
-def read(body: bytes) -> Asked:
+def read(body: bytes) -> ReprocessRequest:
     """Return what the body of a reprocess asks for; raise ``BadRequest``."""
     asked = object_of(body)
     unknown = [name for name in asked if name not in {*_CHOICES, "scheduledStart"}]
@@ -73,7 +73,7 @@ def read(body: bytes) -> Asked:
     if len(given) != 1:
         _refuse(f"one of {', '.join(_CHOICES)} says what to reprocess; {len(given)} are given")
     readers = {"filterCriteria": _filter, "ids": _ids, "all": _all}
-    return Asked(readers[given[0]](asked[given[0]]), _start(asked.get("scheduledStart")))
+    return ReprocessRequest(readers[given[0]](asked[given[0]]), _start(asked.get("scheduledStart")))
 
 
 def comparison(name: str, operator: str, value: object) -> Comparison:

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ratemill.catalog.characteristics.items import Asked, Collection, Members, write_local
+from ratemill.catalog.characteristics.items import Collection, CollectionQuery, Members, write_local
 from ratemill.reference import json_text
 from ratemill.reference.json_text import Number
 from ratemill.store.characteristics import changes as store
-from ratemill.store.characteristics.changes import Change, ChangeFilters, Object
+from ratemill.store.characteristics.changes import CharacteristicChange, CharacteristicChangeFilters, Object
 from ratemill.store.connections import Connection, Database
 
-__all__ = ["ACTIONS", "OBJECTS", "ChangeFilters", "Noting", "page"]
+__all__ = ["ACTIONS", "OBJECTS", "ChangeNote", "CharacteristicChangeFilters", "page"]
 
 OBJECTS = ("item", "list", "field")
 ACTIONS = ("created", "updated", "deleted")
 
 
 @dataclass(frozen=True, slots=True)
-class Noting:
+class ChangeNote:
     """The change that a call makes, on its connection; ``by`` is the name of the caller's token."""
 
     connection: Connection
@@ -46,14 +46,14 @@ class Noting:
             )
 
 
-def page(database: Database, owner_id: int, filters: ChangeFilters, asked: Asked) -> Collection:
+def page(database: Database, owner_id: int, filters: CharacteristicChangeFilters, asked: CollectionQuery) -> Collection:
     """Return the changes of a characteristic that are asked for, the newest first."""
     with database.reader(owner_id) as connection:
         total, found = store.page(connection, filters, skip=asked.skip, top=asked.top, bytes_max=asked.bytes_max)
     return Collection([_shown(each) for each in found], total)
 
 
-def _shown(change: Change) -> Members:
+def _shown(change: CharacteristicChange) -> Members:
     return {
         "_type": f"user{change.characteristic}change",
         "sid": Number(change.change_id),

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ratemill.catalog.characteristics.changes import Noting
+from ratemill.catalog.characteristics.changes import ChangeNote
 from ratemill.catalog.characteristics.items import AUDIT, HIERARCHY, Members, identity, read_object, shown, timestamp
 from ratemill.errors import BadRequest, Code, Conflict, Fault
 from ratemill.reference import json_text
@@ -17,15 +17,15 @@ from ratemill.reference.characteristics.fields import check_declared, inferred
 from ratemill.reference.characteristics.items import READ_ONLY, check
 from ratemill.reference.characteristics.references import Reference, rewritten
 from ratemill.reference.characteristics.upserts import PARENT, bill_warnings, kept, merged, names_of
-from ratemill.reference.characteristics.upserts import Use as UseOf
+from ratemill.reference.characteristics.upserts import ItemUse as UseOf
 from ratemill.reference.characteristics.values import REFERENCE_KEYS, ItemFault, as_faults, key_of
 from ratemill.reference.json_text import Value
 from ratemill.setup.writing.deleting import wait_for_usage
 from ratemill.store.characteristics import edits, items, jobs, lists, named_objects
 from ratemill.store.characteristics import fields as characteristic_fields
 from ratemill.store.characteristics import searches as store
-from ratemill.store.characteristics.edits import Kept
-from ratemill.store.characteristics.items import Use
+from ratemill.store.characteristics.edits import ItemDocument
+from ratemill.store.characteristics.items import StoredUse
 from ratemill.store.characteristics.searches import Item
 from ratemill.store.connections import Connection, Database
 from ratemill.store.usage import carried_items
@@ -36,7 +36,7 @@ CIRCLE_SHOWN_MAX = 10  # items of a circle that a message names
 
 
 @dataclass(frozen=True, slots=True)
-class Author:
+class ItemAuthor:
     """Who changes an item; ``strict`` refuses what names an object that is not registered yet."""
 
     name: str
@@ -44,20 +44,20 @@ class Author:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class ItemResult:
     """An item as it is now, and what is worth a warning."""
 
     item: Members
     warnings: list[ItemFault]
 
 
-def create(database: Database, owner_id: int, number: int, *, body: bytes, by: Author) -> Written:
+def create(database: Database, owner_id: int, number: int, *, body: bytes, by: ItemAuthor) -> ItemResult:
     """Create an item, with the next number as its id if it has none; raise ``BadRequest``, ``Conflict``."""
     sent = _without_our_own(read_object(body)[0])
     warnings = _checked(sent, number)
     with database.face(owner_id) as connection:
         _lock(connection, owner_id, number)
-        work = _Work(connection, owner_id, number, strict=by.strict)
+        work = _ItemChange(connection, owner_id, number, strict=by.strict)
         members = kept(sent)
         found = work.resolve(members, None)
         given = members.get("id")
@@ -68,11 +68,11 @@ def create(database: Database, owner_id: int, number: int, *, body: bytes, by: A
         if item_id is None:
             raise _conflict("id_taken", f"there is a user{number} of the id '{cut(id_)}' already", "id")
         work.note(item_id, members, found)
-        Noting(connection, owner_id, number, by.name).note("item", item_id, id_, None, members)
-        return Written(shown(connection, [item_id])[0], warnings + bill_warnings(members, number, ""))
+        ChangeNote(connection, owner_id, number, by.name).note("item", item_id, id_, None, members)
+        return ItemResult(shown(connection, [item_id])[0], warnings + bill_warnings(members, number, ""))
 
 
-def update(database: Database, owner_id: int, number: int, guid: str, *, body: bytes, by: Author) -> Written:
+def update(database: Database, owner_id: int, number: int, guid: str, *, body: bytes, by: ItemAuthor) -> ItemResult:
     """Change the members of an item that are sent; raise ``NotFound``, ``BadRequest``, ``Conflict``.
 
     A member that is null is cleared. What was read may be sent back; with its ``_timestamp`` it is refused if the item has
@@ -90,17 +90,17 @@ def update(database: Database, owner_id: int, number: int, guid: str, *, body: b
         members = kept(sent)
         document = merged(stored, members)
         if document is not None:
-            work = _Work(connection, owner_id, number, strict=by.strict)
+            work = _ItemChange(connection, owner_id, number, strict=by.strict)
             found = work.resolve(members, item.item_id)
             parent = found.get(PARENT) if PARENT in members else item.parent_item_id
             edits.update(connection, item.item_id, _kept(document, parent), by.name)
             work.note(item.item_id, members, found)
-            Noting(connection, owner_id, number, by.name).note("item", item.item_id, item.id, stored, document)
+            ChangeNote(connection, owner_id, number, by.name).note("item", item.item_id, item.id, stored, document)
             warnings = warnings + bill_warnings(members, number, "")
-        return Written(shown(connection, [item.item_id])[0], warnings)
+        return ItemResult(shown(connection, [item.item_id])[0], warnings)
 
 
-def delete(database: Database, owner_id: int, number: int, guid: str, *, by: Author) -> None:
+def delete(database: Database, owner_id: int, number: int, guid: str, *, by: ItemAuthor) -> None:
     """Delete an item; raise ``NotFound``, or ``Conflict`` that names who uses it."""
     with database.face(owner_id) as connection:
         identity(connection, number, guid)
@@ -112,10 +112,10 @@ def delete(database: Database, owner_id: int, number: int, guid: str, *, by: Aut
             raise Conflict(faults=faults)
         if not edits.delete(connection, item.item_id):
             raise _conflict("in_use", f"'{cut(item.id)}' is named by an item that is being imported")
-        Noting(connection, owner_id, number, by.name).note("item", item.item_id, item.id, _members(item), None)
+        ChangeNote(connection, owner_id, number, by.name).note("item", item.item_id, item.id, _members(item), None)
 
 
-class _Work:
+class _ItemChange:
     """What the change of one item reads and writes beside it."""
 
     def __init__(self, connection: Connection, owner_id: int, number: int, *, strict: bool) -> None:
@@ -169,7 +169,7 @@ class _Work:
     def note(self, item_id: int, members: Members, found: Mapping[str, int]) -> None:
         """Write down what an item names now, but for its parent, which it bears itself, and the fields that it has."""
         names = names_of(members, self._number)
-        uses = [Use(item_id, member, used) for member, used in found.items() if member != PARENT]
+        uses = [StoredUse(item_id, member, used) for member, used in found.items() if member != PARENT]
         items.forget_uses(self._connection, [(item_id, name) for name in members])
         items.insert_uses(self._connection, self._owner_id, uses)
         named_objects.register(self._connection, self._owner_id, names.objects)
@@ -246,9 +246,11 @@ def _members(item: Item) -> Members:
     return document if isinstance(document, dict) else {}
 
 
-def _kept(members: Mapping[str, Value], parent_item_id: int | None) -> Kept:
+def _kept(members: Mapping[str, Value], parent_item_id: int | None) -> ItemDocument:
     description = members.get("description")
-    return Kept(json_text.write(dict(members)), description if isinstance(description, str) else None, parent_item_id)
+    return ItemDocument(
+        json_text.write(dict(members)), description if isinstance(description, str) else None, parent_item_id
+    )
 
 
 def _lock(connection: Connection, owner_id: int, number: int) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ratemill.catalog.characteristics.changes import Noting
-from ratemill.catalog.characteristics.items import Asked, Collection, Members, part, read_object, write_local
+from ratemill.catalog.characteristics.changes import ChangeNote
+from ratemill.catalog.characteristics.items import Collection, CollectionQuery, Members, part, read_object, write_local
 from ratemill.errors import BadRequest, Code, Conflict, Fault, NotFound
 from ratemill.reference.characteristics.fields import LOOKUP, NAME_CHARS_MAX, is_field, types_for
 from ratemill.reference.characteristics.values import ItemFault
 from ratemill.reference.json_text import Number
 from ratemill.store.characteristics import fields as store
 from ratemill.store.characteristics import jobs
-from ratemill.store.characteristics.fields import Field
+from ratemill.store.characteristics.fields import CharacteristicField
 from ratemill.store.connections import Connection, Database
 from ratemill.visible import shown
 
@@ -22,14 +22,14 @@ _JSON_TYPES = {"string": "string", "dateTime": "string", "number": "number", "bo
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class FieldResult:
     """A field as it is now, and what is worth a warning."""
 
     field: Members
     warnings: list[ItemFault]
 
 
-def page(database: Database, owner_id: int, number: int, asked: Asked) -> Collection:
+def page(database: Database, owner_id: int, number: int, asked: CollectionQuery) -> Collection:
     """Return the fields of a characteristic that are asked for; raise ``BadRequest``."""
     with database.reader(owner_id) as connection:
         return part([_shown(each) for each in store.page(connection, number)], asked, MEMBERS)
@@ -43,7 +43,7 @@ def find(database: Database, owner_id: int, number: int, name: str) -> Members:
 
 def declare(
     database: Database, owner_id: int, number: int, body: bytes, *, by: str, name: str | None = None
-) -> Declared:
+) -> FieldResult:
     """Give a field its type, to which items are held from now on; raise ``BadRequest``, ``Conflict``, ``NotFound``.
 
     Without ``name`` the body names the field, which must not be declared yet. Items that have a value of another type stay
@@ -75,8 +75,8 @@ def declare(
             warnings.append(ItemFault("values_of_another_type", message, "type"))
         after = _find(connection, number, known)
         told = _told(before) if before else None
-        Noting(connection, owner_id, number, by).note("field", after.field_id, known, told, _told(after))
-        return Declared(_shown(after), warnings)
+        ChangeNote(connection, owner_id, number, by).note("field", after.field_id, known, told, _told(after))
+        return FieldResult(_shown(after), warnings)
 
 
 def remove(database: Database, owner_id: int, number: int, name: str, *, by: str) -> None:
@@ -88,7 +88,7 @@ def remove(database: Database, owner_id: int, number: int, name: str, *, by: str
         if items:
             raise _conflict("in_use", f"{items} items have a value in {shown(name)}")
         store.remove(connection, number, name)
-        Noting(connection, owner_id, number, by).note("field", found.field_id, name, _told(found), None)
+        ChangeNote(connection, owner_id, number, by).note("field", found.field_id, name, _told(found), None)
 
 
 def _faults(name: object, type_: object) -> list[Fault]:
@@ -102,14 +102,14 @@ def _faults(name: object, type_: object) -> list[Fault]:
     return faults
 
 
-def _find(connection: Connection, number: int, name: str) -> Field:
+def _find(connection: Connection, number: int, name: str) -> CharacteristicField:
     for each in store.page(connection, number):
         if each.name == name:
             return each
     raise NotFound(f"user{number} has no field '{shown(name)}'", code=Code.OBJECT_NOT_FOUND)
 
 
-def _shown(field: Field) -> Members:
+def _shown(field: CharacteristicField) -> Members:
     return {
         "_type": f"user{field.characteristic}field",
         "displayName": field.name,
@@ -121,7 +121,7 @@ def _shown(field: Field) -> Members:
     }
 
 
-def _told(field: Field) -> Members:
+def _told(field: CharacteristicField) -> Members:
     return {"name": field.name, "type": field.type, "declaredFlag": field.declared}
 
 

@@ -21,7 +21,15 @@ from ratemill.reference.json_text import Number, Value
 from ratemill.reference.odata_filter import FilterFault
 from ratemill.store.characteristics import fields
 from ratemill.store.characteristics import searches as store
-from ratemill.store.characteristics.searches import Comparison, Condition, Field, Item, Junction, Pointed, Search
+from ratemill.store.characteristics.searches import (
+    Comparison,
+    Condition,
+    Item,
+    ItemMember,
+    ItemSearch,
+    Junction,
+    ReferenceTarget,
+)
 from ratemill.store.connections import Connection, Database
 from ratemill.visible import shown as cut
 
@@ -46,7 +54,7 @@ _PARENT_KEYS = ("id", "description", "displayName", "guid", "sid")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CollectionQuery:
     """What a collection is asked for: the texts of ``$filter`` and ``$orderby``, and the part of the list.
 
     A page ends before ``top`` where its objects have ``bytes_max``, but never before its first.
@@ -68,7 +76,7 @@ class Collection:
     warnings: list[ItemFault] = field(default_factory=list)
 
 
-def page(database: Database, owner_id: int, number: int, asked: Asked) -> Collection:
+def page(database: Database, owner_id: int, number: int, asked: CollectionQuery) -> Collection:
     """Return the items of characteristic ``number`` that are asked for; raise ``BadRequest``."""
     search = _search(number, asked)
     with database.reader(owner_id) as connection:
@@ -82,7 +90,7 @@ def find(database: Database, owner_id: int, number: int, guid: str) -> Members:
         return shown(connection, [identity(connection, number, guid)])[0]
 
 
-def children(database: Database, owner_id: int, number: int, guid: str, asked: Asked) -> Collection:
+def children(database: Database, owner_id: int, number: int, guid: str, asked: CollectionQuery) -> Collection:
     """Return the items whose parent an item is; raise ``NotFound``, ``BadRequest``."""
     search = _search(number, asked)
     with database.reader(owner_id) as connection:
@@ -97,13 +105,13 @@ def parents(database: Database, owner_id: int, number: int, guid: str) -> Collec
         return Collection(shown(connection, above), len(above))
 
 
-def of_list(connection: Connection, number: int, list_id: int, asked: Asked) -> Collection:
+def of_list(connection: Connection, number: int, list_id: int, asked: CollectionQuery) -> Collection:
     """Return the items of a list that are asked for; raise ``BadRequest``."""
     search = replace(_search(number, asked), list_id=list_id)
     return _page(connection, search, asked, _warnings(connection, search))
 
 
-def part(found: list[Members], asked: Asked, known: Iterable[str]) -> Collection:
+def part(found: list[Members], asked: CollectionQuery, known: Iterable[str]) -> Collection:
     """Return the part of a short list that is asked for, compared by ``known`` members; raise ``BadRequest``."""
     faults = part_faults(asked, known)
     if faults:
@@ -115,7 +123,7 @@ def part(found: list[Members], asked: Asked, known: Iterable[str]) -> Collection
     return Collection(chosen[asked.skip : asked.skip + asked.top], len(chosen))
 
 
-def part_faults(asked: Asked, known: Iterable[str]) -> list[Fault]:
+def part_faults(asked: CollectionQuery, known: Iterable[str]) -> list[Fault]:
     """Return what is wrong with the texts of ``$filter`` and ``$orderby`` of a short list with these members."""
 
     def read_filter(text: str | None) -> None:
@@ -188,7 +196,7 @@ def shown(connection: Connection, item_ids: Sequence[int]) -> list[Members]:
     return [_shown(item, pointing(item, document)) for item, document in zip(items, documents, strict=True)]
 
 
-def reference_to(item: Item | Pointed) -> Members:
+def reference_to(item: Item | ReferenceTarget) -> Members:
     """Return a reference to an item, as an answer writes it."""
     return {
         "_type": f"user{item.characteristic}",
@@ -208,13 +216,13 @@ def timestamp(revision: int) -> str:
     return f"0x{revision:016X}"
 
 
-def faults_of(asked: Asked) -> list[Fault]:
+def faults_of(asked: CollectionQuery) -> list[Fault]:
     """Return what is wrong with the texts of ``$filter`` and ``$orderby``, at most one fault each."""
     return _text_faults(asked, _read_filter, _read_order)
 
 
 def _text_faults(
-    asked: Asked, read_filter: Callable[[str | None], object], read_order: Callable[[str | None], object]
+    asked: CollectionQuery, read_filter: Callable[[str | None], object], read_order: Callable[[str | None], object]
 ) -> list[Fault]:
     faults: list[Fault] = []
     for name, text, read in (("$filter", asked.filter, read_filter), ("$orderby", asked.order, read_order)):
@@ -229,7 +237,7 @@ def _filter_fault(name: str, message: str) -> Fault:
     return Fault(Code.FILTER_NOT_VALID, f"{name} {message}", field=name)
 
 
-def _page(connection: Connection, search: Search, asked: Asked, warnings: list[ItemFault]) -> Collection:
+def _page(connection: Connection, search: ItemSearch, asked: CollectionQuery, warnings: list[ItemFault]) -> Collection:
     total, found = store.page(connection, search, skip=asked.skip, top=asked.top)
     fitting = store.fitting(connection, found, asked.bytes_max) if found else []
     return Collection(shown(connection, fitting) if fitting else [], total, warnings)
@@ -273,19 +281,19 @@ def _key(sent: Members) -> Members:
 # From the names of the wire to what the store compares.
 
 
-def _search(number: int, asked: Asked) -> Search:
+def _search(number: int, asked: CollectionQuery) -> ItemSearch:
     """Return what a collection's texts mean; raise ``BadRequest`` with the faults of both."""
     faults = faults_of(asked)
     if faults:
         raise BadRequest(faults=faults)
-    return Search(number, _read_filter(asked.filter), tuple(_read_order(asked.order)))
+    return ItemSearch(number, _read_filter(asked.filter), tuple(_read_order(asked.order)))
 
 
 def _read_filter(text: str | None) -> Condition | None:
     return _condition(odata_filter.read_filter(text)) if text else None
 
 
-def _read_order(text: str | None) -> list[tuple[Field, bool]]:
+def _read_order(text: str | None) -> list[tuple[ItemMember, bool]]:
     return [(_field(each.field), each.descending) for each in odata_filter.read_order(text)] if text else []
 
 
@@ -296,21 +304,21 @@ def _condition(tree: odata_filter.Tree) -> Condition:
     return Comparison(_field(tree.field), tree.operator, value)
 
 
-def _field(path: tuple[str, ...]) -> Field:
+def _field(path: tuple[str, ...]) -> ItemMember:
     """Return what a path of member names stands for; those of the product are known in any letter case."""
     name, rest = path[0], path[1:]
     if not rest:
         for known in _FLAT:
             if known.lower() == name.lower():
-                return Field((known,))
+                return ItemMember((known,))
     if name.lower() == _PARENT.lower():
         for known in _PARENT_KEYS:
             if len(rest) <= 1 and known.lower() == (rest[0].lower() if rest else "id"):
-                return Field((known,), of_parent=True)
+                return ItemMember((known,), of_parent=True)
     elif name.lower() == _ADMIN_CLASS.lower() or is_field(name):
         own = name if is_field(name) else _ADMIN_CLASS
         if rest or is_field(name):
-            return Field((own, *rest))
+            return ItemMember((own, *rest))
     written = ".".join(path)
     raise FilterFault(f"names '{cut(written)}', which cannot be compared: {', '.join((*_FLAT, *_dotted()))}, ud_…")
 
@@ -320,7 +328,7 @@ def _dotted() -> Iterator[str]:
     yield f"{_ADMIN_CLASS}.id"
 
 
-def _warnings(connection: Connection, search: Search) -> list[ItemFault]:
+def _warnings(connection: Connection, search: ItemSearch) -> list[ItemFault]:
     """Return a warning for each user-defined field that no item has: what names it finds nothing."""
     asked = {each.path[0] for each in _fields(search) if is_field(each.path[0])}
     if not asked:
@@ -332,7 +340,7 @@ def _warnings(connection: Connection, search: Search) -> list[ItemFault]:
     ]
 
 
-def _fields(search: Search) -> Iterable[Field]:
+def _fields(search: ItemSearch) -> Iterable[ItemMember]:
     conditions = [search.condition] if search.condition else []
     while conditions:
         each = conditions.pop()

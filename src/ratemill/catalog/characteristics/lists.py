@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ratemill.catalog.characteristics import items as characteristics
-from ratemill.catalog.characteristics.changes import Noting
+from ratemill.catalog.characteristics.changes import ChangeNote
 from ratemill.catalog.characteristics.items import (
-    Asked,
     Collection,
+    CollectionQuery,
     Members,
     part,
     read_object,
@@ -38,14 +38,14 @@ USERS_NAMED_MAX = 20  # that a refusal to delete names
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class ListResult:
     """A list as it is now, and what is worth a warning."""
 
     shown: Members
     warnings: list[ItemFault]
 
 
-def page(database: Database, owner_id: int, number: int, asked: Asked) -> Collection:
+def page(database: Database, owner_id: int, number: int, asked: CollectionQuery) -> Collection:
     """Return the lists of a characteristic that are asked for; raise ``BadRequest``."""
     with database.reader(owner_id) as connection:
         return part(_shown(connection, number, store.page(connection, list_kind(number))), asked, MEMBERS)
@@ -57,20 +57,20 @@ def find(database: Database, owner_id: int, number: int, guid: str) -> Members:
         return _shown(connection, number, [_find(connection, number, guid)])[0]
 
 
-def members(database: Database, owner_id: int, number: int, guid: str, asked: Asked) -> Collection:
+def members(database: Database, owner_id: int, number: int, guid: str, asked: CollectionQuery) -> Collection:
     """Return the items that are in a list now; raise ``NotFound``, ``BadRequest``."""
     with database.reader(owner_id) as connection:
         list_id = _find(connection, number, guid).list_id
         return characteristics.of_list(connection, number, list_id, asked)
 
 
-def create(database: Database, owner_id: int, number: int, body: bytes, *, by: str) -> Written:
+def create(database: Database, owner_id: int, number: int, body: bytes, *, by: str) -> ListResult:
     """Make a list; raise ``BadRequest``, or ``Conflict`` if there is one of that description."""
     sent, warnings = read_object(body, MEMBERS)
     description = sent.get("description")
     with database.face(owner_id) as connection:
         jobs.at_work(connection, owner_id, number)
-        naming = _Naming(connection, owner_id, number)
+        naming = _ListMembers(connection, owner_id, number)
         naming.faults += _description_faults(description)
         known = naming.members(sent, {})
         guid = store.insert(connection, owner_id, list_kind(number), str(description))
@@ -79,11 +79,11 @@ def create(database: Database, owner_id: int, number: int, body: bytes, *, by: s
         made = _find(connection, number, str(guid))
         store.replace_members(connection, owner_id, made.list_id, known)
         made = _find(connection, number, str(guid))
-        _note(Noting(connection, owner_id, number, by), None, made)
-        return Written(_shown(connection, number, [made])[0], warnings)
+        _note(ChangeNote(connection, owner_id, number, by), None, made)
+        return ListResult(_shown(connection, number, [made])[0], warnings)
 
 
-def update(database: Database, owner_id: int, number: int, guid: str, *, body: bytes, by: str) -> Written:
+def update(database: Database, owner_id: int, number: int, guid: str, *, body: bytes, by: str) -> ListResult:
     """Say anew what is in a list, as far as it is sent; raise ``NotFound``, ``BadRequest``, ``Conflict``."""
     sent, warnings = read_object(body, MEMBERS)
     with database.face(owner_id) as connection:
@@ -92,11 +92,11 @@ def update(database: Database, owner_id: int, number: int, guid: str, *, body: b
         told = sent.get("description", found.value)
         if told != found.value:
             raise _conflict("description_must_stay", f"items know the list by '{cut(found.value)}'", "description")
-        known = _Naming(connection, owner_id, number).members(sent, found.members)
+        known = _ListMembers(connection, owner_id, number).members(sent, found.members)
         store.replace_members(connection, owner_id, found.list_id, known)
         made = _find(connection, number, guid)
-        _note(Noting(connection, owner_id, number, by), found, made)
-        return Written(_shown(connection, number, [made])[0], warnings)
+        _note(ChangeNote(connection, owner_id, number, by), found, made)
+        return ListResult(_shown(connection, number, [made])[0], warnings)
 
 
 def delete(database: Database, owner_id: int, number: int, guid: str, *, by: str) -> None:
@@ -112,11 +112,11 @@ def delete(database: Database, owner_id: int, number: int, guid: str, *, by: str
                 Fault(Code.IN_USE, f"user{number} '{cut(each)}' names it", field="", word="in_use") for each in users
             ]
             raise Conflict(faults=faults)
-        _note(Noting(connection, owner_id, number, by), found, None)
+        _note(ChangeNote(connection, owner_id, number, by), found, None)
         store.delete(connection, found.list_id)
 
 
-def _note(noting: Noting, before: List | None, after: List | None) -> None:
+def _note(noting: ChangeNote, before: List | None, after: List | None) -> None:
     """Add the change of a list to the log, by those of its members that a caller set."""
     known = after or before
     if known is None:
@@ -144,7 +144,7 @@ def _description_faults(description: Value) -> list[Fault]:
     return [_fault("description", f"description is required: a text of 1 to {longest} characters that can be seen")]
 
 
-class _Naming:
+class _ListMembers:
     """What of a list's items is sent, and what is wrong with it."""
 
     def __init__(self, connection: Connection, owner_id: int, number: int) -> None:

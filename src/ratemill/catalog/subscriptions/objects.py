@@ -14,7 +14,7 @@ from ratemill.catalog.subscriptions import services
 from ratemill.catalog.subscriptions.writing import Order, change_object, create_object
 from ratemill.errors import BadRequest, Code, Conflict, Fault, NotFound
 from ratemill.reference.json_text import Value
-from ratemill.reference.subscriptions.kinds import Kind
+from ratemill.reference.subscriptions.kinds import ObjectKind
 from ratemill.reference.subscriptions.lines import Line, LineFault
 from ratemill.settings import Settings
 from ratemill.states import SubscriptionState
@@ -28,12 +28,19 @@ from ratemill.visible import shown
 
 __all__ = ["Asked", "ShownObject", "cancel", "change", "create", "delete", "find", "page"]
 
-_WITH_ACCOUNT = (Kind.SUBSCRIBER, Kind.SUBSCRIPTION)
+_WITH_ACCOUNT = (ObjectKind.SUBSCRIBER, ObjectKind.SUBSCRIPTION)
 _ATTRIBUTES = "data.attributes"
 
 
 def page(
-    database: Database, owner_id: int, kind: Kind, asked: Sequence[Asked], *, offset: int, limit: int, bytes_max: int
+    database: Database,
+    owner_id: int,
+    kind: ObjectKind,
+    asked: Sequence[Asked],
+    *,
+    offset: int,
+    limit: int,
+    bytes_max: int,
 ) -> tuple[list[ShownObject], int]:
     """Return a page of the objects of a kind, the first made first, and how many there are; raise ``BadRequest``."""
     fields = pages.ACCOUNT_FIELDS if kind in _WITH_ACCOUNT else pages.FIELDS
@@ -45,7 +52,7 @@ def page(
         return pages.page(connection, owner_id, kind, asked, fields, offset=offset, limit=limit, bytes_max=bytes_max)
 
 
-def find(database: Database, owner_id: int, kind: Kind, object_id: str) -> ShownObject:
+def find(database: Database, owner_id: int, kind: ObjectKind, object_id: str) -> ShownObject:
     """Return an object; raise ``NotFound``, also for one of another owner."""
     with database.reader(owner_id) as connection:
         return _found(connection, owner_id, kind, object_id)
@@ -66,7 +73,7 @@ def change(
     settings: Settings,
     principal: Principal,
     *,
-    kind: Kind,
+    kind: ObjectKind,
     object_id: str,
     attributes: dict[str, Value],
 ) -> ShownObject:
@@ -83,16 +90,16 @@ def change(
 def cancel(database: Database, principal: Principal, object_id: str) -> ShownObject:
     """End a subscription, and the service that it became, now; raise ``NotFound``, or ``Conflict`` if it has ended."""
     with database.face(principal.owner_id) as connection:
-        found = _found(connection, principal.owner_id, Kind.SUBSCRIPTION, object_id, lock=True)
+        found = _found(connection, principal.owner_id, ObjectKind.SUBSCRIPTION, object_id, lock=True)
         if found.state == SubscriptionState.CANCELED:
             raise Conflict(f"the subscription '{shown(object_id)}' is canceled")
         at = clock(connection)
         _end_service(connection, principal, found, at)
         pages.cancel(connection, found.object_number, at)
-        return _found(connection, principal.owner_id, Kind.SUBSCRIPTION, object_id)
+        return _found(connection, principal.owner_id, ObjectKind.SUBSCRIPTION, object_id)
 
 
-def delete(database: Database, principal: Principal, kind: Kind, object_id: str) -> None:
+def delete(database: Database, principal: Principal, kind: ObjectKind, object_id: str) -> None:
     """Take an object away; raise ``NotFound``.
 
     What was made of it stays: offerings and subscriptions have it in their snapshots, the service that a subscription became
@@ -110,7 +117,9 @@ def _end_service(connection: Connection, principal: Principal, found: ShownObjec
         services.end_services(connection, principal.owner_id, [number], at, made_by=principal.name, via="http")
 
 
-def _found(connection: Connection, owner_id: int, kind: Kind, object_id: str, *, lock: bool = False) -> ShownObject:
+def _found(
+    connection: Connection, owner_id: int, kind: ObjectKind, object_id: str, *, lock: bool = False
+) -> ShownObject:
     try:
         found = pages.find(connection, owner_id, kind, UUID(object_id), lock=lock)
     except ValueError:

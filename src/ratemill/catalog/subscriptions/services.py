@@ -25,7 +25,7 @@ from ratemill.setup.writing.changes import Author, Log, Via
 from ratemill.store import bulk, owners
 from ratemill.store.connections import Connection, clock
 from ratemill.store.subscriptions import services as subscription_services
-from ratemill.store.subscriptions.services import Held, Kept
+from ratemill.store.subscriptions.services import ServiceTerms, SubscriptionService
 from ratemill.visible import shown
 
 SHORTEST = timedelta(milliseconds=1)  # a service that ends before it began lasts this long: a span has a length
@@ -54,7 +54,7 @@ class Live(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class ServiceOutcome:
     """What active subscriptions became: the services that are new to them, and what is wrong with others, by object number.
 
     What is wrong: an identifier of the subscription is another service's at that time. For such a one nothing is made.
@@ -66,7 +66,7 @@ class Made:
 
 def make_services(
     connection: Connection, owner_id: int, live: Sequence[Live], *, made_by: str, via: Via = "import"
-) -> Made:
+) -> ServiceOutcome:
     """Make what active subscriptions are rated by, or bring it in line with them; that they became it is not written here.
 
     A subscription that has a service keeps it: span, identifiers and references follow the subscription. One that passes to
@@ -75,9 +75,9 @@ def make_services(
     Holds the owner's price book from here on, as every change of the set-up.
     """
     if not live:
-        return Made({}, {})
+        return ServiceOutcome({}, {})
     owners.lock_price_book(connection, owner_id)
-    return _Making(connection, owner_id, Author(made_by, via)).run(live)
+    return _ServiceWriter(connection, owner_id, Author(made_by, via)).run(live)
 
 
 def end_services(
@@ -96,7 +96,7 @@ def end_services(
     if not object_numbers:
         return
     owners.lock_price_book(connection, owner_id)
-    _Making(connection, owner_id, Author(made_by, via)).end(object_numbers, at)
+    _ServiceWriter(connection, owner_id, Author(made_by, via)).end(object_numbers, at)
 
 
 def reprocess_waiting(connection: Connection, owner_id: int, import_number: int, *, ordered_by: str) -> int | None:
@@ -120,7 +120,7 @@ def _may_identify(text: str) -> bool:
 
 
 @dataclass(slots=True)
-class _Rows:
+class _RowChanges:
     """Rows of one kind to be written: new ones, changed ones by identity, and identities of those that go."""
 
     object: SetupObject
@@ -147,7 +147,7 @@ class _Span(NamedTuple):
         return not same and _begins(self) < _ends(other) and _begins(other) < _ends(self)
 
 
-class _Making:
+class _ServiceWriter:
     """What one call makes, changes, ends: gathered first, then written in bulk."""
 
     def __init__(self, connection: Connection, owner_id: int, author: Author) -> None:
@@ -155,13 +155,13 @@ class _Making:
         self._log = Log(connection, author)
         self._now = clock(connection)
         self._unknown = self._identifier_type()
-        self._accounts = _Rows(ACCOUNTS, ("name", "currency"))
-        self._services = _Rows(SERVICES, ("account_id", "name", *_SPAN))
-        self._identifiers = _Rows(IDENTIFIERS, _OF_IDENTIFIER[1:])
+        self._accounts = _RowChanges(ACCOUNTS, ("name", "currency"))
+        self._services = _RowChanges(SERVICES, ("account_id", "name", *_SPAN))
+        self._identifiers = _RowChanges(IDENTIFIERS, _OF_IDENTIFIER[1:])
         self._texts: dict[int, tuple[str, ...]] = {}
         self._faults: dict[int, str] = {}
 
-    def run(self, live: Sequence[Live]) -> Made:
+    def run(self, live: Sequence[Live]) -> ServiceOutcome:
         """Make or change what all of these need."""
         self._texts = {each.object_number: identifiers_of(each.external_ref, each.object_id) for each in live}
         numbers = list(self._texts)
@@ -183,11 +183,11 @@ class _Making:
         subscription_services.keep_new(self._connection, new)
         still = [self._kept(each, service.service_id) for each, service in following]
         self._raise_version(is_due=subscription_services.keep(self._connection, still) > 0)
-        return Made(service_of, self._faults)
+        return ServiceOutcome(service_of, self._faults)
 
-    def _kept(self, live: Live, service_id: int) -> Kept:
+    def _kept(self, live: Live, service_id: int) -> ServiceTerms:
         named = live.external_ref, live.plan_external_ref, live.offering_external_ref
-        return Kept(service_id, self._owner_id, live.object_id, *named)
+        return ServiceTerms(service_id, self._owner_id, live.object_id, *named)
 
     def end(self, object_numbers: Sequence[int], at: datetime) -> None:
         """End the services of these subscriptions."""
@@ -208,7 +208,7 @@ class _Making:
 
     # what each subscription needs
 
-    def _without_clash(self, live: Sequence[Live], held: dict[int, Held]) -> list[Live]:
+    def _without_clash(self, live: Sequence[Live], held: dict[int, SubscriptionService]) -> list[Live]:
         """Return those whose identifiers nobody else has at their time, the first of several that want one."""
         spans: defaultdict[str, list[_Span]] = defaultdict(list)
         for row in self._read("identifiers", _OF_IDENTIFIER, {"usage_identifier": _all(self._texts.values())}):
@@ -294,7 +294,7 @@ class _Making:
             names.append(name)
         return names
 
-    def _follow(self, following: list[tuple[Live, Held]]) -> None:
+    def _follow(self, following: list[tuple[Live, SubscriptionService]]) -> None:
         """Let services and their identifiers be as their subscriptions say now."""
         by_service: defaultdict[int, defaultdict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
         for row in self._identifiers_of([service.service_id for _, service in following]):
@@ -313,7 +313,7 @@ class _Making:
             if service.external_ref is not None and service.external_ref not in wanted:
                 self._end_identifiers(known.get(service.external_ref, ()), self._now)
 
-    def _end_at(self, held: Iterable[Held], at: datetime) -> None:
+    def _end_at(self, held: Iterable[SubscriptionService], at: datetime) -> None:
         ending = [each for each in held if each.end_at is None or each.end_at > at]
         for each in ending:
             end = at if each.start_at is None else max(at, each.start_at + SHORTEST)
@@ -343,7 +343,7 @@ class _Making:
             if rows:
                 self._write_rows(rows)
 
-    def _write_rows(self, rows: _Rows) -> None:
+    def _write_rows(self, rows: _RowChanges) -> None:
         """Write the rows of one kind and the log of it; what goes or ends makes room for what is new."""
         each, connection = rows.object, self._connection
         changed = list(rows.changed)

@@ -16,10 +16,10 @@ from ratemill.catalog.subscriptions import services
 from ratemill.catalog.subscriptions.services import Live
 from ratemill.reference.json_text import Value
 from ratemill.reference.subscriptions import upserts
-from ratemill.reference.subscriptions.kinds import Kind
+from ratemill.reference.subscriptions.kinds import ObjectKind
 from ratemill.reference.subscriptions.lines import Line, LineFault
 from ratemill.reference.subscriptions.offerings import Snapshot
-from ratemill.reference.subscriptions.upserts import Decided, Names, Numbered, Object, Sold, World
+from ratemill.reference.subscriptions.upserts import FileLine, LineContext, LineDecisions, LineReferences, Object, Sold
 from ratemill.setup.writing.changes import Via
 from ratemill.states import SubscriptionState
 from ratemill.store.connections import Connection, clock
@@ -47,7 +47,7 @@ class Order:
     via: Via = "import"
 
 
-class _Clashing(Exception):
+class _IdentifierClash(Exception):
     """Identifiers of subscriptions are those of other services: what was written is taken back."""
 
     def __init__(self, by_line: dict[int, str]) -> None:
@@ -55,30 +55,30 @@ class _Clashing(Exception):
         super().__init__(f"{len(by_line)} identifiers clash")
 
 
-class _Tried(Exception):
+class _DryRunRollback(Exception):
     """A dry run is over: what was written is taken back."""
 
 
 def write_lines(
-    connection: Connection, order: Order, lines: Sequence[Numbered], *, meanwhile: Callable[[], None]
+    connection: Connection, order: Order, lines: Sequence[FileLine], *, meanwhile: Callable[[], None]
 ) -> dict[int, list[LineFault]]:
     """Write what lines of one kind bring, in their order; return the faults of those that are refused, by their number.
 
     ``meanwhile`` is done while the database writes; it does not use the connection.
     """
-    known = _World(connection, order, upserts.names_of(each.line for each in lines))
+    known = _StoredContext(connection, order, upserts.names_of(each.line for each in lines))
     refused: dict[int, list[LineFault]] = {}
     while True:
         kept = [each for each in lines if each.line_number not in refused]
         try:
             with connection.begin_nested():
                 return refused | _write_in_parts(connection, order, kept, known.fresh(), meanwhile)
-        except _Clashing as clashing:
+        except _IdentifierClash as clashing:
             refused |= {number: [LineFault(_REFERENCE, error)] for number, error in clashing.by_line.items()}
 
 
 def _write_in_parts(
-    connection: Connection, order: Order, lines: Sequence[Numbered], world: World, meanwhile: Callable[[], None]
+    connection: Connection, order: Order, lines: Sequence[FileLine], world: LineContext, meanwhile: Callable[[], None]
 ) -> dict[int, list[LineFault]]:
     """Decide on lines while those before are written: one thread has the connection, the other asks it nothing."""
     faults: dict[int, list[LineFault]] = {}
@@ -100,8 +100,8 @@ def _write_in_parts(
 
 def create_object(connection: Connection, order: Order, line: Line) -> UUID | list[LineFault]:
     """Make one object; return its id, or its faults."""
-    known = _World(connection, order, upserts.names_of([line]))
-    decided = upserts.decide([Numbered(1, line)], known.fresh())
+    known = _StoredContext(connection, order, upserts.names_of([line]))
+    decided = upserts.decide([FileLine(1, line)], known.fresh())
     return _written_alone(connection, order, decided, line.kind)
 
 
@@ -114,55 +114,57 @@ def change_object(
         raise LookupError(object_number)
     found = _object(stored, {})
     line = Line(found.kind, found.external_ref, attributes, "")
-    known = _World(connection, order, upserts.names_of([line]))
+    known = _StoredContext(connection, order, upserts.names_of([line]))
     decided = upserts.decide_change(found, attributes, known.fresh())
     return _written_alone(connection, order, decided, found.kind)
 
 
-def _written_alone(connection: Connection, order: Order, decided: Decided, kind: Kind) -> UUID | list[LineFault]:
+def _written_alone(
+    connection: Connection, order: Order, decided: LineDecisions, kind: ObjectKind
+) -> UUID | list[LineFault]:
     if decided.faults:
         return next(iter(decided.faults.values()))
     try:
         with connection.begin_nested():
             _write(connection, order, decided)
-    except _Clashing as clashing:
+    except _IdentifierClash as clashing:
         return [LineFault(_REFERENCE, error) for error in clashing.by_line.values()]
     return next(each.object_id for each in decided.objects.values() if each.kind is kind)
 
 
-class _World:
+class _StoredContext:
     """What lines refer to, as it is before they are written; made fresh for each attempt to write them."""
 
-    def __init__(self, connection: Connection, order: Order, names: Names) -> None:
+    def __init__(self, connection: Connection, order: Order, names: LineReferences) -> None:
         trial = order.import_number if order.dry_run else None
         found = store.find(
             connection, order.owner_id, names.refs, names.ids, lock=order.upsert and not order.dry_run, trial=trial
         )
         snapshots: dict[int, Snapshot] = {}
-        by_ref: dict[tuple[Kind, str], Object] = {}
-        by_id: dict[tuple[Kind, UUID], Object] = {}
+        by_ref: dict[tuple[ObjectKind, str], Object] = {}
+        by_id: dict[tuple[ObjectKind, UUID], Object] = {}
         for each in (_object(stored, snapshots) for stored in found):
             by_id[each.kind, each.object_id] = each
             if each.external_ref is not None:
                 by_ref[each.kind, each.external_ref] = each
         missing = {
-            kind: [ref for ref in refs if (Kind(kind), ref) not in by_ref]
+            kind: [ref for ref in refs if (ObjectKind(kind), ref) not in by_ref]
             for kind, refs in names.refs.items()
             if order.import_number is not None
         }
         failed = jobs.failed_lines(connection, order.import_number or 0, missing)
-        self._world = World(
+        self._world = LineContext(
             clock(connection),
             uuid4,
             order.upsert,
             order.import_number,
             by_ref,
             by_id,
-            {(Kind(kind), ref): number for (kind, ref), number in failed.items()},
+            {(ObjectKind(kind), ref): number for (kind, ref), number in failed.items()},
             store.existing_accounts(connection, order.owner_id, names.accounts) if order.account_must_exist else None,
         )
 
-    def fresh(self) -> World:
+    def fresh(self) -> LineContext:
         """Return the world as it was found."""
         return replace(self._world, by_ref=dict(self._world.by_ref), by_id=dict(self._world.by_id))
 
@@ -175,7 +177,7 @@ def _object(stored: StoredObject, snapshots: dict[int, Snapshot]) -> Object:
         if stored.snapshot_number is not None:
             snapshots[stored.snapshot_number] = snapshot
     return Object(
-        Kind(stored.kind),
+        ObjectKind(stored.kind),
         stored.object_id,
         stored.external_ref,
         stored.account_id,
@@ -204,8 +206,8 @@ def _sold(stored: StoredObject) -> Sold | None:
     )
 
 
-def _write(connection: Connection, order: Order, decided: Decided) -> None:
-    """Write what was decided; raise ``_Clashing`` if identifiers clash: then all must be taken back."""
+def _write(connection: Connection, order: Order, decided: LineDecisions) -> None:
+    """Write what was decided; raise ``_IdentifierClash`` if identifiers clash: then all must be taken back."""
     objects = list(decided.objects.values())
     live = [
         each for each in objects if each.sold and not each.sold.served and each.sold.state == SubscriptionState.ACTIVE
@@ -213,7 +215,7 @@ def _write(connection: Connection, order: Order, decided: Decided) -> None:
     if order.dry_run:
         with _tried(connection):
             _write_objects(connection, order, [each._replace(snapshot=None) for each in live], live)
-            raise _Tried
+            raise _DryRunRollback
         store.insert_trial(connection, order.owner_id, order.import_number or 0, _trials(objects))
     else:
         _write_objects(connection, order, objects, live)
@@ -224,7 +226,7 @@ def _tried(connection: Connection) -> Iterator[None]:
     try:
         with connection.begin_nested():
             yield
-    except _Tried:
+    except _DryRunRollback:
         pass
 
 
@@ -310,5 +312,5 @@ def _make_services(
     ]
     made = services.make_services(connection, order.owner_id, wanted, made_by=order.made_by, via=order.via)
     if made.faults:
-        raise _Clashing({lines[number]: error for number, error in made.faults.items()})
+        raise _IdentifierClash({lines[number]: error for number, error in made.faults.items()})
     return made.service_of

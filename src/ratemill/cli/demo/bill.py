@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 from ratemill.cli.demo.mill import Mill, examples
-from ratemill.cli.demo.shown import Shown, counts, hold
+from ratemill.cli.demo.shown import Transcript, counts, hold
 from ratemill.client.calls import Json
 from ratemill.money import parse_decimal, plain
 
@@ -42,7 +42,7 @@ class _Line:
         return self.amount == _rounded(self.cost)
 
 
-def show(shown: Shown, mill: Mill) -> None:
+def show(shown: Transcript, mill: Mill) -> None:
     """Import the bill, and compare every charge with the line that it came from."""
     folder = examples() / "focus"
     path = folder / "focus_usage_500.csv"
@@ -96,7 +96,7 @@ def _compared(lines: list[_Line]) -> tuple[list[_Line], list[_Line], list[_Line]
     return equal, other, unpriced
 
 
-def _show_block_priced(shown: Shown, lines: list[_Line]) -> None:
+def _show_block_priced(shown: Transcript, lines: list[_Line]) -> None:
     """Show the lines that the bill prices by blocks, with the factor between it and the list price."""
     factors = Counter(plain(line.cost / line.product) for line in lines)
     hold(len(factors) == 1, f"the lines priced by blocks have the factors {dict(factors)}")
@@ -110,7 +110,7 @@ def _show_block_priced(shown: Shown, lines: list[_Line]) -> None:
     )
 
 
-def _show_unpriced(shown: Shown, mill: Mill, lines: list[_Line], tracking_id: str) -> None:
+def _show_unpriced(shown: Transcript, mill: Mill, lines: list[_Line], tracking_id: str) -> None:
     """Show the line without a price, which waits as a rating exception."""
     found = list(mill.client.pages("/Udr/Usage/Exception/Paged", {"trackingId": tracking_id}))
     rows = [each["originatingFileRecordIndex"] for each in found]

@@ -10,9 +10,9 @@ from pathlib import Path
 from time import monotonic
 
 from ratemill.cli.demo.mill import Mill, examples, make_day
-from ratemill.cli.demo.shown import Shown, counts, hold
+from ratemill.cli.demo.shown import Transcript, counts, hold
 from ratemill.client.calls import Json
-from ratemill.client.usage.importing import Outcome
+from ratemill.client.usage.importing import UsageImportResult
 from ratemill.money import parse_decimal, plain
 
 FEED = "Guide Feed"
@@ -23,7 +23,7 @@ _SECONDS_A_MINUTE = 60
 _REPROCESS_S_MAX = 60.0
 
 
-def show(shown: Shown, mill: Mill) -> None:
+def show(shown: Transcript, mill: Mill) -> None:
     """Import the day, show a call, mend what some calls wait for."""
     outcome = _show_day(shown, mill)
     lives = list(mill.client.pages(f"/DataImport/History/{outcome.tracking_ids[0]}/Record/Paged", {}))
@@ -32,7 +32,7 @@ def show(shown: Shown, mill: Mill) -> None:
     _show_mended(shown, mill)
 
 
-def _show_day(shown: Shown, mill: Mill) -> Outcome:
+def _show_day(shown: Transcript, mill: Mill) -> UsageImportResult:
     folder = examples() / "telecom"
     day = make_day(mill.home / "day.csv")
     shown.head(
@@ -51,7 +51,7 @@ def _show_day(shown: Shown, mill: Mill) -> Outcome:
     return outcome
 
 
-def _show_sample(shown: Shown, life: Json) -> None:
+def _show_sample(shown: Transcript, life: Json) -> None:
     """Show the printed sample record, which is the first of the day."""
     charge = life["charges"][0]
     hold(charge["amount"] == SAMPLE_AMOUNT, f"request {charge['requestTrackingId']}, row 1: {charge['amount']}")
@@ -62,7 +62,7 @@ def _show_sample(shown: Shown, life: Json) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prices:
+class _DemoPrices:
     """The price list as its files say it."""
 
     parents: dict[str, str]
@@ -75,7 +75,7 @@ class _Prices:
         return place
 
 
-def _show_call(shown: Shown, lives: list[Json]) -> None:
+def _show_call(shown: Transcript, lives: list[Json]) -> None:
     """Show a call to a place that takes its parent's price, and work its amount out by hand."""
     prices = _read_prices(examples() / "telecom")
     life = next(each for each in lives if _place(each) and _place(each) not in prices.rates)
@@ -107,10 +107,10 @@ def _place(life: Json) -> str | None:
     return place
 
 
-def _read_prices(folder: Path) -> _Prices:
+def _read_prices(folder: Path) -> _DemoPrices:
     parents = {each["name"]: each["parentGeoTreeLocationName"] for each in _read_list(folder / "locations.csv")}
     rates = {each["geoTreeLocationName"]: each for each in _read_list(folder / "usage_rates.csv")}
-    return _Prices(parents, rates)
+    return _DemoPrices(parents, rates)
 
 
 def _read_list(path: Path) -> list[dict[str, str]]:
@@ -121,7 +121,7 @@ def _read_list(path: Path) -> list[dict[str, str]]:
 # a cause mended
 
 
-def _show_mended(shown: Shown, mill: Mill) -> None:
+def _show_mended(shown: Transcript, mill: Mill) -> None:
     """Bring the lines that some calls are of, reprocess these calls, and show one before and after."""
     document = examples() / "telecom" / "late_lines.yaml"
     shown.head(
@@ -148,7 +148,7 @@ def _show_mended(shown: Shown, mill: Mill) -> None:
     _show_rated(shown, mill, mended[0])
 
 
-def _show_rated(shown: Shown, mill: Mill, exception: Json) -> None:
+def _show_rated(shown: Transcript, mill: Mill, exception: Json) -> None:
     """Show an exception, and the charge that it became."""
     request, row = exception["requestTrackingId"], exception["originatingFileRecordIndex"]
     found = [each for each in mill.client.charges({"trackingId": request}) if each["originatingFileRecordIndex"] == row]

@@ -14,7 +14,7 @@ import typer
 
 from ratemill.cli.demo import bill, day
 from ratemill.cli.demo.mill import Mill, fresh, remember, running
-from ratemill.cli.demo.shown import DemoFailed, Shown
+from ratemill.cli.demo.shown import DemoFailure, Transcript
 
 DEMO_HOME = Path(".ratemill-demo")
 
@@ -23,7 +23,7 @@ Folder = Annotated[Path, typer.Option("--home", help="Folder of the demo's own i
 
 def demo(home: Folder = DEMO_HOME) -> None:
     """Show the product at work on two real examples: from raw rows to amounts, with every sum checked."""
-    shown = Shown()
+    shown = Transcript()
     folder = fresh(home.absolute())
     with running(folder) as mill:
         shown.say(
@@ -33,14 +33,14 @@ def demo(home: Folder = DEMO_HOME) -> None:
             bill.show(shown, mill)
             day.show(shown, mill)
             _show_audit(shown, mill)
-        except DemoFailed as failed:
+        except DemoFailure as failed:
             shown.say()
             shown.say(f"This does not hold: {failed}")
             raise typer.Exit(1) from failed
         remember(folder)
 
 
-def _show_audit(shown: Shown, mill: Mill) -> None:
+def _show_audit(shown: Transcript, mill: Mill) -> None:
     """Show the two sums that account for every record, counted anew from the raw bodies."""
     found = json.loads(mill.run("audit", "--json"))
     totals = found["totals"]
@@ -54,5 +54,5 @@ def _show_audit(shown: Shown, mill: Mill) -> None:
         " + written off {written_off}".format(**totals)
     )
     if not found["holds"]:
-        raise DemoFailed(f"the counts do not tie: {found['failures'][:3]}")
+        raise DemoFailure(f"the counts do not tie: {found['failures'][:3]}")
     shown.say(f"The counts tie: {found['records']} of {found['records']} records accounted for")

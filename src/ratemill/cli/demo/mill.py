@@ -20,11 +20,11 @@ import httpx
 
 import ratemill
 from ratemill.access import removal
-from ratemill.cli.demo.shown import DemoFailed
+from ratemill.cli.demo.shown import DemoFailure
 from ratemill.client.calls import Client, Json
-from ratemill.client.usage.importing import Outcome, Watched, import_file
+from ratemill.client.usage.importing import UsageImportMonitor, UsageImportResult, import_file
 from ratemill.client.usage.journal import Journal
-from ratemill.client.usage.targets import Asked, find_feed, target_of
+from ratemill.client.usage.targets import TargetOptions, find_feed, target_of
 from ratemill.errors import UsageFault
 from ratemill.settings import Settings
 
@@ -51,17 +51,17 @@ class Mill:
         """Apply a set-up document; return how many objects it made."""
         applied = json.loads(self.run("apply", str(document), "--json"))
         if applied["errors"]:
-            raise DemoFailed(f"{document.name}: {applied['errors'][0]['message']}")
+            raise DemoFailure(f"{document.name}: {applied['errors'][0]['message']}")
         return int(applied["created"])
 
-    def send(self, feed: str, path: Path) -> Outcome:
+    def send(self, feed: str, path: Path) -> UsageImportResult:
         """Import a file as `ratemill import usage` does."""
         found = find_feed(self.client, feed)
         with Journal(self.home / f"{path.name}.ratemill-import") as journal:
-            watched = Watched(Outcome(str(path), feed))
-            return import_file(self.client, target_of(found, path, Asked()), path, journal, watched)
+            watched = UsageImportMonitor(UsageImportResult(str(path), feed))
+            return import_file(self.client, target_of(found, path, TargetOptions()), path, journal, watched)
 
-    def histories(self, outcome: Outcome) -> list[Json]:
+    def histories(self, outcome: UsageImportResult) -> list[Json]:
         """Return the histories of an import's requests once their records are done."""
         return [self.client.status(each, wait_s=_DONE_S_MAX) for each in outcome.tracking_ids]
 
@@ -157,7 +157,7 @@ def _run(home: Path, *arguments: str) -> str:
         [*_RATEMILL, *arguments], env=_environment(home), capture_output=True, text=True, check=False
     )
     if done.returncode and not done.stdout:
-        raise DemoFailed(f"ratemill {' '.join(arguments)}: {done.stderr.strip()}")
+        raise DemoFailure(f"ratemill {' '.join(arguments)}: {done.stderr.strip()}")
     return done.stdout
 
 

@@ -9,12 +9,12 @@ from ratemill.client.calls import Json
 from ratemill.printing import print_line
 
 
-class DemoFailed(Exception):
+class DemoFailure(Exception):
     """Something that the demo shows is not as it must be; names the record."""
 
 
 @dataclass(slots=True)
-class Shown:
+class Transcript:
     """What was printed so far."""
 
     steps: int = 0
@@ -57,6 +57,6 @@ def counts(histories: list[Json]) -> str:
 
 
 def hold(holds: bool, what: str) -> None:
-    """Raise ``DemoFailed`` unless something is as it must be."""
+    """Raise ``DemoFailure`` unless something is as it must be."""
     if not holds:
-        raise DemoFailed(what)
+        raise DemoFailure(what)

@@ -25,10 +25,18 @@ from ratemill.cli.imports.usage import (
 from ratemill.cli.terminal.common import AsJson, read_settings
 from ratemill.cli.terminal.tables import progress_of
 from ratemill.client.calls import RETRY_S, Client, Json
-from ratemill.client.characteristics.importing import IN_FLIGHT, PAGE_ITEMS, Asked, Outcome, Watched, import_items, told
+from ratemill.client.characteristics.importing import (
+    IN_FLIGHT,
+    PAGE_ITEMS,
+    ItemImportMonitor,
+    ItemImportOptions,
+    ItemImportResult,
+    import_items,
+    told,
+)
 from ratemill.client.characteristics.items import SHAPES, Shape, look_through, shape_of
 from ratemill.client.characteristics.journal import ItemJournal
-from ratemill.client.errors import ClientError, Rejected
+from ratemill.client.errors import ClientError, Rejection
 from ratemill.client.files import STDIN, digest_of
 from ratemill.client.usage.watching import faults_of
 from ratemill.errors import USED_WRONGLY, RatemillError, UsageFault
@@ -69,7 +77,7 @@ def import_userx(
     """Import the items of a characteristic, however often the command is stopped; 1 if any was refused."""
     settings = read_settings()
     stopping = stop_on_signals()
-    outcome = Outcome(str(file), characteristic, dry_run)
+    outcome = ItemImportResult(str(file), characteristic, dry_run)
     trouble: RatemillError | None = None
     with (
         client_of(settings, url, token, retry_s=retry_seconds, in_flight=in_flight, stopping=stopping) as client,
@@ -77,13 +85,13 @@ def import_userx(
     ):
         kind = _shape(file, shape)
         name = "stdin" if str(file) == STDIN else file.name
-        asked = Asked(characteristic, name, description, page_size, dry_run, again, in_flight)
+        asked = ItemImportOptions(characteristic, name, description, page_size, dry_run, again, in_flight)
         place = journal or _journal_of(file, path, settings, characteristic)
         try:
             with ItemJournal(place) as held, _progress() as bar:
                 found = look_through(path, kind)
                 bar.counted(found.count)
-                watched = Watched(outcome, bar.sent, bar.processed, stopping, settings.die_at)
+                watched = ItemImportMonitor(outcome, bar.sent, bar.processed, stopping, settings.die_at)
                 import_items(client, found, asked, held, watched)
             _tell_refused(client, outcome, refused, page_size=page_size, as_json=as_json)
         except KeyboardInterrupt:
@@ -110,7 +118,7 @@ def _journal_of(file: Path, path: Path, settings: Settings, characteristic: int)
     return file.with_name(f"{file.name}{JOURNAL_SUFFIX}-user{characteristic}")
 
 
-def _tell_refused(client: Client, outcome: Outcome, to: Path | None, *, page_size: int, as_json: bool) -> None:
+def _tell_refused(client: Client, outcome: ItemImportResult, to: Path | None, *, page_size: int, as_json: bool) -> None:
     """Say which items were refused and why, and write them to a file if that is asked for."""
     job = outcome.job
     if job is None or outcome.already_imported:
@@ -142,14 +150,14 @@ def _write_refused(client: Client, job: Json, to: Path) -> None:
         raise ClientError(f"the refused items cannot be written to {to}: {error.strerror}") from error
 
 
-def _print(outcome: Outcome, trouble: RatemillError | None, *, as_json: bool) -> None:
+def _print(outcome: ItemImportResult, trouble: RatemillError | None, *, as_json: bool) -> None:
     if as_json:
         failed = {"error": str(trouble), "errors": faults_of(trouble)} if trouble else {}
         print_json({**outcome.as_json(), **failed})
         return
     for line in _lines(outcome):
         print_line(line)
-    if isinstance(trouble, Rejected):
+    if isinstance(trouble, Rejection):
         for fault in trouble.faults[:REFUSED_SHOWN_MAX]:
             say(fault.message)
         if len(trouble.faults) > REFUSED_SHOWN_MAX:
@@ -160,7 +168,7 @@ def _print(outcome: Outcome, trouble: RatemillError | None, *, as_json: bool) ->
         say(str(trouble))
 
 
-def _lines(outcome: Outcome) -> Iterator[str]:
+def _lines(outcome: ItemImportResult) -> Iterator[str]:
     if outcome.already_imported:
         named = "standard input" if outcome.file == STDIN else outcome.file
         yield f"{named} was imported before: nothing was sent; --again imports it anew"
@@ -178,7 +186,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
 
 
 @dataclass(slots=True)
-class _Bar:
+class _ItemBars:
     """The progress bars: items sent, items processed."""
 
     progress: Progress
@@ -200,8 +208,8 @@ class _Bar:
 
 
 @contextmanager
-def _progress() -> Iterator[_Bar]:
+def _progress() -> Iterator[_ItemBars]:
     """Yield progress bars on standard error, which show themselves on a terminal only."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with progress_of(*columns) as progress:
-        yield _Bar(progress, progress.add_task("sent", total=None), progress.add_task("processed", total=None))
+        yield _ItemBars(progress, progress.add_task("sent", total=None), progress.add_task("processed", total=None))

@@ -23,14 +23,14 @@ from ratemill.cli.imports.usage import (
 from ratemill.cli.terminal.common import AsJson, read_settings
 from ratemill.cli.terminal.tables import progress_of
 from ratemill.client.calls import RETRY_S, Client, Json
-from ratemill.client.errors import ClientError, Rejected
+from ratemill.client.errors import ClientError, Rejection
 from ratemill.client.files import STDIN, digest_of
 from ratemill.client.subscriptions.importing import (
     ERRORS_MAX,
-    Asked,
-    Outcome,
+    SubscriptionImportMonitor,
+    SubscriptionImportOptions,
+    SubscriptionImportResult,
     SubscriptionJournal,
-    Watched,
     import_subscriptions,
     refused,
 )
@@ -69,17 +69,17 @@ def import_subscription_file(
     """Import products, plans, subscribers, offerings and subscriptions from JSON lines; 1 if a line was refused."""
     settings = read_settings()
     stopping = stop_on_signals()
-    outcome = Outcome(str(file), dry_run)
+    outcome = SubscriptionImportResult(str(file), dry_run)
     trouble: RatemillError | None = None
     with (
         client_of(settings, url, token, retry_s=retry_seconds, in_flight=1, stopping=stopping) as client,
         readable(file) as path,
     ):
         name = "stdin" if str(file) == STDIN else file.name
-        asked = Asked(name, external_ref, upsert, dry_run, again, retry_seconds)
+        asked = SubscriptionImportOptions(name, external_ref, upsert, dry_run, again, retry_seconds)
         try:
             with SubscriptionJournal(journal or _journal_of(file, path, settings)) as held, _progress() as bar:
-                watched = Watched(outcome, bar.sent, bar.processed, stopping, settings.die_at)
+                watched = SubscriptionImportMonitor(outcome, bar.sent, bar.processed, stopping, settings.die_at)
                 import_subscriptions(client, path, asked, held, watched)
             if refused_to is not None and not outcome.already_imported:
                 _write_refused(client, outcome, refused_to)
@@ -98,7 +98,7 @@ def _journal_of(file: Path, path: Path, settings: Settings) -> Path:
     return file.with_name(f"{file.name}{JOURNAL_SUFFIX}-subscriptions")
 
 
-def _write_refused(client: Client, outcome: Outcome, to: Path) -> None:
+def _write_refused(client: Client, outcome: SubscriptionImportResult, to: Path) -> None:
     """Write the refused lines as they were sent."""
     if outcome.shown is None:
         return
@@ -108,7 +108,7 @@ def _write_refused(client: Client, outcome: Outcome, to: Path) -> None:
         raise ClientError(f"the refused lines cannot be written to {to}: {error.strerror}") from error
 
 
-def _print(outcome: Outcome, trouble: RatemillError | None, *, as_json: bool) -> None:
+def _print(outcome: SubscriptionImportResult, trouble: RatemillError | None, *, as_json: bool) -> None:
     if as_json:
         failed = {"error": str(trouble), "faults": faults_of(trouble)} if trouble else {}
         print_json({**outcome.as_json(), **failed})
@@ -116,7 +116,7 @@ def _print(outcome: Outcome, trouble: RatemillError | None, *, as_json: bool) ->
     for line in _lines(outcome):
         print_line(line)
     _tell_errors(outcome)
-    if isinstance(trouble, Rejected):
+    if isinstance(trouble, Rejection):
         for fault in trouble.faults:
             say(fault.message)
         say(f"the server answered {trouble.status}" + ("" if outcome.shown else "; nothing is imported"))
@@ -124,7 +124,7 @@ def _print(outcome: Outcome, trouble: RatemillError | None, *, as_json: bool) ->
         say(str(trouble))
 
 
-def _tell_errors(outcome: Outcome) -> None:
+def _tell_errors(outcome: SubscriptionImportResult) -> None:
     for error in outcome.errors[:ERRORS_SHOWN_MAX]:
         named = f" ({error['external_ref']})" if error["external_ref"] else ""
         at = f"{error['field']}: " if error["field"] else ""
@@ -141,7 +141,7 @@ def _is_taken(error: Json) -> bool:
     return error["field"] == "external_ref" and "must be unique" in error["error"]
 
 
-def _lines(outcome: Outcome) -> Iterator[str]:
+def _lines(outcome: SubscriptionImportResult) -> Iterator[str]:
     if outcome.already_imported:
         named = "standard input" if outcome.file == STDIN else outcome.file
         yield f"{named} was imported before: nothing was sent; --again imports it anew"
@@ -167,7 +167,7 @@ def _by_type(records: Json) -> Iterator[str]:
             yield f"  {name:24} {records['imported'][name]:>6} of {uploaded}"
 
 
-class _Bar:
+class _SubscriptionBars:
     """The progress bars: bytes sent, lines processed."""
 
     def __init__(self, progress: Progress) -> None:
@@ -184,8 +184,8 @@ class _Bar:
 
 
 @contextmanager
-def _progress() -> Iterator[_Bar]:
+def _progress() -> Iterator[_SubscriptionBars]:
     """Yield progress bars on standard error, which show themselves on a terminal only."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with progress_of(*columns) as progress:
-        yield _Bar(progress)
+        yield _SubscriptionBars(progress)

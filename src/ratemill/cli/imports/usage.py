@@ -20,10 +20,10 @@ from ratemill.cli.terminal.tables import progress_of
 from ratemill.client.calls import RETRY_S, Client, Json
 from ratemill.client.errors import ClientError
 from ratemill.client.files import STDIN, digest_of, spooled
-from ratemill.client.usage.importing import IN_FLIGHT, Outcome, Watched, import_file
+from ratemill.client.usage.importing import IN_FLIGHT, UsageImportMonitor, UsageImportResult, import_file
 from ratemill.client.usage.journal import Journal
-from ratemill.client.usage.targets import Asked, find_feed, target_of
-from ratemill.client.usage.watching import SETTLE_S, Watch, faults_of
+from ratemill.client.usage.targets import TargetOptions, find_feed, target_of
+from ratemill.client.usage.watching import SETTLE_S, FolderWatch, faults_of
 from ratemill.errors import USED_WRONGLY, RatemillError, UsageFault
 from ratemill.printing import print_json, print_line, print_notice
 from ratemill.settings import Settings
@@ -73,7 +73,7 @@ def import_usage(
     """Send the records of a file to a usage feed, each once, however often the command is stopped and begun again."""
     settings = read_settings()
     asked = _asked(shape, delimiter, quote, skip_header=skip_header)
-    outcome = Outcome(str(file), feed)
+    outcome = UsageImportResult(str(file), feed)
     trouble: RatemillError | None = None
     with (
         client_of(
@@ -87,7 +87,7 @@ def import_usage(
             target = target_of(found, path if str(file) == STDIN else file, asked)
             place = journal or _journal_of(file, path, settings, found.feed_id)
             with Journal(place) as held, _progress() as bar:
-                watched = Watched(outcome, bar.sized, bar.moved, settings.die_at)
+                watched = UsageImportMonitor(outcome, bar.sized, bar.moved, settings.die_at)
                 import_file(client, target, path, held, watched, again=again, late=late, in_flight=in_flight)
         except UsageFault:
             raise
@@ -127,7 +127,7 @@ def watch(
     asked = _asked(shape, delimiter, quote, skip_header=skip_header)
     results: list[Json] = []
     with client_of(settings, url, token, retry_s=retry_seconds, in_flight=in_flight, stopping=stopping) as client:
-        watching = Watch(
+        watching = FolderWatch(
             client,
             feed,
             folder,
@@ -160,14 +160,14 @@ def stop_on_signals() -> Event:
     return stopping
 
 
-def _asked(shape: str | None, delimiter: str | None, quote: str | None, *, skip_header: bool) -> Asked:
+def _asked(shape: str | None, delimiter: str | None, quote: str | None, *, skip_header: bool) -> TargetOptions:
     if shape is not None and shape not in _SHAPES:
         raise UsageFault(f"--format is one of {', '.join(_SHAPES)}, not '{shape}'", exit_code=USED_WRONGLY)
     if delimiter is not None and len(delimiter) != 1:
         raise UsageFault("--delimiter is one character", exit_code=USED_WRONGLY)
     if quote is not None and len(quote) > 1:
         raise UsageFault("--quote is one character or empty", exit_code=USED_WRONGLY)
-    return Asked(shape, delimiter, quote, skip_header)
+    return TargetOptions(shape, delimiter, quote, skip_header)
 
 
 def client_of(
@@ -207,7 +207,7 @@ def _journal_of(file: Path, path: Path, settings: Settings, feed_id: int) -> Pat
     return file.with_name(file.name + JOURNAL_SUFFIX)
 
 
-def _print(outcome: Outcome, trouble: RatemillError | None, *, as_json: bool) -> None:
+def _print(outcome: UsageImportResult, trouble: RatemillError | None, *, as_json: bool) -> None:
     if as_json:
         failed = {"error": str(trouble), "errors": faults_of(trouble)} if trouble else {}
         print_json({**outcome.as_json(), **failed})
@@ -218,7 +218,7 @@ def _print(outcome: Outcome, trouble: RatemillError | None, *, as_json: bool) ->
         say(str(trouble))
 
 
-def _lines(outcome: Outcome) -> Iterator[str]:
+def _lines(outcome: UsageImportResult) -> Iterator[str]:
     if outcome.already_imported:
         yield f"{outcome.file} was imported before: nothing was sent; --again imports it anew"
     yield f"{outcome.records} records in {outcome.requests} requests to {outcome.feed}"
@@ -247,7 +247,7 @@ def say(message: str) -> None:
 
 
 @dataclass(slots=True)
-class _Bar:
+class _UsageBar:
     """The progress bar: by bytes read, with the records answered beside it."""
 
     progress: Progress
@@ -263,7 +263,7 @@ class _Bar:
 
 
 @contextmanager
-def _progress() -> Iterator[_Bar]:
+def _progress() -> Iterator[_UsageBar]:
     """Yield a progress bar on standard error, which shows itself on a terminal only."""
     columns = (
         BarColumn(),
@@ -272,4 +272,4 @@ def _progress() -> Iterator[_Bar]:
         TimeRemainingColumn(),
     )
     with progress_of(*columns) as progress:
-        yield _Bar(progress, progress.add_task("import", total=None, records=0))
+        yield _UsageBar(progress, progress.add_task("import", total=None, records=0))

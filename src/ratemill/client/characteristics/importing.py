@@ -16,9 +16,9 @@ from threading import Event
 from time import monotonic
 
 from ratemill.client.calls import LOOK_S, Client, Json
-from ratemill.client.characteristics.items import ItemFile, Page, pages
-from ratemill.client.characteristics.journal import Batch, ItemJournal, What
-from ratemill.client.errors import ClientError, FileChanged, Rejected
+from ratemill.client.characteristics.items import ItemFile, ItemPage, pages
+from ratemill.client.characteristics.journal import ItemImportIdentity, ItemJournal, JournalBatch
+from ratemill.client.errors import ChangedFile, ClientError, Rejection
 from ratemill.client.faultpoints import die_at
 from ratemill.client.under_way import note_rest
 from ratemill.errors import Fault
@@ -32,7 +32,7 @@ _SECOND = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ItemImportOptions:
     """What a caller wants of an import beside its file."""
 
     characteristic: int
@@ -45,7 +45,7 @@ class Asked:
 
 
 @dataclass(slots=True)
-class Outcome:
+class ItemImportResult:
     """What an import came to; ``pages_resumed`` were answered before this run, ``job`` is the job as it is shown last."""
 
     file: str
@@ -90,26 +90,28 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class Watched:
+class ItemImportMonitor:
     """How an import is followed and stopped: ``sent`` is told the items answered, ``processed`` those of the job."""
 
-    outcome: Outcome
+    outcome: ItemImportResult
     sent: Callable[[int], None] = lambda _items: None
     processed: Callable[[int], None] = lambda _items: None
     stopping: Event = field(default_factory=Event)
     die_at: str = ""
 
 
-def import_items(client: Client, file: ItemFile, asked: Asked, journal: ItemJournal, watched: Watched) -> Outcome:
+def import_items(
+    client: Client, file: ItemFile, asked: ItemImportOptions, journal: ItemJournal, watched: ItemImportMonitor
+) -> ItemImportResult:
     """Send a file's items as a batch, submit it and wait for its job; return the outcome, which ``watched`` has too.
 
     An import of the same content that ended well is not done again unless that is asked for; one that has not ended goes
     on. A page that the server refuses does not keep the others back, so that every fault of the file is told at once:
-    ``Rejected`` has them with their places in the file, and nothing of the batch is imported.
+    ``Rejection`` has them with their places in the file, and nothing of the batch is imported.
     """
     outcome = watched.outcome
     outcome.sha256, outcome.items, outcome.dry_run = file.sha256, file.count, asked.dry_run
-    what = What(asked.characteristic, file.shape, file.sha256, file.count, asked.page_size)
+    what = ItemImportIdentity(asked.characteristic, file.shape, file.sha256, file.count, asked.page_size)
     batch = _batch_to_go_on(client, journal, what, watched, again=asked.again)
     if batch is None:
         batch = _new_batch(client, journal, what, asked)
@@ -119,7 +121,7 @@ def import_items(client: Client, file: ItemFile, asked: Asked, journal: ItemJour
         outcome.already_imported, outcome.submitted, outcome.dry_run, outcome.job = True, True, False, batch.job
         return outcome
     if not batch.submitted:
-        _send_pages(client, _Sending(file, journal, batch, watched, asked.in_flight))
+        _send_pages(client, _PagesUnderWay(file, journal, batch, watched, asked.in_flight))
         _submit(client, batch, dry_run=asked.dry_run)
         if asked.dry_run:
             outcome.job = _wait(client, batch, watched)
@@ -132,7 +134,9 @@ def import_items(client: Client, file: ItemFile, asked: Asked, journal: ItemJour
     return outcome
 
 
-def _batch_to_go_on(client: Client, journal: ItemJournal, what: What, watched: Watched, *, again: bool) -> Batch | None:
+def _batch_to_go_on(
+    client: Client, journal: ItemJournal, what: ItemImportIdentity, watched: ItemImportMonitor, *, again: bool
+) -> JournalBatch | None:
     """Return the batch of the same content that has not ended or ended well; clear one that nobody will end.
 
     A dry run that is under way is waited for.
@@ -145,12 +149,12 @@ def _batch_to_go_on(client: Client, journal: ItemJournal, what: What, watched: W
             return last if last.job["state"] == _GOOD and not again else None
         try:
             job = client.job(last.job_id)
-        except Rejected as error:
+        except Rejection as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
             if again:
                 return None
-            raise FileChanged(
+            raise ChangedFile(
                 f"the server does not know the batch {last.batch_id} that the journal says was begun: it is another server, "
                 f"or another owner's token. Begin a new batch with --again",
             ) from error
@@ -165,46 +169,48 @@ def _batch_to_go_on(client: Client, journal: ItemJournal, what: What, watched: W
     return None
 
 
-def _clear(client: Client, batch: Batch) -> None:
+def _clear(client: Client, batch: JournalBatch) -> None:
     """Free what an abandoned batch holds, if the server knows it and it is still open."""
     try:
         client.clear_batch(batch.what.characteristic, batch.batch_id)
-    except Rejected as error:
+    except Rejection as error:
         if error.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
             raise
 
 
-def _new_batch(client: Client, journal: ItemJournal, what: What, asked: Asked) -> Batch:
+def _new_batch(
+    client: Client, journal: ItemJournal, what: ItemImportIdentity, asked: ItemImportOptions
+) -> JournalBatch:
     content = {"importFileName": asked.name, "pageSize": what.page_size, "totalItems": what.items}
     if asked.description is not None:
         content["description"] = asked.description
     made = client.create_batch(what.characteristic, content)
-    batch = Batch(what, made["batchId"], made["jobQueueGuid"])
+    batch = JournalBatch(what, made["batchId"], made["jobQueueGuid"])
     journal.begin(batch)
     return journal.last or batch
 
 
 @dataclass(slots=True)
-class _Sending:
+class _PagesUnderWay:
     """The pages under way, oldest first; ``refused`` are the faults of pages that the server would not have."""
 
     file: ItemFile
     journal: ItemJournal
-    batch: Batch
-    watched: Watched
+    batch: JournalBatch
+    watched: ItemImportMonitor
     in_flight: int
-    pending: deque[tuple[Page, Future[None]]] = field(default_factory=deque)
+    pending: deque[tuple[ItemPage, Future[None]]] = field(default_factory=deque)
     refused: list[Fault] = field(default_factory=list)
     status: int = 0
     items: int = 0
 
-    def is_answered(self, page: Page) -> bool:
+    def is_answered(self, page: ItemPage) -> bool:
         """Return whether the journal knows the answer to a page."""
         known = self.batch.pages.get(page.number)
         if known is None:
             return False
         if known != page.sha256:
-            raise FileChanged("the file changed while it was imported")
+            raise ChangedFile("the file changed while it was imported")
         self._done(page)
         return True
 
@@ -213,7 +219,7 @@ class _Sending:
         page, future = self.pending.popleft()
         try:
             future.result()
-        except Rejected as error:
+        except Rejection as error:
             if error.status != HTTPStatus.BAD_REQUEST:
                 raise
             self.status = error.status
@@ -224,12 +230,12 @@ class _Sending:
             die_at("import-after-second-page-is-written", self.watched.die_at)
         self._done(page)
 
-    def _done(self, page: Page) -> None:
+    def _done(self, page: ItemPage) -> None:
         self.items += len(page.places)
         self.watched.sent(self.items)
 
 
-def _placed(fault: Fault, page: Page, file: ItemFile) -> Fault:
+def _placed(fault: Fault, page: ItemPage, file: ItemFile) -> Fault:
     """Return a fault of a page with the place in the file of the item that it is about."""
     index, path = _index_of(fault.path or "")
     if index is None or index >= len(page.places):
@@ -252,7 +258,7 @@ def _index_of(path: str) -> tuple[int | None, str]:
     return int(index), inner.removeprefix(".")
 
 
-def _send_pages(client: Client, sending: _Sending) -> None:
+def _send_pages(client: Client, sending: _PagesUnderWay) -> None:
     """Send every page that the journal does not know as answered, a few at once."""
     trouble: BaseException | None = None
     batch = sending.batch
@@ -274,19 +280,19 @@ def _send_pages(client: Client, sending: _Sending) -> None:
         raise trouble
     if sending.refused:
         _clear(client, batch)  # only another file can mend it, and that has a batch of its own
-        raise Rejected(sending.status, sending.refused)
+        raise Rejection(sending.status, sending.refused)
 
 
-def _submit(client: Client, batch: Batch, *, dry_run: bool) -> None:
+def _submit(client: Client, batch: JournalBatch, *, dry_run: bool) -> None:
     try:
         client.submit_batch(batch.what.characteristic, batch.batch_id, dry_run=dry_run)
-    except Rejected as error:
+    except Rejection as error:
         # The answer to an earlier try may be lost: then the job says that the batch is submitted.
         if error.status != HTTPStatus.CONFLICT or client.job(batch.job_id)["state"] == _OPEN:
             raise
 
 
-def _wait(client: Client, batch: Batch, watched: Watched) -> Json:
+def _wait(client: Client, batch: JournalBatch, watched: ItemImportMonitor) -> Json:
     """Look at the job of a batch that was submitted until it has ended, a dry run with an open batch."""
     for job in _looks(client, batch, watched):
         watched.processed(job["completedCountNumber"])
@@ -295,7 +301,7 @@ def _wait(client: Client, batch: Batch, watched: Watched) -> Json:
     raise KeyboardInterrupt
 
 
-def _looks(client: Client, batch: Batch, watched: Watched) -> Iterator[Json]:
+def _looks(client: Client, batch: JournalBatch, watched: ItemImportMonitor) -> Iterator[Json]:
     while True:
         looked_at = monotonic()
         yield client.job(batch.job_id)

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ratemill.client.errors import FileUnreadable
+from ratemill.client.errors import UnreadableFile
 from ratemill.client.files import BLOCK_BYTES, digest_of, opened, survey
 from ratemill.client.records import Form, Record, read_records
 
@@ -34,7 +34,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class FileItem:
     """One item as JSON text, and where it is found in the file: its line, or its number in a JSON list, from 1."""
 
     text: str
@@ -55,13 +55,13 @@ class ItemFile:
         """What the place of an item is called."""
         return "item" if self.shape == "json" else "line"
 
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Iterator[FileItem]:
         """Yield the items, read anew."""
         return _read(self.path, self.shape)
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ItemPage:
     """One page: its number from 0, its items' places in the file, the body that brings it and the digest of that."""
 
     number: int
@@ -79,25 +79,25 @@ def shape_of(path: Path, asked: str | None) -> Shape | None:
 
 
 def look_through(path: Path, shape: Shape) -> ItemFile:
-    """Read a whole file once; raise ``FileUnreadable`` if it could not be sent as it is."""
+    """Read a whole file once; raise ``UnreadableFile`` if it could not be sent as it is."""
     digest = digest_of(path) if shape == "json" else survey(path, Form(shape)).sha256
     count = sum(1 for _ in _read(path, shape))
     if not count:
-        raise FileUnreadable(f"{path} holds no items; nothing was sent")
+        raise UnreadableFile(f"{path} holds no items; nothing was sent")
     return ItemFile(path, shape, count, digest)
 
 
-def pages(items: Iterable[Item], page_size: int) -> Iterator[Page]:
+def pages(items: Iterable[FileItem], page_size: int) -> Iterator[ItemPage]:
     """Yield items as pages, all but the last full."""
     items, number = iter(items), 0
     while held := list(islice(items, page_size)):
         listed = ",".join(item.text for item in held)
         body = f'{{"pageNumber":{number},"items":[{listed}]}}'.encode()
-        yield Page(number, [item.place for item in held], body, sha256(body).hexdigest())
+        yield ItemPage(number, [item.place for item in held], body, sha256(body).hexdigest())
         number += 1
 
 
-def _read(path: Path, shape: Shape) -> Iterator[Item]:
+def _read(path: Path, shape: Shape) -> Iterator[FileItem]:
     if shape == "json":
         yield from _listed(path)
         return
@@ -106,20 +106,20 @@ def _read(path: Path, shape: Shape) -> Iterator[Item]:
         yield from _rows(path, records) if shape == "csv" else _lines(path, records)
 
 
-def _listed(path: Path) -> Iterator[Item]:
+def _listed(path: Path) -> Iterator[FileItem]:
     with opened(path) as file:
         content = file.read().removeprefix(_BOM)
     try:
         parts = _LIST.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise FileUnreadable(f"{path} is not one JSON list: {error}; nothing was sent") from error
+        raise UnreadableFile(f"{path} is not one JSON list: {error}; nothing was sent") from error
     for number, part in enumerate(parts, 1):
-        yield Item(_object(path, bytes(part), "item", number), number)
+        yield FileItem(_object(path, bytes(part), "item", number), number)
 
 
-def _lines(path: Path, records: Iterable[Record]) -> Iterator[Item]:
+def _lines(path: Path, records: Iterable[Record]) -> Iterator[FileItem]:
     for text, line in records:
-        yield Item(_object(path, text.encode(), "line", line), line)
+        yield FileItem(_object(path, text.encode(), "line", line), line)
 
 
 def _object(path: Path, text: bytes, what: str, place: int) -> str:
@@ -131,12 +131,12 @@ def _object(path: Path, text: bytes, what: str, place: int) -> str:
         raise _unreadable(path, what, place, f"is not one JSON object: {error}") from error
 
 
-def _rows(path: Path, records: Iterator[Record]) -> Iterator[Item]:
+def _rows(path: Path, records: Iterator[Record]) -> Iterator[FileItem]:
     first = next(records, None)
     if first is None:
         return
     header = _cells(path, first)
-    columns = [_Column(path, name.strip()) for name in header]
+    columns = [_ItemColumn(path, name.strip()) for name in header]
     names = [column.name for column in columns]
     for name in names:
         if names.count(name) > 1 or any(other.startswith(f"{name}.") for other in names):
@@ -145,7 +145,7 @@ def _rows(path: Path, records: Iterator[Record]) -> Iterator[Item]:
         cells = _cells(path, record)
         if len(cells) != len(columns):
             raise _unreadable(path, "line", record[1], f"has {len(cells)} fields, the header {len(columns)}")
-        yield Item(_item(columns, cells, record[1]), record[1])
+        yield FileItem(_item(columns, cells, record[1]), record[1])
 
 
 def _cells(path: Path, record: Record) -> list[str]:
@@ -155,7 +155,7 @@ def _cells(path: Path, record: Record) -> list[str]:
         raise _unreadable(path, "line", record[1], f"is no row of csv: {error}") from error
 
 
-class _Column:
+class _ItemColumn:
     """A column of a csv file: the members that it fills, the outer first, and how a cell becomes JSON text."""
 
     def __init__(self, path: Path, header: str) -> None:
@@ -192,7 +192,7 @@ _KINDS: dict[str, Callable[[str], str | None]] = {
 }
 
 
-def _item(columns: list[_Column], cells: list[str], line: int) -> str:
+def _item(columns: list[_ItemColumn], cells: list[str], line: int) -> str:
     members: dict[str, Any] = {}
     for column, cell in zip(columns, cells, strict=True):
         if not cell:
@@ -204,5 +204,5 @@ def _item(columns: list[_Column], cells: list[str], line: int) -> str:
     return msgspec.json.encode(members).decode()
 
 
-def _unreadable(path: Path, what: str, place: int, why: str) -> FileUnreadable:
-    return FileUnreadable(f"{path}, {what} {place}: {why}; nothing was sent", line=place)
+def _unreadable(path: Path, what: str, place: int, why: str) -> UnreadableFile:
+    return UnreadableFile(f"{path}, {what} {place}: {why}; nothing was sent", line=place)

@@ -14,7 +14,7 @@ from ratemill.client.usage.journal import Notes
 
 
 @dataclass(frozen=True, slots=True)
-class What:
+class ItemImportIdentity:
     """What is imported: by these two imports are told to be the same."""
 
     characteristic: int
@@ -25,10 +25,10 @@ class What:
 
 
 @dataclass(slots=True)
-class Batch:
+class JournalBatch:
     """A batch that a journal knows; ``pages`` are the digests of those that were answered."""
 
-    what: What
+    what: ItemImportIdentity
     batch_id: int
     job_id: str
     pages: dict[int, str] = field(default_factory=dict)
@@ -42,14 +42,14 @@ class ItemJournal(Notes):
     def __init__(self, path: Path) -> None:
         """Open or make the journal, and read what it knows."""
         super().__init__(path)
-        self.last: Batch | None = None
+        self.last: JournalBatch | None = None
         for entry in self.read():
             try:
                 self._follow(entry)
             except (KeyError, TypeError, AttributeError) as error:
                 raise self.damaged() from error
 
-    def begin(self, batch: Batch) -> None:
+    def begin(self, batch: JournalBatch) -> None:
         """Note a new batch."""
         what = {
             "characteristic": batch.what.characteristic,
@@ -80,8 +80,10 @@ class ItemJournal(Notes):
         """Take one more note into account."""
         if "batch" in entry:
             begun = entry["batch"]
-            what = What(*(begun[name] for name in ("characteristic", "shape", "sha256", "items", "pageSize")))
-            self.last = Batch(what, begun["batchId"], begun["jobQueueGuid"])
+            what = ItemImportIdentity(
+                *(begun[name] for name in ("characteristic", "shape", "sha256", "items", "pageSize"))
+            )
+            self.last = JournalBatch(what, begun["batchId"], begun["jobQueueGuid"])
             return
         last = self.last
         if last is None:

@@ -19,7 +19,7 @@ from typing import BinaryIO
 from urllib.parse import quote
 
 from ratemill.client.calls import LOOK_S, RETRY_S, Client, Json, backoff, content_of
-from ratemill.client.errors import ClientError, FileChanged, Rejected, Unreachable
+from ratemill.client.errors import ChangedFile, ClientError, Rejection, Unreachable
 from ratemill.client.faultpoints import die_at
 from ratemill.client.files import BLOCK_BYTES, digest_of, opened, spooled
 from ratemill.client.usage.journal import Notes
@@ -31,7 +31,7 @@ _ENDED = ("success", "failed")
 
 
 @dataclass(frozen=True, slots=True)
-class What:
+class SubscriptionImportIdentity:
     """What is imported: by these two imports are told to be the same."""
 
     sha256: str
@@ -40,10 +40,10 @@ class What:
 
 
 @dataclass(slots=True)
-class Sending:
+class JournalUpload:
     """A sending that a journal knows; ``before`` is the newest import of the reference from before it."""
 
-    what: What
+    what: SubscriptionImportIdentity
     external_ref: str
     before: str | None
     import_id: str | None = None
@@ -56,14 +56,14 @@ class SubscriptionJournal(Notes):
     def __init__(self, path: Path) -> None:
         """Open or make the journal, and read what it knows."""
         super().__init__(path)
-        self.last: Sending | None = None
+        self.last: JournalUpload | None = None
         for entry in self.read():
             try:
                 self._follow(entry)
             except (KeyError, TypeError, AttributeError) as error:
                 raise self.damaged() from error
 
-    def begin(self, sending: Sending) -> None:
+    def begin(self, sending: JournalUpload) -> None:
         """Note that a file is about to be sent."""
         what = {"sha256": sending.what.sha256, "upsert": sending.what.upsert, "dryRun": sending.what.dry_run}
         self._note({"sending": {**what, "externalRef": sending.external_ref, "before": sending.before}})
@@ -83,8 +83,8 @@ class SubscriptionJournal(Notes):
     def _follow(self, entry: Json) -> None:
         if "sending" in entry:
             begun = entry["sending"]
-            what = What(begun["sha256"], begun["upsert"], begun["dryRun"])
-            self.last = Sending(what, begun["externalRef"], begun["before"])
+            what = SubscriptionImportIdentity(begun["sha256"], begun["upsert"], begun["dryRun"])
+            self.last = JournalUpload(what, begun["externalRef"], begun["before"])
             return
         last = self.last
         if last is None:
@@ -96,7 +96,7 @@ class SubscriptionJournal(Notes):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SubscriptionImportOptions:
     """What a caller wants of an import beside its file."""
 
     name: str
@@ -108,7 +108,7 @@ class Asked:
 
 
 @dataclass(slots=True)
-class Outcome:
+class SubscriptionImportResult:
     """What an import came to; ``shown`` is the import as the server showed it last, ``errors`` its first faults."""
 
     file: str
@@ -135,10 +135,10 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class Watched:
+class SubscriptionImportMonitor:
     """How an import is followed and stopped: ``sent`` is told bytes and their total, ``processed`` lines and theirs."""
 
-    outcome: Outcome
+    outcome: SubscriptionImportResult
     sent: Callable[[int, int], None] = lambda _bytes, _total: None
     processed: Callable[[int, int], None] = lambda _lines, _total: None
     stopping: Event = field(default_factory=Event)
@@ -146,22 +146,26 @@ class Watched:
 
 
 def import_subscriptions(
-    client: Client, path: Path, asked: Asked, journal: SubscriptionJournal, watched: Watched
-) -> Outcome:
+    client: Client,
+    path: Path,
+    asked: SubscriptionImportOptions,
+    journal: SubscriptionJournal,
+    watched: SubscriptionImportMonitor,
+) -> SubscriptionImportResult:
     """Send a file, unless the server has it, and wait for its import; return the outcome, which ``watched`` has too.
 
     What was imported without a fault is not sent again unless that is asked for.
     """
     outcome = watched.outcome
     outcome.sha256 = digest_of(path)
-    what = What(outcome.sha256, asked.upsert, asked.dry_run)
+    what = SubscriptionImportIdentity(outcome.sha256, asked.upsert, asked.dry_run)
     sending = _to_go_on(client, journal, what, again=asked.again)
     if sending is not None and sending.ended is not None:
         outcome.already_imported, outcome.shown = True, sending.ended
         return outcome
     if sending is None:
         ref = asked.external_ref or f"{asked.name} {outcome.sha256[:12]} {secrets.token_hex(4)}"
-        journal.begin(Sending(what, ref, _newest(client, ref) if asked.external_ref else None))
+        journal.begin(JournalUpload(what, ref, _newest(client, ref) if asked.external_ref else None))
         sending = journal.last
     assert sending is not None  # noqa: S101 -- it was begun just now
     if sending.import_id is None:
@@ -189,7 +193,9 @@ def refused(client: Client, import_id: str) -> bytes:
     return client.call("GET", f"{IMPORTS}/{import_id}/refused").content
 
 
-def _to_go_on(client: Client, journal: SubscriptionJournal, what: What, *, again: bool) -> Sending | None:
+def _to_go_on(
+    client: Client, journal: SubscriptionJournal, what: SubscriptionImportIdentity, *, again: bool
+) -> JournalUpload | None:
     """Return the sending of the same content that has not ended, or that ended well."""
     last = journal.last
     if last is None or last.what != what:
@@ -203,19 +209,25 @@ def _to_go_on(client: Client, journal: SubscriptionJournal, what: What, *, again
         return journal.last
     try:
         client.call("GET", f"{IMPORTS}/{last.import_id}")
-    except Rejected as error:
+    except Rejection as error:
         if error.status != HTTPStatus.NOT_FOUND:
             raise
         if again:
             return None
-        raise FileChanged(
+        raise ChangedFile(
             f"the server does not know the import {last.import_id} that the journal says was begun: it is another server, "
             f"or another owner's token. Begin a new import with --again",
         ) from error
     return last
 
 
-def _send(client: Client, path: Path, sending: Sending, asked: Asked, watched: Watched) -> str:
+def _send(
+    client: Client,
+    path: Path,
+    sending: JournalUpload,
+    asked: SubscriptionImportOptions,
+    watched: SubscriptionImportMonitor,
+) -> str:
     """Send a file until the server has it; return the number of its import."""
     deadline = monotonic() + asked.retry_s
     was_lost = False
@@ -225,7 +237,7 @@ def _send(client: Client, path: Path, sending: Sending, asked: Asked, watched: W
                 return _upload(client, file, sending, asked.name, watched)
         except Unreachable as error:
             trouble: ClientError = error
-        except Rejected as error:
+        except Rejection as error:
             if not (was_lost and error.status == HTTPStatus.CONFLICT):
                 raise
             trouble = error
@@ -239,7 +251,9 @@ def _send(client: Client, path: Path, sending: Sending, asked: Asked, watched: W
     raise AssertionError  # pragma: no cover -- the count does not end
 
 
-def _upload(client: Client, file: BinaryIO, sending: Sending, name: str, watched: Watched) -> str:
+def _upload(
+    client: Client, file: BinaryIO, sending: JournalUpload, name: str, watched: SubscriptionImportMonitor
+) -> str:
     switches = {"upsert": sending.what.upsert, "dry_run": sending.what.dry_run}
     response = client.call(
         "POST",
@@ -247,13 +261,13 @@ def _upload(client: Client, file: BinaryIO, sending: Sending, name: str, watched
         once=True,
         params={switch: "true" for switch, is_on in switches.items() if is_on},
         data={"external_ref": sending.external_ref},
-        files={"import_file": (name, _Told(file, watched.sent), "application/x-ndjson")},
+        files={"import_file": (name, _MeteredFile(file, watched.sent), "application/x-ndjson")},
     )
     number: str = content_of(response)["data"]["id"]
     return number
 
 
-class _Told:
+class _MeteredFile:
     """A file that tells how far it was read."""
 
     def __init__(self, file: BinaryIO, tell: Callable[[int, int], None]) -> None:
@@ -291,7 +305,7 @@ def _newest(client: Client, external_ref: str) -> str | None:
     return found[0]["id"] if found else None
 
 
-def _wait(client: Client, import_id: str, watched: Watched) -> Json:
+def _wait(client: Client, import_id: str, watched: SubscriptionImportMonitor) -> Json:
     """Look at an import until it has ended."""
     while True:
         looked_at = monotonic()

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ratemill.client.calls import Answer, Client, Json
-from ratemill.client.errors import ClientError, FileChanged, ImportIsLate, Rejected
+from ratemill.client.errors import ChangedFile, ClientError, ImportIsLate, Rejection
 from ratemill.client.faultpoints import die_at
 from ratemill.client.files import BLOCK_BYTES, Survey, opened, survey
-from ratemill.client.records import Form, Request, make_requests, read_records
+from ratemill.client.records import Form, UsageRequest, make_requests, read_records
 from ratemill.client.under_way import note_rest
-from ratemill.client.usage.journal import Begun, Journal
-from ratemill.client.usage.targets import Target
+from ratemill.client.usage.journal import Journal, JournalImport
+from ratemill.client.usage.targets import ImportTarget
 from ratemill.periods import write_instant
 
 KEYS_KEPT = timedelta(hours=24)  # for which any server keeps an Idempotency-Key at least
@@ -36,7 +36,7 @@ _SECOND = 2
 
 
 @dataclass(slots=True)
-class Outcome:
+class UsageImportResult:
     """What an import came to; ``requests_resumed`` were answered before it, ``requests_replayed`` taken before it."""
 
     file: str
@@ -49,7 +49,7 @@ class Outcome:
     records: int = 0
     tracking_ids: list[str] = field(default_factory=list)
 
-    def take(self, begun: Begun) -> None:
+    def take(self, begun: JournalImport) -> None:
         """Take over what was answered so far, before this run or in it."""
         answered = [begun.answered[number] for number in sorted(begun.answered)]
         self.requests, self.records = len(answered), sum(each.records for each in answered)
@@ -73,10 +73,10 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class Watched:
+class UsageImportMonitor:
     """How an import is followed and stopped: ``progress`` is told the bytes read and the records answered."""
 
-    outcome: Outcome
+    outcome: UsageImportResult
     sized: Callable[[int], None] = lambda _size: None
     progress: Callable[[int, int], None] = lambda _bytes, _records: None
     die_at: str = ""
@@ -84,21 +84,21 @@ class Watched:
 
 def import_file(
     client: Client,
-    target: Target,
+    target: ImportTarget,
     path: Path,
     journal: Journal,
-    watched: Watched,
+    watched: UsageImportMonitor,
     *,
     again: bool = False,
     late: bool = False,
     in_flight: int = IN_FLIGHT,
-) -> Outcome:
+) -> UsageImportResult:
     """Send what a file holds to a feed and return the outcome, which ``watched`` has also if an error is raised.
 
     ``again`` begins an import anew that is done, ``late`` goes on with one however long ago it stopped.
 
-    Raises ``FileUnreadable`` before anything is sent, ``FileChanged`` if the journal knows the file otherwise,
-    ``ImportIsLate``, and ``Rejected`` or ``Unreachable`` where the server refused a request or could not be reached.
+    Raises ``UnreadableFile`` before anything is sent, ``ChangedFile`` if the journal knows the file otherwise,
+    ``ImportIsLate``, and ``Rejection`` or ``Unreachable`` where the server refused a request or could not be reached.
     """
     last = journal.last
     seen = survey(path, target.form, start_size=last.size if last else 0)
@@ -111,7 +111,7 @@ def import_file(
         begun = _new(target, seen, last, again=again)
         journal.begin(begun)
     elif not _is_of_this_server(client, begun):
-        raise FileChanged(
+        raise ChangedFile(
             "the server does not know the requests that the journal says it answered: it is another server, or "
             "another owner's token. Begin a new import with --again",
         )
@@ -121,12 +121,12 @@ def import_file(
     if begun.done:
         watched.outcome.take(begun)
         return watched.outcome
-    _send_all(client, target, path, _Sending(journal, begun, watched, in_flight))
+    _send_all(client, target, path, _RequestsUnderWay(journal, begun, watched, in_flight))
     journal.finish({"requests": watched.outcome.requests, "records": watched.outcome.records})
     return watched.outcome
 
 
-def _known(journal: Journal, target: Target, seen: Survey) -> Begun | None:
+def _known(journal: Journal, target: ImportTarget, seen: Survey) -> JournalImport | None:
     """Return the import of this content that is done, or the last if it is of this content and can go on."""
     for begun in reversed(journal.imports):
         same = (begun.feed_id, begun.form, begun.sha256) == (target.feed_id, asdict(target.form), seen.sha256)
@@ -135,23 +135,25 @@ def _known(journal: Journal, target: Target, seen: Survey) -> Begun | None:
     return None
 
 
-def _new(target: Target, seen: Survey, last: Begun | None, *, again: bool) -> Begun:
+def _new(target: ImportTarget, seen: Survey, last: JournalImport | None, *, again: bool) -> JournalImport:
     """Return a new import, unless it would send again what was sent of another content of the file."""
     if last and not again and not last.done and last.answered:
-        raise FileChanged(
+        raise ChangedFile(
             f"the file, the feed or the form differs from the import that was begun and is not done: "
             f"{len(last.answered)} of its requests were answered. Import what it was to its end, "
             f"or begin a new import of all that the file holds now with --again",
         )
     if last and not again and seen.size > last.size and seen.sha256_of_start == last.sha256:
-        raise FileChanged(
+        raise ChangedFile(
             "the file has grown since it was imported: import what is new as a file of its own, "
             "or all that it holds now, what was imported included, with --again",
         )
-    return Begun(target.feed_id, asdict(target.form), seen.size, seen.sha256, secrets.token_hex(8) if again else "")
+    return JournalImport(
+        target.feed_id, asdict(target.form), seen.size, seen.sha256, secrets.token_hex(8) if again else ""
+    )
 
 
-def _check_not_late(begun: Begun, in_flight: int) -> None:
+def _check_not_late(begun: JournalImport, in_flight: int) -> None:
     """Hold an import to go on while the server is sure to know the keys of the requests that were under way."""
     if begun.done or datetime.now(UTC) - begun.active_at < KEYS_KEPT:
         return
@@ -164,13 +166,13 @@ def _check_not_late(begun: Begun, in_flight: int) -> None:
     )
 
 
-def _is_of_this_server(client: Client, begun: Begun) -> bool:
+def _is_of_this_server(client: Client, begun: JournalImport) -> bool:
     """Return whether the server knows what the journal says it answered; a token that may not read proves nothing."""
     if not begun.answered:
         return True
     try:
         client.status(begun.answered[max(begun.answered)].tracking_id)
-    except Rejected as error:
+    except Rejection as error:
         if error.status == HTTPStatus.NOT_FOUND:
             return False
         if error.status != HTTPStatus.FORBIDDEN:
@@ -178,9 +180,9 @@ def _is_of_this_server(client: Client, begun: Begun) -> bool:
     return True
 
 
-def _send_all(client: Client, target: Target, path: Path, sending: _Sending) -> None:
+def _send_all(client: Client, target: ImportTarget, path: Path, sending: _RequestsUnderWay) -> None:
     """Send every request that the journal does not know as answered, a few at once, and note the answers in order."""
-    begun, read = sending.begun, _Read()
+    begun, read = sending.begun, _FilePosition()
     trouble: BaseException | None = None
     with opened(path) as file, ThreadPoolExecutor(sending.in_flight) as threads:
         try:
@@ -200,10 +202,10 @@ def _send_all(client: Client, target: Target, path: Path, sending: _Sending) -> 
     if trouble:
         raise trouble
     if read.digest.hexdigest() != begun.sha256:
-        raise FileChanged("the file changed while it was imported; what was read of it was sent")
+        raise ChangedFile("the file changed while it was imported; what was read of it was sent")
 
 
-def idempotency_key(begun: Begun, request: Request) -> str:
+def idempotency_key(begun: JournalImport, request: UsageRequest) -> str:
     """Return the key of a request: the same for the same request of the same import, and for no other."""
     named = f"{begun.feed_id} {begun.form['route']} {begun.sha256} {begun.generation}"
     return f"{hashlib.sha256(named.encode()).hexdigest()[:32]}-{request.number}-{request.sha256[:32]}"
@@ -213,30 +215,30 @@ def idempotency_key(begun: Begun, request: Request) -> str:
 class _Pending:
     """A request under way, and how far the file was read for it."""
 
-    request: Request
+    request: UsageRequest
     position: int
     future: Future[Answer]
 
 
 @dataclass(slots=True)
-class _Sending:
+class _RequestsUnderWay:
     """The requests under way, oldest first."""
 
     journal: Journal
-    begun: Begun
-    watched: Watched
+    begun: JournalImport
+    watched: UsageImportMonitor
     in_flight: int
     pending: deque[_Pending] = field(default_factory=deque)
     all_sent: bool = False
     records: int = 0
 
-    def is_answered(self, request: Request) -> bool:
+    def is_answered(self, request: UsageRequest) -> bool:
         """Return whether the journal knows the answer to a request."""
         known = self.begun.answered.get(request.number)
         if known is None:
             return False
         if known.sha256 != request.sha256:
-            raise FileChanged(f"request {request.number} is another than the one that was answered in its place")
+            raise ChangedFile(f"request {request.number} is another than the one that was answered in its place")
         self.watched.outcome.requests_resumed += 1
         self.records += request.records
         return True
@@ -266,7 +268,7 @@ class _Sending:
 
 
 @dataclass(slots=True)
-class _Read:
+class _FilePosition:
     """What was read of a file so far."""
 
     size: int = 0
@@ -280,8 +282,8 @@ class _Read:
             yield block
 
 
-def _requests(blocks: Iterator[bytes], form: Form) -> Iterator[Request]:
+def _requests(blocks: Iterator[bytes], form: Form) -> Iterator[UsageRequest]:
     try:
         yield from make_requests(read_records(blocks, form), form)
     except UnicodeDecodeError as error:
-        raise FileChanged("the file changed while it was imported") from error
+        raise ChangedFile("the file changed while it was imported") from error

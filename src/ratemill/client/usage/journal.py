@@ -19,12 +19,12 @@ import msgspec
 
 from ratemill.client.calls import Json
 from ratemill.client.errors import ClientError, ImportIsRunning
-from ratemill.client.records import Request
+from ratemill.client.records import UsageRequest
 from ratemill.periods import read_instant, write_instant
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class AnsweredRequest:
     """A request that was answered: the digest of its body, how many records it had, its tracking id."""
 
     sha256: str
@@ -33,7 +33,7 @@ class Answered:
 
 
 @dataclass(slots=True)
-class Begun:
+class JournalImport:
     """An import that a journal knows.
 
     ``generation`` tells one on purpose again from the first; ``active_at`` is when something of it was noted last.
@@ -45,7 +45,7 @@ class Begun:
     sha256: str
     generation: str
     active_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    answered: dict[int, Answered] = field(default_factory=dict)
+    answered: dict[int, AnsweredRequest] = field(default_factory=dict)
     done: bool = False
 
 
@@ -110,24 +110,24 @@ class Journal(Notes):
     def __init__(self, path: Path) -> None:
         """Open or make the journal, and read what it knows."""
         super().__init__(path)
-        self.imports: list[Begun] = []
+        self.imports: list[JournalImport] = []
         for entry in self.read():
             self._follow(entry)
 
     @property
-    def last(self) -> Begun | None:
+    def last(self) -> JournalImport | None:
         """The import that was begun last."""
         return self.imports[-1] if self.imports else None
 
-    def begin(self, begun: Begun) -> None:
+    def begin(self, begun: JournalImport) -> None:
         """Note that an import begins."""
         known = {"feedId": begun.feed_id, "form": begun.form, "size": begun.size, "sha256": begun.sha256}
         self.add({"import": {**known, "generation": begun.generation, "at": write_instant(begun.active_at)}})
         self.imports.append(begun)
 
-    def answered(self, request: Request, tracking_id: str) -> None:
+    def answered(self, request: UsageRequest, tracking_id: str) -> None:
         """Note the answer to a request."""
-        entry = Answered(request.sha256, request.records, tracking_id)
+        entry = AnsweredRequest(request.sha256, request.records, tracking_id)
         self.add(
             {
                 "request": request.number,
@@ -153,9 +153,11 @@ class Journal(Notes):
         try:
             if begun := entry.get("import"):
                 feed_id, form, size, sha256 = (begun[name] for name in ("feedId", "form", "size", "sha256"))
-                imports.append(Begun(feed_id, form, size, sha256, begun["generation"], read_instant(begun["at"])))
+                imports.append(
+                    JournalImport(feed_id, form, size, sha256, begun["generation"], read_instant(begun["at"]))
+                )
             elif "request" in entry:
-                answered = Answered(entry["sha256"], entry["records"], entry["trackingId"])
+                answered = AnsweredRequest(entry["sha256"], entry["records"], entry["trackingId"])
                 imports[-1].answered[entry["request"]] = answered
                 imports[-1].active_at = read_instant(entry["at"])
             else:

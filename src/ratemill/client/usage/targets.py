@@ -7,7 +7,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from ratemill.client.calls import Client, Json
-from ratemill.client.errors import Rejected
+from ratemill.client.errors import Rejection
 from ratemill.client.records import Form, Route, Shape
 from ratemill.errors import UsageFault
 
@@ -17,7 +17,7 @@ _SHAPES: dict[str, Shape] = {"csv": "csv", "columnar": "columnar", "json": "json
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ImportTarget:
     """Where a file goes: the feed, and the form in which its records are cut."""
 
     feed_id: int
@@ -26,7 +26,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TargetOptions:
     """What was asked for beyond what server and file say; None leaves it to them."""
 
     shape: str | None = None
@@ -36,7 +36,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class TargetFeed:
     """A feed with what its data profile says of a row."""
 
     feed_id: int
@@ -44,18 +44,18 @@ class Feed:
     profile: Json
 
 
-def find_feed(client: Client, name_or_id: str) -> Feed:
-    """Return the feed of that name or number; raise ``Rejected`` if there is none."""
+def find_feed(client: Client, name_or_id: str) -> TargetFeed:
+    """Return the feed of that name or number; raise ``Rejection`` if there is none."""
     described = client.feed(name_or_id)
-    return Feed(described["identity"], described["name"], _profile(client, described))
+    return TargetFeed(described["identity"], described["name"], _profile(client, described))
 
 
-def target_of(feed: Feed, path: Path, asked: Asked) -> Target:
+def target_of(feed: TargetFeed, path: Path, asked: TargetOptions) -> ImportTarget:
     """Return where a file goes; raise ``UsageFault`` if nobody says in which form it is."""
-    return Target(feed.feed_id, feed.name, form_of(feed.name, feed.profile, path, asked))
+    return ImportTarget(feed.feed_id, feed.name, form_of(feed.name, feed.profile, path, asked))
 
 
-def form_of(feed: str, profile: Json, path: Path, asked: Asked) -> Form:
+def form_of(feed: str, profile: Json, path: Path, asked: TargetOptions) -> Form:
     """Return in which form a file is for a data profile, whose members are named as in a set-up document."""
     of_profile = _SHAPES.get(str(profile.get("format")).lower())
     shape = _SHAPES[asked.shape] if asked.shape else _shape_by_name(path) or of_profile
@@ -86,7 +86,7 @@ def _profile(client: Client, described: Json) -> Json:
         return {name: described[member] for name, member in told.items() if member in described}
     try:
         return client.read(f"/DataProfile/{described['dataProfileId']}")
-    except Rejected as error:
+    except Rejection as error:
         if error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
             return {}
         raise

@@ -20,12 +20,12 @@ from typing import Literal
 import msgspec
 
 from ratemill.client.calls import Client, Json
-from ratemill.client.errors import ClientError, FileChanged, FileUnreadable, ImportIsLate, Rejected
+from ratemill.client.errors import ChangedFile, ClientError, ImportIsLate, Rejection, UnreadableFile
 from ratemill.client.faultpoints import die_at
 from ratemill.client.files import digest_of
-from ratemill.client.usage.importing import Outcome, Watched, import_file
+from ratemill.client.usage.importing import UsageImportMonitor, UsageImportResult, import_file
 from ratemill.client.usage.journal import Journal
-from ratemill.client.usage.targets import Asked, find_feed, target_of
+from ratemill.client.usage.targets import TargetOptions, find_feed, target_of
 from ratemill.errors import RatemillError
 
 State = Literal["done", "failed", "left"]
@@ -40,13 +40,13 @@ _THE_FILES_FAULT = {400, 413}
 
 
 @dataclass(slots=True)
-class Watch:
+class FolderWatch:
     """A folder whose files go to a feed; ``say`` is told of each file what became of it."""
 
     client: Client
     feed: str
     folder: Path
-    asked: Asked = field(default_factory=Asked)
+    asked: TargetOptions = field(default_factory=TargetOptions)
     in_flight: int = 4
     settle_s: float = SETTLE_S
     stopping: Event = field(default_factory=Event)
@@ -84,7 +84,7 @@ class Watch:
 
     def _take(self, path: Path) -> State:
         """Import one file and move it where it belongs."""
-        outcome = Outcome(path.name, self.feed)
+        outcome = UsageImportResult(path.name, self.feed)
         try:
             self._import(path, outcome)
         except RatemillError as error:
@@ -99,13 +99,13 @@ class Watch:
         self.say({"state": state, **result})
         return state
 
-    def _import(self, path: Path, outcome: Outcome) -> None:
+    def _import(self, path: Path, outcome: UsageImportResult) -> None:
         feed = find_feed(self.client, self.feed)
         outcome.feed = feed.name
         journal = self.folder / JOURNALS / f"{feed.feed_id}-{digest_of(path)}.jsonl"
         with Journal(journal) as held:
             target = target_of(feed, path, self.asked)
-            watched = Watched(outcome, die_at=self.die_at)
+            watched = UsageImportMonitor(outcome, die_at=self.die_at)
             import_file(self.client, target, path, held, watched, in_flight=self.in_flight)
 
     def _move(self, path: Path, state: State, result: Json) -> Path:
@@ -124,9 +124,9 @@ class Watch:
 
 def faults_of(error: RatemillError) -> list[Json]:
     """Return the faults that the server named, or the line of the file that is at fault."""
-    if isinstance(error, FileUnreadable):
+    if isinstance(error, UnreadableFile):
         return [{"line": error.line, "message": str(error)}]
-    if isinstance(error, Rejected):
+    if isinstance(error, Rejection):
         known = [
             {
                 "code": each.code or None,
@@ -142,9 +142,9 @@ def faults_of(error: RatemillError) -> list[Json]:
 
 
 def _is_the_files_fault(error: RatemillError) -> bool:
-    if isinstance(error, Rejected):
+    if isinstance(error, Rejection):
         return error.status in _THE_FILES_FAULT
-    return isinstance(error, FileUnreadable | FileChanged | ImportIsLate)
+    return isinstance(error, UnreadableFile | ChangedFile | ImportIsLate)
 
 
 def _free_name(folder: Path, name: str) -> str:

@@ -13,11 +13,11 @@ from ratemill.jobs.characteristics.settling import settle
 from ratemill.jobs.characteristics.staging import stage
 from ratemill.jobs.characteristics.writing import write
 from ratemill.jobs.work import tables
-from ratemill.jobs.work.tries import Try
+from ratemill.jobs.work.tries import TableTry
 from ratemill.settings import Settings
 from ratemill.states import ImportJobState
 from ratemill.store.characteristics import jobs, staging
-from ratemill.store.characteristics.jobs import Job
+from ratemill.store.characteristics.jobs import ItemJob
 from ratemill.store.connections import Connection, Database
 
 ITEMS_MAX = 4_096  # of one table, a power of two, to be halved; larger ones are hardly faster
@@ -36,9 +36,9 @@ def _begin(connection: Connection, batch_id: int) -> bool:
     return job is not None and (job.state != ImportJobState.SUBMITTED or jobs.begin(connection, job))
 
 
-def _process(connection: Connection, settings: Settings, job: Job, errors: list[str | None]) -> bool:
+def _process(connection: Connection, settings: Settings, job: ItemJob, errors: list[str | None]) -> bool:
     jobs.plan_anew(connection)
-    tried = Try(job.attempts, errors, ITEMS_MAX)
+    tried = TableTry(job.attempts, errors, ITEMS_MAX)
     if tried.breaks_step if job.step in (SETTLE, LINK) else tried.is_hopeless:
         return _end(connection, job, tried.error or DIED)
     if job.step == STAGE:
@@ -51,7 +51,7 @@ def _process(connection: Connection, settings: Settings, job: Job, errors: list[
     return _go_on(connection, job, step=WRITE)
 
 
-def _stage(connection: Connection, settings: Settings, job: Job, tried: Try) -> bool:
+def _stage(connection: Connection, settings: Settings, job: ItemJob, tried: TableTry) -> bool:
     read = next_items(connection, job, tried.rows_max)
     if not read:
         return _go_on(connection, job, step=SETTLE)
@@ -59,7 +59,7 @@ def _stage(connection: Connection, settings: Settings, job: Job, tried: Try) -> 
     return _advance(connection, job, tried, last=read[-1].number)
 
 
-def _write(connection: Connection, job: Job, tried: Try) -> bool:
+def _write(connection: Connection, job: ItemJob, tried: TableTry) -> bool:
     table = staging.waiting(connection, job, items_max=tried.rows_max)
     if table:
         last = write(connection, job, table, failure=_failure_of(tried))
@@ -67,28 +67,28 @@ def _write(connection: Connection, job: Job, tried: Try) -> bool:
     return _end(connection, job) if job.dry_run else _go_on(connection, job, step=LINK)
 
 
-def _failure_of(tried: Try) -> str | None:
+def _failure_of(tried: TableTry) -> str | None:
     return (tried.error or DIED) if tried.refuses else None
 
 
-def _advance(connection: Connection, job: Job, tried: Try, *, last: int) -> bool:
+def _advance(connection: Connection, job: ItemJob, tried: TableTry, *, last: int) -> bool:
     """Write down that a table is done; what is left of the attempts keeps the next one small."""
     jobs.advance(connection, job.batch_id, step=job.step, next_item=last + 1, attempts=tried.attempts_left)
     return False
 
 
-def _go_on(connection: Connection, job: Job, *, step: int) -> bool:
+def _go_on(connection: Connection, job: ItemJob, *, step: int) -> bool:
     jobs.advance(connection, job.batch_id, step=step, next_item=0)
     return False
 
 
-def _end(connection: Connection, job: Job, error: str | None = None) -> bool:
+def _end(connection: Connection, job: ItemJob, error: str | None = None) -> bool:
     staging.clear(connection, job)
     jobs.end(connection, job.batch_id, error)
     return True
 
 
-_KIND = tables.Kind(
+_KIND = tables.JobKind(
     "characteristics",
     "characteristics-before-commit",
     "characteristics-after-commit",

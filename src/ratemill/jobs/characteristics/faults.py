@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from ratemill.reference.characteristics.values import ItemFault
-from ratemill.store.characteristics.jobs import Job
+from ratemill.store.characteristics.jobs import ItemJob
 from ratemill.visible import shown
 
 
@@ -14,7 +14,7 @@ def fault(code: str, message: str, where: str) -> dict[str, str]:
     return asdict(ItemFault(code, message, where))
 
 
-def at(job: Job, number: int) -> str:
+def at(job: ItemJob, number: int) -> str:
     """Return the path of an item in its page, by its number in the batch."""
     return f"items[{number % job.page_size}]"
 

@@ -11,14 +11,14 @@ from ratemill.errors import invariant
 from ratemill.reference import json_text
 from ratemill.reference.json_text import Value
 from ratemill.store.characteristics import jobs
-from ratemill.store.characteristics.jobs import Job, Page
+from ratemill.store.characteristics.jobs import ItemJob, StoredPage
 from ratemill.store.characteristics.staging import Faults
 from ratemill.store.connections import Connection
 
 TEXT_BYTES_MAX = 32 * 1024 * 1024  # of the pages that are open at once, as sent; the first is opened whatever its size
 
 
-class Numbered(NamedTuple):
+class BatchItem(NamedTuple):
     """An item as it was sent; ``number`` in its batch, ``warnings`` those of its receipt.
 
     ``compact`` is its JSON without blanks, None where only its members tell that.
@@ -43,19 +43,19 @@ class Numbered(NamedTuple):
         return value if isinstance(value, str) else None
 
 
-def next_items(connection: Connection, job: Job, items_max: int) -> list[Numbered]:
+def next_items(connection: Connection, job: ItemJob, items_max: int) -> list[BatchItem]:
     """Return the next items of a batch; none if there are no more."""
     pages = jobs.pages(connection, job, items_max=items_max)
     return list(islice(_items_of(pages, job, None), items_max))
 
 
-def items_of(connection: Connection, job: Job, numbers: Sequence[int]) -> list[Numbered]:
+def items_of(connection: Connection, job: ItemJob, numbers: Sequence[int]) -> list[BatchItem]:
     """Return the items of these numbers, in order; if they are large only the first of them."""
     pages = jobs.pages_of(connection, job, numbers)
     return list(_items_of(pages, job, set(numbers)))
 
 
-def _items_of(pages: Iterable[Page], job: Job, wanted: Container[int] | None) -> Iterator[Numbered]:
+def _items_of(pages: Iterable[StoredPage], job: ItemJob, wanted: Container[int] | None) -> Iterator[BatchItem]:
     opened = 0
     for page in pages:
         text = page.items
@@ -70,11 +70,11 @@ def _items_of(pages: Iterable[Page], job: Job, wanted: Container[int] | None) ->
                 yield _read(number, page.page_number, index, each.decode(), warnings.get(index, []))
 
 
-def _read(number: int, page_number: int, index: int, text: str, warnings: Faults) -> Numbered:
+def _read(number: int, page_number: int, index: int, text: str, warnings: Faults) -> BatchItem:
     compact = json_text.compact(text)
     item = json_text.reread(compact or text)
     invariant(isinstance(item, dict), f"item {index} of page {page_number} is no object")
-    return Numbered(number, page_number, index, item if isinstance(item, dict) else {}, compact, warnings)
+    return BatchItem(number, page_number, index, item if isinstance(item, dict) else {}, compact, warnings)
 
 
 def _by_index(warnings: Iterable[dict[str, str]]) -> dict[int, Faults]:

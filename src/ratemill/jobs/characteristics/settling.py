@@ -8,10 +8,10 @@ from itertools import islice
 
 from ratemill.jobs.characteristics import faults as wrong
 from ratemill.reference.characteristics import circles as characteristic_circles
-from ratemill.reference.characteristics.circles import Held, Ties
+from ratemill.reference.characteristics.circles import CircleFindings, Ties
 from ratemill.reference.characteristics.upserts import PARENT
 from ratemill.store.characteristics import staging
-from ratemill.store.characteristics.jobs import Job
+from ratemill.store.characteristics.jobs import ItemJob
 from ratemill.store.characteristics.staging import Faults, StagedUse
 from ratemill.store.connections import Connection
 from ratemill.visible import shown as cut
@@ -22,7 +22,7 @@ CIRCLE_SHOWN_MAX = 10  # items of a circle that a message names
 _PARENTS, _BILLS = "parents", "bills"
 
 
-def settle(connection: Connection, job: Job) -> None:
+def settle(connection: Connection, job: ItemJob) -> None:
     """Settle which items hold: what is named in the batch only, what leads back to itself, numbers for ids."""
     for many in staging.find_described(connection, job):
         where = wrong.at(job, many.item_number)
@@ -42,7 +42,7 @@ def settle(connection: Connection, job: Job) -> None:
         staging.number_items(connection, job)
 
 
-def _parents(connection: Connection, job: Job) -> Ties:
+def _parents(connection: Connection, job: ItemJob) -> Ties:
     sent = {item: [] if parent is None else [parent] for item, parent in staging.parents(connection, job)}
     stored: dict[int, list[int]] = {}
     replaced: dict[int, list[int]] = {}
@@ -51,7 +51,7 @@ def _parents(connection: Connection, job: Job) -> Ties:
     return Ties(sent, stored, replaced)
 
 
-def _bills(connection: Connection, job: Job) -> Ties:
+def _bills(connection: Connection, job: ItemJob) -> Ties:
     sent: defaultdict[int, list[int]] = defaultdict(list)
     for item, component in staging.bills(connection, job):
         sent[item].append(component)
@@ -62,7 +62,7 @@ def _bills(connection: Connection, job: Job) -> Ties:
     return Ties(sent, stored, replaced)
 
 
-def _of_circles(connection: Connection, job: Job, held: Held) -> Iterator[tuple[int, dict[str, str]]]:
+def _of_circles(connection: Connection, job: ItemJob, held: CircleFindings) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield a fault for each item of the batch in a circle."""
     for kind, circles in held.circles.items():
         for circle in circles:
@@ -76,14 +76,14 @@ def _of_circles(connection: Connection, job: Job, held: Held) -> Iterator[tuple[
                 yield number, wrong.fault(f"{kind}_in_a_circle", f"{what} in a circle: {way}", where)
 
 
-def _way(connection: Connection, job: Job, circle: Sequence[int]) -> str:
+def _way(connection: Connection, job: ItemJob, circle: Sequence[int]) -> str:
     """Return how a circle leads from its first item back to it, by ids."""
     shown = staging.ids_of(connection, job, [*circle[:CIRCLE_SHOWN_MAX], circle[0]])
     middle = ["…"] if len(circle) > CIRCLE_SHOWN_MAX else []
     return " → ".join([*(f"'{cut(each)}'" for each in shown[:-1]), *middle, f"'{cut(shown[-1])}'"])
 
 
-def _lost(job: Job, use: StagedUse, of_refused: bool) -> dict[str, str]:
+def _lost(job: ItemJob, use: StagedUse, of_refused: bool) -> dict[str, str]:
     where = f"{wrong.at(job, use.item_number)}.{use.member}"
     if of_refused:
         message = f"{cut(use.member)} names the {use.key} '{cut(use.value)}' of an item that is refused"
@@ -94,7 +94,7 @@ def _lost(job: Job, use: StagedUse, of_refused: bool) -> dict[str, str]:
     return wrong.fault("reference_not_found", message, where)
 
 
-def _add_faults(connection: Connection, job: Job, found: Iterable[tuple[int, dict[str, str]]]) -> None:
+def _add_faults(connection: Connection, job: ItemJob, found: Iterable[tuple[int, dict[str, str]]]) -> None:
     """Write faults that were found, some thousand at a time."""
     waiting = iter(found)
     while part := list(islice(waiting, FAULTS_MAX)):

@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from ratemill.jobs.characteristics import faults as wrong
-from ratemill.jobs.characteristics.reading import Numbered
-from ratemill.jobs.characteristics.writing import Arrival, Links, put
+from ratemill.jobs.characteristics.reading import BatchItem
+from ratemill.jobs.characteristics.writing import ItemArrival, Links, put
 from ratemill.reference.characteristics import fields as characteristic_fields
 from ratemill.reference.characteristics import upserts
 from ratemill.settings import Settings
 from ratemill.store.characteristics import fields, items, named_objects, staging
 from ratemill.store.characteristics.items import StoredItem
-from ratemill.store.characteristics.jobs import Job
+from ratemill.store.characteristics.jobs import ItemJob
 from ratemill.store.characteristics.staging import Faults, StagedItem, StagedUse
 from ratemill.store.connections import Connection
 from ratemill.visible import shown
@@ -28,18 +28,18 @@ Found = Mapping[tuple[int, str], Mapping[str, Sequence[tuple[int, str]]]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class _ItemTable:
     """A table of items: what they name, what the store has of that, the items of their ids there, and their faults."""
 
-    items: Sequence[Numbered]
-    names: Sequence[upserts.Names]
+    items: Sequence[BatchItem]
+    names: Sequence[upserts.ItemReferences]
     found: Found
     stored: dict[str, StoredItem]
     faults: defaultdict[int, Faults]
 
 
 def stage(
-    connection: Connection, settings: Settings, job: Job, read: Sequence[Numbered], *, failure: str | None
+    connection: Connection, settings: Settings, job: ItemJob, read: Sequence[BatchItem], *, failure: str | None
 ) -> None:
     """Write the items of a table that can be written, and stage the others; those at fault bear their faults."""
     if failure is not None:
@@ -49,7 +49,7 @@ def stage(
     names = [upserts.names_of(one.item, job.characteristic) for one in read]
     given = [one.id for one in read]
     stored = items.read(connection, job.owner_id, job.characteristic, [each for each in given if each is not None])
-    table = _Table(read, names, _find(connection, job, names), stored, defaultdict(list))
+    table = _ItemTable(read, names, _find(connection, job, names), stored, defaultdict(list))
     known = fields.types(connection, job.owner_id, job.characteristic)
     declared = {name: kind for name, (kind, is_declared) in known.items() if is_declared}
     if declared:
@@ -74,7 +74,7 @@ def stage(
     )
 
 
-def _find(connection: Connection, job: Job, names: Sequence[upserts.Names]) -> Found:
+def _find(connection: Connection, job: ItemJob, names: Sequence[upserts.ItemReferences]) -> Found:
     """Return the items of the store that items may name."""
     asked: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
     for named in names:
@@ -83,7 +83,7 @@ def _find(connection: Connection, job: Job, names: Sequence[upserts.Names]) -> F
     return {of: items.find(connection, job.owner_id, *of, values) for of, values in asked.items()}
 
 
-def _find_unregistered(connection: Connection, job: Job, table: _Table) -> None:
+def _find_unregistered(connection: Connection, job: ItemJob, table: _ItemTable) -> None:
     """Note a fault for each object that an item names and that is not registered."""
     asked = {each for named in table.names for each in named.objects}
     known = named_objects.registered(connection, job.owner_id, asked)
@@ -94,7 +94,7 @@ def _find_unregistered(connection: Connection, job: Job, table: _Table) -> None:
                 table.faults[one.number].append(wrong.fault("reference_not_found", message, one.at))
 
 
-def _find_ambiguous(table: _Table) -> None:
+def _find_ambiguous(table: _ItemTable) -> None:
     """Note a fault for each reference that several items answer to."""
     if all(len(found) == 1 for of_key in table.found.values() for found in of_key.values()):
         return
@@ -104,7 +104,7 @@ def _find_ambiguous(table: _Table) -> None:
                 table.faults[one.number].append(wrong.ambiguous(one.at, member, key, value))
 
 
-def _ids(table: _Table, staged: set[str], job: Job) -> dict[int, str | None]:
+def _ids(table: _ItemTable, staged: set[str], job: ItemJob) -> dict[int, str | None]:
     """Return the id of each item by its number; None where it has none, and a fault where another item bore it before."""
     taken = staged | {id_ for id_, kept in table.stored.items() if kept.batch_id == job.batch_id}
     ids: dict[int, str | None] = {}
@@ -119,7 +119,7 @@ def _ids(table: _Table, staged: set[str], job: Job) -> dict[int, str | None]:
     return ids
 
 
-def _ready(connection: Connection, job: Job, table: _Table, ids: Mapping[int, str | None]) -> list[Arrival]:
+def _ready(connection: Connection, job: ItemJob, table: _ItemTable, ids: Mapping[int, str | None]) -> list[ItemArrival]:
     """Return the items that can be written at once: all that they name is there, or stands before them in the table.
 
     An item of the store that gets another parent, or another bill of materials, has to wait: it may close a circle.
@@ -133,7 +133,7 @@ def _ready(connection: Connection, job: Job, table: _Table, ids: Mapping[int, st
     new = sum(1 for _, _, id_ in holding if id_ not in table.stored)
     identities = iter(items.new_identities(connection, new))
     there: dict[str, int] = {}  # items that are written with this table, by id
-    ready: list[Arrival] = []
+    ready: list[ItemArrival] = []
     for one, (uses, objects), id_ in holding:
         links: Links = {}
         for member, characteristic, key, value in uses:
@@ -150,11 +150,11 @@ def _ready(connection: Connection, job: Job, table: _Table, ids: Mapping[int, st
                 continue
             item_id = next(identities) if stored is None else stored.item_id
             there[id_] = item_id
-            ready.append(Arrival(one, id_, None, links, objects, stored, item_id))
+            ready.append(ItemArrival(one, id_, None, links, objects, stored, item_id))
     return ready
 
 
-def _may_close_a_circle(one: Numbered, links: Links, stored: StoredItem) -> bool:
+def _may_close_a_circle(one: BatchItem, links: Links, stored: StoredItem) -> bool:
     if one.compact == stored.document:
         return False
     if upserts.PARENT in one.item and links.get(upserts.PARENT) != stored.parent_item_id:
@@ -162,7 +162,7 @@ def _may_close_a_circle(one: Numbered, links: Links, stored: StoredItem) -> bool
     return any(one.item[name] for name in upserts.bills_of(one.item))
 
 
-def _staged(one: Numbered, id_: str | None, faults: Faults | None) -> StagedItem:
+def _staged(one: BatchItem, id_: str | None, faults: Faults | None) -> StagedItem:
     description = one.item.get("description")
     return StagedItem(
         one.number,
@@ -175,7 +175,7 @@ def _staged(one: Numbered, id_: str | None, faults: Faults | None) -> StagedItem
     )
 
 
-def _staged_uses(one: Numbered, named: upserts.Names, found: Found) -> list[StagedUse]:
+def _staged_uses(one: BatchItem, named: upserts.ItemReferences, found: Found) -> list[StagedUse]:
     """Return what an item names, with the items of the store where they are there."""
     uses = []
     for member, characteristic, key, value in named.uses:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ratemill.errors import invariant
 from ratemill.jobs.characteristics import faults as wrong
-from ratemill.jobs.characteristics.reading import Numbered, items_of
+from ratemill.jobs.characteristics.reading import BatchItem, items_of
 from ratemill.reference import json_text
 from ratemill.reference.characteristics import fields as characteristic_fields
 from ratemill.reference.characteristics import upserts
@@ -17,9 +17,9 @@ from ratemill.reference.characteristics.values import ItemFault
 from ratemill.reference.json_text import Value
 from ratemill.store.characteristics import fields, items, jobs, named_objects, staging
 from ratemill.store.characteristics.fields import Types
-from ratemill.store.characteristics.items import ChangedItem, NewItem, StoredItem, Use
-from ratemill.store.characteristics.jobs import Job, Outcome
-from ratemill.store.characteristics.staging import Faults, Waiting
+from ratemill.store.characteristics.items import ChangedItem, NewItem, StoredItem, StoredUse
+from ratemill.store.characteristics.jobs import ItemJob, ItemOutcome
+from ratemill.store.characteristics.staging import Faults, WaitingItem
 from ratemill.store.connections import Connection, clock
 from ratemill.visible import shown
 
@@ -27,13 +27,13 @@ Links = dict[str, int | None]
 """What an item names, by member; None for an item that is not written yet."""
 
 
-class Arrival(NamedTuple):
+class ItemArrival(NamedTuple):
     """An item whose turn has come: its id and faults (None: it holds), what it names and where it goes.
 
     ``stored`` is the item of its id in the store, ``item_id`` its identity; both are None for one that is new in a dry run.
     """
 
-    one: Numbered
+    one: BatchItem
     id: str | None
     faults: Faults | None
     links: Links
@@ -43,7 +43,7 @@ class Arrival(NamedTuple):
 
 
 @dataclass(slots=True)
-class Put:
+class TableWrites:
     """What a table comes to: rows to write, and what became of each item."""
 
     known: Types
@@ -51,15 +51,15 @@ class Put:
     new: list[NewItem] = field(default_factory=list)
     changed: list[ChangedItem] = field(default_factory=list)
     members: list[tuple[int, str]] = field(default_factory=list)  # of changed items: what they name there holds no more
-    uses: list[Use] = field(default_factory=list)
+    uses: list[StoredUse] = field(default_factory=list)
     late: list[tuple[int, str]] = field(default_factory=list)  # uses of items that are written later
     objects: set[upserts.NamedObject] = field(default_factory=set)
     types: dict[str, str] = field(default_factory=dict)
-    outcomes: list[Outcome] = field(default_factory=list)
-    unchanged: list[Arrival] = field(default_factory=list)
+    outcomes: list[ItemOutcome] = field(default_factory=list)
+    unchanged: list[ItemArrival] = field(default_factory=list)
 
 
-def write(connection: Connection, job: Job, table: Sequence[Waiting], *, failure: str | None) -> int:
+def write(connection: Connection, job: ItemJob, table: Sequence[WaitingItem], *, failure: str | None) -> int:
     """Write the next staged items that hold, and the outcome of each; return the number of the last."""
     read = items_of(connection, job, [waiting.item_number for waiting in table])
     table = table[: len(read)]
@@ -69,7 +69,7 @@ def write(connection: Connection, job: Job, table: Sequence[Waiting], *, failure
     )
     if failure is not None:
         table = [
-            Waiting(number, id_, [*(faults or []), wrong.not_processed(wrong.at(job, number), failure)])
+            WaitingItem(number, id_, [*(faults or []), wrong.not_processed(wrong.at(job, number), failure)])
             for number, id_, faults in table
         ]
     first, last = read[0].number, read[-1].number
@@ -86,7 +86,7 @@ def write(connection: Connection, job: Job, table: Sequence[Waiting], *, failure
         objects = upserts.names_of(one.item, job.characteristic).objects if holds else ()
         kept = stored.get(id_) if holds and id_ is not None else None
         item_id = item_ids.get(id_) if holds else None
-        arrivals.append(Arrival(one, id_, faults, links.get(number, {}), objects, kept, item_id))
+        arrivals.append(ItemArrival(one, id_, faults, links.get(number, {}), objects, kept, item_id))
     written = put(connection, job, arrivals, fields.types(connection, job.owner_id, job.characteristic))
     staging.keep_uses(connection, job, first, last, written.late)
     return last
@@ -102,10 +102,10 @@ def _links(
     return links
 
 
-def put(connection: Connection, job: Job, arrivals: Sequence[Arrival], known: Types) -> Put:
+def put(connection: Connection, job: ItemJob, arrivals: Sequence[ItemArrival], known: Types) -> TableWrites:
     """Write items, unless it is a dry run, and what became of each."""
     new = sum(1 for each in arrivals if each.stored is None)
-    written = Put(known, iter(items.new_guids(0 if job.dry_run else new)))
+    written = TableWrites(known, iter(items.new_guids(0 if job.dry_run else new)))
     for each in arrivals:
         _note(written, job, each)
     if not job.dry_run:
@@ -133,7 +133,7 @@ def put(connection: Connection, job: Job, arrivals: Sequence[Arrival], known: Ty
     return written
 
 
-def _note(written: Put, job: Job, arrival: Arrival) -> None:
+def _note(written: TableWrites, job: ItemJob, arrival: ItemArrival) -> None:
     """Note what is to be written of an item, and what became of it."""
     one = arrival.one
     warnings = one.warnings
@@ -155,11 +155,13 @@ def _note(written: Put, job: Job, arrival: Arrival) -> None:
                 if name not in written.known:
                     written.types[name] = kind
     written.outcomes.append(
-        Outcome(one.page_number, one.item_index, arrival.id or one.id, outcome, guid, arrival.faults, warnings or None)
+        ItemOutcome(
+            one.page_number, one.item_index, arrival.id or one.id, outcome, guid, arrival.faults, warnings or None
+        )
     )
 
 
-def _upsert(written: Put, arrival: Arrival, members: dict[str, Value]) -> tuple[str, str | None]:
+def _upsert(written: TableWrites, arrival: ItemArrival, members: dict[str, Value]) -> tuple[str, str | None]:
     """Note what is to be written of an item that holds; return its outcome and, unless it is new in a dry run, its guid."""
     stored, item_id = arrival.stored, arrival.item_id
     if arrival.id is not None and "id" not in members:
@@ -175,7 +177,7 @@ def _upsert(written: Put, arrival: Arrival, members: dict[str, Value]) -> tuple[
         if used is None:
             written.late.append((arrival.one.number, member))
         elif member != upserts.PARENT:
-            written.uses.append(Use(item_id, member, used))
+            written.uses.append(StoredUse(item_id, member, used))
     parent = arrival.links.get(upserts.PARENT)
     described = merged.get("description")
     description = described if isinstance(described, str) else None
@@ -192,14 +194,14 @@ def _upsert(written: Put, arrival: Arrival, members: dict[str, Value]) -> tuple[
     return "updated", stored.guid
 
 
-def _document(one: Numbered, members: dict[str, Value]) -> str:
+def _document(one: BatchItem, members: dict[str, Value]) -> str:
     """Return the document of a new item: its text as sent, unless not all of it is kept or its id was given here."""
     if one.compact is not None and members is one.item:
         return one.compact
     return json_text.write(members)
 
 
-def _merged(stored: StoredItem, one: Numbered, members: dict[str, Value]) -> dict[str, Value] | None:
+def _merged(stored: StoredItem, one: BatchItem, members: dict[str, Value]) -> dict[str, Value] | None:
     """Return the members of a stored item with those that were sent; None if nothing changes."""
     if members is one.item and one.compact == stored.document:
         return None

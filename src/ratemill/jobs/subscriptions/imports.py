@@ -15,29 +15,29 @@ from functools import partial
 
 from ratemill.catalog.subscriptions import services, writing
 from ratemill.catalog.subscriptions.writing import Order
-from ratemill.jobs.subscriptions.reading import Reader, Table
+from ratemill.jobs.subscriptions.reading import LineReader, LineTable
 from ratemill.jobs.work import tables
-from ratemill.jobs.work.tries import Try
+from ratemill.jobs.work.tries import TableTry
 from ratemill.reference.subscriptions.lines import LineFault
 from ratemill.settings import Settings
 from ratemill.states import SubscriptionImportState
 from ratemill.store.connections import Connection, Database
 from ratemill.store.subscriptions import jobs
-from ratemill.store.subscriptions.jobs import Job, Refusal
+from ratemill.store.subscriptions.jobs import LineRefusal, SubscriptionJob
 
 LINES_MAX = 8_192  # of one table, a power of two, to be halved
 
 
-def run_table(database: Database, settings: Settings, import_number: int, reader: Reader | None = None) -> bool:
+def run_table(database: Database, settings: Settings, import_number: int, reader: LineReader | None = None) -> bool:
     """Work off the next table of an import; return False if it is not its turn, has ended or another process works on it.
 
     ``reader`` is that of the tables before, which may have read this one already.
     """
-    return tables.run(database, settings, _kind(reader or Reader()), import_number)
+    return tables.run(database, settings, _kind(reader or LineReader()), import_number)
 
 
-def _kind(reader: Reader) -> tables.Kind[Job]:
-    return tables.Kind(
+def _kind(reader: LineReader) -> tables.JobKind[SubscriptionJob]:
+    return tables.JobKind(
         "subscriptions",
         "subscriptions-before-commit",
         "subscriptions-after-commit",
@@ -52,9 +52,11 @@ def _begin(connection: Connection, import_number: int) -> bool:
     return job is not None and (job.state != SubscriptionImportState.PENDING or jobs.begin(connection, job))
 
 
-def _next_table(reader: Reader, connection: Connection, settings: Settings, job: Job, errors: list[str | None]) -> bool:
+def _next_table(
+    reader: LineReader, connection: Connection, settings: Settings, job: SubscriptionJob, errors: list[str | None]
+) -> bool:
     """Import the next lines; return whether there were none left."""
-    tried = Try(job.attempts, errors, LINES_MAX)
+    tried = TableTry(job.attempts, errors, LINES_MAX)
     error = tried.error or "the process died"
     if tried.is_hopeless:
         jobs.end(connection, job, error)
@@ -79,7 +81,7 @@ def _next_table(reader: Reader, connection: Connection, settings: Settings, job:
     return False
 
 
-def _end(connection: Connection, settings: Settings, job: Job) -> bool:
+def _end(connection: Connection, settings: Settings, job: SubscriptionJob) -> bool:
     if settings.subscription_reprocess and not job.dry_run:
         services.reprocess_waiting(connection, job.owner_id, job.import_number, ordered_by=job.created_by)
     jobs.end(connection, job)
@@ -87,8 +89,8 @@ def _end(connection: Connection, settings: Settings, job: Job) -> bool:
 
 
 def _write(
-    connection: Connection, settings: Settings, job: Job, table: Table, *, meanwhile: Callable[[], None]
-) -> list[Refusal]:
+    connection: Connection, settings: Settings, job: SubscriptionJob, table: LineTable, *, meanwhile: Callable[[], None]
+) -> list[LineRefusal]:
     """Write the lines of a table; return the refusals, also of those that are wrong as a whole."""
     order = Order(
         job.owner_id,
@@ -100,18 +102,18 @@ def _write(
     )
     faults = table.refused | writing.write_lines(connection, order, table.lines, meanwhile=meanwhile)
     refs = _refs(table) if faults else {}
-    return [Refusal(number, refs.get(number), _told(found)) for number, found in sorted(faults.items())]
+    return [LineRefusal(number, refs.get(number), _told(found)) for number, found in sorted(faults.items())]
 
 
 def _told(faults: Sequence[LineFault]) -> list[tuple[str, str]]:
     return [(fault.field, fault.error) for fault in faults]
 
 
-def _refs(table: Table) -> dict[int, str | None]:
+def _refs(table: LineTable) -> dict[int, str | None]:
     return {each.line_number: each.line.external_ref for each in table.lines}
 
 
-def _refusals(table: Table, error: str) -> list[Refusal]:
+def _refusals(table: LineTable, error: str) -> list[LineRefusal]:
     refs = _refs(table) | dict.fromkeys(table.refused)
     fault = f"the line could not be processed: {error}"
-    return [Refusal(number, ref, [("", fault)]) for number, ref in sorted(refs.items())]
+    return [LineRefusal(number, ref, [("", fault)]) for number, ref in sorted(refs.items())]

@@ -40,7 +40,7 @@ J = TypeVar("J", bound=LockedJob)
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(Generic[J]):
+class JobKind(Generic[J]):
     """A kind of job: its word in logs, the points where a test lets it die, and what to do with the job of a number.
 
     ``begin`` lets a job begin that waits and returns whether its turn has come. ``hold`` locks the job; None if it has ended
@@ -61,7 +61,7 @@ def settle(database: Database) -> None:
     _attempts.setdefault(database, WorkAttempts(database)).settle()
 
 
-def run(database: Database, settings: Settings, kind: Kind[J], number: int) -> bool:
+def run(database: Database, settings: Settings, kind: JobKind[J], number: int) -> bool:
     """Process the next table of a job; return False if it is not due, has ended or another process holds it."""
     attempts = _attempts.setdefault(database, WorkAttempts(database))
     attempts.settle()

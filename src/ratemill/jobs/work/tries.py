@@ -11,7 +11,7 @@ DEATHS_MAX = 30  # of a step that cannot be halved; it takes longer than a row, 
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
+class TableTry:
     """The next table of at most ``whole`` rows, a power of two.
 
     ``attempts`` is what an earlier table left: it keeps this one small. ``errors`` are the attempts since that table was

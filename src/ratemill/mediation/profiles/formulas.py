@@ -29,14 +29,14 @@ _TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d*)?|\.\d+)|([^\W\d]\w*)|\[([^\[\]]+)\]|([
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class NumberTerm:
     """A number as it is written."""
 
     value: Decimal
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class FieldTerm:
     """The number in a field."""
 
     field: str
@@ -51,7 +51,7 @@ class Operation:
     right: Tree
 
 
-Tree: TypeAlias = Number | Name | Operation
+Tree: TypeAlias = NumberTerm | FieldTerm | Operation
 
 
 class FormulaFault(Exception):
@@ -67,7 +67,7 @@ def parse_formula(text: str, field_named: Callable[[str], str | None]) -> Tree:
 
 def fields_of(tree: Tree) -> Iterator[str]:
     """Yield the fields that a formula reads, each as often as it stands there."""
-    if isinstance(tree, Name):
+    if isinstance(tree, FieldTerm):
         yield tree.field
     elif isinstance(tree, Operation):
         yield from fields_of(tree.left)
@@ -107,7 +107,7 @@ class _Parser:
         self.deeper()
         tree = self.signed()
         self.depth -= 1
-        return Operation("-", Number(Decimal(0)), tree)
+        return Operation("-", NumberTerm(Decimal(0)), tree)
 
     def atom(self) -> Tree:
         if self.take("("):
@@ -120,9 +120,9 @@ class _Parser:
         kind, text = self.tokens[self.at] if self.at < len(self.tokens) else ("end", "")
         self.at += 1
         if kind == "number":
-            return Number(_bounded(text))
+            return NumberTerm(_bounded(text))
         if kind == "name":
-            return Name(self.known(text))
+            return FieldTerm(self.known(text))
         raise FormulaFault(f"'{shown(text)}' is not expected here" if text else "the formula ends too early")
 
     def known(self, name: str) -> str:

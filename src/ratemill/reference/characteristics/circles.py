@@ -32,14 +32,16 @@ class Ties:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CircleFindings:
     """What does not hold: all items that are refused, and the circles of each kind, with items of the store in them."""
 
     refused: set[int]
     circles: dict[str, list[list[int]]]
 
 
-def refused_together(faulty: Iterable[int], ahead: Iterable[tuple[int, int]], ties: Mapping[str, Ties]) -> Held:
+def refused_together(
+    faulty: Iterable[int], ahead: Iterable[tuple[int, int]], ties: Mapping[str, Ties]
+) -> CircleFindings:
     """Return all items of a batch that are refused, and the circles among them.
 
     ``faulty`` are refused already. ``ahead`` are pairs of an item and one that it names and that is in the batch only.
@@ -48,7 +50,7 @@ def refused_together(faulty: Iterable[int], ahead: Iterable[tuple[int, int]], ti
     named_by: defaultdict[int, list[int]] = defaultdict(list)
     for item, named in ahead:
         named_by[named].append(item)
-    held = Held(set(), {kind: [] for kind in ties})
+    held = CircleFindings(set(), {kind: [] for kind in ties})
     found = list(faulty)
     while True:
         _refuse(found, named_by, held.refused)

@@ -15,8 +15,8 @@ from ratemill.reference.characteristics.values import (
     NAME_CHARS_MAX,
     NOT_STORABLE,
     Check,
-    Found,
     ItemFault,
+    ItemFindings,
     check_date,
     check_flag,
     check_id,
@@ -61,7 +61,7 @@ def check(item: Value, number: int | None, at: str) -> tuple[list[ItemFault], li
 
     ``number`` is the characteristic, None if not yet known; ``at`` the path of the item, such as ``items[3]``.
     """
-    found = Found()
+    found = ItemFindings()
     if not isinstance(item, dict):
         found.fault("must_be_an_object", f"must be an object, not {kind_of(item)}", at)
     elif not item:
@@ -92,7 +92,7 @@ def is_kept(name: str) -> bool:
     return name in _ITEM or _is_user_defined(name) or _BOM_HEADERS.fullmatch(name) is not None
 
 
-def _other_member(value: Value, at: str, name: str, found: Found, number: int | None) -> None:
+def _other_member(value: Value, at: str, name: str, found: ItemFindings, number: int | None) -> None:
     """Check a member whose name is made of its owner's words or of the characteristic's number."""
     if _is_user_defined(name):
         if not is_storable(name):
@@ -129,7 +129,7 @@ def _meant(name: str, known: Iterable[str]) -> str:
 
 
 def _list_of(
-    value: Value, at: str, name: str, found: Found, each: Callable[[dict[str, Value], str, Found], None]
+    value: Value, at: str, name: str, found: ItemFindings, each: Callable[[dict[str, Value], str, ItemFindings], None]
 ) -> None:
     """Check every element of a list of objects."""
     if value is None:
@@ -145,7 +145,7 @@ def _list_of(
             found.fault("must_be_an_object", f"must be an object, not {kind_of(element)}", path)
 
 
-def _lookup(value: Value, at: str, name: str, found: Found) -> None:
+def _lookup(value: Value, at: str, name: str, found: ItemFindings) -> None:
     if value is None:
         return
     if not isinstance(value, dict):
@@ -163,7 +163,7 @@ def _lookup(value: Value, at: str, name: str, found: Found) -> None:
             )
 
 
-def _lookup_row(row: dict[str, Value], at: str, found: Found, *, looked_up: str) -> None:
+def _lookup_row(row: dict[str, Value], at: str, found: ItemFindings, *, looked_up: str) -> None:
     for name, value in row.items():
         checked = _LOOKUP_ROW.get(name)
         if checked is not None:
@@ -179,7 +179,7 @@ def _lookup_row(row: dict[str, Value], at: str, found: Found, *, looked_up: str)
     check_order(row, "fromDate", "toDate", at, found)
 
 
-def _bom_header(header: dict[str, Value], at: str, found: Found, *, number: str) -> None:
+def _bom_header(header: dict[str, Value], at: str, found: ItemFindings, *, number: str) -> None:
     for name, value in header.items():
         checked = _BOM_HEADER.get(name)
         details = None if checked else _BOM_DETAILS.fullmatch(name)
@@ -196,7 +196,7 @@ def _bom_header(header: dict[str, Value], at: str, found: Found, *, number: str)
     check_order(header, "effectiveFromDate", "effectiveToDate", at, found)
 
 
-def _bom_detail(detail: dict[str, Value], at: str, found: Found, *, number: str) -> None:
+def _bom_detail(detail: dict[str, Value], at: str, found: ItemFindings, *, number: str) -> None:
     component = f"udKey{number}Reference"
     for name, value in detail.items():
         checked = _BOM_DETAIL.get(name)

@@ -34,7 +34,7 @@ _PAGE = ("pageNumber", "items")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class BatchLimits:
     """What a batch may hold: items of one page, and of all of them."""
 
     page_items_max: int
@@ -56,7 +56,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class BatchPage:
     """One page: its number, its items, the text of the list as it was sent, and the characteristic that they tell."""
 
     number: int
@@ -67,17 +67,17 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class BatchOpening:
     """What opens a batch."""
 
     import_file_name: str
     description: str | None
     frame: Frame
-    page: Page | None
+    page: BatchPage | None
     warnings: list[ItemFault]
 
 
-def read_opening(body: bytes, limits: Limits, characteristic: int | None) -> Opening:
+def read_opening(body: bytes, limits: BatchLimits, characteristic: int | None) -> BatchOpening:
     """Read the body that opens a batch, with or without a page; raise ``BadRequest`` with every fault."""
     asked = _members(body)
     faults: list[ItemFault] = []
@@ -94,10 +94,10 @@ def read_opening(body: bytes, limits: Limits, characteristic: int | None) -> Ope
         warnings.append(ItemFault("member_passed_over", "pageNumber says nothing without items", "pageNumber"))
     if faults or frame is None:
         raise BadRequest(faults=as_faults(_cut(faults)))
-    return Opening(name, description, frame, page, warnings)
+    return BatchOpening(name, description, frame, page, warnings)
 
 
-def read_page(body: bytes, frame: Frame, limits: Limits) -> tuple[Page | None, list[ItemFault]]:
+def read_page(body: bytes, frame: Frame, limits: BatchLimits) -> tuple[BatchPage | None, list[ItemFault]]:
     """Read the body that brings a page, and the warnings of it; None if it brings none; raise ``BadRequest``."""
     asked = _members(body)
     warnings = _unknown(asked, _PAGE)
@@ -188,8 +188,8 @@ def _page(
     *,
     frame: Frame | None,
     characteristic: int | None,
-    limits: Limits,
-) -> Page | None:
+    limits: BatchLimits,
+) -> BatchPage | None:
     number = _page_number(asked, frame, faults)
     items = _required(asked, "items", faults)
     if items is None:
@@ -210,7 +210,7 @@ def _page(
         wrong, doubtful = check(item, told, f"items[{index}]")
         faults += wrong
         warnings += doubtful
-    return None if faults else Page(number, items, _text_of_items(body), told, _cut(warnings))
+    return None if faults else BatchPage(number, items, _text_of_items(body), told, _cut(warnings))
 
 
 def _page_number(asked: dict[str, Value], frame: Frame | None, faults: list[ItemFault]) -> int:

@@ -1,6 +1,6 @@
 """What an item of a characteristic names, and how it joins what is stored.
 
-An item names other items (``Use``), which must exist, and objects that no call makes (``NamedObject``), which are
+An item names other items (``ItemUse``), which must exist, and objects that no call makes (``NamedObject``), which are
 registered.
 """
 
@@ -23,7 +23,7 @@ PARENT = "parentReference"
 _PERCENT_WHOLE = 100
 
 
-class Use(NamedTuple):
+class ItemUse(NamedTuple):
     """Where an item names another: ``member`` is the place in the item, ``key`` is id, guid, sid or description."""
 
     member: str
@@ -36,23 +36,23 @@ NamedObject = tuple[str, str, str]
 """What a reference names that is no item: its kind, such as ``contact`` or the name of a field, key and value."""
 
 
-class Names(NamedTuple):
+class ItemReferences(NamedTuple):
     """What an item names, in the order of its members."""
 
-    uses: list[Use]
+    uses: list[ItemUse]
     objects: list[NamedObject]
 
 
-def names_of(item: Item, number: int) -> Names:
+def names_of(item: Item, number: int) -> ItemReferences:
     """Return what an item of the characteristic ``number`` names."""
-    names = Names([], [])
+    names = ItemReferences([], [])
     for name, value in item.items():
         if type(value) is dict or type(value) is list:
             _look(value, name, name, number, names)
     return names
 
 
-def _look(value: Value, name: str, path: str, number: int, names: Names) -> None:
+def _look(value: Value, name: str, path: str, number: int, names: ItemReferences) -> None:
     """Add what a value names: itself, if its member is a reference, else what is in it."""
     if type(value) is dict:
         named_by, kind, of = _target(name, number)
@@ -66,7 +66,7 @@ def _look(value: Value, name: str, path: str, number: int, names: Names) -> None
             if not of:
                 names.objects.append((kind, *named))
             elif of <= CHARACTERISTIC_MAX:
-                names.uses.append(Use(path, of, *named))
+                names.uses.append(ItemUse(path, of, *named))
     elif type(value) is list:
         for index, each in enumerate(value):
             _look(each, name, f"{path}[{index}]", number, names)

@@ -94,7 +94,7 @@ def read_date(text: str) -> datetime | None:
 
 
 @dataclass(slots=True)
-class Found:
+class ItemFindings:
     """The faults and the warnings that were found so far."""
 
     faults: list[ItemFault] = field(default_factory=list)
@@ -109,7 +109,7 @@ class Found:
         self.warnings.append(ItemFault(code, f"{cut(name or at)} {message}", path_of(at, name)))
 
 
-Check = Callable[[Value, str, str, Found], None]
+Check = Callable[[Value, str, str, ItemFindings], None]
 
 
 def path_of(at: str, name: str) -> str:
@@ -143,7 +143,7 @@ def kind_of(value: Value) -> str:
     return "an object" if isinstance(value, dict) else "a list"
 
 
-def check_text(value: Value, at: str, name: str, found: Found, *, chars_max: int = TEXT_CHARS_MAX) -> None:
+def check_text(value: Value, at: str, name: str, found: ItemFindings, *, chars_max: int = TEXT_CHARS_MAX) -> None:
     """Check a text of up to ``chars_max`` characters."""
     if value is None:
         return
@@ -156,20 +156,20 @@ def check_text(value: Value, at: str, name: str, found: Found, *, chars_max: int
         found.fault("text_not_storable", NOT_STORABLE, at, name)
 
 
-def check_id(value: Value, at: str, name: str, found: Found) -> None:
+def check_id(value: Value, at: str, name: str, found: ItemFindings) -> None:
     """Check the id of an item."""
     check_text(value, at, name, found, chars_max=ID_CHARS_MAX)
     if type(value) is str and not value.strip():
         found.fault("must_not_be_empty", "must not be empty; without an id the item gets the next number", at, name)
 
 
-def check_flag(value: Value, at: str, name: str, found: Found) -> None:
+def check_flag(value: Value, at: str, name: str, found: ItemFindings) -> None:
     """Check what is true or false."""
     if value is not None and not isinstance(value, bool):
         found.fault("must_be_true_or_false", f"must be true or false, not {kind_of(value)}", at, name)
 
 
-def check_number(value: Value, at: str, name: str, found: Found) -> None:
+def check_number(value: Value, at: str, name: str, found: ItemFindings) -> None:
     """Check a number, of any digits that are few."""
     if value is None:
         return
@@ -185,7 +185,7 @@ def _has_few_digits(value: str) -> bool:
     return len(exponent) <= len("+64") and abs(int(exponent)) + len(mantissa) <= NUMBER_CHARS_MAX
 
 
-def check_whole(value: Value, at: str, name: str, found: Found) -> None:
+def check_whole(value: Value, at: str, name: str, found: ItemFindings) -> None:
     """Check a whole number."""
     if value is None:
         return
@@ -200,7 +200,7 @@ def shown(value: Value) -> str:
     return str(value) if isinstance(value, Number) and len(value) <= NUMBER_CHARS_MAX else kind_of(value)
 
 
-def check_range(value: Value, at: str, name: str, found: Found) -> None:
+def check_range(value: Value, at: str, name: str, found: ItemFindings) -> None:
     """Check a low and a high number, such as ``4.21:30.45``."""
     if value is None:
         return
@@ -225,7 +225,7 @@ def _range_fault(text: str) -> tuple[str, str] | None:
 _instant = lru_cache(maxsize=4_096)(read_date)
 
 
-def check_date(value: Value, at: str, name: str, found: Found) -> None:
+def check_date(value: Value, at: str, name: str, found: ItemFindings) -> None:
     """Check a time as ISO 8601 writes it."""
     if value is None:
         return
@@ -236,7 +236,7 @@ def check_date(value: Value, at: str, name: str, found: Found) -> None:
         found.fault("must_be_a_date", message, at, name)
 
 
-def check_order(holder: dict[str, Value], first: str, last: str, at: str, found: Found) -> None:
+def check_order(holder: dict[str, Value], first: str, last: str, at: str, found: ItemFindings) -> None:
     """Hold that a span does not end before it begins; dates that are none were said before."""
     begins, ends = holder.get(first), holder.get(last)
     if type(begins) is str and type(ends) is str:
@@ -249,7 +249,7 @@ def check_order(holder: dict[str, Value], first: str, last: str, at: str, found:
 # References
 
 
-def check_reference(value: Value, at: str, name: str, found: Found) -> None:
+def check_reference(value: Value, at: str, name: str, found: ItemFindings) -> None:
     """Check an object that names another by one key."""
     if value is None:
         return
@@ -272,7 +272,7 @@ def check_reference(value: Value, at: str, name: str, found: Found) -> None:
             found.warn("member_not_known", "is no member of a reference", at, f"{name}.{key}")
 
 
-def _reference_key(value: Value, at: str, path: str, key: str, found: Found) -> None:
+def _reference_key(value: Value, at: str, path: str, key: str, found: ItemFindings) -> None:
     if key == "sid":
         if not isinstance(value, str) or not (value.isascii() and value.isdigit() and len(value) <= WHOLE_DIGITS_MAX):
             found.fault("must_be_a_whole_number", f"must be a whole number, not {kind_of(value)}", at, path)
@@ -295,7 +295,7 @@ def _is_guid(text: str) -> bool:
     return True
 
 
-def check_user_defined(value: Value, at: str, name: str, found: Found) -> None:
+def check_user_defined(value: Value, at: str, name: str, found: ItemFindings) -> None:
     """Check the value of a field that its owner named."""
     if isinstance(value, Number):
         check_number(value, at, name, found)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 
-class Kind(IntEnum):
+class ObjectKind(IntEnum):
     """A kind of object; each refers only to kinds before it."""
 
     PRODUCT = 1
@@ -31,10 +31,10 @@ class Kind(IntEnum):
         return f"{self.word}s"
 
 
-_WIRE = {kind: f"subscription_{kind.name.lower()}" for kind in Kind} | {Kind.SUBSCRIPTION: "subscription"}
+_WIRE = {kind: f"subscription_{kind.name.lower()}" for kind in ObjectKind} | {ObjectKind.SUBSCRIPTION: "subscription"}
 BY_WIRE = {wire: kind for kind, wire in _WIRE.items()}
 
 
 def by_kind(counts: Sequence[int]) -> dict[str, int]:
     """Return counts of the kinds 1 to 5, each under its type on the wire."""
-    return {kind.wire: count for kind, count in zip(Kind, counts, strict=True)}
+    return {kind.wire: count for kind, count in zip(ObjectKind, counts, strict=True)}

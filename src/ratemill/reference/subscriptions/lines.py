@@ -11,7 +11,7 @@ from ratemill.errors import readable
 from ratemill.nesting import NESTING_MAX
 from ratemill.reference import json_text
 from ratemill.reference.json_text import Number, Value
-from ratemill.reference.subscriptions.kinds import BY_WIRE, Kind
+from ratemill.reference.subscriptions.kinds import BY_WIRE, ObjectKind
 from ratemill.visible import shown as cut
 
 # A record of some ten attributes has some dozen values. A line of millions would take a hundred times its length of memory.
@@ -36,25 +36,25 @@ class LineFault:
 class Line(NamedTuple):
     """What a line says; ``text`` is the JSON of its attributes, as it was sent."""
 
-    kind: Kind
+    kind: ObjectKind
     external_ref: str | None
     attributes: dict[str, Value]
     text: str
 
 
-class _Data(msgspec.Struct):
+class _TypeData(msgspec.Struct):
     type: str
 
 
-class _Typed(msgspec.Struct):
-    data: _Data
+class _TypeLine(msgspec.Struct):
+    data: _TypeData
 
 
 class _RawData(msgspec.Struct):
     attributes: msgspec.Raw = msgspec.Raw()
 
 
-class _Raw(msgspec.Struct):
+class _RawLine(msgspec.Struct):
     data: _RawData
 
 
@@ -63,15 +63,15 @@ class _QuickData(msgspec.Struct, forbid_unknown_fields=True):
     attributes: msgspec.Raw
 
 
-class _Quick(msgspec.Struct, forbid_unknown_fields=True):
+class _QuickLine(msgspec.Struct, forbid_unknown_fields=True):
     data: _QuickData
 
 
 _OUTER = 2  # objects that the attributes stand in
 _MEMBERS = (b'"data"', b'"type"', b'"attributes"')
-_quick = msgspec.json.Decoder(_Quick)
-_typed = msgspec.json.Decoder(_Typed)
-_raw = msgspec.json.Decoder(_Raw)
+_quick = msgspec.json.Decoder(_QuickLine)
+_typed = msgspec.json.Decoder(_TypeLine)
+_raw = msgspec.json.Decoder(_RawLine)
 
 
 def classify(line: bytes) -> int:

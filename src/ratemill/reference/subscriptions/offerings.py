@@ -16,7 +16,7 @@ import msgspec
 from ratemill.reference import json_text
 from ratemill.reference.json_text import Value
 from ratemill.reference.subscriptions import terms
-from ratemill.reference.subscriptions.kinds import Kind
+from ratemill.reference.subscriptions.kinds import ObjectKind
 
 
 class PlanAttributes(msgspec.Struct):
@@ -45,13 +45,13 @@ class Plan(msgspec.Struct):
         return terms.ends_at(started_at, own.end_behavior, own.billing_interval_type, own.plan_length)
 
 
-class _Referring(msgspec.Struct):
+class _PlanReference(msgspec.Struct):
     external_ref: str | None = None
 
 
 class _View(msgspec.Struct):
     id: str
-    attributes: _Referring
+    attributes: _PlanReference
     plans: list[Plan]
 
 
@@ -91,7 +91,7 @@ class Snapshot:
         return None
 
 
-def entry(kind: Kind, object_id: UUID, attributes: str) -> str:
+def entry(kind: ObjectKind, object_id: UUID, attributes: str) -> str:
     """Return a product or a plan as it stands in a snapshot; ``attributes`` is a JSON object."""
     return f'{{"id":"{object_id}","type":"{kind.wire}","attributes":{attributes}}}'
 
@@ -110,5 +110,5 @@ def rename(old: Snapshot, object_id: UUID, attributes: dict[str, Value]) -> Snap
 
 
 def _document(object_id: UUID, attributes: dict[str, Value], products: str, plans: str) -> str:
-    own = f'{{"id":"{object_id}","type":"{Kind.OFFERING.wire}","attributes":{json_text.write(attributes)}'
+    own = f'{{"id":"{object_id}","type":"{ObjectKind.OFFERING.wire}","attributes":{json_text.write(attributes)}'
     return f'{own},"products":{products},"plans":{plans}}}'

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ratemill.reference.json_text import Value
 from ratemill.reference.subscriptions import values
-from ratemill.reference.subscriptions.kinds import Kind
+from ratemill.reference.subscriptions.kinds import ObjectKind
 from ratemill.reference.subscriptions.lines import EXTERNAL_REF_CHARS_MAX, LineFault, kind_of
 from ratemill.reference.subscriptions.values import Form
 
@@ -26,7 +26,7 @@ class Attribute(NamedTuple):
     required: bool = False
 
 
-def _references(kind: Kind) -> Form:
+def _references(kind: ObjectKind) -> Form:
     """Return the form of a list that names or brings objects of a kind, one or more."""
 
     def check(value: Value, at: str) -> Sequence[str]:
@@ -70,8 +70,8 @@ _ACCOUNT = Attribute("account_id", values.uuid, required=True)
 _PAYMENT = Attribute("payment_authority", values.payment_authority)
 _INLINE_OFFERING = (_EXTERNAL_REF, _NAME, _DESCRIPTION)
 
-ATTRIBUTES: dict[Kind, tuple[Attribute, ...]] = {
-    Kind.PRODUCT: (
+ATTRIBUTES: dict[ObjectKind, tuple[Attribute, ...]] = {
+    ObjectKind.PRODUCT: (
         _EXTERNAL_REF,
         _NAME,
         _DESCRIPTION,
@@ -80,7 +80,7 @@ ATTRIBUTES: dict[Kind, tuple[Attribute, ...]] = {
         Attribute("price", values.price),
         Attribute("price_units", values.price_units),
     ),
-    Kind.PLAN: (
+    ObjectKind.PLAN: (
         _EXTERNAL_REF,
         _NAME,
         _DESCRIPTION,
@@ -95,17 +95,17 @@ ATTRIBUTES: dict[Kind, tuple[Attribute, ...]] = {
         Attribute("base_price_percentage", values.percentage),
         Attribute("fixed_price", values.price),
     ),
-    Kind.SUBSCRIBER: (_EXTERNAL_REF, _ACCOUNT, _NAME, _EMAIL, _PAYMENT),
-    Kind.OFFERING: (
+    ObjectKind.SUBSCRIBER: (_EXTERNAL_REF, _ACCOUNT, _NAME, _EMAIL, _PAYMENT),
+    ObjectKind.OFFERING: (
         _EXTERNAL_REF,
         _NAME,
         _DESCRIPTION,
-        Attribute("products", _references(Kind.PRODUCT), required=True),
-        Attribute("plans", _references(Kind.PLAN), required=True),
+        Attribute("products", _references(ObjectKind.PRODUCT), required=True),
+        Attribute("plans", _references(ObjectKind.PLAN), required=True),
         Attribute("proration_policy_id", values.external_ref),
         Attribute("features", _features),
     ),
-    Kind.SUBSCRIPTION: (
+    ObjectKind.SUBSCRIPTION: (
         _EXTERNAL_REF,
         _ACCOUNT,
         Attribute("address_id", values.uuid),
@@ -122,8 +122,8 @@ ATTRIBUTES: dict[Kind, tuple[Attribute, ...]] = {
         Attribute("offering_external_ref", _REFERENCE),
         Attribute("selected_plan", _REFERENCE),
         Attribute("offering", _inline_offering),
-        Attribute("products", _references(Kind.PRODUCT)),
-        Attribute("plans", _references(Kind.PLAN)),
+        Attribute("products", _references(ObjectKind.PRODUCT)),
+        Attribute("plans", _references(ObjectKind.PLAN)),
         Attribute("go_live_after", values.date_time),
     ),
 }
@@ -144,13 +144,13 @@ _POSITIONS = {
 }
 
 
-def check(kind: Kind, attributes: Attributes, *, partial: bool = False) -> list[LineFault]:
+def check(kind: ObjectKind, attributes: Attributes, *, partial: bool = False) -> list[LineFault]:
     """Return every fault of the attributes of an object, in the order of its attributes.
 
     ``partial``: of a change, which names only what it changes; null then clears what need not be there.
     """
     found = _faults(kind, attributes, partial=partial)
-    if kind is Kind.SUBSCRIPTION:
+    if kind is ObjectKind.SUBSCRIPTION:
         more: list[LineFault] = []
         if not partial or not OF_A_WAY.isdisjoint(attributes):
             more += _way(attributes)
@@ -162,7 +162,7 @@ def check(kind: Kind, attributes: Attributes, *, partial: bool = False) -> list[
     return found
 
 
-def in_order(kind: Kind, faults: list[LineFault]) -> list[LineFault]:
+def in_order(kind: ObjectKind, faults: list[LineFault]) -> list[LineFault]:
     """Return faults in the order of the attributes of a kind."""
     if len(faults) < 2:  # noqa: PLR2004 -- one is in order
         return faults
@@ -170,7 +170,7 @@ def in_order(kind: Kind, faults: list[LineFault]) -> list[LineFault]:
     return sorted(faults, key=lambda fault: positions.get(fault.field, -1))
 
 
-def _faults(kind: Kind, attributes: Attributes, *, prefix: str = "", partial: bool = False) -> list[LineFault]:
+def _faults(kind: ObjectKind, attributes: Attributes, *, prefix: str = "", partial: bool = False) -> list[LineFault]:
     """Return the faults of attributes one by one, in their order."""
     found: list[LineFault] = []
     forms = _FORMS[kind]

@@ -1,8 +1,8 @@
 """What lines of a file come to: which objects are made or changed, and every fault of the lines that are refused.
 
 Lines are taken in turn. Each is whole or not at all: a line with a fault leaves nothing behind, of what stands inside it
-either. What lines refer to was looked up before (``names_of``) and is handed in as a ``World``, which also holds what the
-lines before have made.
+either. What lines refer to was looked up before (``names_of``) and is handed in as a ``LineContext``, which also holds what
+the lines before have made.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from uuid import UUID
 from ratemill.reference import json_text
 from ratemill.reference.json_text import Value
 from ratemill.reference.subscriptions import offerings
-from ratemill.reference.subscriptions.kinds import Kind
+from ratemill.reference.subscriptions.kinds import ObjectKind
 from ratemill.reference.subscriptions.lines import Line, LineFault, reference_of, shown
 from ratemill.reference.subscriptions.offerings import Plan, Snapshot
 from ratemill.reference.subscriptions.records import OF_A_WAY, Attributes, check, in_order, is_selected
@@ -31,7 +31,7 @@ SNAPSHOT_CHARS_MAX = 65_536  # of an offering with all that it holds: two thousa
 # Most ids come several times in a file: that of an account, that of a plan.
 _uuid = lru_cache(8_192)(UUID)
 
-Reference: TypeAlias = "tuple[Kind, str]"
+Reference: TypeAlias = "tuple[ObjectKind, str]"
 
 
 class Sold(NamedTuple):
@@ -55,7 +55,7 @@ class Sold(NamedTuple):
 class Object(NamedTuple):
     """An object as it is stored, or will be; ``object_number`` is None where it is not yet."""
 
-    kind: Kind
+    kind: ObjectKind
     object_id: UUID
     external_ref: str | None
     account_id: UUID | None
@@ -67,7 +67,7 @@ class Object(NamedTuple):
     object_number: int | None = None
 
 
-class Numbered(NamedTuple):
+class FileLine(NamedTuple):
     """A line with its number in its file."""
 
     line_number: int
@@ -75,7 +75,7 @@ class Numbered(NamedTuple):
 
 
 @dataclass(slots=True)
-class Names:
+class LineReferences:
     """What lines refer to: references by kind, and ids by kind."""
 
     refs: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -84,7 +84,7 @@ class Names:
 
 
 @dataclass(slots=True)
-class World:
+class LineContext:
     """What is there when lines are decided on, and how.
 
     ``failed`` has the lines of this file that failed, by what they would have brought; ``accounts`` the names of those
@@ -96,35 +96,35 @@ class World:
     upsert: bool = False
     import_number: int | None = None
     by_ref: dict[Reference, Object] = field(default_factory=dict)
-    by_id: dict[tuple[Kind, UUID], Object] = field(default_factory=dict)
+    by_id: dict[tuple[ObjectKind, UUID], Object] = field(default_factory=dict)
     failed: dict[Reference, int] = field(default_factory=dict)
     accounts: set[str] | None = None
 
 
 @dataclass(slots=True)
-class Decided:
+class LineDecisions:
     """What lines come to: objects to write, each once, and the faults of lines by their number."""
 
     objects: dict[UUID, Object] = field(default_factory=dict)
     faults: dict[int, list[LineFault]] = field(default_factory=dict)
 
 
-def names_of(lines: Iterable[Line]) -> Names:
+def names_of(lines: Iterable[Line]) -> LineReferences:
     """Return what lines refer to, and the references that they would take."""
-    names = Names()
+    names = LineReferences()
     for line in lines:
         attributes = line.attributes
         _take_ref(names, line.kind, attributes.get("external_ref"))
-        if line.kind is Kind.OFFERING:
+        if line.kind is ObjectKind.OFFERING:
             _take_elements(names, attributes)
-        elif line.kind is Kind.SUBSCRIPTION:
-            _take_ref(names, Kind.OFFERING, attributes.get("offering_external_ref"))
+        elif line.kind is ObjectKind.SUBSCRIPTION:
+            _take_ref(names, ObjectKind.OFFERING, attributes.get("offering_external_ref"))
             offering_id = attributes.get("offering_id")
             if is_uuid(offering_id):
-                names.ids[Kind.OFFERING].add(UUID(str(offering_id)))
+                names.ids[ObjectKind.OFFERING].add(UUID(str(offering_id)))
             offering = attributes.get("offering")
             if isinstance(offering, dict):
-                _take_ref(names, Kind.OFFERING, offering.get("external_ref"))
+                _take_ref(names, ObjectKind.OFFERING, offering.get("external_ref"))
                 _take_elements(names, attributes)
         account_id = attributes.get("account_id")
         if is_uuid(account_id):
@@ -132,8 +132,8 @@ def names_of(lines: Iterable[Line]) -> Names:
     return names
 
 
-def _take_elements(names: Names, attributes: Attributes) -> None:
-    for kind in (Kind.PRODUCT, Kind.PLAN):
+def _take_elements(names: LineReferences, attributes: Attributes) -> None:
+    for kind in (ObjectKind.PRODUCT, ObjectKind.PLAN):
         elements = attributes.get(kind.plural)
         for each in elements if isinstance(elements, list) else ():
             if isinstance(each, dict):
@@ -144,15 +144,15 @@ def _take_elements(names: Names, attributes: Attributes) -> None:
                     names.ids[kind].add(UUID(str(each)))
 
 
-def _take_ref(names: Names, kind: Kind, value: Value) -> None:
+def _take_ref(names: LineReferences, kind: ObjectKind, value: Value) -> None:
     ref = reference_of(value)
     if ref is not None:
         names.refs[kind].add(ref)
 
 
-def decide(lines: Iterable[Numbered], world: World) -> Decided:
+def decide(lines: Iterable[FileLine], world: LineContext) -> LineDecisions:
     """Return what lines come to, taken in turn; the world then holds what they made."""
-    decided = Decided()
+    decided = LineDecisions()
     for one in lines:
         draft = _Draft(world, one.line_number)
         faults = check(one.line.kind, one.line.attributes) + draft.put_line(one.line)
@@ -163,7 +163,7 @@ def decide(lines: Iterable[Numbered], world: World) -> Decided:
     return decided
 
 
-def decide_change(stored: Object, attributes: Attributes, world: World) -> Decided:
+def decide_change(stored: Object, attributes: Attributes, world: LineContext) -> LineDecisions:
     """Return what a change of an object comes to: its attributes, of which it names those that change; null clears one.
 
     The world holds what ``names_of`` found for the change. Faults are those of line 1.
@@ -171,7 +171,7 @@ def decide_change(stored: Object, attributes: Attributes, world: World) -> Decid
     draft = _Draft(world, 1)
     faults = check(stored.kind, attributes, partial=True)
     faults += draft.change(stored, attributes)
-    decided = Decided()
+    decided = LineDecisions()
     if faults:
         decided.faults[1] = cut(in_order(stored.kind, faults))
     else:
@@ -190,7 +190,7 @@ def cut(faults: Sequence[LineFault]) -> list[LineFault]:
 class _Draft:
     """One line in the making: objects that are there for the line itself, and for others once it holds."""
 
-    def __init__(self, world: World, line_number: int) -> None:
+    def __init__(self, world: LineContext, line_number: int) -> None:
         self._world = world
         self._line_number = line_number
         self._made: dict[UUID, Object] = {}
@@ -198,7 +198,7 @@ class _Draft:
         self._freed: list[Reference] = []
         self._faults: list[LineFault] = []
 
-    def keep(self, decided: Decided) -> None:
+    def keep(self, decided: LineDecisions) -> None:
         """Let the line hold."""
         decided.objects |= self._made
         for freed in self._freed:
@@ -231,32 +231,38 @@ class _Draft:
                 self._taken("external_ref", "external_ref", other)
             if stored.external_ref:
                 self._freed.append((stored.kind, stored.external_ref))
-        same = stored.kind in (Kind.OFFERING, Kind.SUBSCRIPTION) and OF_A_WAY.isdisjoint(changes)
+        same = stored.kind in (ObjectKind.OFFERING, ObjectKind.SUBSCRIPTION) and OF_A_WAY.isdisjoint(changes)
         self._put(stored.kind, stored, merged, json_text.write(merged), keeps_snapshot=same)
         return self._faults
 
     # The parts of an object
 
     def _put(
-        self, kind: Kind, stored: Object | None, attributes: Attributes, text: str, *, keeps_snapshot: bool = False
+        self,
+        kind: ObjectKind,
+        stored: Object | None,
+        attributes: Attributes,
+        text: str,
+        *,
+        keeps_snapshot: bool = False,
     ) -> None:
         object_id = stored.object_id if stored else self._world.new_id()
         snapshot, sold = None, None
         self._check_account(attributes)
-        if kind is Kind.OFFERING and keeps_snapshot and stored and stored.snapshot:
+        if kind is ObjectKind.OFFERING and keeps_snapshot and stored and stored.snapshot:
             snapshot = offerings.rename(stored.snapshot, object_id, attributes)
-        elif kind is Kind.OFFERING:
+        elif kind is ObjectKind.OFFERING:
             snapshot, _ = self._build(object_id, attributes, attributes)
             if snapshot and stored and stored.snapshot and stored.snapshot.document == snapshot.document:
                 snapshot = stored.snapshot
-        elif kind is Kind.SUBSCRIPTION:
+        elif kind is ObjectKind.SUBSCRIPTION:
             snapshot, sold = self._sell(stored, attributes, keeps_snapshot=keeps_snapshot)
         if not self._faults:
             self._keep(kind, stored, object_id, attributes, text=text, snapshot=snapshot, sold=sold)
 
     def _keep(
         self,
-        kind: Kind,
+        kind: ObjectKind,
         stored: Object | None,
         object_id: UUID,
         attributes: Attributes,
@@ -287,8 +293,8 @@ class _Draft:
         self, object_id: UUID, own: Attributes, holding: Attributes
     ) -> tuple[Snapshot | None, list[Object | None]]:
         """Return the snapshot of an offering, None if something is wrong, and its plans in their order."""
-        products = self._elements(Kind.PRODUCT, holding)
-        plans = self._elements(Kind.PLAN, holding)
+        products = self._elements(ObjectKind.PRODUCT, holding)
+        plans = self._elements(ObjectKind.PLAN, holding)
         if self._faults or None in products or None in plans:
             return None, plans
         entries = [
@@ -304,13 +310,13 @@ class _Draft:
             return None, plans
         return offerings.take(object_id, own, *entries), plans
 
-    def _elements(self, kind: Kind, attributes: Attributes) -> list[Object | None]:
+    def _elements(self, kind: ObjectKind, attributes: Attributes) -> list[Object | None]:
         elements = attributes.get(kind.plural)
         if not isinstance(elements, list):
             return [None]
         return [self._element(kind, each, f"{kind.plural}[{index}]") for index, each in enumerate(elements)]
 
-    def _element(self, kind: Kind, value: Value, at: str) -> Object | None:
+    def _element(self, kind: ObjectKind, value: Value, at: str) -> Object | None:
         """Return what an element names, or what it brings."""
         if isinstance(value, dict):
             return self._inline(kind, {name: each for name, each in value.items() if name != "meta"}, at)
@@ -322,7 +328,7 @@ class _Draft:
             self._missing(kind, ref, kind.plural, at)
         return found
 
-    def _inline(self, kind: Kind, attributes: Attributes, at: str) -> Object | None:
+    def _inline(self, kind: ObjectKind, attributes: Attributes, at: str) -> Object | None:
         """Make, or with upsert change, an object that stands inside another."""
         stored = self._inline_stored(kind, attributes, at)
         if check(kind, attributes):
@@ -333,7 +339,7 @@ class _Draft:
         object_id = stored.object_id if stored else self._world.new_id()
         return self._keep(kind, stored, object_id, attributes, text=json_text.write(attributes))
 
-    def _inline_stored(self, kind: Kind, attributes: Attributes, at: str) -> Object | None:
+    def _inline_stored(self, kind: ObjectKind, attributes: Attributes, at: str) -> Object | None:
         stored = self._find_ref(kind, reference_of(attributes.get("external_ref")))
         if stored is None or self._world.upsert:
             return stored
@@ -395,9 +401,9 @@ class _Draft:
         ref = reference_of(attributes[name])
         if ref is None or (name == "offering_id" and not is_uuid(ref)):
             return None
-        found = (self._find_id if name == "offering_id" else self._find_ref)(Kind.OFFERING, ref)
+        found = (self._find_id if name == "offering_id" else self._find_ref)(ObjectKind.OFFERING, ref)
         if found is None:
-            self._missing(Kind.OFFERING, ref, name, name)
+            self._missing(ObjectKind.OFFERING, ref, name, name)
             return None
         return found.snapshot
 
@@ -406,15 +412,15 @@ class _Draft:
         own = attributes.get("offering")
         if not isinstance(own, dict):
             return None, []
-        stored = self._inline_stored(Kind.OFFERING, own, "offering")
+        stored = self._inline_stored(ObjectKind.OFFERING, own, "offering")
         if stored is not None:
             before = json_text.reread(stored.attributes)
-            own = _merge(before if isinstance(before, dict) else {}, own, Kind.OFFERING)
+            own = _merge(before if isinstance(before, dict) else {}, own, ObjectKind.OFFERING)
         object_id = stored.object_id if stored else self._world.new_id()
         snapshot, plans = self._build(object_id, own, attributes)
         if snapshot is not None:
             holding = own | {name: attributes[name] for name in ("products", "plans")}
-            self._keep(Kind.OFFERING, stored, object_id, own, text=json_text.write(holding), snapshot=snapshot)
+            self._keep(ObjectKind.OFFERING, stored, object_id, own, text=json_text.write(holding), snapshot=snapshot)
         return snapshot, plans
 
     def _chosen(self, snapshot: Snapshot, attributes: Attributes, plans: list[Object | None]) -> Plan | None:
@@ -435,12 +441,12 @@ class _Draft:
 
     # What is there, and what is not
 
-    def _find_ref(self, kind: Kind, ref: str | None) -> Object | None:
+    def _find_ref(self, kind: ObjectKind, ref: str | None) -> Object | None:
         if ref is None:
             return None
         return self._refs.get((kind, ref)) or self._world.by_ref.get((kind, ref))
 
-    def _find_id(self, kind: Kind, text: str) -> Object | None:
+    def _find_id(self, kind: ObjectKind, text: str) -> Object | None:
         return self._world.by_id.get((kind, UUID(text))) if is_uuid(text) else None
 
     def _is_of_this_file(self, stored: Object) -> bool:
@@ -451,7 +457,7 @@ class _Draft:
         error = f'"{at}" must be unique: {stored.kind.word} {shown(stored.external_ref)} {where} already'
         self._faults.append(LineFault(field_name, error))
 
-    def _missing(self, kind: Kind, ref: str, field_name: str, at: str) -> None:
+    def _missing(self, kind: ObjectKind, ref: str, field_name: str, at: str) -> None:
         failed = self._world.failed.get((kind, ref))
         what = f"there is no {kind.word} {shown(ref)}"
         if failed is not None:
@@ -470,8 +476,8 @@ def _serving(sold: Sold) -> tuple[object, ...]:
     return sold.account_id, sold.currency, sold.started_at, sold.ended_at
 
 
-def _merge(before: Attributes, changes: Attributes, kind: Kind) -> Attributes:
+def _merge(before: Attributes, changes: Attributes, kind: ObjectKind) -> Attributes:
     """Return attributes with their changes: null takes one away, and a new way to an offering takes the old one's place."""
-    dropped = OF_A_WAY if kind is Kind.SUBSCRIPTION and not OF_A_WAY.isdisjoint(changes) else frozenset()
+    dropped = OF_A_WAY if kind is ObjectKind.SUBSCRIPTION and not OF_A_WAY.isdisjoint(changes) else frozenset()
     merged = {name: value for name, value in before.items() if name not in dropped} | changes
     return {name: value for name, value in merged.items() if value is not None}

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ratemill.errors import Code
-from ratemill.setup.declaration import Entry, Identity, Kind, Member, SetupObject
+from ratemill.setup.declaration import Entry, Identity, Member, MemberKind, SetupObject
 from ratemill.setup.documents.json_nodes import looks_like_json, read_json
 from ratemill.setup.documents.yaml_nodes import read_yaml
-from ratemill.setup.nodes import Faults, Items, Node, Pairs, Scalar, Unreadable, Written, plain
+from ratemill.setup.nodes import DocumentFaults, Items, Node, Pairs, Scalar, ScalarForm, Unreadable, plain
 from ratemill.setup.objects.registry import OWNERS, WRITABLE
-from ratemill.setup.values import Unfit, read_value
+from ratemill.setup.values import InvalidValue, read_value
 from ratemill.visible import shown
 
 VERSION = "1"
@@ -35,7 +35,7 @@ class Document:
     entries: dict[str, list[Entry]] = field(default_factory=dict)
 
 
-def read_document(text: str, folder: Path | None, faults: Faults) -> Document:
+def read_document(text: str, folder: Path | None, faults: DocumentFaults) -> Document:
     """Return what ``text`` names; CSV files are looked for from ``folder``. Faults are added to ``faults``."""
     try:
         root = _read_nodes(text.removeprefix("\ufeff"))
@@ -45,22 +45,24 @@ def read_document(text: str, folder: Path | None, faults: Faults) -> Document:
     if not isinstance(root, Pairs):
         faults.add(Code.DOCUMENT_UNREADABLE, "", root.line, "a document is a mapping that begins with 'ratemill: 1'")
         return Document()
-    return _Reader(folder, faults).document(root)
+    return _CsvReader(folder, faults).document(root)
 
 
-def read_csv_list(each: SetupObject, name: str, text: str, defaults: Mapping[str, str], faults: Faults) -> Document:
+def read_csv_list(
+    each: SetupObject, name: str, text: str, defaults: Mapping[str, str], faults: DocumentFaults
+) -> Document:
     """Return a document of one list that is CSV text; ``name`` stands for its file, ``defaults`` for empty cells."""
     lines = dict.fromkeys(defaults, 0)
     pairs = Pairs({member: Scalar(value, 0) for member, value in defaults.items()}, lines, [], 0)
-    return _Reader(None, faults).csv_list(each, name, text.removeprefix("\ufeff"), pairs)
+    return _CsvReader(None, faults).csv_list(each, name, text.removeprefix("\ufeff"), pairs)
 
 
-def read_members(entry: Entry, node: Pairs, faults: Faults, *, passed_over: Collection[str]) -> None:
+def read_members(entry: Entry, node: Pairs, faults: DocumentFaults, *, passed_over: Collection[str]) -> None:
     """Read the members of one entry as HTTP has them: ``…Id`` may stand instead of a name, and holds where both do.
 
     The names in ``passed_over`` are taken as if they were not there.
     """
-    reader = _Reader(None, faults)
+    reader = _CsvReader(None, faults)
     reader.report_twice(node, entry.path())
     ids = {member.id_name: member for member in entry.object.references}
     held = {ids[name].name for name, value in node.pairs.items() if name in ids and not _is_null(value)}
@@ -82,19 +84,19 @@ def _is_null(node: Node) -> bool:
 
 
 def _read_identity(node: Node) -> Identity:
-    if not isinstance(node, Scalar) or node.written is not Written.NUMBER or not (node.text or "").isdigit():
-        raise Unfit("the identity of an object is expected, a whole number")
+    if not isinstance(node, Scalar) or node.written is not ScalarForm.NUMBER or not (node.text or "").isdigit():
+        raise InvalidValue("the identity of an object is expected, a whole number")
     return Identity(min(int((node.text or "")[:20]), IDENTITY_MAX + 1))
 
 
 def _read_identities(member: Member, node: Node) -> tuple[Identity, ...]:
     if not isinstance(node, Items):
-        raise Unfit("a list of identities is expected")
+        raise InvalidValue("a list of identities is expected")
     if not node.items and member.required:
-        raise Unfit("must name at least one")
+        raise InvalidValue("must name at least one")
     found = tuple(_read_identity(item) for item in node.items)
     if len(set(found)) < len(found):
-        raise Unfit("an identity stands here twice")
+        raise InvalidValue("an identity stands here twice")
     return found
 
 
@@ -111,7 +113,7 @@ def _read_nodes(text: str) -> Node:
 
 
 @dataclass(slots=True)
-class _Column:
+class _CsvColumn:
     """A column of a CSV file; ``read`` are the values of its cells so far, for most columns have few."""
 
     member: Member | None
@@ -120,15 +122,15 @@ class _Column:
 
 def _read_name(member: Member, node: Node, other_than: Collection[str] = ()) -> str:
     if not isinstance(node, Scalar) or node.text is None:
-        raise Unfit("a name is expected")
+        raise InvalidValue("a name is expected")
     name = str(read_value(member, node.text, node.written))
     if name in other_than:
-        raise Unfit(f"'{shown(name)}' stands here twice")
+        raise InvalidValue(f"'{shown(name)}' stands here twice")
     return name
 
 
-class _Reader:
-    def __init__(self, folder: Path | None, faults: Faults) -> None:
+class _CsvReader:
+    def __init__(self, folder: Path | None, faults: DocumentFaults) -> None:
         self._folder = folder
         self._faults = faults
 
@@ -152,7 +154,7 @@ class _Reader:
         document = Document()
         try:
             document.entries[each.list_name] = list(self._csv_entries(each, name, text, self._defaults(each, defaults)))
-        except (csv.Error, Unfit) as error:
+        except (csv.Error, InvalidValue) as error:
             self._faults.add(Code.DOCUMENT_UNREADABLE, each.list_name, None, f"the list cannot be read: {error}")
         return document
 
@@ -186,7 +188,7 @@ class _Reader:
             document.owner_line = named.line
             try:
                 document.owner = _read_name(_OWNER_NAME, named)
-            except Unfit as error:
+            except InvalidValue as error:
                 path = "owner" if named is node else "owner.name"
                 self._faults.add(Code.VALUE_NOT_VALID, path, named.line, str(error))
         for entry in document.entries.get(OWNERS.list_name, ()):
@@ -217,11 +219,11 @@ class _Reader:
         try:
             if _is_null(node):
                 entry.given[member.column] = None
-            elif member.kind is not Kind.REFERENCES:
+            elif member.kind is not MemberKind.REFERENCES:
                 entry.given[member.column] = _read_identity(node)
             else:
                 entry.given[member.column] = _read_identities(member, node)
-        except Unfit as error:
+        except InvalidValue as error:
             entry.bad |= {member.column}
             self._faults.add(Code.VALUE_NOT_VALID, entry.path(member.id_name), node.line, str(error))
 
@@ -237,19 +239,19 @@ class _Reader:
         entry.lines[name] = node.line
         try:
             self._put(entry, member, node)
-        except Unfit as error:
+        except InvalidValue as error:
             entry.bad |= {member.column}
             self._faults.add(Code.VALUE_NOT_VALID, entry.path(name), node.line, str(error))
 
     def _put(self, entry: Entry, member: Member, node: Node) -> None:
-        if member.kind is Kind.STRUCTURE:
+        if member.kind is MemberKind.STRUCTURE:
             entry.nodes = {**(entry.nodes or {}), member.name: node}
             inner = entry.given.get(entry.object.document) or {}
             entry.given[entry.object.document] = {**inner, member.name: plain(node)}
-        elif member.kind is Kind.REFERENCES:
+        elif member.kind is MemberKind.REFERENCES:
             entry.given[member.column] = self._names(entry, member, node)
         elif not isinstance(node, Scalar):
-            raise Unfit("one value is expected, not a list or mapping")
+            raise InvalidValue("one value is expected, not a list or mapping")
         elif node.text is None:
             entry.given[member.column] = None
         else:
@@ -259,17 +261,17 @@ class _Reader:
         if isinstance(node, Scalar) and node.text is None:
             return None
         if not isinstance(node, Items):
-            raise Unfit("a list of names is expected")
+            raise InvalidValue("a list of names is expected")
         entry.nodes = {**(entry.nodes or {}), member.name: node}
         names: list[str] = []
         for index, item in enumerate(node.items):
             try:
                 names.append(_read_name(member, item, other_than=names))
-            except Unfit as error:
+            except InvalidValue as error:
                 entry.bad |= {member.column}
                 self._faults.add(Code.VALUE_NOT_VALID, entry.path(f"{member.name}[{index}]"), item.line, str(error))
         if not node.items and member.required:
-            raise Unfit("must name at least one")
+            raise InvalidValue("must name at least one")
         return tuple(names)
 
     # lists in CSV files
@@ -290,7 +292,7 @@ class _Reader:
             return []
         try:
             return list(self._csv_entries(each, named.text, self._open(named.text), defaults))
-        except (OSError, UnicodeDecodeError, csv.Error, Unfit) as error:
+        except (OSError, UnicodeDecodeError, csv.Error, InvalidValue) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             message = f"'{shown(named.text)}' cannot be read: {reason}"
             self._faults.add(Code.DOCUMENT_UNREADABLE, f"{each.list_name}.csv", named.line, message)
@@ -298,7 +300,7 @@ class _Reader:
 
     def _open(self, name: str) -> str:
         if self._folder is None:
-            raise Unfit("there is no folder to look in")
+            raise InvalidValue("there is no folder to look in")
         return (self._folder / name).read_bytes().decode("utf-8-sig")
 
     def _defaults(self, each: SetupObject, node: Node | None) -> Entry:
@@ -323,8 +325,8 @@ class _Reader:
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         header = next(reader, None)
         if header is None:
-            raise Unfit("it has no header row")
-        columns = [_Column(self._column(each, file, header, name), {}) for name in header]
+            raise InvalidValue("it has no header row")
+        columns = [_CsvColumn(self._column(each, file, header, name), {}) for name in header]
         line = reader.line_num + 1
         for index, cells in enumerate(reader):
             if cells:
@@ -340,7 +342,7 @@ class _Reader:
             self._faults.add(Code.ENTRY_TWICE, f"{file}:1.{name}", 1, f"'{shown(name)}' stands here twice")
         return member
 
-    def _csv_entry(self, entry: Entry, columns: list[_Column], cells: list[str], defaults: Entry) -> Entry:
+    def _csv_entry(self, entry: Entry, columns: list[_CsvColumn], cells: list[str], defaults: Entry) -> Entry:
         if len(cells) != len(columns):
             message = f"the row has {len(cells)} cells, the header {len(columns)}"
             self._faults.add(Code.VALUE_NOT_VALID, entry.path(), entry.line, message)
@@ -363,10 +365,10 @@ class _Reader:
     def _cell(self, entry: Entry, member: Member, cell: str) -> None:
         entry.bad -= {member.column}
         try:
-            if member.kind in (Kind.STRUCTURE, Kind.REFERENCES):
+            if member.kind in (MemberKind.STRUCTURE, MemberKind.REFERENCES):
                 self._put(entry, member, read_yaml(cell))
             else:
-                entry.given[member.column] = read_value(member, cell, Written.ANY)
-        except (Unfit, Unreadable) as error:
+                entry.given[member.column] = read_value(member, cell, ScalarForm.ANY)
+        except (InvalidValue, Unreadable) as error:
             entry.bad |= {member.column}
             self._faults.add(Code.VALUE_NOT_VALID, entry.path(member.name), entry.line, str(error))

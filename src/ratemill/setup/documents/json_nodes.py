@@ -7,7 +7,7 @@ import re
 from bisect import bisect_right
 
 from ratemill.nesting import NESTING_MAX, TOO_DEEP
-from ratemill.setup.nodes import Items, Node, Pairs, Scalar, Unreadable, Written
+from ratemill.setup.nodes import Items, Node, Pairs, Scalar, ScalarForm, Unreadable
 from ratemill.visible import shown
 
 _STRINGS = json.JSONDecoder()
@@ -23,7 +23,7 @@ def looks_like_json(text: str) -> bool:
 
 def read_json(text: str) -> Node:
     """Return the nodes of a JSON text; raise ``Unreadable`` if it is none."""
-    reader = _Reader(text)
+    reader = _JsonReader(text)
     node, end = reader.value(reader.skip(0), 0)
     end = reader.skip(end)
     if end != len(text):
@@ -31,7 +31,7 @@ def read_json(text: str) -> Node:
     return node
 
 
-class _Reader:
+class _JsonReader:
     def __init__(self, text: str) -> None:
         self.text = text
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
@@ -56,15 +56,15 @@ class _Reader:
             return self._array(at, depth)
         if first == '"':
             string, end = self._string(at)
-            return Scalar(string, self.line(at), Written.STRING), end
+            return Scalar(string, self.line(at), ScalarForm.STRING), end
         return self._bare(at)
 
     def _bare(self, at: int) -> tuple[Node, int]:
         if word := _WORD.match(self.text, at):
             text = word.group()
-            return Scalar(None if text == "null" else text, self.line(at), Written.BOOL), word.end()
+            return Scalar(None if text == "null" else text, self.line(at), ScalarForm.BOOL), word.end()
         if number := _NUMBER.match(self.text, at):
-            return Scalar(number.group(), self.line(at), Written.NUMBER), number.end()
+            return Scalar(number.group(), self.line(at), ScalarForm.NUMBER), number.end()
         raise self.unreadable("a value is expected here", at)
 
     def _string(self, at: int) -> tuple[str, int]:

@@ -33,7 +33,7 @@ def read_yaml(text: str) -> Node:
 
 
 @dataclass(slots=True)
-class _Anchored:
+class _Anchor:
     """A value that aliases may name: how many values it is, its levels, and whether its end has been read."""
 
     node: Node
@@ -46,7 +46,7 @@ class _Anchored:
 class _Level:
     """A list or a mapping that has begun: what it holds so far, and how a value joins it."""
 
-    anchored: _Anchored
+    anchored: _Anchor
     add: Callable[[Node], None]
     keys: _Keys | None = None
 
@@ -74,7 +74,7 @@ class _Composer:
     """Makes nodes of events."""
 
     open: list[_Level] = field(default_factory=list)
-    anchors: dict[str, _Anchored] = field(default_factory=dict)
+    anchors: dict[str, _Anchor] = field(default_factory=dict)
     alias_nodes: int = 0
     root: Node | None = None
 
@@ -89,10 +89,10 @@ class _Composer:
                 self._alias(event.anchor, line)
             elif isinstance(event, yaml.SequenceStartEvent):
                 items = Items([], line)
-                self._begin(event, _Level(_Anchored(items), items.items.append), line)
+                self._begin(event, _Level(_Anchor(items), items.items.append), line)
             elif isinstance(event, yaml.MappingStartEvent):
                 keys = _Keys(Pairs({}, {}, [], line))
-                self._begin(event, _Level(_Anchored(keys.pairs), keys.add, keys), line)
+                self._begin(event, _Level(_Anchor(keys.pairs), keys.add, keys), line)
             elif isinstance(event, yaml.CollectionEndEvent):
                 self._end()
             elif isinstance(event, yaml.DocumentStartEvent):
@@ -104,7 +104,7 @@ class _Composer:
     def _scalar(self, event: yaml.ScalarEvent, line: int) -> None:
         is_key = bool(self.open) and self.open[-1].keys is not None and self.open[-1].keys.key is None
         is_null = not is_key and not event.style and event.value in NULLS
-        anchored = _Anchored(Scalar(None if is_null else event.value, line), is_whole=True)
+        anchored = _Anchor(Scalar(None if is_null else event.value, line), is_whole=True)
         if event.anchor:
             self.anchors[event.anchor] = anchored
         self._put(anchored)
@@ -136,7 +136,7 @@ class _Composer:
             raise Unreadable(message, line)
         self._put(named)
 
-    def _put(self, anchored: _Anchored) -> None:
+    def _put(self, anchored: _Anchor) -> None:
         """Let a value that is whole join what is open."""
         if not self.open:
             self.root = anchored.node

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from ratemill.characteristics import NUMBERS
-from ratemill.mediation.mediate import Begun
+from ratemill.mediation.mediate import MappedRows
 from ratemill.mediation.profiles.declared import Match, Profile
 from ratemill.setup.declaration import SetupObject
 from ratemill.setup.objects.registry import WRITABLE
@@ -55,7 +55,7 @@ def reader_of(connection: Connection, owner_id: int) -> Read:
     return lambda each, columns: bulk.read_rows(connection, each.table, columns, owner_id)
 
 
-def items_named(connection: Connection, owner_id: int, begun: Begun) -> dict[str, pl.Series]:
+def items_named(connection: Connection, owner_id: int, begun: MappedRows) -> dict[str, pl.Series]:
     """Return which of the items exist that rows name and that their profile requires to exist, in one query."""
     named = begun.items_named()
     asked = [(NUMBERS[target], each) for target, ids in named.items() for each in ids]

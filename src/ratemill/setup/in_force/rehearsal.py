@@ -19,13 +19,13 @@ from ratemill import columns
 from ratemill.access.owners import require, unknown
 from ratemill.errors import Code, Fault, NotFound, UsageFault
 from ratemill.mediation import mediate
-from ratemill.mediation.mediate import Begun, Limits, Mediated
+from ratemill.mediation.mediate import MappedRows, MediationResult, RowLimits
 from ratemill.mediation.profiles.profile import read_profile
 from ratemill.reasons import row_message
 from ratemill.setup.declaration import Entry, SetupObject
 from ratemill.setup.documents.document import Document, read_document
 from ratemill.setup.in_force.mediation_setup import MediationSetup, items_named, mediation_setup, reader_of
-from ratemill.setup.nodes import Faults
+from ratemill.setup.nodes import DocumentFaults
 from ratemill.setup.world import Row, World
 from ratemill.setup.writing.apply import check_document, in_order
 from ratemill.store import bulk, owners
@@ -45,7 +45,7 @@ class DocumentFaulty(UsageFault):
         super().__init__(f"{len(faults)} faults in the document")
 
 
-class Outcome(Enum):
+class SampleOutcome(Enum):
     """What becomes of a sample row."""
 
     MEDIATED = "mediated"
@@ -75,14 +75,14 @@ class RehearsedRow:
     raw: str
     parsed: dict[str, str | None]
     mapped: dict[str, str | None]
-    outcome: Outcome
+    outcome: SampleOutcome
     usage: dict[str, Any] | None = None
     duplicate_of: int | None = None
     faults: list[RowFault] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedProfile:
     """A data profile ready for sample rows, with the set-up that it needs; the rows count as accepted at ``at``.
 
     ``owner_id`` is None for an owner who is not there yet, and so has no items.
@@ -93,7 +93,7 @@ class Prepared:
     at: datetime
 
 
-def prepare_stored(database: Database, owner: str, name: str) -> Prepared:
+def prepare_stored(database: Database, owner: str, name: str) -> PreparedProfile:
     """Return the owner's data profile of that name in its version in force; raise ``NotFound``."""
     with database.worker() as connection:
         owners.read_only_snapshot(connection)
@@ -103,15 +103,15 @@ def prepare_stored(database: Database, owner: str, name: str) -> Prepared:
             raise NotFound(f"there is no data profile '{shown(name)}'")
         profile = read_profile(found.document | {"name": found.name})
         setup = mediation_setup(profile, found.version, reader_of(connection, owner_id))
-        return Prepared(owner_id, setup, clock(connection))
+        return PreparedProfile(owner_id, setup, clock(connection))
 
 
-def prepare_document(database: Database, text: str, folder: Path | None, name: str) -> Prepared:
+def prepare_document(database: Database, text: str, folder: Path | None, name: str) -> PreparedProfile:
     """Return the data profile of that name as it will be once a document is applied, laid over what its owner has.
 
     Raises ``DocumentFaulty``, and ``NotFound`` if the document does not name the profile.
     """
-    faults = Faults([])
+    faults = DocumentFaults([])
     document = read_document(text, folder, faults)
     with database.worker() as connection:
         owners.read_only_snapshot(connection)
@@ -123,12 +123,14 @@ def prepare_document(database: Database, text: str, folder: Path | None, name: s
             raise DocumentFaulty(in_order(faults))
         row = _profile_row(document, name)
         profile = read_profile(row["document"] | {"name": name})
-        return Prepared(world.owner_id, mediation_setup(profile, None, _Laid(world).read), clock(connection))
+        return PreparedProfile(
+            world.owner_id, mediation_setup(profile, None, _PlannedSetup(world).read), clock(connection)
+        )
 
 
 def rehearse(
     database: Database,
-    prepared: Prepared,
+    prepared: PreparedProfile,
     texts: Sequence[str],
     *,
     are_objects: bool,
@@ -144,7 +146,7 @@ def rehearse(
         _raw(texts, prepared.at, are_objects=are_objects),
         setup.profile,
         lists=setup.lists,
-        limits=Limits(field_chars_max=field_chars_max, growth_bytes_max=growth_bytes_max),
+        limits=RowLimits(field_chars_max=field_chars_max, growth_bytes_max=growth_bytes_max),
     )
     items = _items(database, prepared.owner_id, begun)
     shown = mediate.show(begun, usage_classes=setup.usage_classes, items=items)
@@ -158,7 +160,7 @@ def rehearse(
 
 
 @dataclass(frozen=True, slots=True)
-class _Laid:
+class _PlannedSetup:
     """The set-up as it will be: stored objects with a document's entries laid over them."""
 
     world: World
@@ -191,7 +193,7 @@ def _raw(texts: Sequence[str], at: datetime, *, are_objects: bool) -> pl.DataFra
     )
 
 
-def _items(database: Database, owner_id: int | None, begun: Begun) -> dict[str, pl.Series]:
+def _items(database: Database, owner_id: int | None, begun: MappedRows) -> dict[str, pl.Series]:
     if owner_id is None or not begun.profile.required_characteristics:
         return {}
     with database.worker() as connection:
@@ -207,19 +209,19 @@ def _texts(table: pl.DataFrame, names: Iterable[str], prefix: str) -> dict[int, 
     }
 
 
-def _ends(mediated: Mediated, usage_classes: pl.DataFrame) -> dict[int, dict[str, Any]]:
+def _ends(mediated: MediationResult, usage_classes: pl.DataFrame) -> dict[int, dict[str, Any]]:
     """Return outcome, usage record and faults of each row."""
     named = mediated.usage.join(usage_classes, on="usage_class_id", how="left")
     firsts = _firsts(mediated.keys)
     ends: dict[int, dict[str, Any]] = {
-        row["row_index"]: {"outcome": Outcome.MEDIATED, "usage": row} for row in named.iter_rows(named=True)
+        row["row_index"]: {"outcome": SampleOutcome.MEDIATED, "usage": row} for row in named.iter_rows(named=True)
     }
     for row, first in firsts.items():
         if row != first:
-            ends[row] |= {"outcome": Outcome.DUPLICATE, "duplicate_of": first}
-    ends |= {row: {"outcome": Outcome.SKIPPED} for row in mediated.skipped["row_index"]}
+            ends[row] |= {"outcome": SampleOutcome.DUPLICATE, "duplicate_of": first}
+    ends |= {row: {"outcome": SampleOutcome.SKIPPED} for row in mediated.skipped["row_index"]}
     for row, faults in mediated.refused.select("row_index", "faults").iter_rows():
-        ends[row] = {"outcome": Outcome.REFUSED, "faults": [_fault(row, each) for each in json.loads(faults)]}
+        ends[row] = {"outcome": SampleOutcome.REFUSED, "faults": [_fault(row, each) for each in json.loads(faults)]}
     return ends
 
 

@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 
 @dataclass(slots=True)
-class Linted:
+class LintReport:
     """The findings of a plan, the first ones of each rule, with how many there are of each."""
 
     plan_id: int
@@ -40,7 +40,7 @@ class Linted:
         return {rule: (severity, count, shown[rule]) for (rule, severity), count in self.counts.items()}
 
 
-def lint(database: Database, owner_id: int, plan: int | str) -> Linted:
+def lint(database: Database, owner_id: int, plan: int | str) -> LintReport:
     """Return what is likely a mistake in a rate plan, by identity or name; raise ``NotFound``."""
     with no_collection():
         with database.reader(owner_id) as connection:
@@ -48,9 +48,9 @@ def lint(database: Database, owner_id: int, plan: int | str) -> Linted:
         return check(setup)
 
 
-def check(setup: PlanSetup) -> Linted:
+def check(setup: PlanSetup) -> LintReport:
     """Hold a plan to every rule."""
-    linted = Linted(setup.plan["rate_plan_id"], setup.plan["name"])
+    linted = LintReport(setup.plan["rate_plan_id"], setup.plan["name"])
     for rule in RULES:
         for at, finding in enumerate(rule(setup)):
             linted.counts[finding.rule, finding.severity] += 1
@@ -59,7 +59,7 @@ def check(setup: PlanSetup) -> Linted:
     return linted
 
 
-def as_json(linted: Linted) -> Json:
+def as_json(linted: LintReport) -> Json:
     """Return the members that are shown of a lint."""
     return {
         "identity": linted.plan_id,
@@ -87,7 +87,7 @@ def as_json(linted: Linted) -> Json:
 
 
 def _read(connection: Connection, owner_id: int, asked: int | str) -> PlanSetup:
-    reader = _Reader(connection, owner_id)
+    reader = _PlanReader(connection, owner_id)
     column = "name" if isinstance(asked, str) else "rate_plan_id"
     plans = reader.rows("usageRatePlans", column, [asked])
     if not plans:
@@ -119,7 +119,7 @@ def _read(connection: Connection, owner_id: int, asked: int | str) -> PlanSetup:
     )
 
 
-def _priced_accounts(reader: _Reader, plan_id: int) -> list[Row]:
+def _priced_accounts(reader: _PlanReader, plan_id: int) -> list[Row]:
     """Return the accounts with the plan, those below them without a plan of their own, and those of its services."""
     found = {row["account_id"]: row for row in reader.rows("accounts", "rate_plan_id", [plan_id])}
     level = list(found)
@@ -134,7 +134,7 @@ def _priced_accounts(reader: _Reader, plan_id: int) -> list[Row]:
     return [found[account_id] for account_id in sorted(found)]
 
 
-class _Reader:
+class _PlanReader:
     """Reads whole rows of the lists of one owner."""
 
     def __init__(self, connection: Connection, owner_id: int) -> None:

@@ -16,7 +16,7 @@ DIGITS = "0123456789"
 
 def pattern_shadowed(setup: PlanSetup) -> Iterator[Finding]:
     """Find patterns whose numbers cost what those of the next shorter pattern do."""
-    prices = _Prices(setup)
+    prices = _LocationPrices(setup)
     above: list[Row] = []
     for pattern in sorted(setup.patterns, key=lambda each: str(each["name"])):
         while above and not pattern["name"].startswith(above[-1]["name"]):
@@ -27,7 +27,7 @@ def pattern_shadowed(setup: PlanSetup) -> Iterator[Finding]:
         above.append(pattern)
 
 
-class _Prices:
+class _LocationPrices:
     """A number for each location, the same for those at which the plan's rates are the same; 0 for no rate at all."""
 
     def __init__(self, setup: PlanSetup) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ratemill.periods import read_zone
-from ratemill.setup.declaration import Kind, Member, Rule, SetupObject, name_member, reference, span
+from ratemill.setup.declaration import Member, MemberKind, Rule, SetupObject, name_member, reference, span
 from ratemill.setup.rules.buckets import account_keeps_currency_of_buckets
 from ratemill.setup.rules.currencies import check_currency
 from ratemill.setup.rules.objects import (
@@ -39,7 +39,7 @@ OBJECT = SetupObject(
         reference("parentAccountName", "parent_account_id", "accounts"),
         reference("usageRatePlanName", "rate_plan_id", "usageRatePlans"),
         Member("timeZone", "time_zone", default="UTC", check=check_zone),
-        Member("usageBillDay", "bill_day", Kind.INTEGER, default=1, least=1, most=BILL_DAY_MAX),
+        Member("usageBillDay", "bill_day", MemberKind.INTEGER, default=1, least=1, most=BILL_DAY_MAX),
         *span(),
     ),
     rules=(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ratemill.setup.declaration import Kind, Member, SetupObject, name_member
+from ratemill.setup.declaration import Member, MemberKind, SetupObject, name_member
 
 OBJECT = SetupObject(
     list_name="usageBaseUnits",
@@ -14,10 +14,10 @@ OBJECT = SetupObject(
     members=(
         name_member(),
         Member("description", "description"),
-        Member("sortOrder", "sort_order", Kind.INTEGER),
-        Member("visible", "visible", Kind.BOOL),
-        Member("isBaseBucketEligible", "is_base_bucket_eligible", Kind.BOOL),
-        Member("usageBaseUnitId", "base_unit_id", Kind.INTEGER),
+        Member("sortOrder", "sort_order", MemberKind.INTEGER),
+        Member("visible", "visible", MemberKind.BOOL),
+        Member("isBaseBucketEligible", "is_base_bucket_eligible", MemberKind.BOOL),
+        Member("usageBaseUnitId", "base_unit_id", MemberKind.INTEGER),
     ),
     owned=False,
     read_only=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ratemill.setup.declaration import Kind, Member, Rule, SetupObject, reference
+from ratemill.setup.declaration import Member, MemberKind, Rule, SetupObject, reference
 from ratemill.setup.rules.buckets import class_counts_as_base
 from ratemill.setup.rules.objects import location_as_class_says, one_place
 
@@ -17,7 +17,7 @@ OBJECT = SetupObject(
         reference("usageBucketBaseName", "bucket_base_id", "usageBucketBases", required=True, parent=True),
         reference("usageClassName", "usage_class_id", "usageClasses", required=True),
         reference("geoTreeLocationName", "location_id", "geoTreeLocations"),
-        Member("exclude", "exclude", Kind.BOOL, default=False),
+        Member("exclude", "exclude", MemberKind.BOOL, default=False),
         reference("geoTreeLocationGroupName", "location_group_id", "geoTreeLocationGroups"),
     ),
     key=("bucket_base_id", "usage_class_id", "location_id", "location_group_id"),

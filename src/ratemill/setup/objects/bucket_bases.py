@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ratemill.setup.declaration import Kind, Member, Rule, SetupObject, name_member, reference, span
+from ratemill.setup.declaration import Member, MemberKind, Rule, SetupObject, name_member, reference, span
 from ratemill.setup.rules.buckets import base_unit_in_use, mark_retired
 
 OBJECT = SetupObject(
@@ -15,7 +15,7 @@ OBJECT = SetupObject(
     members=(
         name_member(),
         *span(),  # the start has no effect, so that it need not stand before the end
-        Member("retired", "retired", Kind.BOOL, default=False),
+        Member("retired", "retired", MemberKind.BOOL, default=False),
         reference("usageBucketBaseUnitName", "base_unit_id", "usageBaseUnits", required=True),
     ),
     rules=(Rule(("base_unit_id",), base_unit_in_use),),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ratemill.setup.declaration import Kind, Link, Member, Rule, SetupObject, name_member, reference
+from ratemill.setup.declaration import Link, Member, MemberKind, Rule, SetupObject, name_member, reference
 from ratemill.setup.rules.buckets import (
     base_needed_and_not_retired,
     bases_count_alike,
@@ -23,8 +23,8 @@ FREQUENCIES = ("day", "week", "month", "year")
 
 def _frequency(name: str, column: str, words: str) -> tuple[Member, Member]:
     return (
-        Member(name, column, Kind.INTEGER, least=1, most=FREQUENCY_MAX, default_words=words),
-        Member(f"{name}TypeName", f"{column}_type", Kind.CHOICE, choices=FREQUENCIES),
+        Member(name, column, MemberKind.INTEGER, least=1, most=FREQUENCY_MAX, default_words=words),
+        Member(f"{name}TypeName", f"{column}_type", MemberKind.CHOICE, choices=FREQUENCIES),
     )
 
 
@@ -40,32 +40,32 @@ OBJECT = SetupObject(
         Member(
             "usageBucketBaseNames",
             "base_ids",
-            Kind.REFERENCES,
+            MemberKind.REFERENCES,
             default=(),
             default_words="none, for money only: any usage",
             target="usageBucketBases",
             link=Link("buckets_bases", "bucket_id", "bucket_base_id"),
         ),
         Member("currencyName", "currency", check=check_currency, frozen=True, default_words="none: it holds units"),
-        Member("size", "size", Kind.QUANTITY, least=0),
+        Member("size", "size", MemberKind.QUANTITY, least=0),
         reference("usageUnitName", "usage_unit_id", "usageUnits", default_words="the base unit"),
-        Member("steps", "steps", Kind.STRUCTURE, inner=True, default_words="none: a size"),
-        Member("isInfiniteLastTier", "is_infinite_last_tier", Kind.BOOL, default=False),
-        Member("increment", "increment", Kind.QUANTITY, least=0, default_words="none: exact"),
-        Member("priority", "priority", Kind.INTEGER, default=1, least=1),
+        Member("steps", "steps", MemberKind.STRUCTURE, inner=True, default_words="none: a size"),
+        Member("isInfiniteLastTier", "is_infinite_last_tier", MemberKind.BOOL, default=False),
+        Member("increment", "increment", MemberKind.QUANTITY, least=0, default_words="none: exact"),
+        Member("priority", "priority", MemberKind.INTEGER, default=1, least=1),
         Member(
             "usageBucketRefillTypeName",
             "refill",
-            Kind.CHOICE,
+            MemberKind.CHOICE,
             default="once",
             choices=("once", "recurring", "rollover"),
         ),
         *_frequency("refillFrequency", "refill_frequency", "the billing period of the account"),
         *_frequency("expireAfterFrequency", "expire_after_frequency", "with the refill; once: never"),
-        Member("prorate", "prorate", Kind.BOOL, default=False),
-        Member("whenEmpty", "when_empty", Kind.CHOICE, default="next", choices=("next", "rate", "refuse")),
+        Member("prorate", "prorate", MemberKind.BOOL, default=False),
+        Member("whenEmpty", "when_empty", MemberKind.CHOICE, default="next", choices=("next", "rate", "refuse")),
         reference("overageUsageRatePlanName", "overage_rate_plan_id", "usageRatePlans"),
-        Member("mayOwe", "may_owe", Kind.BOOL, default=False),
+        Member("mayOwe", "may_owe", MemberKind.BOOL, default=False),
     ),
     rules=(
         Rule(("base_ids", "currency"), base_needed_and_not_retired),

@@ -6,20 +6,20 @@ from collections.abc import Iterator
 
 from ratemill.mediation.profiles.declared import Match, Profile
 from ratemill.mediation.profiles.profile import ProfileFaults, read_profile, write_profile
-from ratemill.setup.declaration import Entry, Kind, Member, SetupObject, name_member
+from ratemill.setup.declaration import Entry, Member, MemberKind, SetupObject, name_member
 from ratemill.setup.objects import accounts, identifier_types, locations, services, usage_class_types, usage_classes
 from ratemill.setup.world import World
 from ratemill.visible import shown
 
 # The lists that a match may look in, with the members it may compare.
 MATCHED: dict[str, set[str]] = {
-    each.OBJECT.list_name: {member.name for member in each.OBJECT.members if member.kind is Kind.TEXT}
+    each.OBJECT.list_name: {member.name for member in each.OBJECT.members if member.kind is MemberKind.TEXT}
     for each in (accounts, identifier_types, locations, services, usage_class_types, usage_classes)
 }
 
 
 def _inner(name: str, *, required: bool = False, words: str = "") -> Member:
-    return Member(name, name, Kind.STRUCTURE, required=required, inner=True, default_words=words)
+    return Member(name, name, MemberKind.STRUCTURE, required=required, inner=True, default_words=words)
 
 
 def check_profile(entry: Entry, _world: World) -> Iterator[tuple[str, str]]:

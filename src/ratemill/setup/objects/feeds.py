@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ratemill.setup.declaration import NAME_CHARS_MAX, Kind, Member, SetupObject, name_member, reference
+from ratemill.setup.declaration import NAME_CHARS_MAX, Member, MemberKind, SetupObject, name_member, reference
 from ratemill.setup.rules.objects import unique_without_case
 from ratemill.visible import shown
 
@@ -28,9 +28,9 @@ OBJECT = SetupObject(
         name_member(),
         reference("dataProfileName", "data_profile_id", "dataProfiles", required=True),
         Member("apiName", "api_name", check=check_api_name, chars_max=NAME_CHARS_MAX),
-        Member("enabled", "enabled", Kind.BOOL, default=True),
+        Member("enabled", "enabled", MemberKind.BOOL, default=True),
         Member("description", "description"),
-        Member("batchWaitSeconds", "batch_wait_s", Kind.QUANTITY, default=1, least=0, most=BATCH_WAIT_S_MAX),
+        Member("batchWaitSeconds", "batch_wait_s", MemberKind.QUANTITY, default=1, least=0, most=BATCH_WAIT_S_MAX),
     ),
     lookup=(),
     list_rules=(unique_without_case("name", "name"), unique_without_case("api_name", "apiName")),

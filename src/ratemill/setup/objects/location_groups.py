@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ratemill.setup.declaration import Kind, Link, Member, SetupObject, name_member
+from ratemill.setup.declaration import Link, Member, MemberKind, SetupObject, name_member
 from ratemill.setup.rules.objects import groups_without_tie
 
 OBJECT = SetupObject(
@@ -17,7 +17,7 @@ OBJECT = SetupObject(
         Member(
             "geoTreeLocationNames",
             "location_ids",
-            Kind.REFERENCES,
+            MemberKind.REFERENCES,
             required=True,
             target="geoTreeLocations",
             link=Link("location_group_members", "location_group_id", "location_id"),

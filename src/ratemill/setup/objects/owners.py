@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ratemill.money import AMOUNT_PLACES_MAX, AMOUNT_ROUNDINGS
-from ratemill.setup.declaration import Kind, Member, SetupObject, name_member, reference
+from ratemill.setup.declaration import Member, MemberKind, SetupObject, name_member, reference
 
 OBJECT = SetupObject(
     list_name="owners",
@@ -17,12 +17,12 @@ OBJECT = SetupObject(
         Member(
             "amountPrecision",
             "amount_places",
-            Kind.INTEGER,
+            MemberKind.INTEGER,
             default=AMOUNT_PLACES_MAX,
             least=0,
             most=AMOUNT_PLACES_MAX,
         ),
-        Member("roundingMethodTypeName", "rounding", Kind.CHOICE, default="half_up", choices=AMOUNT_ROUNDINGS),
+        Member("roundingMethodTypeName", "rounding", MemberKind.CHOICE, default="half_up", choices=AMOUNT_ROUNDINGS),
         reference("usageRatePlanName", "rate_plan_id", "usageRatePlans"),
     ),
     singular=True,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ratemill.setup.declaration import (
     NAME_CHARS_MAX,
-    Kind,
     Member,
+    MemberKind,
     Rule,
     SetupObject,
     name_member,
@@ -29,8 +29,8 @@ OBJECT = SetupObject(
         Member("displayName", "display_name", chars_max=NAME_CHARS_MAX),
         *span(),
         reference("timePeriodName", "time_period_id", "timePeriods"),
-        Member("useForCost", "use_for_cost", Kind.BOOL, default=False),
-        Member("isPassThrough", "is_pass_through", Kind.BOOL, default=False),
+        Member("useForCost", "use_for_cost", MemberKind.BOOL, default=False),
+        Member("isPassThrough", "is_pass_through", MemberKind.BOOL, default=False),
         precision("the plan's"),
     ),
     rules=(

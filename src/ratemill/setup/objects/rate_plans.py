@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ratemill.setup.declaration import (
     NAME_CHARS_MAX,
-    Kind,
     Link,
     Member,
+    MemberKind,
     Rule,
     SetupObject,
     name_member,
@@ -26,7 +26,7 @@ OBJECT = SetupObject(
         Member(
             "usageRateGroupNames",
             "rate_group_ids",
-            Kind.REFERENCES,
+            MemberKind.REFERENCES,
             required=True,
             target="usageRateGroups",
             link=Link("rate_plan_groups", "rate_plan_id", "rate_group_id"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ratemill.setup.declaration import NAME_CHARS_MAX, Kind, Member, Rule, SetupObject, reference, span
+from ratemill.setup.declaration import NAME_CHARS_MAX, Member, MemberKind, Rule, SetupObject, reference, span
 from ratemill.setup.rules.objects import (
     location_as_class_says,
     minimum_below_maximum,
@@ -25,7 +25,7 @@ OBJECT = SetupObject(
     members=(
         reference("usageRateGroupName", "rate_group_id", "usageRateGroups", required=True, parent=True),
         reference("usageClassName", "usage_class_id", "usageClasses", required=True),
-        Member("amount", "amount", Kind.PRICE, required=True),
+        Member("amount", "amount", MemberKind.PRICE, required=True),
         reference("usageUnitName", "usage_unit_id", "usageUnits", default_words="the base unit of the class"),
         reference("geoTreeLocationName", "location_id", "geoTreeLocations"),
         reference("geoTreeLocationGroupName", "location_group_id", "geoTreeLocationGroups"),
@@ -33,13 +33,13 @@ OBJECT = SetupObject(
         Member(
             "usageRateCalculationTypeName",
             "calculation",
-            Kind.CHOICE,
+            MemberKind.CHOICE,
             default="perUnit",
             choices=("perUnit", "perEvent"),
         ),
-        Member("connectionCharge", "connection_charge", Kind.PRICE, default=0, least=0),
-        Member("minimumCharge", "minimum_charge", Kind.PRICE, least=0),
-        Member("maximumCharge", "maximum_charge", Kind.PRICE, least=0),
+        Member("connectionCharge", "connection_charge", MemberKind.PRICE, default=0, least=0),
+        Member("minimumCharge", "minimum_charge", MemberKind.PRICE, least=0),
+        Member("maximumCharge", "maximum_charge", MemberKind.PRICE, least=0),
         *span(),
         Member("displayName", "display_name", chars_max=NAME_CHARS_MAX),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ratemill.setup.declaration import Kind, Member, Rule, SetupObject, reference
+from ratemill.setup.declaration import Member, MemberKind, Rule, SetupObject, reference
 from ratemill.setup.rules.objects import one_kind_of_subscription
 
 EXTERNAL_REF_CHARS_MAX = 2_048  # characters of a reference of another system
@@ -17,7 +17,7 @@ OBJECT = SetupObject(
     members=(
         Member("planExternalRef", "plan_external_ref", chars_max=EXTERNAL_REF_CHARS_MAX),
         Member("offeringExternalRef", "offering_external_ref", chars_max=EXTERNAL_REF_CHARS_MAX),
-        Member("default", "is_default", Kind.BOOL, default=False),
+        Member("default", "is_default", MemberKind.BOOL, default=False),
         reference("usageRatePlanName", "rate_plan_id", "usageRatePlans", required=True),
     ),
     key=("plan_external_ref", "offering_external_ref"),

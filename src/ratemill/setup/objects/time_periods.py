@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ratemill.setup.declaration import Kind, Member, SetupObject, name_member
+from ratemill.setup.declaration import Member, MemberKind, SetupObject, name_member
 from ratemill.setup.objects.accounts import check_zone
 from ratemill.setup.rules.windows import check_windows
 
@@ -16,7 +16,7 @@ OBJECT = SetupObject(
     members=(
         name_member(),
         Member("timeZone", "time_zone", default="UTC", check=check_zone),
-        Member("windows", "windows", Kind.STRUCTURE, required=True, inner=True),
+        Member("windows", "windows", MemberKind.STRUCTURE, required=True, inner=True),
     ),
     document="document",
     finish=check_windows,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ratemill.setup.declaration import Kind, Member, SetupObject, name_member
+from ratemill.setup.declaration import Member, MemberKind, SetupObject, name_member
 
 OBJECT = SetupObject(
     list_name="usageClassTypes",
@@ -11,5 +11,5 @@ OBJECT = SetupObject(
     noun="usage class type",
     table="usage_class_types",
     identity="usage_class_type_id",
-    members=(name_member(), Member("sortOrder", "sort_order", Kind.INTEGER, default=1, least=1)),
+    members=(name_member(), Member("sortOrder", "sort_order", MemberKind.INTEGER, default=1, least=1)),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ratemill.setup.declaration import Kind, Member, Rule, SetupObject, name_member, reference
+from ratemill.setup.declaration import Member, MemberKind, Rule, SetupObject, name_member, reference
 from ratemill.setup.rules.objects import rater_with_rates
 
 OBJECT = SetupObject(
@@ -15,7 +15,7 @@ OBJECT = SetupObject(
     members=(
         name_member(),
         reference("usageBaseUnitName", "base_unit_id", "usageBaseUnits", required=True, frozen=True),
-        Member("usageRaterTypeName", "rater", Kind.CHOICE, default="Class", choices=("Class", "GeoTree")),
+        Member("usageRaterTypeName", "rater", MemberKind.CHOICE, default="Class", choices=("Class", "GeoTree")),
         reference("usageClassTypeName", "usage_class_type_id", "usageClassTypes"),
     ),
     rules=(Rule(("rater",), rater_with_rates),),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ratemill.setup.declaration import Kind, Member, Rule, SetupObject, name_member, reference
+from ratemill.setup.declaration import Member, MemberKind, Rule, SetupObject, name_member, reference
 from ratemill.setup.rules.objects import rounding_fits, same_base_unit
 
 OBJECT = SetupObject(
@@ -16,10 +16,10 @@ OBJECT = SetupObject(
         name_member(),
         reference("usageBaseUnitName", "base_unit_id", "usageBaseUnits", required=True, frozen=True),
         reference("usageUnitName", "usage_unit_id", "usageUnits", default_words="the base unit"),
-        Member("minimum", "minimum", Kind.QUANTITY, default=0, least=0),
-        Member("increment", "increment", Kind.QUANTITY, default_words="none: exact", least=0),
-        Member("active", "active", Kind.BOOL, default=True),
-        Member("sortOrder", "sort_order", Kind.INTEGER, least=1),
+        Member("minimum", "minimum", MemberKind.QUANTITY, default=0, least=0),
+        Member("increment", "increment", MemberKind.QUANTITY, default_words="none: exact", least=0),
+        Member("active", "active", MemberKind.BOOL, default=True),
+        Member("sortOrder", "sort_order", MemberKind.INTEGER, least=1),
     ),
     rules=(
         Rule(("base_unit_id", "usage_unit_id"), same_base_unit("usage_unit_id", "usageUnits", "usageUnitName")),

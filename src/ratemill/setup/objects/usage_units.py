@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from ratemill.setup.declaration import Kind, Member, SetupObject, name_member, reference
+from ratemill.setup.declaration import Member, MemberKind, SetupObject, name_member, reference
 
 
 def check_multiplier(number: object) -> str | None:
@@ -23,6 +23,6 @@ OBJECT = SetupObject(
     members=(
         name_member(),
         reference("usageBaseUnitName", "base_unit_id", "usageBaseUnits", required=True, frozen=True),
-        Member("multiplierToBaseUnitType", "multiplier", Kind.QUANTITY, required=True, check=check_multiplier),
+        Member("multiplierToBaseUnitType", "multiplier", MemberKind.QUANTITY, required=True, check=check_multiplier),
     ),
 )

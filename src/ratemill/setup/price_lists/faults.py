@@ -15,7 +15,7 @@ _PLACE = re.compile(rf"{FILE}:(\d+)(?:\.(.*))?\Z", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class PriceListFault:
     """One fault: ``row`` counts the rows below the header from 1, ``line`` the lines of the text."""
 
     code: int
@@ -26,7 +26,7 @@ class Refusal:
     value: str | None
 
 
-def refusals(text: str, rows: list[Entry], faults: list[Fault]) -> list[Refusal]:
+def refusals(text: str, rows: list[Entry], faults: list[Fault]) -> list[PriceListFault]:
     """Return the faults with their places, in the order of the rows."""
     if not faults:
         return []
@@ -35,7 +35,7 @@ def refusals(text: str, rows: list[Entry], faults: list[Fault]) -> list[Refusal]
     placed.sort(key=lambda each: (each[1] is None, each[1] or 0))
     cells = _cells(text, {line for _, line, field in placed if line is not None and field})
     return [
-        Refusal(
+        PriceListFault(
             fault.code,
             fault.message,
             by_line.get(line) if line is not None else None,

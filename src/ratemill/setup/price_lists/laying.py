@@ -18,9 +18,9 @@ from ratemill.errors import BadRequest, Code, Fault, NotFound
 from ratemill.periods import write_instant
 from ratemill.setup.declaration import Entry
 from ratemill.setup.documents.document import Document, read_csv_list
-from ratemill.setup.nodes import Faults
+from ratemill.setup.nodes import DocumentFaults
 from ratemill.setup.objects.registry import WRITABLE
-from ratemill.setup.price_lists.faults import FILE, Refusal, refusals
+from ratemill.setup.price_lists.faults import FILE, PriceListFault, refusals
 from ratemill.setup.price_lists.successions import Succession, succeed
 from ratemill.setup.price_lists.written import written_members, written_values
 from ratemill.setup.world import World
@@ -86,7 +86,7 @@ class Part:
 
 
 @dataclass(slots=True)
-class Outcome:
+class PriceListOutcome:
     """What a list did or, as a preview, would do; ``faults`` are all that keep it from doing anything."""
 
     preview: bool
@@ -121,20 +121,20 @@ class Outcome:
         }
 
 
-class _Refused(Exception):
+class _PriceListRollback(Exception):
     """Rolls the transaction back; the outcome's faults say why."""
 
 
-def lay(database: Database, owner_id: int, asked: PriceList, *, preview: bool, author: Author) -> Outcome:
+def lay(database: Database, owner_id: int, asked: PriceList, *, preview: bool, author: Author) -> PriceListOutcome:
     """Lay a price list over the set-up of an owner, or say what that would do.
 
     Raises ``NotFound`` for a rate group that is not there, ``BadRequest`` for defaults and dates that do not fit the list.
     """
-    outcome = Outcome(preview=preview)
+    outcome = PriceListOutcome(preview=preview)
     try:
         with no_collection(), _transaction(database, owner_id, preview=preview) as connection:
             _lay(asked, World(connection, owner_id), outcome, author)
-    except _Refused:
+    except _PriceListRollback:
         pass
     _log.info(
         "price_list_laid",
@@ -160,8 +160,8 @@ def _transaction(database: Database, owner_id: int, *, preview: bool) -> Iterato
         yield connection
 
 
-def _lay(asked: PriceList, world: World, outcome: Outcome, author: Author) -> None:
-    faults = Faults([])
+def _lay(asked: PriceList, world: World, outcome: PriceListOutcome, author: Author) -> None:
+    faults = DocumentFaults([])
     document = _read(asked, world, outcome, faults)
     each = PATTERNS if asked.rate_group is None else RATES
     rows = document.entries.get(each.list_name, [])
@@ -176,13 +176,13 @@ def _lay(asked: PriceList, world: World, outcome: Outcome, author: Author) -> No
     warnings = check_document(document, world, faults)
     _tell_refused(asked.text, rows, faults.found, outcome)
     if faults.found and not outcome.preview:
-        raise _Refused
+        raise _PriceListRollback
     made: dict[int, int] = {}
     if not outcome.preview:
         made = _write(document, world, faults, gone, outcome, author)
         _tell_refused(asked.text, rows, faults.found, outcome)
         if faults.found:
-            raise _Refused
+            raise _PriceListRollback
     _tell(document, world, outcome, gone, made)
     _tell_warnings(asked.text, rows, warnings, outcome)
 
@@ -190,7 +190,7 @@ def _lay(asked: PriceList, world: World, outcome: Outcome, author: Author) -> No
 # what the list says
 
 
-def _read(asked: PriceList, world: World, outcome: Outcome, faults: Faults) -> Document:
+def _read(asked: PriceList, world: World, outcome: PriceListOutcome, faults: DocumentFaults) -> Document:
     each = PATTERNS if asked.rate_group is None else RATES
     defaults = dict(asked.defaults)
     if asked.rate_group is None:
@@ -231,7 +231,7 @@ def _locations(rows: list[Entry]) -> list[Entry]:
 # what goes
 
 
-def _succeed(asked: PriceList, world: World, outcome: Outcome, document: Document) -> Succession:
+def _succeed(asked: PriceList, world: World, outcome: PriceListOutcome, document: Document) -> Succession:
     """Let rows without a start begin at the effective date, and end what they take the place of."""
     now = clock(world.connection)
     outcome.effective = asked.effective or (now if asked.replaces else None)
@@ -269,7 +269,12 @@ def _charged(world: World, rates: Mapping[int, str], *, preview: bool) -> Iterat
 
 
 def _write(  # noqa: PLR0917 -- what a list did, and by whom
-    document: Document, world: World, faults: Faults, gone: Succession, outcome: Outcome, author: Author
+    document: Document,
+    world: World,
+    faults: DocumentFaults,
+    gone: Succession,
+    outcome: PriceListOutcome,
+    author: Author,
 ) -> dict[int, int]:
     each = PATTERNS if outcome.rate_group_id is None else RATES
     if gone.deleted:
@@ -284,7 +289,7 @@ def _write(  # noqa: PLR0917 -- what a list did, and by whom
 # what is told
 
 
-def _tell(document: Document, world: World, outcome: Outcome, gone: Succession, made: dict[int, int]) -> None:
+def _tell(document: Document, world: World, outcome: PriceListOutcome, gone: Succession, made: dict[int, int]) -> None:
     ended = {id(entry) for entry in gone.ended}
     for entries in document.entries.values():
         for entry in entries:
@@ -308,7 +313,7 @@ def _tell(document: Document, world: World, outcome: Outcome, gone: Succession, 
             outcome.removed.items.append({"identity": identity, "action": "deleted", "key": words})
 
 
-def _tell_row(entry: Entry, world: World, outcome: Outcome, made: dict[int, int]) -> None:
+def _tell_row(entry: Entry, world: World, outcome: PriceListOutcome, made: dict[int, int]) -> None:
     action = action_of(entry)
     if entry.object is LOCATIONS:
         if action == CREATED and outcome.locations_added.has_room:
@@ -339,7 +344,7 @@ def _placed(entry: Entry, world: World) -> Json:
     return {"row": entry.index + 1, "line": entry.line, "key": key_words(entry, world)}
 
 
-def _tell_refused(text: str, rows: list[Entry], faults: list[Fault], outcome: Outcome) -> None:
+def _tell_refused(text: str, rows: list[Entry], faults: list[Fault], outcome: PriceListOutcome) -> None:
     found = refusals(text, rows, faults)
     outcome.faults = [
         Fault(each.code, f"row {each.row}: {each.message}" if each.row else each.message, each.row, each.field)
@@ -349,12 +354,12 @@ def _tell_refused(text: str, rows: list[Entry], faults: list[Fault], outcome: Ou
     outcome.refused = Part(len(found), [_refused(each) for each in found[:SHOWN_MAX]])
 
 
-def _tell_warnings(text: str, rows: list[Entry], warnings: list[Fault], outcome: Outcome) -> None:
+def _tell_warnings(text: str, rows: list[Entry], warnings: list[Fault], outcome: PriceListOutcome) -> None:
     found = refusals(text, rows, warnings)
     outcome.warnings = Part(len(found), [_refused(each) for each in found[:SHOWN_MAX]])
 
 
-def _refused(each: Refusal) -> Json:
+def _refused(each: PriceListFault) -> Json:
     return {
         "row": each.row,
         "line": each.line,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ratemill.setup.declaration import Entry, Kind, Member
+from ratemill.setup.declaration import Entry, Member, MemberKind
 from ratemill.setup.objects.registry import BY_LIST
 from ratemill.setup.reading.stored import read_objects
 from ratemill.setup.values import shown_value
@@ -29,10 +29,10 @@ def written_values(entry: Entry, names: Iterable[str], row: Row, world: World) -
 def _written(member: Member, value: Any, world: World) -> Any:  # noqa: ANN401 - the member makes the type
     if value is None:
         return None
-    if member.kind is Kind.REFERENCE:
+    if member.kind is MemberKind.REFERENCE:
         return _name(member, value, world)
     shown = shown_value(value)
-    return str(shown) if member.kind in (Kind.PRICE, Kind.QUANTITY) else shown
+    return str(shown) if member.kind in (MemberKind.PRICE, MemberKind.QUANTITY) else shown
 
 
 def _name(member: Member, identity: int, world: World) -> str | None:

@@ -8,8 +8,8 @@ from ratemill.pages import Paging
 from ratemill.setup.declaration import Member, SetupObject
 from ratemill.setup.objects.registry import BY_LIST, children
 from ratemill.setup.reading import searching
-from ratemill.setup.reading.searching import Asked, Comparison
-from ratemill.setup.reading.showing import Json, Shown, show
+from ratemill.setup.reading.searching import Comparison, SetupQuery
+from ratemill.setup.reading.showing import Json, ObjectView, show
 from ratemill.store.connections import Connection
 from ratemill.store.setup import searches
 
@@ -18,7 +18,7 @@ PARTS_OF_EACH_MAX = 100  # parts shown of each object of a page
 
 
 def details(
-    connection: Connection, owner_id: int, each: SetupObject, shown: Sequence[Shown], parts_max: int
+    connection: Connection, owner_id: int, each: SetupObject, shown: Sequence[ObjectView], parts_max: int
 ) -> dict[int, Json]:
     """Return the details of each object by identity: ``{list: {totalCount, items}}``.
 
@@ -42,7 +42,7 @@ def _without_owner(instance: Json) -> Json:
 
 
 def _lists(
-    connection: Connection, owner_id: int, each: SetupObject, shown: Sequence[Shown], parts_max: int
+    connection: Connection, owner_id: int, each: SetupObject, shown: Sequence[ObjectView], parts_max: int
 ) -> dict[str, dict[int, tuple[int, list[Json]]]]:
     lists: dict[str, dict[int, tuple[int, list[Json]]]] = {}
     identities = [one.identity for one in shown]
@@ -67,7 +67,7 @@ def _parts(
 ) -> dict[int, tuple[int, list[Json]]]:
     """Return how many parts each object has, and the first of them; the total of one with many is kept."""
     if len(identities) == 1:
-        asked = Asked((Comparison(searching.fields(child)[member.id_name], "eq", identities[0]),))
+        asked = SetupQuery((Comparison(searching.fields(child)[member.id_name], "eq", identities[0]),))
         page = searching.page_within(connection, owner_id, child, asked, Paging(size=parts_max))
         return {identities[0]: (page.total or 0, [one.instance for one in page.rows])}
     counted = searches.parts(

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ratemill.access.owners import require
-from ratemill.setup.declaration import Kind, Member, SetupObject
+from ratemill.setup.declaration import Member, MemberKind, SetupObject
 from ratemill.setup.objects.registry import BASE_UNITS, OBJECTS, OWNERS, WRITABLE
 from ratemill.setup.reading.stored import read_objects
 from ratemill.setup.values import shown_value
@@ -75,7 +75,7 @@ def _members(each: SetupObject, row: Row, world: World) -> Iterator[tuple[str, A
 
 
 def _default(member: Member) -> Any:  # noqa: ANN401 - the member makes the type
-    return str(member.default) if member.kind in (Kind.PRICE, Kind.QUANTITY) else member.default
+    return str(member.default) if member.kind in (MemberKind.PRICE, MemberKind.QUANTITY) else member.default
 
 
 def _virtual(member: Member, row: Row, world: World) -> str | None:
@@ -89,9 +89,9 @@ def _virtual(member: Member, row: Row, world: World) -> str | None:
 def _value(member: Member, value: Any, world: World) -> Any:  # noqa: ANN401 - the member makes the type
     if value is None:
         return None
-    if member.kind is Kind.REFERENCE:
+    if member.kind is MemberKind.REFERENCE:
         return world.name(member.target, value)
-    if member.kind is Kind.REFERENCES:
+    if member.kind is MemberKind.REFERENCES:
         return [world.name(member.target, each) for each in value] or None
     if isinstance(value, datetime) and value.microsecond % _US_PER_MS:
         return value.astimezone(UTC).isoformat()  # finer than the wire shows it

@@ -16,7 +16,7 @@ from ratemill.setup.declaration import SetupObject
 from ratemill.store import owners
 from ratemill.store.connections import Connection, database_name
 from ratemill.store.setup import changes, searches
-from ratemill.store.setup.searches import Search, Walk
+from ratemill.store.setup.searches import ObjectSearch, Walk
 
 ROWS_MIN = 5_000  # a shorter list is counted sooner than anything is looked up
 SEARCHES_MAX = 1_000  # of which something is kept
@@ -41,7 +41,7 @@ _totals: dict[tuple[object, ...], _Total] = {}
 _places: dict[tuple[object, ...], tuple[int, tuple[Place, ...]]] = {}  # the version, and places by their rows
 
 
-def total(connection: Connection, each: SetupObject, search: Search) -> int:
+def total(connection: Connection, each: SetupObject, search: ObjectSearch) -> int:
     """Return how many rows a search finds, in a transaction that sees one state."""
     if not search.is_owned:
         return searches.count(connection, search)
@@ -59,7 +59,7 @@ def total(connection: Connection, each: SetupObject, search: Search) -> int:
     return known.rows
 
 
-def identities(connection: Connection, search: Search, paging: Paging, total: int | None) -> list[int]:
+def identities(connection: Connection, search: ObjectSearch, paging: Paging, total: int | None) -> list[int]:
     """Return the identities of one page, looked for from the nearest place known, in a transaction that sees one state."""
     limit = paging.rows_max if total is None else max(0, min(paging.rows_max, total - paging.offset))
     if search.order or not search.is_owned or paging.offset < ROWS_MIN:
@@ -90,7 +90,7 @@ def _walk(offset: int, limit: int, total: int | None, places: Sequence[Place]) -
 
 
 def _brought_up(
-    connection: Connection, each: SetupObject, search: Search, known: _Total, version: int
+    connection: Connection, each: SetupObject, search: ObjectSearch, known: _Total, version: int
 ) -> _Total | None:
     """Return a total as of a later version, by the log of changes; None if that does not tell."""
     if known.version > version or any(one.field.pointer or one.field.pointers for one in search.comparisons):
@@ -107,5 +107,5 @@ def _keep(kept: dict[tuple[object, ...], _Known], key: tuple[object, ...], known
     kept[key] = known
 
 
-def _key(connection: Connection, search: Search) -> tuple[object, ...]:
+def _key(connection: Connection, search: ObjectSearch) -> tuple[object, ...]:
     return (database_name(connection), *search.key)

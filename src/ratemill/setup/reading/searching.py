@@ -13,15 +13,15 @@ from ratemill import money
 from ratemill.errors import Code, NotFound
 from ratemill.pages import Page, Paging
 from ratemill.periods import read_instant
-from ratemill.setup.declaration import Kind, SetupObject
+from ratemill.setup.declaration import MemberKind, SetupObject
 from ratemill.setup.reading import long_lists
-from ratemill.setup.reading.showing import Shown, pointer_of, shape, show
+from ratemill.setup.reading.showing import ObjectView, pointer_of, shape, show
 from ratemill.store.connections import Connection, Database
 from ratemill.store.setup import searches
-from ratemill.store.setup.searches import OPERATORS, Comparison, Field, Search
+from ratemill.store.setup.searches import OPERATORS, Comparison, ObjectSearch, SearchColumn
 from ratemill.visible import shown
 
-__all__ = ["OPERATORS", "Comparison", "Field"]
+__all__ = ["OPERATORS", "Comparison", "SearchColumn"]
 
 NUMBER_MAX = 2**63 - 1  # what the database counts with
 TERMS_MAX = 100
@@ -32,18 +32,18 @@ OF_TEXTS = ("contains", "startsWith", "endsWith")
 OF_ORDERED = ("lt", "ltEq", "gt", "gtEq")
 _WHOLE = re.compile(r"[+-]?\d{1,40}\Z", re.ASCII)
 _TYPES = {
-    Kind.TEXT: "text",
-    Kind.CHOICE: "text",
-    Kind.INTEGER: "bigint",
-    Kind.BOOL: "boolean",
-    Kind.PRICE: "numeric",
-    Kind.QUANTITY: "numeric",
-    Kind.INSTANT: "timestamptz",
+    MemberKind.TEXT: "text",
+    MemberKind.CHOICE: "text",
+    MemberKind.INTEGER: "bigint",
+    MemberKind.BOOL: "boolean",
+    MemberKind.PRICE: "numeric",
+    MemberKind.QUANTITY: "numeric",
+    MemberKind.INSTANT: "timestamptz",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SetupQuery:
     """What a caller looks for: comparisons joined by and, or by or; the order by wire names, True where it descends."""
 
     comparisons: tuple[Comparison, ...] = ()
@@ -52,20 +52,20 @@ class Asked:
 
 
 @lru_cache
-def fields(each: SetupObject) -> dict[str, Field]:
+def fields(each: SetupObject) -> dict[str, SearchColumn]:
     """Return what of an object may be compared, by its name on the wire."""
-    found = {"identity": Field(each.identity, "bigint")}
+    found = {"identity": SearchColumn(each.identity, "bigint")}
     if each.owned:
-        found["ownerId"] = Field("owner_id", "integer")
+        found["ownerId"] = SearchColumn("owner_id", "integer")
     lists = {one.column: one for one in shape(each).lists}
     for member in each.members:
         pointer, pointers = pointer_of(each, member), lists.get(member.column)
         if pointer is not None or pointers is not None:
-            found[member.id_name] = Field(member.column, "bigint", pointer, pointers)
+            found[member.id_name] = SearchColumn(member.column, "bigint", pointer, pointers)
             if pointers is not None or (pointer is not None and pointer.name):
-                found[member.name] = Field(member.column, "text", pointer, pointers, by_name=True)
+                found[member.name] = SearchColumn(member.column, "text", pointer, pointers, by_name=True)
         elif member.kind in _TYPES and not (member.inner or member.virtual):
-            found[member.name] = Field(member.column, _TYPES[member.kind])
+            found[member.name] = SearchColumn(member.column, _TYPES[member.kind])
     return found
 
 
@@ -86,7 +86,7 @@ def comparison(each: SetupObject, name: str, operator: str, value: str | Sequenc
     return Comparison(field, operator, _read(field, operator, value))
 
 
-def _read(field: Field, operator: str, value: str | Sequence[str] | None) -> Any:  # noqa: ANN401 - the field makes the type
+def _read(field: SearchColumn, operator: str, value: str | Sequence[str] | None) -> Any:  # noqa: ANN401 - the field makes the type
     if operator in NO_VALUE:
         if value is not None:
             raise ValueError(f"{operator} takes no value")
@@ -104,13 +104,15 @@ def _read(field: Field, operator: str, value: str | Sequence[str] | None) -> Any
     return _READERS[field.type](value)
 
 
-def page(database: Database, owner_id: int, each: SetupObject, asked: Asked, paging: Paging) -> Page[Shown]:
+def page(database: Database, owner_id: int, each: SetupObject, asked: SetupQuery, paging: Paging) -> Page[ObjectView]:
     """Return a page of the objects that are looked for, by identity unless another order is asked for."""
     with database.reader(owner_id) as connection:
         return page_within(connection, owner_id, each, asked, paging)
 
 
-def page_within(connection: Connection, owner_id: int, each: SetupObject, asked: Asked, paging: Paging) -> Page[Shown]:
+def page_within(
+    connection: Connection, owner_id: int, each: SetupObject, asked: SetupQuery, paging: Paging
+) -> Page[ObjectView]:
     """Return a page as ``page`` does, in a transaction that is open already."""
     search = _search(owner_id, each, asked)
     by_identity = searches.settled(connection, search)
@@ -119,14 +121,14 @@ def page_within(connection: Connection, owner_id: int, each: SetupObject, asked:
     return Page(list(show(connection, owner_id, each, found).values()), total)
 
 
-def total(connection: Connection, owner_id: int, each: SetupObject, asked: Asked) -> int:
+def total(connection: Connection, owner_id: int, each: SetupObject, asked: SetupQuery) -> int:
     """Return how many objects are looked for."""
     return searches.count(connection, _search(owner_id, each, asked))
 
 
 def everything(
-    connection: Connection, owner_id: int, each: SetupObject, asked: Asked, rows_at_once: int
-) -> Iterator[list[Shown]]:
+    connection: Connection, owner_id: int, each: SetupObject, asked: SetupQuery, rows_at_once: int
+) -> Iterator[list[ObjectView]]:
     """Yield all objects that are looked for, by identity, so many at once."""
     search, last = _search(owner_id, each, replace(asked, order=())), 0
     while found := searches.identities_after(connection, search, last, rows_at_once):
@@ -136,7 +138,7 @@ def everything(
             return
 
 
-def find(connection: Connection, owner_id: int, each: SetupObject, identity: int) -> Shown:
+def find(connection: Connection, owner_id: int, each: SetupObject, identity: int) -> ObjectView:
     """Return one object; raise ``NotFound``."""
     shown = show(connection, owner_id, each, [min(identity, NUMBER_MAX)]).get(identity)
     if shown is None:
@@ -144,10 +146,10 @@ def find(connection: Connection, owner_id: int, each: SetupObject, identity: int
     return shown
 
 
-def _search(owner_id: int, each: SetupObject, asked: Asked) -> Search:
+def _search(owner_id: int, each: SetupObject, asked: SetupQuery) -> ObjectSearch:
     known = fields(each)
     order = tuple((known[name], descends) for name, descends in asked.order)
-    return Search(each.table, each.identity, owner_id, asked.comparisons, asked.any_of, order)
+    return ObjectSearch(each.table, each.identity, owner_id, asked.comparisons, asked.any_of, order)
 
 
 def _text(text: str) -> str:

@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ratemill.setup.declaration import Kind, Member, SetupObject
+from ratemill.setup.declaration import Member, MemberKind, SetupObject
 from ratemill.setup.objects.registry import BY_LIST
 from ratemill.setup.values import shown_value
 from ratemill.store.connections import Connection
 from ratemill.store.setup import pages
 from ratemill.store.setup.pages import OWNER_NAME, Pointer, PointerList, Row, Shape
 
-_SHOWN_AS_IT_IS = (Kind.TEXT, Kind.CHOICE, Kind.BOOL)
+_SHOWN_AS_IT_IS = (MemberKind.TEXT, MemberKind.CHOICE, MemberKind.BOOL)
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ObjectView:
     """One object as the wire shows it, with the count of its changes."""
 
     identity: int
@@ -30,17 +30,17 @@ class Shown:
     instance: Json
 
 
-def show(connection: Connection, owner_id: int, each: SetupObject, identities: Sequence[int]) -> dict[int, Shown]:
+def show(connection: Connection, owner_id: int, each: SetupObject, identities: Sequence[int]) -> dict[int, ObjectView]:
     """Return those of these objects that the owner has, by identity, in the order asked for."""
     rows = pages.read(connection, shape(each), identities) if identities else {}
     return {
-        identity: Shown(identity, row["revision"], _instance(each, row))
+        identity: ObjectView(identity, row["revision"], _instance(each, row))
         for identity in identities
         if (row := rows.get(identity)) is not None and row["owner_id"] in (owner_id, None)
     }
 
 
-def etag(shown: Shown) -> str:
+def etag(shown: ObjectView) -> str:
     """Return the entity tag of an object: strong, another after each change."""
     return f'"{shown.identity}-{shown.revision}"'
 
@@ -75,7 +75,7 @@ def pointer_of(each: SetupObject, member: Member) -> Pointer | None:
 
     A virtual one stands in the row of the object that it helps to find: the account in that of the service.
     """
-    if member.kind is not Kind.REFERENCE or member.target not in BY_LIST:
+    if member.kind is not MemberKind.REFERENCE or member.target not in BY_LIST:
         return None
     through = None
     if member.virtual:

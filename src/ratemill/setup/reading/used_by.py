@@ -8,8 +8,8 @@ from ratemill.pages import Paging
 from ratemill.setup.declaration import SetupObject
 from ratemill.setup.objects.registry import referring
 from ratemill.setup.reading import searching
-from ratemill.setup.reading.searching import Asked, Comparison
-from ratemill.setup.reading.showing import Json, Shown
+from ratemill.setup.reading.searching import Comparison, SetupQuery
+from ratemill.setup.reading.showing import Json, ObjectView
 from ratemill.store.connections import Connection
 
 USERS_MAX = 100  # users shown of each kind, beside their total
@@ -39,7 +39,7 @@ def used_by(connection: Connection, owner_id: int, each: SetupObject, identity: 
     """Return who uses an object, by kind and member; kinds without a user are left out."""
     found = []
     for other, member in referring(each):
-        asked = Asked((Comparison(searching.fields(other)[member.id_name], "eq", identity),))
+        asked = SetupQuery((Comparison(searching.fields(other)[member.id_name], "eq", identity),))
         page = searching.page_within(connection, owner_id, other, asked, Paging(size=USERS_MAX))
         if page.rows:
             first = [User(other, one.identity, key_words(other, one), member.name) for one in page.rows]
@@ -47,7 +47,7 @@ def used_by(connection: Connection, owner_id: int, each: SetupObject, identity: 
     return found
 
 
-def key_words(each: SetupObject, shown: Shown) -> str:
+def key_words(each: SetupObject, shown: ObjectView) -> str:
     """Return the key of an object in words: names, not identities."""
     instance: Json = shown.instance
     words = [instance[member.name] for member in each.key_members]

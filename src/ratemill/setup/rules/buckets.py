@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from ratemill.money import decimal_within, plain
-from ratemill.setup.declaration import Entry, Finding, Kind, Member
-from ratemill.setup.nodes import Written
+from ratemill.setup.declaration import Entry, Finding, Member, MemberKind
+from ratemill.setup.nodes import ScalarForm
 from ratemill.setup.rules.objects import Findings, ListRule, overlapping, quantity_fits
-from ratemill.setup.values import Unfit, read_value
+from ratemill.setup.values import InvalidValue, read_value
 from ratemill.setup.world import Row, World
 from ratemill.visible import shown
 
@@ -71,7 +71,7 @@ def check_steps(entry: Entry, _world: World) -> Findings:
     if not isinstance(steps, list) or not 0 < len(steps) <= STEPS_MAX:
         yield "steps", f"a list of 1 to {STEPS_MAX} steps is expected: {{upTo, flat}}"
         return
-    read = [_Step({}, [], f"steps[{at}]").read(step) for at, step in enumerate(steps)]
+    read = [_BucketStep({}, [], f"steps[{at}]").read(step) for at, step in enumerate(steps)]
     faults = [fault for step in read for fault in step.faults] or list(_not_ascending(read))
     yield from faults
     if not faults:
@@ -81,12 +81,12 @@ def check_steps(entry: Entry, _world: World) -> Findings:
 
 
 @dataclass(slots=True)
-class _Step:
+class _BucketStep:
     members: dict[str, Decimal]
     faults: list[tuple[str, str]]
     path: str
 
-    def read(self, step: object) -> _Step:
+    def read(self, step: object) -> _BucketStep:
         if not isinstance(step, dict):
             self.faults.append((self.path, "a mapping of upTo and flat is expected"))
             return self
@@ -104,18 +104,18 @@ class _Step:
             self.faults.append((f"{self.path}.{member.name}", "one value is required"))
         else:
             try:
-                self.members[member.name] = read_value(member, str(value), Written.ANY)
-            except Unfit as error:
+                self.members[member.name] = read_value(member, str(value), ScalarForm.ANY)
+            except InvalidValue as error:
                 self.faults.append((f"{self.path}.{member.name}", str(error)))
 
 
 _STEP = {
-    "upTo": Member("upTo", "up_to", Kind.QUANTITY, required=True, least=0),
-    "flat": Member("flat", "flat", Kind.PRICE, least=0),
+    "upTo": Member("upTo", "up_to", MemberKind.QUANTITY, required=True, least=0),
+    "flat": Member("flat", "flat", MemberKind.PRICE, least=0),
 }
 
 
-def _not_ascending(steps: list[_Step]) -> Findings:
+def _not_ascending(steps: list[_BucketStep]) -> Findings:
     before = Decimal(0)
     for step in steps:
         up_to = step.members["upTo"]

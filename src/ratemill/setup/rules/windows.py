@@ -26,7 +26,7 @@ _LEAP_YEAR = "2000-"  # of a date without a year: every year that has the day
 Json = dict[str, Any]
 
 
-class _Unfit(ValueError):
+class _WindowFault(ValueError):
     """A part of a window cannot be read; carries where, within the window, and why."""
 
     def __init__(self, message: str, at: str = "") -> None:
@@ -49,20 +49,20 @@ def check_windows(entry: Entry, _world: World) -> Findings:
         entry.row["document"] = {"windows": [_written(window) for window in windows]}
 
 
-def _faults(window: object) -> Iterator[_Unfit]:
+def _faults(window: object) -> Iterator[_WindowFault]:
     if not isinstance(window, dict):
-        yield _Unfit("a mapping of days, from, to, dates is expected")
+        yield _WindowFault("a mapping of days, from, to, dates is expected")
         return
     for name, value in window.items():
         if name not in _PARTS:
-            yield _Unfit(f"there is no member '{shown(name)}' in a window", f".{name}")
+            yield _WindowFault(f"there is no member '{shown(name)}' in a window", f".{name}")
             continue
         try:
             _PARTS[name](value)
-        except _Unfit as error:
-            yield _Unfit(str(error), f".{name}{error.at}")
+        except _WindowFault as error:
+            yield _WindowFault(str(error), f".{name}{error.at}")
     if window.get("from") is not None and window["from"] == window.get("to"):
-        yield _Unfit(f"the window ends at {window['to']}, when it begins", ".to")
+        yield _WindowFault(f"the window ends at {window['to']}, when it begins", ".to")
 
 
 def _written(window: Json) -> Json:
@@ -86,7 +86,7 @@ def _days(value: object) -> list[str]:
 
 def _day(text: str) -> str:
     if text.lower() not in DAYS:
-        raise _Unfit(f"'{shown(text)}' is none of {', '.join(DAYS)}")
+        raise _WindowFault(f"'{shown(text)}' is none of {', '.join(DAYS)}")
     return text.lower()
 
 
@@ -100,7 +100,7 @@ def _to(value: object) -> str:
 
 def _clock(value: object, beside: str = "") -> str:
     if not isinstance(value, str) or not (_CLOCK.match(value) or value == beside):
-        raise _Unfit(f"'{shown(value)}' is not a time of day: write \"08:30\"")
+        raise _WindowFault(f"'{shown(value)}' is not a time of day: write \"08:30\"")
     return value
 
 
@@ -108,7 +108,7 @@ def _dates(value: object) -> list[str]:
     if value is None:
         return []
     if isinstance(value, list) and len(value) > DATES_MAX:
-        raise _Unfit(f"there are {len(value)} dates, at most {DATES_MAX} are taken")
+        raise _WindowFault(f"there are {len(value)} dates, at most {DATES_MAX} are taken")
     return sorted(_texts(value, _date, "dates"))
 
 
@@ -119,20 +119,20 @@ def _date(text: str) -> str:
             return text
     except ValueError:
         pass
-    raise _Unfit(f"'{shown(text)}' is not a date: write 2026-12-25, or 12-25 for every year")
+    raise _WindowFault(f"'{shown(text)}' is not a date: write 2026-12-25, or 12-25 for every year")
 
 
 def _texts(value: object, read: Callable[[str], str], noun: str) -> list[str]:
     if not isinstance(value, list) or not value:
-        raise _Unfit(f"a list of {noun} is expected")
+        raise _WindowFault(f"a list of {noun} is expected")
     texts: list[str] = []
     for at, each in enumerate(value):
         try:
             text = read(str(each))
-        except _Unfit as error:
-            raise _Unfit(str(error), f"[{at}]") from None
+        except _WindowFault as error:
+            raise _WindowFault(str(error), f"[{at}]") from None
         if text in texts:
-            raise _Unfit(f"'{shown(text)}' stands here twice", f"[{at}]")
+            raise _WindowFault(f"'{shown(text)}' stands here twice", f"[{at}]")
         texts.append(text)
     return texts
 

@@ -20,7 +20,7 @@ from ratemill.errors import Code, Fault, UsageFault
 from ratemill.periods import write_instant
 from ratemill.setup.declaration import NOTHING, Entry, Finding, SetupObject
 from ratemill.setup.documents.document import Document, read_document
-from ratemill.setup.nodes import Faults
+from ratemill.setup.nodes import DocumentFaults
 from ratemill.setup.objects.registry import OBJECTS
 from ratemill.setup.world import World
 from ratemill.setup.writing.changes import Author, Log
@@ -36,7 +36,7 @@ _log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ObjectOutcome:
     """What became of one object; ``identity`` is None where a dry run would make it."""
 
     list: str
@@ -46,11 +46,11 @@ class Item:
 
 
 @dataclass(slots=True)
-class Applied:
+class ApplyResult:
     """What a document did, or every fault that kept it from doing anything."""
 
     owner: str = ""
-    items: list[Item] = field(default_factory=list)
+    items: list[ObjectOutcome] = field(default_factory=list)
     errors: list[Fault] = field(default_factory=list)
     warnings: list[Fault] = field(default_factory=list)
     version: int | None = None
@@ -72,7 +72,7 @@ class Applied:
         }
 
 
-class _Refused(Exception):
+class _ApplyRollback(Exception):
     """Rolls the transaction back; the faults say why."""
 
 
@@ -84,38 +84,38 @@ def apply_document(
     dry_run: bool = False,
     create_owner: bool = False,
     created_by: str,
-) -> Applied:
+) -> ApplyResult:
     """Make stored set-up agree with a document; CSV files are looked for from ``folder``.
 
     An owner that does not exist is a fault, unless ``create_owner`` is true.
     """
-    faults = Faults([])
+    faults = DocumentFaults([])
     with no_collection():
         document = read_document(text, folder, faults)
-    applied = Applied(owner=document.owner)
+    applied = ApplyResult(owner=document.owner)
     try:
         with _transaction(database, dry_run=dry_run) as connection:
             owner_id = _owner(connection, document, faults, dry_run=dry_run, create=create_owner)
             author = None if dry_run else Author(created_by, "document")
             world = World(connection, owner_id, writes=not dry_run and owner_id is not None)
             _apply(document, world, faults, applied, author=author)
-    except _Refused:
+    except _ApplyRollback:
         applied.items.clear()
     applied.errors = in_order(faults)
     _log_outcome(applied, created_by=created_by, dry_run=dry_run)
     return applied
 
 
-def check_document(document: Document, world: World, faults: Faults) -> list[Fault]:
+def check_document(document: Document, world: World, faults: DocumentFaults) -> list[Fault]:
     """Lay a document over the stored set-up and hold it to every rule; return what is likely a mistake."""
     resolve(document, world, faults)
-    warnings = Faults([])
+    warnings = DocumentFaults([])
     for each in OBJECTS:
         _check(each, settled(document, each), world, faults, warnings)
     return warnings.found
 
 
-def in_order(faults: Faults) -> list[Fault]:
+def in_order(faults: DocumentFaults) -> list[Fault]:
     """Return the faults of a document as they are told: by line, then path."""
     return sorted(faults.found, key=lambda fault: (fault.line or 0, fault.path or ""))
 
@@ -145,7 +145,9 @@ def no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _owner(connection: Connection, document: Document, faults: Faults, *, dry_run: bool, create: bool) -> int | None:
+def _owner(
+    connection: Connection, document: Document, faults: DocumentFaults, *, dry_run: bool, create: bool
+) -> int | None:
     """Return the number of a document's owner; None if it does not exist, which is a fault unless it may be created."""
     try:
         if not create:
@@ -164,16 +166,18 @@ def _owner(connection: Connection, document: Document, faults: Faults, *, dry_ru
     return owner_id
 
 
-def _apply(document: Document, world: World, faults: Faults, applied: Applied, *, author: Author | None) -> None:
+def _apply(
+    document: Document, world: World, faults: DocumentFaults, applied: ApplyResult, *, author: Author | None
+) -> None:
     """Hold a document to the rules, then write it by its author; without one, write nothing."""
     applied.warnings = check_document(document, world, faults)
     if faults.found:
-        raise _Refused
+        raise _ApplyRollback
     written: dict[int, int] = {}
     if author is not None:
         written = write_document(document, world, faults, author)
         if faults.found:
-            raise _Refused
+            raise _ApplyRollback
         if changes_anything(document):
             applied.version = owners.raise_version(world.connection, _known(world.owner_id))
     for each in OBJECTS:
@@ -189,7 +193,7 @@ def changes_anything(document: Document) -> bool:
     return any(action_of(entry) != UNCHANGED for each in OBJECTS for entry in settled(document, each))
 
 
-def write_document(document: Document, world: World, faults: Faults, author: Author) -> dict[int, int]:
+def write_document(document: Document, world: World, faults: DocumentFaults, author: Author) -> dict[int, int]:
     """Write a document that is without fault, and the log of it; return the identities of what it made.
 
     What meets another row in spite of all rules is added to ``faults``, and the transaction must not be committed.
@@ -219,7 +223,9 @@ def settled(document: Document, each: SetupObject) -> list[Entry]:
     return [entry for entry in document.entries.get(each.list_name, ()) if entry.identity]
 
 
-def _check(each: SetupObject, entries: list[Entry], world: World, faults: Faults, warnings: Faults) -> None:
+def _check(
+    each: SetupObject, entries: list[Entry], world: World, faults: DocumentFaults, warnings: DocumentFaults
+) -> None:
     if not entries:
         return
     for entry in entries:
@@ -233,7 +239,7 @@ def _check(each: SetupObject, entries: list[Entry], world: World, faults: Faults
             _report(warning(sound, world), Code.WARNING, warnings)
 
 
-def _check_entry(each: SetupObject, entry: Entry, world: World, faults: Faults) -> None:
+def _check_entry(each: SetupObject, entry: Entry, world: World, faults: DocumentFaults) -> None:
     if entry.stored is not None and entry.stored["built_in"] and entry.changes:
         entry.bad |= entry.changes
         message = f"'{shown(entry.row['name'])}' is built in and cannot be changed"
@@ -253,7 +259,7 @@ def _check_entry(each: SetupObject, entry: Entry, world: World, faults: Faults) 
                 faults.add(Code.RULE_BROKEN, entry.path(member), entry.line_of(member), message)
 
 
-def _report(findings: Any, code: int, faults: Faults) -> None:  # noqa: ANN401 - any iterable of findings
+def _report(findings: Any, code: int, faults: DocumentFaults) -> None:  # noqa: ANN401 - any iterable of findings
     finding: Finding
     for finding in findings:
         entry, member, message = finding
@@ -267,9 +273,11 @@ def action_of(entry: Entry) -> str:
     return UPDATED if entry.changes else UNCHANGED
 
 
-def _item(entry: Entry, world: World, written: dict[int, int]) -> Item:
+def _item(entry: Entry, world: World, written: dict[int, int]) -> ObjectOutcome:
     identity = written.get(entry.identity, entry.identity)
-    return Item(entry.object.list_name, key_words(entry, world), action_of(entry), identity if identity > 0 else None)
+    return ObjectOutcome(
+        entry.object.list_name, key_words(entry, world), action_of(entry), identity if identity > 0 else None
+    )
 
 
 def key_words(entry: Entry, world: World) -> str:
@@ -286,7 +294,7 @@ def _written(value: object) -> str:
     return write_instant(value) if isinstance(value, datetime) else str(value)
 
 
-def _log_outcome(applied: Applied, *, created_by: str, dry_run: bool) -> None:
+def _log_outcome(applied: ApplyResult, *, created_by: str, dry_run: bool) -> None:
     counts = {action: applied.count(action) for action in (CREATED, UPDATED, UNCHANGED)}
     _log.info(
         "setup_applied", owner=applied.owner, by=created_by, dry_run=dry_run, errors=len(applied.errors), **counts

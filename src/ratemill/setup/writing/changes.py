@@ -13,19 +13,19 @@ from typing import Any, Literal
 
 from ratemill.errors import Code, NotFound
 from ratemill.pages import Page, Paging
-from ratemill.setup.declaration import Kind, SetupObject
+from ratemill.setup.declaration import MemberKind, SetupObject
 from ratemill.setup.documents.document import IDENTITY_MAX
-from ratemill.setup.reading.showing import Shown, pointer_of, shape
+from ratemill.setup.reading.showing import ObjectView, pointer_of, shape
 from ratemill.setup.world import Row
 from ratemill.store.connections import Connection, Database, clock
 from ratemill.store.setup import changes
-from ratemill.store.setup.changes import ChangeFilters, Changing, Instance, SetupChange
+from ratemill.store.setup.changes import ChangeOrigin, Instance, SetupChange, SetupChangeFilters
 from ratemill.visible import shown
 
-__all__ = ["ChangeFilters", "SetupChange"]
+__all__ = ["SetupChange", "SetupChangeFilters"]
 
 Via = Literal["document", "http", "import", "command"]
-_STATED = {Kind.PRICE: changes.digits, Kind.QUANTITY: changes.digits, Kind.INSTANT: changes.instant}
+_STATED = {MemberKind.PRICE: changes.digits, MemberKind.QUANTITY: changes.digits, MemberKind.INSTANT: changes.instant}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,10 @@ class Log:
         """Write down that these are about to be deleted."""
         changes.note_deleted(self._connection, instance(each), self._changing(each), identities)
 
-    def _changing(self, each: SetupObject) -> Changing:
+    def _changing(self, each: SetupObject) -> ChangeOrigin:
         if self._at is None:
             self._at = clock(self._connection)
-        return Changing(self._at, self._author.name, self._author.via, each.list_name)
+        return ChangeOrigin(self._at, self._author.name, self._author.via, each.list_name)
 
 
 @lru_cache
@@ -91,7 +91,7 @@ def instance(each: SetupObject) -> Instance:
     return Instance(known, tuple(members), tuple(stated[member.name] for member in each.key_members), each.keyless)
 
 
-def words_of(each: SetupObject, row: Shown) -> str:
+def words_of(each: SetupObject, row: ObjectView) -> str:
     """Return the key of an object as a message repeats it: names, not identities, each cut."""
     values = (row.instance.get(member.name) for member in each.key_members)
     return " / ".join(shown(value) for value in values if value is not None) or each.keyless
@@ -106,7 +106,7 @@ def find(database: Database, owner_id: int, setup_change_id: int) -> SetupChange
     return found
 
 
-def page(database: Database, owner_id: int, filters: ChangeFilters, paging: Paging) -> Page[SetupChange]:
+def page(database: Database, owner_id: int, filters: SetupChangeFilters, paging: Paging) -> Page[SetupChange]:
     """Return a page of changes, the newest first."""
     with database.reader(owner_id) as connection:
         return changes.page(connection, owner_id, filters, paging)

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 
 from ratemill.errors import Code, Conflict, WriteRace
 from ratemill.setup.declaration import Member, SetupObject
-from ratemill.setup.nodes import Faults
+from ratemill.setup.nodes import DocumentFaults
 from ratemill.setup.objects.feeds import OBJECT as FEEDS
 from ratemill.setup.objects.registry import BY_LIST, OBJECTS, children, referring
-from ratemill.setup.reading.showing import Json, Shown
+from ratemill.setup.reading.showing import Json, ObjectView
 from ratemill.setup.writing.changes import Author, Log, words_of
-from ratemill.setup.writing.editing import ONLY, Edit, Target, Written, edit, refuse
+from ratemill.setup.writing.editing import ONLY, Edit, EditResult, EditTarget, edit, refuse
 from ratemill.store import bulk, owners
 from ratemill.store.bulk import Clash
 from ratemill.store.charges import charged_objects
@@ -38,25 +38,25 @@ class DeletePlan:
     identity: int
     place: str
     ids: dict[str, set[int]] = field(default_factory=dict)
-    shown: dict[str, dict[int, Shown]] = field(default_factory=dict)
+    shown: dict[str, dict[int, ObjectView]] = field(default_factory=dict)
 
 
-def delete(database: Database, owner_id: int, target: Target, author: Author) -> Written:
-    """Delete one object with its parts; raise ``NotFound``, ``NotAsBefore``, or ``BadRequest`` that names every user.
+def delete(database: Database, owner_id: int, target: EditTarget, author: Author) -> EditResult:
+    """Delete one object with its parts; raise ``NotFound``, ``PreconditionFailed``, or ``BadRequest`` that names every user.
 
     Usage that may come to name one of them is waited for: raises ``Conflict`` after the lock time-out.
     """
     with edit(database, owner_id, author) as work:
         work.require(target)
-        faults = Faults([])
+        faults = DocumentFaults([])
         plan = plan_delete(work, target.each, target.identity, f"{target.each.list_name}[{ONLY}]", faults)
         refuse(faults)
         items = carry_out(work, plan, faults)
         refuse(faults)
-    return Written(items, None)
+    return EditResult(items, None)
 
 
-def plan_delete(work: Edit, each: SetupObject, identity: int, place: str, faults: Faults) -> DeletePlan:
+def plan_delete(work: Edit, each: SetupObject, identity: int, place: str, faults: DocumentFaults) -> DeletePlan:
     """Return what would go with an object; whatever keeps one of them is added to ``faults``."""
     plan = DeletePlan(each, identity, place, {each.list_name: {identity}})
     _gather(work.connection, plan, each)
@@ -87,7 +87,7 @@ def wait_for_usage(connection: Connection, owner_id: int, words: str, *, accepts
         raise Conflict(message) from error
 
 
-def carry_out(work: Edit, plan: DeletePlan, faults: Faults) -> list[Json]:
+def carry_out(work: Edit, plan: DeletePlan, faults: DocumentFaults) -> list[Json]:
     """Delete what is planned; return the items of the answer: the object, what was detached, its parts."""
     each = plan.each
     connectors = list(_connectors(work.connection, plan))

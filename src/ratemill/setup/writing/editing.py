@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ratemill.errors import BadRequest, Code, Fault, NotAsBefore, NotFound, invariant
+from ratemill.errors import BadRequest, Code, Fault, NotFound, PreconditionFailed, invariant
 from ratemill.setup.declaration import Entry, SetupObject
 from ratemill.setup.documents.document import IDENTITY_MAX, Document, read_members
 from ratemill.setup.documents.json_nodes import read_json
-from ratemill.setup.nodes import Faults, Pairs, Unreadable
-from ratemill.setup.reading.showing import Json, Shown, etag, show
+from ratemill.setup.nodes import DocumentFaults, Pairs, Unreadable
+from ratemill.setup.reading.showing import Json, ObjectView, etag, show
 from ratemill.setup.world import World
 from ratemill.setup.writing.apply import changes_anything, check_document, write_document
 from ratemill.setup.writing.changes import Author
@@ -33,7 +33,7 @@ ONLY = -1  # the index of the one object of a body
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class EditResult:
     """What a write answers: its items, the tag of the object of the path, if there still is one, and likely mistakes."""
 
     items: list[Json]
@@ -42,7 +42,7 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class EditTarget:
     """The object of a path, and the tags that it may have (``If-Match``), if the caller says."""
 
     each: SetupObject
@@ -59,21 +59,21 @@ class Edit:
     author: Author
     warnings: list[Fault] = field(default_factory=list)
 
-    def show(self, each: SetupObject, identities: Sequence[int]) -> dict[int, Shown]:
+    def show(self, each: SetupObject, identities: Sequence[int]) -> dict[int, ObjectView]:
         """Return objects as they are now."""
         return show(self.connection, self.owner_id, each, identities)
 
-    def require(self, target: Target) -> Shown:
-        """Return the object of a path; raise ``NotFound``, or ``NotAsBefore`` if its tag is another."""
+    def require(self, target: EditTarget) -> ObjectView:
+        """Return the object of a path; raise ``NotFound``, or ``PreconditionFailed`` if its tag is another."""
         each, identity = target.each, target.identity
         found = self.show(each, [identity]).get(identity) if 0 < identity <= IDENTITY_MAX else None
         if found is None:
             raise NotFound(f"there is no {each.noun} {identity}", code=Code.OBJECT_NOT_FOUND)
         if target.if_match is not None and not _matches(target.if_match, etag(found)):
-            raise NotAsBefore(f"the {each.noun} {identity} is {etag(found)} by now, not {target.if_match}")
+            raise PreconditionFailed(f"the {each.noun} {identity} is {etag(found)} by now, not {target.if_match}")
         return found
 
-    def write(self, document: Document, faults: Faults) -> dict[int, int]:
+    def write(self, document: Document, faults: DocumentFaults) -> dict[int, int]:
         """Check and write entries; return the identities of those that are new. Writes nothing if there is a fault."""
         world = World(self.connection, self.owner_id)
         self.warnings.extend(in_place(warning) for warning in check_document(document, world, faults))
@@ -93,11 +93,11 @@ def edit(database: Database, owner_id: int, author: Author) -> Iterator[Edit]:
         yield Edit(connection, owner_id, author)
 
 
-def create(database: Database, owner_id: int, each: SetupObject, body: bytes, author: Author) -> Written:
+def create(database: Database, owner_id: int, each: SetupObject, body: bytes, author: Author) -> EditResult:
     """Make a new object; raise ``BadRequest`` with every fault."""
     members = read_object(body)
     with edit(database, owner_id, author) as work:
-        faults = Faults([])
+        faults = DocumentFaults([])
         entry = Entry(each, ONLY, members.line, fresh=True)
         read_members(entry, members, faults, passed_over=READ_ONLY)
         written = work.write(Document(entries={each.list_name: [entry]}), faults)
@@ -106,16 +106,16 @@ def create(database: Database, owner_id: int, each: SetupObject, body: bytes, au
     return _one(each, shown, "created", work.warnings)
 
 
-def update(database: Database, owner_id: int, target: Target, body: bytes, author: Author) -> Written:
+def update(database: Database, owner_id: int, target: EditTarget, body: bytes, author: Author) -> EditResult:
     """Change the members of an object that a body names; null clears, what is absent stays.
 
-    Raises ``NotFound``, ``NotAsBefore``, or ``BadRequest`` with every fault.
+    Raises ``NotFound``, ``PreconditionFailed``, or ``BadRequest`` with every fault.
     """
     members = read_object(body)
     each, identity = target.each, target.identity
     with edit(database, owner_id, author) as work:
         before = work.require(target)
-        faults = Faults([])
+        faults = DocumentFaults([])
         entry = Entry(each, ONLY, members.line, addressed=identity)
         check_identity(entry, members, identity, faults)
         read_members(entry, members, faults, passed_over=derived(each, before))
@@ -125,7 +125,7 @@ def update(database: Database, owner_id: int, target: Target, body: bytes, autho
     return _one(each, shown, "updated", work.warnings)
 
 
-def derived(each: SetupObject, shown: Shown) -> Collection[str]:
+def derived(each: SetupObject, shown: ObjectView) -> Collection[str]:
     """Return the names that an object shows and nobody writes: what was read may be sent back."""
     return READ_ONLY | {DETAILS} | {name for name in shown.instance if each.member(name) is None}
 
@@ -143,7 +143,7 @@ def read_object(body: bytes) -> Pairs:
     return node
 
 
-def check_identity(entry: Entry, members: Pairs, identity: int, faults: Faults) -> None:
+def check_identity(entry: Entry, members: Pairs, identity: int, faults: DocumentFaults) -> None:
     """Hold an identity in a body, if there is one, to that of the path."""
     named = members.pairs.get("identity")
     if named is not None and getattr(named, "text", "") != str(identity):
@@ -151,7 +151,7 @@ def check_identity(entry: Entry, members: Pairs, identity: int, faults: Faults) 
         faults.add(Code.IDENTITY_NOT_OF_PATH, entry.path("identity"), members.lines["identity"], message)
 
 
-def refuse(faults: Faults) -> None:
+def refuse(faults: DocumentFaults) -> None:
     """Raise ``BadRequest`` with every fault, placed by row and member, if there is one."""
     if faults.found:
         raise BadRequest(faults=[in_place(fault) for fault in faults.found])
@@ -175,11 +175,11 @@ def _row_words(match: re.Match[str]) -> str:
     return "this one" if index == ONLY else f"row {index + 1} of {match[1]}"
 
 
-def _one(each: SetupObject, shown: Shown, action: str, warnings: list[Fault]) -> Written:
+def _one(each: SetupObject, shown: ObjectView, action: str, warnings: list[Fault]) -> EditResult:
     """Return the answer of a call on one object: its members as the printed samples have them, and what was done beside."""
     invariant("action" not in shown.instance, "a member would hide what was done")
     more: dict[str, Any] = {"action": action, "dtoTypeKey": each.dto_type_key, "instance": shown.instance}
-    return Written([{**shown.instance, **more}], etag(shown), warnings)
+    return EditResult([{**shown.instance, **more}], etag(shown), warnings)
 
 
 def _matches(if_match: str, tag: str) -> bool:

@@ -15,10 +15,10 @@ from typing import Any
 from ratemill.errors import Code, NotFound
 from ratemill.setup.declaration import Entry, Identity, Member, SetupObject
 from ratemill.setup.documents.document import IDENTITY_MAX, Document, read_members
-from ratemill.setup.nodes import Faults, Items, Node, Pairs, Scalar
-from ratemill.setup.nodes import Written as Noted
+from ratemill.setup.nodes import DocumentFaults, Items, Node, Pairs, Scalar
+from ratemill.setup.nodes import ScalarForm as Noted
 from ratemill.setup.objects.registry import children
-from ratemill.setup.reading.showing import Json, Shown, etag
+from ratemill.setup.reading.showing import Json, ObjectView, etag
 from ratemill.setup.writing.changes import Author
 from ratemill.setup.writing.deleting import carry_out, connector_key, plan_delete
 from ratemill.setup.writing.editing import (
@@ -26,8 +26,8 @@ from ratemill.setup.writing.editing import (
     ONLY,
     READ_ONLY,
     Edit,
-    Target,
-    Written,
+    EditResult,
+    EditTarget,
     check_identity,
     derived,
     edit,
@@ -61,10 +61,10 @@ class Step:
     results: list[Json] = field(default_factory=list)
 
 
-def patch(database: Database, owner_id: int, target: Target, body: bytes, author: Author) -> Written:
+def patch(database: Database, owner_id: int, target: EditTarget, body: bytes, author: Author) -> EditResult:
     """Carry out a patch on the object of a path (0: none is meant).
 
-    Raises ``NotFound``, ``NotAsBefore``, or ``BadRequest`` with every fault of every step.
+    Raises ``NotFound``, ``PreconditionFailed``, or ``BadRequest`` with every fault of every step.
     """
     root = read_object(body)
     each, identity = target.each, target.identity
@@ -73,7 +73,7 @@ def patch(database: Database, owner_id: int, target: Target, body: bytes, author
             work.require(target)
         elif target.if_match is not None:
             raise NotFound(f"there is no {each.noun} 0 to match", code=Code.OBJECT_NOT_FOUND)
-        faults = Faults([])
+        faults = DocumentFaults([])
         steps = _Steps(each, identity, faults).read(root)
         for deletes, run in groupby(steps, key=lambda step: step.kind == DELETE):
             if deletes:
@@ -83,13 +83,13 @@ def patch(database: Database, owner_id: int, target: Target, body: bytes, author
         refuse(faults)
         shown = work.show(each, [identity]).get(identity) if identity else None
     tag = None if shown is None else etag(shown)
-    return Written([item for step in steps for item in step.results], tag, work.warnings)
+    return EditResult([item for step in steps for item in step.results], tag, work.warnings)
 
 
 class _Steps:
     """Reads the steps of a patch."""
 
-    def __init__(self, each: SetupObject, identity: int, faults: Faults) -> None:
+    def __init__(self, each: SetupObject, identity: int, faults: DocumentFaults) -> None:
         self._each, self._identity, self._faults = each, identity, faults
         self._lists: dict[str, SetupObject] = {each.list_name: each}
         self._lists |= {child.list_name: child for child, _ in children(each)}
@@ -222,7 +222,7 @@ def _plain_id(node: Node) -> str | int | None:
 # Steps that write
 
 
-def _write(work: Edit, path_identity: int, steps: list[Step], faults: Faults) -> None:
+def _write(work: Edit, path_identity: int, steps: list[Step], faults: DocumentFaults) -> None:
     """Create, update, attach and detach, all as one document."""
     there = _shown(work, [(step.each, step.identity) for step in steps if step.identity])
     entries: dict[Found, Entry] = {}
@@ -250,7 +250,7 @@ def _write(work: Edit, path_identity: int, steps: list[Step], faults: Faults) ->
         step.results = [_result(step, identity, shown[step.each.list_name, identity])]
 
 
-def _shown(work: Edit, wanted: list[tuple[SetupObject, int]]) -> dict[Found, Shown]:
+def _shown(work: Edit, wanted: list[tuple[SetupObject, int]]) -> dict[Found, ObjectView]:
     """Return objects of many kinds as they are now."""
     ids: dict[SetupObject, set[int]] = {}
     for each, identity in wanted:
@@ -263,7 +263,7 @@ def _shown(work: Edit, wanted: list[tuple[SetupObject, int]]) -> dict[Found, Sho
     }
 
 
-def _exists(step: Step, there: dict[Found, Shown], faults: Faults) -> bool:
+def _exists(step: Step, there: dict[Found, ObjectView], faults: DocumentFaults) -> bool:
     if (step.each.list_name, step.identity) in there:
         return True
     member = "lhsId" if step.connector is not None else "identity"
@@ -272,7 +272,7 @@ def _exists(step: Step, there: dict[Found, Shown], faults: Faults) -> bool:
     return False
 
 
-def _entry(path_identity: int, step: Step, shown: Shown | None, faults: Faults) -> Entry:
+def _entry(path_identity: int, step: Step, shown: ObjectView | None, faults: DocumentFaults) -> Entry:
     each = step.each
     entry = Entry(each, max(step.position, 0), step.members.line, place=step.place)
     if step.connector is not None:
@@ -300,7 +300,7 @@ def _belong(entry: Entry, path_identity: int) -> None:
             entry.given[member.column] = Identity(path_identity)
 
 
-def _connect(work: Edit, step: Step, entry: Entry, faults: Faults) -> None:
+def _connect(work: Edit, step: Step, entry: Entry, faults: DocumentFaults) -> None:
     member = step.connector
     assert member is not None  # noqa: S101 -- only such steps come here
     link = member.link
@@ -330,7 +330,7 @@ def _as_named(given: Iterable[int | str]) -> list[Identity | str]:
     return [Identity(one) if isinstance(one, int) else one for one in given]
 
 
-def _result(step: Step, identity: int, shown: Shown) -> Json:
+def _result(step: Step, identity: int, shown: ObjectView) -> Json:
     if step.connector is not None:
         key = connector_key(step.each, step.connector)
         ends: Json = {"lhsId": identity, "rhsId": step.other, "action": _DONE[step.kind], "dtoTypeKey": key}
@@ -350,7 +350,7 @@ def _echoed(step: Step, result: Json) -> Json:
 # Steps that delete
 
 
-def _delete(work: Edit, steps: list[Step], faults: Faults) -> None:
+def _delete(work: Edit, steps: list[Step], faults: DocumentFaults) -> None:
     for step in steps:
         if not _exists(step, _shown(work, [(step.each, step.identity)]), faults):
             continue

@@ -14,9 +14,9 @@ from typing import Any
 
 from ratemill.errors import Code
 from ratemill.periods import read_instant
-from ratemill.setup.declaration import Entry, Identity, Kind, Member, SetupObject
+from ratemill.setup.declaration import Entry, Identity, Member, MemberKind, SetupObject
 from ratemill.setup.documents.document import IDENTITY_MAX, Document
-from ratemill.setup.nodes import Faults
+from ratemill.setup.nodes import DocumentFaults
 from ratemill.setup.objects.registry import BASE_UNITS, BY_LIST, OBJECTS
 from ratemill.setup.reading.stored import read_objects
 from ratemill.setup.world import Row, World
@@ -24,13 +24,13 @@ from ratemill.store import bulk
 from ratemill.visible import shown
 
 
-def resolve(document: Document, world: World, faults: Faults) -> None:
+def resolve(document: Document, world: World, faults: DocumentFaults) -> None:
     """Fill in stored row, identity, whole row and changes of each entry; entries without a key keep identity 0."""
     _Resolver(document, world, faults).run()
 
 
 class _Resolver:
-    def __init__(self, document: Document, world: World, faults: Faults) -> None:
+    def __init__(self, document: Document, world: World, faults: DocumentFaults) -> None:
         self._document = document
         self._world = world
         self._faults = faults
@@ -69,7 +69,7 @@ class _Resolver:
             self._wanted[member.target].add((outer, value))
 
     def _collect_value(self, member: Member, value: Any) -> None:  # noqa: ANN401 -- a name or an identity, or several
-        for each in value if member.kind is Kind.REFERENCES else (value,):
+        for each in value if member.kind is MemberKind.REFERENCES else (value,):
             self._want(member, each)
 
     def _want(self, member: Member, value: str | Identity) -> None:
@@ -98,7 +98,7 @@ class _Resolver:
 
     def _wanted_defaults(self, references: tuple[Member, ...]) -> None:
         for member in references:
-            if member.kind is Kind.REFERENCE and member.default is not None:
+            if member.kind is MemberKind.REFERENCE and member.default is not None:
                 self._wanted[member.target].add(member.default)
 
     # one list
@@ -181,7 +181,7 @@ class _Resolver:
             if named and member.column not in entry.bad and member.default is not None:
                 self._default_of_key(entry, member)
             return
-        if member.kind is Kind.REFERENCES:
+        if member.kind is MemberKind.REFERENCES:
             found = [self._find_or_report(entry, member, name, f"[{at}]") for at, name in enumerate(value)]
             entry.given[member.column] = tuple(each for each in found if each is not None)
         else:
@@ -407,7 +407,7 @@ class _Resolver:
             return False
         if value is None:
             value = self._default(member)
-            if member.kind is Kind.REFERENCE and value == entry.identity:
+            if member.kind is MemberKind.REFERENCE and value == entry.identity:
                 value = None  # the root has no parent
             if member.required:
                 self._require_once(entry, member)
@@ -431,7 +431,7 @@ class _Resolver:
             self._require(entry, member)
 
     def _default(self, member: Member) -> object:
-        if member.kind is Kind.REFERENCE and member.default is not None:
+        if member.kind is MemberKind.REFERENCE and member.default is not None:
             return self._world.by_key[member.target].get((member.default,))
         return member.default
 
@@ -457,7 +457,7 @@ class _Resolver:
 
 def _referred(rows: list[Row], member: Member) -> set[int]:
     values = (row.get(member.column) for row in rows)
-    if member.kind is Kind.REFERENCES:
+    if member.kind is MemberKind.REFERENCES:
         return {each for value in values for each in value or ()}
     return {value for value in values if value is not None}
 

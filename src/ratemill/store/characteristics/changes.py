@@ -16,7 +16,7 @@ Object = Literal["item", "list", "field"]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class CharacteristicChange:
     """One change of one object; ``before`` and ``after`` are its JSON, None where there was or is nothing."""
 
     change_id: int
@@ -32,7 +32,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeFilters:
+class CharacteristicChangeFilters:
     """Which changes of a characteristic; None asks for nothing. Times are [from, to)."""
 
     characteristic: int
@@ -54,7 +54,7 @@ _CONDITIONS = {
     "to_at": "c.changed_at < %(to_at)s",
 }
 _BYTES = "coalesce(octet_length(c.before), 0) + coalesce(octet_length(c.after), 0)"
-_COLUMNS = ", ".join(f"c.{name}" for name in Change.__dataclass_fields__)
+_COLUMNS = ", ".join(f"c.{name}" for name in CharacteristicChange.__dataclass_fields__)
 
 
 def note(
@@ -82,13 +82,13 @@ def note(
 
 
 def page(
-    connection: Connection, filters: ChangeFilters, *, skip: int, top: int, bytes_max: int
-) -> tuple[int, list[Change]]:
+    connection: Connection, filters: CharacteristicChangeFilters, *, skip: int, top: int, bytes_max: int
+) -> tuple[int, list[CharacteristicChange]]:
     """Return how many changes there are, and one page of them, the newest first; it ends early at so many bytes."""
     asked = where(filters, _CONDITIONS)
     known = {**parameters(filters), "skip": skip, "top": top, "bytes_max": bytes_max}
     total = driver(connection).execute(f"select count(*) from characteristic_changes c where {asked}", known).fetchone()
-    with driver(connection).cursor(row_factory=class_row(Change)) as cursor:
+    with driver(connection).cursor(row_factory=class_row(CharacteristicChange)) as cursor:
         cursor.execute(
             f"""
             with listed as (select c.change_id, {_BYTES} as own_bytes from characteristic_changes c where {asked}

@@ -10,7 +10,7 @@ from ratemill.store.connections import Connection, driver
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class ItemDocument:
     """What is written of an item; ``document`` is its JSON."""
 
     document: str
@@ -34,7 +34,7 @@ def next_id(connection: Connection, owner_id: int, characteristic: int) -> str:
 
 
 def insert(
-    connection: Connection, owner_id: int, characteristic: int, id_: str, kept: Kept, *, author: str
+    connection: Connection, owner_id: int, characteristic: int, id_: str, kept: ItemDocument, *, author: str
 ) -> int | None:
     """Write a new item and return its identity, or None if the id is taken."""
     statement = """
@@ -47,7 +47,7 @@ def insert(
     return int(row[0]) if row else None
 
 
-def update(connection: Connection, item_id: int, kept: Kept, author: str) -> None:
+def update(connection: Connection, item_id: int, kept: ItemDocument, author: str) -> None:
     """Write an item anew, as its next revision."""
     statement = """
         update characteristic_items set description = %s, parent_item_id = %s, document = %s, changed_by = %s,

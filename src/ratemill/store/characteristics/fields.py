@@ -16,7 +16,7 @@ Types = dict[str, tuple[str, bool]]
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class CharacteristicField:
     """A field of a characteristic; ``type`` is one of ``characteristic_fields.TYPES`` or ``lookup``."""
 
     field_id: int
@@ -27,12 +27,12 @@ class Field:
     created_at: datetime
 
 
-def page(connection: Connection, characteristic: int) -> list[Field]:
+def page(connection: Connection, characteristic: int) -> list[CharacteristicField]:
     """Return all fields of a characteristic, by name."""
     statement = f"""
         select field_id, characteristic, name, type, declared, created_at from characteristic_fields
         where owner_id = {OWNER_ENTERED} and characteristic = %s order by name"""
-    with driver(connection).cursor(row_factory=class_row(Field)) as cursor:
+    with driver(connection).cursor(row_factory=class_row(CharacteristicField)) as cursor:
         return cursor.execute(statement, (characteristic,)).fetchall()
 
 

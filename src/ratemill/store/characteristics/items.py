@@ -73,7 +73,7 @@ class ChangedItem:
     document: str
 
 
-class Use(NamedTuple):
+class StoredUse(NamedTuple):
     """An item that names another at a member, such as ``user1BOMHeaders[0].user1BOMDetails[2].udKey1Reference``."""
 
     item_id: int
@@ -208,7 +208,7 @@ def forget_uses(connection: Connection, members: Iterable[tuple[int, str]]) -> N
         )
 
 
-def insert_uses(connection: Connection, owner_id: int, uses: Iterable[Use]) -> None:
+def insert_uses(connection: Connection, owner_id: int, uses: Iterable[StoredUse]) -> None:
     """Write what items name."""
     rows = ((owner_id, use.item_id, use.member, use.used_item_id) for use in uses)
     bulk.insert_rows(connection, "characteristic_uses", ("owner_id", "item_id", "member", "used_item_id"), rows)

@@ -24,7 +24,7 @@ PACKED_BYTES_MAX = 4 * 1024 * 1024  # of the pages of one table; the first is ta
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ItemJob:
     """A batch as the work that it orders, and how far that has come; ``step`` is the pass, 1 to 4."""
 
     batch_id: int
@@ -53,7 +53,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class StoredPage:
     """A page as it was received: ``packed`` its items, ``warnings`` those of receipt, as they were answered."""
 
     page_number: int
@@ -66,7 +66,7 @@ class Page:
         return _unpacked(self.packed)
 
 
-class Outcome(NamedTuple):
+class ItemOutcome(NamedTuple):
     """What became of one item: created, updated, unchanged or refused."""
 
     page_number: int
@@ -78,9 +78,9 @@ class Outcome(NamedTuple):
     warnings: list[dict[str, str]] | None
 
 
-_OF_JOB = [name for name in Job.__dataclass_fields__ if name not in ("characteristic", "step", "read_at")]
+_OF_JOB = [name for name in ItemJob.__dataclass_fields__ if name not in ("characteristic", "step", "read_at")]
 _COLUMNS = f'{", ".join(_OF_JOB)}, coalesce(characteristic, 1) as characteristic, "pass" as step, now() as read_at'
-_OUTCOME = Outcome._fields
+_OUTCOME = ItemOutcome._fields
 
 
 def due(connection: Connection) -> list[int]:
@@ -99,9 +99,9 @@ def due(connection: Connection) -> list[int]:
     return [row[0] for row in rows]
 
 
-def hold(connection: Connection, batch_id: int) -> Job | None:
+def hold(connection: Connection, batch_id: int) -> ItemJob | None:
     """Lock a batch that is submitted or at work; None if it is neither, or another process holds it."""
-    with driver(connection).cursor(row_factory=class_row(Job)) as cursor:
+    with driver(connection).cursor(row_factory=class_row(ItemJob)) as cursor:
         cursor.execute(
             f"""select {_COLUMNS} from characteristic_batches
             where batch_id = %s and state in ('submitted', 'processing') for update skip locked""",
@@ -110,7 +110,7 @@ def hold(connection: Connection, batch_id: int) -> Job | None:
         return cursor.fetchone()
 
 
-def begin(connection: Connection, job: Job) -> bool:
+def begin(connection: Connection, job: ItemJob) -> bool:
     """Let a batch that is held be the one that changes its characteristic; return whether no other does."""
     found = driver(connection).execute(
         """
@@ -190,7 +190,7 @@ def plan_anew(connection: Connection) -> None:
     driver(connection).execute("set local plan_cache_mode = force_custom_plan")
 
 
-def pages(connection: Connection, job: Job, *, items_max: int) -> list[Page]:
+def pages(connection: Connection, job: ItemJob, *, items_max: int) -> list[StoredPage]:
     """Return the pages in which the next items of a batch stand, enough for ``items_max`` if there are as many."""
     first, skipped = divmod(job.next_item, job.page_size)
     return _pages(
@@ -203,7 +203,7 @@ def pages(connection: Connection, job: Job, *, items_max: int) -> list[Page]:
     )
 
 
-def pages_of(connection: Connection, job: Job, numbers: Sequence[int]) -> list[Page]:
+def pages_of(connection: Connection, job: ItemJob, numbers: Sequence[int]) -> list[StoredPage]:
     """Return the pages in which the items of these numbers stand, the first of them if they are large."""
     return _pages(
         connection,
@@ -219,7 +219,7 @@ def pages_of(connection: Connection, job: Job, numbers: Sequence[int]) -> list[P
     )
 
 
-def _pages(connection: Connection, candidates: str, values: dict[str, Any]) -> list[Page]:
+def _pages(connection: Connection, candidates: str, values: dict[str, Any]) -> list[StoredPage]:
     cursor = driver(connection).cursor(binary=True)  # as text, bytes are twice as long
     rows = cursor.execute(
         f"""
@@ -235,7 +235,7 @@ def _pages(connection: Connection, candidates: str, values: dict[str, Any]) -> l
         """,
         values,
     )
-    return [Page(number, packed, warnings or []) for number, packed, warnings in rows]
+    return [StoredPage(number, packed, warnings or []) for number, packed, warnings in rows]
 
 
 def page(connection: Connection, batch_id: int, page_number: int) -> bytes | None:
@@ -249,7 +249,7 @@ def _unpacked(items: bytes) -> bytes:
     return zstandard.ZstdDecompressor().decompress(items)
 
 
-def write_outcomes(connection: Connection, job: Job, outcomes: Iterable[Outcome]) -> None:
+def write_outcomes(connection: Connection, job: ItemJob, outcomes: Iterable[ItemOutcome]) -> None:
     """Write what became of items."""
     of_batch = f"{job.batch_id}\t{job.owner_id}"
     lines = (
@@ -266,9 +266,9 @@ def _told(found: list[dict[str, str]] | None) -> str:
 # What the face's verbs ask
 
 
-def find(connection: Connection, job_id: UUID, *, lock: bool = False) -> Job | None:
+def find(connection: Connection, job_id: UUID, *, lock: bool = False) -> ItemJob | None:
     """Return the job of that number, whatever its state."""
-    with driver(connection).cursor(row_factory=class_row(Job)) as cursor:
+    with driver(connection).cursor(row_factory=class_row(ItemJob)) as cursor:
         statement = f"select {_COLUMNS} from characteristic_batches where job_id = %s {'for update' if lock else ''}"
         return cursor.execute(statement, (job_id,)).fetchone()
 
@@ -287,7 +287,7 @@ def cancel(connection: Connection, batch_id: int) -> None:
 
 def outcomes(
     connection: Connection, batch_id: int, *, outcome: str | None, skip: int, top: int
-) -> tuple[int, list[Outcome]]:
+) -> tuple[int, list[ItemOutcome]]:
     """Return how many items of a batch came to an end, and one page of them in their order."""
     values: dict[str, Any] = {"batch_id": batch_id, "outcome": outcome, "skip": skip, "top": top}
     where = "batch_id = %(batch_id)s"
@@ -296,7 +296,7 @@ def outcomes(
     elif outcome is not None:
         where += " and outcome = %(outcome)s"
     total = driver(connection).execute(f"select count(*) from characteristic_outcomes where {where}", values).fetchone()
-    with driver(connection).cursor(row_factory=class_row(Outcome)) as cursor:
+    with driver(connection).cursor(row_factory=class_row(ItemOutcome)) as cursor:
         cursor.execute(
             f"""select {", ".join(_OUTCOME)} from characteristic_outcomes where {where}
             order by page_number, item_index limit %(top)s offset %(skip)s""",

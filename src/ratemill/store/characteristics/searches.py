@@ -55,7 +55,7 @@ DEPTH_MAX = 1_000  # of a hierarchy: what is deeper is no more looked at
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class ItemMember:
     """What is compared or sorted by: a member of the item itself, or of its parent.
 
     ``path`` is a column of ``COLUMNS`` alone, or a path into the document.
@@ -74,7 +74,7 @@ class Field:
 class Comparison:
     """A field, an operator and a value; None is compared by ``eq`` and ``ne`` only, and is what is not there."""
 
-    field: Field
+    field: ItemMember
     operator: str
     value: str | None
 
@@ -91,12 +91,12 @@ Condition: TypeAlias = "Comparison | Junction"
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class ItemSearch:
     """The items of a characteristic, of one parent or of a list, that a condition means, in an order; last of all by id."""
 
     characteristic: int
     condition: Condition | None = None
-    order: tuple[tuple[Field, bool], ...] = ()  # a field, and whether it descends
+    order: tuple[tuple[ItemMember, bool], ...] = ()  # a field, and whether it descends
     parent_item_id: int | None = None
     list_id: int | None = None
 
@@ -121,7 +121,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Pointed:
+class ReferenceTarget:
     """What a reference of an item points to: the item ``item_id`` at ``member``."""
 
     user_item_id: int
@@ -143,7 +143,7 @@ _LISTED = f"""with recursive taken as ({_BELOW.format("not m.excluded", "taken")
     {_BELOW.format("m.excluded", "left_out")}) select item_id from taken except select item_id from left_out"""
 
 
-def page(connection: Connection, search: Search, *, skip: int, top: int) -> tuple[int, list[int]]:
+def page(connection: Connection, search: ItemSearch, *, skip: int, top: int) -> tuple[int, list[int]]:
     """Return how many items a search means, and the identities of those of one page."""
     values: Values = {"characteristic": search.characteristic, "skip": skip, "top": top}
     conditions = [f"i.owner_id = {OWNER_ENTERED}", "i.characteristic = %(characteristic)s"]
@@ -238,7 +238,7 @@ def above(connection: Connection, item_id: int) -> list[int]:
     return [row[0] for row in driver(connection).execute(statement, (item_id,))]
 
 
-def pointed(connection: Connection, item_ids: Sequence[int]) -> list[Pointed]:
+def pointed(connection: Connection, item_ids: Sequence[int]) -> list[ReferenceTarget]:
     """Return which items these items point to, their parents included, member by member."""
     columns = "i.item_id, i.characteristic, i.guid, i.id, i.description"
     statement = f"""
@@ -249,7 +249,7 @@ def pointed(connection: Connection, item_ids: Sequence[int]) -> list[Pointed]:
         select c.item_id, 'parentReference', {columns}
         from characteristic_items c join characteristic_items i on i.item_id = c.parent_item_id
         where c.item_id = any(%(ids)s)"""
-    with driver(connection).cursor(row_factory=class_row(Pointed)) as cursor:
+    with driver(connection).cursor(row_factory=class_row(ReferenceTarget)) as cursor:
         return cursor.execute(statement, {"ids": list(item_ids)}).fetchall()
 
 
@@ -356,13 +356,13 @@ def _exact(column: str, operator: str, value: str, alias: str, values: Values) -
     return None
 
 
-def _expression(field: Field, alias: str, values: Values) -> str:
+def _expression(field: ItemMember, alias: str, values: Values) -> str:
     if field.is_column:
         return COLUMNS[field.path[0]].format(i=alias)
     return f"({alias}.document::json #>> {_value(list(field.path), values)}::text[])"
 
 
-def _sorted(field: Field, values: Values) -> tuple[str, ...]:
+def _sorted(field: ItemMember, values: Values) -> tuple[str, ...]:
     """Return what stands for a field in an order; a description first by its beginning, by which an index has it."""
     if field.path == ("description",) and not field.of_parent:
         description = 'i.description collate "C"'

@@ -14,7 +14,7 @@ from uuid import uuid4
 from psycopg import sql
 
 from ratemill.store import bulk
-from ratemill.store.characteristics.jobs import Job
+from ratemill.store.characteristics.jobs import ItemJob
 from ratemill.store.connections import Connection, driver
 
 FETCHED_ROWS = 10_000
@@ -64,7 +64,7 @@ class StagedItem:
     faults: Faults | None = None
 
 
-class Waiting(NamedTuple):
+class WaitingItem(NamedTuple):
     """A staged item that is not written yet."""
 
     item_number: int
@@ -72,7 +72,7 @@ class Waiting(NamedTuple):
     faults: Faults | None
 
 
-def taken(connection: Connection, job: Job, ids: Sequence[str]) -> set[str]:
+def taken(connection: Connection, job: ItemJob, ids: Sequence[str]) -> set[str]:
     """Return those of the ids that staged items of the batch bear already."""
     statement = """select id from characteristic_staged
         where batch_id = %s and id = any(array(select json_array_elements_text(%s::json)))"""
@@ -80,7 +80,7 @@ def taken(connection: Connection, job: Job, ids: Sequence[str]) -> set[str]:
     return {row[0] for row in rows}
 
 
-def stage(connection: Connection, job: Job, items: Iterable[StagedItem], uses: Iterable[StagedUse]) -> None:
+def stage(connection: Connection, job: ItemJob, items: Iterable[StagedItem], uses: Iterable[StagedUse]) -> None:
     """Write the items of one table, and what they name."""
     of = job.batch_id, job.owner_id
     rows = ((*of, i.item_number, i.id, i.description, i.parent_cleared, i.bills, i.written, i.faults) for i in items)
@@ -89,7 +89,7 @@ def stage(connection: Connection, job: Job, items: Iterable[StagedItem], uses: I
     bulk.insert_rows(connection, "characteristic_staged_uses", _USES, named)
 
 
-def add_faults(connection: Connection, job: Job, faults: Mapping[int, Faults]) -> None:
+def add_faults(connection: Connection, job: ItemJob, faults: Mapping[int, Faults]) -> None:
     """Write faults that were found behind those that the items have."""
     rows = [{"item_number": number, "faults": found} for number, found in faults.items()]
     for first in range(0, len(rows), FETCHED_ROWS):
@@ -103,7 +103,7 @@ def add_faults(connection: Connection, job: Job, faults: Mapping[int, Faults]) -
         )
 
 
-def find_described(connection: Connection, job: Job) -> list[StagedUse]:
+def find_described(connection: Connection, job: ItemJob) -> list[StagedUse]:
     """Let each use by a description that the store did not know name the item of the batch that bears it.
 
     Returns the uses whose description several items bear.
@@ -134,7 +134,7 @@ def find_described(connection: Connection, job: Job) -> list[StagedUse]:
     return [StagedUse(*row) for row in found]
 
 
-def find_written(connection: Connection, job: Job) -> None:
+def find_written(connection: Connection, job: ItemJob) -> None:
     """Let each use of an item that was not in the store when it was read name it, if it has been written since."""
     driver(connection).execute(
         f"""
@@ -145,7 +145,7 @@ def find_written(connection: Connection, job: Job) -> None:
     )
 
 
-def number_items(connection: Connection, job: Job) -> None:
+def number_items(connection: Connection, job: ItemJob) -> None:
     """Give each item without an id, and without a fault, the next number of its characteristic that is no item's id."""
     rows = driver(connection).execute(
         "select item_number from characteristic_staged where batch_id = %s and id is null and faults is null order by 1",
@@ -176,7 +176,7 @@ def number_items(connection: Connection, job: Job) -> None:
     )
 
 
-def _used_ids(connection: Connection, job: Job, ids: list[str]) -> set[str]:
+def _used_ids(connection: Connection, job: ItemJob, ids: list[str]) -> set[str]:
     rows = driver(connection).execute(
         """
         select id from characteristic_items
@@ -188,7 +188,7 @@ def _used_ids(connection: Connection, job: Job, ids: list[str]) -> set[str]:
     return {row[0] for row in rows}
 
 
-def faulty(connection: Connection, job: Job) -> list[int]:
+def faulty(connection: Connection, job: ItemJob) -> list[int]:
     """Return the numbers of the items that are refused by now, for faults of their own or what they name is nowhere."""
     rows = driver(connection).execute(
         f"""
@@ -200,7 +200,7 @@ def faulty(connection: Connection, job: Job) -> list[int]:
     return [row[0] for row in rows]
 
 
-def named_ahead(connection: Connection, job: Job) -> Iterator[tuple[int, int]]:
+def named_ahead(connection: Connection, job: ItemJob) -> Iterator[tuple[int, int]]:
     """Yield each item with one that it names and that is in the batch only."""
     yield from _streamed(
         connection,
@@ -209,7 +209,7 @@ def named_ahead(connection: Connection, job: Job) -> Iterator[tuple[int, int]]:
     )
 
 
-def parents(connection: Connection, job: Job) -> Iterator[tuple[int, int | None]]:
+def parents(connection: Connection, job: ItemJob) -> Iterator[tuple[int, int | None]]:
     """Yield each item that names a parent in the batch or the store, or that none any more (None).
 
     An item of the store that is not in the batch is the negative of its identity.
@@ -225,7 +225,7 @@ def parents(connection: Connection, job: Job) -> Iterator[tuple[int, int | None]
     )
 
 
-def stored_parents(connection: Connection, job: Job) -> Iterator[tuple[int, int]]:
+def stored_parents(connection: Connection, job: ItemJob) -> Iterator[tuple[int, int]]:
     """Yield, for the parents that are named and all above them, each item with its parent in the store."""
     yield from _streamed(
         connection,
@@ -247,7 +247,7 @@ def stored_parents(connection: Connection, job: Job) -> Iterator[tuple[int, int]
     )
 
 
-def bills(connection: Connection, job: Job) -> Iterator[tuple[int, int]]:
+def bills(connection: Connection, job: ItemJob) -> Iterator[tuple[int, int]]:
     """Yield each staged item with a component of its bills of materials, both numbered as in ``parents``."""
     yield from _streamed(
         connection,
@@ -259,7 +259,7 @@ def bills(connection: Connection, job: Job) -> Iterator[tuple[int, int]]:
     )
 
 
-def stored_bills(connection: Connection, job: Job) -> Iterator[tuple[int, int, bool]]:
+def stored_bills(connection: Connection, job: ItemJob) -> Iterator[tuple[int, int, bool]]:
     """Yield, for the components that are named and all below them, each item with a component that it has in the store.
 
     The third says whether the batch puts another bill in the place of that one.
@@ -287,13 +287,13 @@ def stored_bills(connection: Connection, job: Job) -> Iterator[tuple[int, int, b
     )
 
 
-def billed(connection: Connection, job: Job, numbers: Sequence[int]) -> dict[int, str]:
+def billed(connection: Connection, job: ItemJob, numbers: Sequence[int]) -> dict[int, str]:
     """Return the first member with bills of materials of staged items."""
     statement = "select item_number, bills[1] from characteristic_staged where batch_id = %s and item_number = any(%s)"
     return dict(driver(connection).execute(statement, (job.batch_id, list(numbers))).fetchall())
 
 
-def lost_uses(connection: Connection, job: Job, refused: Sequence[int]) -> Iterator[tuple[StagedUse, bool]]:
+def lost_uses(connection: Connection, job: ItemJob, refused: Sequence[int]) -> Iterator[tuple[StagedUse, bool]]:
     """Yield each use that leads nowhere, and whether it names a refused item of the batch."""
     rows = _streamed(
         connection,
@@ -310,7 +310,7 @@ def lost_uses(connection: Connection, job: Job, refused: Sequence[int]) -> Itera
         yield StagedUse(*use), of_refused
 
 
-def ids_of(connection: Connection, job: Job, nodes: Sequence[int]) -> list[str]:
+def ids_of(connection: Connection, job: ItemJob, nodes: Sequence[int]) -> list[str]:
     """Return the ids of items of the batch, and of the store for negative numbers, in their order."""
     found = dict(
         driver(connection)
@@ -326,7 +326,7 @@ def ids_of(connection: Connection, job: Job, nodes: Sequence[int]) -> list[str]:
     return [found.get(node) or "?" for node in nodes]
 
 
-def waiting(connection: Connection, job: Job, *, items_max: int) -> list[Waiting]:
+def waiting(connection: Connection, job: ItemJob, *, items_max: int) -> list[WaitingItem]:
     """Return the next items that are not written yet, in their order."""
     rows = driver(connection).execute(
         """
@@ -335,10 +335,10 @@ def waiting(connection: Connection, job: Job, *, items_max: int) -> list[Waiting
         """,
         (job.batch_id, job.next_item, items_max),
     )
-    return [Waiting(*row) for row in rows]
+    return [WaitingItem(*row) for row in rows]
 
 
-def uses(connection: Connection, job: Job, first: int, last: int) -> list[tuple[int, str, int | None, str | None]]:
+def uses(connection: Connection, job: ItemJob, first: int, last: int) -> list[tuple[int, str, int | None, str | None]]:
     """Return what the items from one number to another name: number, member, the item if it is stored, and its id."""
     rows = driver(connection).execute(
         f"""
@@ -350,7 +350,7 @@ def uses(connection: Connection, job: Job, first: int, last: int) -> list[tuple[
     return rows.fetchall()
 
 
-def keep_uses(connection: Connection, job: Job, first: int, last: int, late: Sequence[tuple[int, str]]) -> None:
+def keep_uses(connection: Connection, job: ItemJob, first: int, last: int, late: Sequence[tuple[int, str]]) -> None:
     """Take the uses of the items from one number to another away, but for those that are to be linked later."""
     driver(connection).execute(
         """
@@ -361,7 +361,7 @@ def keep_uses(connection: Connection, job: Job, first: int, last: int, late: Seq
     )
 
 
-def late_uses(connection: Connection, job: Job, *, rows_max: int) -> list[tuple[int, str, int | None, int | None]]:
+def late_uses(connection: Connection, job: ItemJob, *, rows_max: int) -> list[tuple[int, str, int | None, int | None]]:
     """Return uses that could not be linked when their item was written: number, member, the item and what it names."""
     rows = driver(connection).execute(
         f"""
@@ -378,7 +378,7 @@ def late_uses(connection: Connection, job: Job, *, rows_max: int) -> list[tuple[
     return rows.fetchall()
 
 
-def drop_uses(connection: Connection, job: Job, linked: Sequence[tuple[int, str]]) -> None:
+def drop_uses(connection: Connection, job: ItemJob, linked: Sequence[tuple[int, str]]) -> None:
     """Take away uses, by number and member."""
     driver(connection).execute(
         """
@@ -389,7 +389,7 @@ def drop_uses(connection: Connection, job: Job, linked: Sequence[tuple[int, str]
     )
 
 
-def clear(connection: Connection, job: Job) -> None:
+def clear(connection: Connection, job: ItemJob) -> None:
     """Take away what was staged of a batch."""
     for table in ("characteristic_staged_uses", "characteristic_staged"):
         statement = sql.SQL("delete from {} where batch_id = %s").format(sql.Identifier(table))
@@ -404,5 +404,5 @@ def _streamed(connection: Connection, statement: str, values: Mapping[str, Any])
         yield from cursor
 
 
-def _of(job: Job) -> dict[str, Any]:
+def _of(job: ItemJob) -> dict[str, Any]:
     return {"batch_id": job.batch_id, "owner_id": job.owner_id, "characteristic": job.characteristic}

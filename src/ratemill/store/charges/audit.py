@@ -34,7 +34,7 @@ _ENDS = """
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class AuditBody:
     """A submission as it was accepted; ``body`` is null where its raw bytes were removed after their time."""
 
     submission_id: int
@@ -63,11 +63,11 @@ def begin_snapshot(connection: Connection) -> None:
     driver(connection).execute("set transaction isolation level repeatable read")
 
 
-def bodies(connection: Connection, owner_id: int | None) -> Iterator[list[Body]]:
+def bodies(connection: Connection, owner_id: int | None) -> Iterator[list[AuditBody]]:
     """Yield the submissions of an owner, or of all, in order, some at a time."""
     after = 0
     while True:
-        cursor = driver(connection).cursor(row_factory=class_row(Body), binary=True)
+        cursor = driver(connection).cursor(row_factory=class_row(AuditBody), binary=True)
         cursor.execute(
             """
             select s.submission_id, s.owner_id, s.feed_id, s.route, s.row_count, s.rows_waiting, s.body_sha256,

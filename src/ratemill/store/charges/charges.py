@@ -80,7 +80,7 @@ class ChargeFilters:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _FilterIds:
     """What the names of a filter stand for; None where the filter does not ask."""
 
     feed_id: int | None
@@ -201,10 +201,10 @@ def page(connection: Connection, filters: ChargeFilters, paging: Paging) -> Page
     return Page(rows, _count(connection, _joined_to_spans(known), known) if paging.with_total else None, is_cut)
 
 
-def _find_ids(connection: Connection, filters: ChargeFilters) -> _Found:
-    cursor = driver(connection).cursor(row_factory=class_row(_Found))
+def _find_ids(connection: Connection, filters: ChargeFilters) -> _FilterIds:
+    cursor = driver(connection).cursor(row_factory=class_row(_FilterIds))
     cursor.execute(_IDS, parameters(filters))
-    return cursor.fetchone() or _Found(0, 0, [], [])
+    return cursor.fetchone() or _FilterIds(0, 0, [], [])
 
 
 def _conditions(known: dict[str, Any], conditions: dict[str, str]) -> str:

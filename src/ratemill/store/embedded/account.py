@@ -46,7 +46,7 @@ class Programs:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class SystemAccount:
     """An account of this machine under which programs can be run."""
 
     name: str
@@ -112,16 +112,16 @@ class Account:
         return found.st_uid == self.uid and found.st_mode & 0o777 == 0o700  # noqa: PLR2004 - a mode reads as one
 
 
-def account_of(uid: int) -> Account:
+def account_of(uid: int) -> SystemAccount:
     """Return the account with that number, also if it has no name."""
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
-        return Account(str(uid), uid, os.getegid() if uid == os.geteuid() else uid)
-    return Account(entry.pw_name, uid, entry.pw_gid)
+        return SystemAccount(str(uid), uid, os.getegid() if uid == os.geteuid() else uid)
+    return SystemAccount(entry.pw_name, uid, entry.pw_gid)
 
 
-def choose() -> Account:
+def choose() -> SystemAccount:
     """Return the account for a server that is made now: the caller's own, or for root an unprivileged one."""
     if os.geteuid() != 0:
         return account_of(os.geteuid())
@@ -134,7 +134,7 @@ def choose() -> Account:
     )
 
 
-def owner_of(data: Path) -> Account:
+def owner_of(data: Path) -> SystemAccount:
     """Return the account that owns the data folder and so must run its server; only it and root may."""
     account = account_of(data.stat().st_uid)
     if account.uid == 0:
@@ -152,7 +152,7 @@ def digest(home: Path) -> str:
     return hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:16]
 
 
-def place_for(home: Path, account: Account) -> Path:
+def place_for(home: Path, account: SystemAccount) -> Path:
     """Return the folder to make the data folder in: the home, or one of ours where the account cannot work there."""
     fits = len(os.fsencode(home)) <= DATA_PATH_BYTES_MAX and "\n" not in str(home)
     if fits and account.can_enter(home):
@@ -186,7 +186,7 @@ def _store() -> Path:
     return ROOT_STORE
 
 
-def programs_for(account: Account) -> Programs:
+def programs_for(account: SystemAccount) -> Programs:
     """Return PostgreSQL's programs where the account can run them: in the wheel, else in a copy."""
     wheel = _wheel()
     found = programs_in(wheel / "bin", account)
@@ -201,7 +201,7 @@ def programs_for(account: Account) -> Programs:
     return found
 
 
-def programs_in(folder: Path, account: Account) -> Programs | None:
+def programs_in(folder: Path, account: SystemAccount) -> Programs | None:
     """Return the programs in a folder, nothing if there are none that the account can run."""
     try:
         answer = account.run([folder / "postgres", "--version"])

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from ratemill.errors import Unavailable, UsageFault
 from ratemill.store.embedded.account import (
-    Account,
     Programs,
+    SystemAccount,
     account_of,
     choose,
     digest,
@@ -45,7 +45,7 @@ SHORT_FOLDER = Path("/tmp")  # noqa: S108 - what is made there is made exclusive
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredHome:
     """What a home remembers: where its data are, and the passwords."""
 
     home: Path
@@ -63,18 +63,18 @@ def kept_file(home: Path) -> Path:
     return home / "database.json"
 
 
-def read(home: Path) -> Kept | None:
+def read(home: Path) -> StoredHome | None:
     """Return what a home remembers, nothing if no database was made for it."""
     try:
         found = json.loads(kept_file(home).read_text())
-        return Kept(home, (home / found["data"]).resolve(), found["passwords"])
+        return StoredHome(home, (home / found["data"]).resolve(), found["passwords"])
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise UsageFault(f"{kept_file(home)} is damaged: bring it back from a backup of the home.") from error
 
 
-def _write(kept: Kept) -> None:
+def _write(kept: StoredHome) -> None:
     """Make the home remember; one that is moved takes a data folder inside it along."""
     home = kept.home.resolve()
     data = kept.data.relative_to(home) if kept.data.is_relative_to(home) else kept.data
@@ -84,7 +84,7 @@ def _write(kept: Kept) -> None:
     new.replace(kept_file(kept.home))
 
 
-def _write_private(path: Path, text: str, account: Account | None) -> None:
+def _write_private(path: Path, text: str, account: SystemAccount | None) -> None:
     """Write a new file that only its owner can read: this process's account, or the one given."""
     path.unlink(missing_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -96,7 +96,7 @@ def _write_private(path: Path, text: str, account: Account | None) -> None:
         os.fsync(handle)
 
 
-def make(home: Path, lock: int, progress: Progress) -> Kept:
+def make(home: Path, lock: int, progress: Progress) -> StoredHome:
     """Make a data folder for a home that has none, and make the home remember it; ``settle`` puts it in its place."""
     if (home / "data").exists():
         raise UsageFault(f"{home / 'data'} is there but {kept_file(home)} is not: bring it back from a backup.")
@@ -104,14 +104,14 @@ def make(home: Path, lock: int, progress: Progress) -> Kept:
     place = place_for(home.resolve(), account)
     if place != home.resolve():
         progress(f"the account {account.name} cannot work in {home}: the data go to {place}")
-    kept = Kept(home, place / "data", {name: secrets.token_urlsafe(32) for name in (ADMIN, ROLE)})
+    kept = StoredHome(home, place / "data", {name: secrets.token_urlsafe(32) for name in (ADMIN, ROLE)})
     progress(f"making a database in {kept.data}")
     init(kept, account, programs_for(account), lock)
     _write(kept)
     return kept
 
 
-def init(kept: Kept, account: Account, programs: Programs, lock: int, *, checksums: bool = True) -> None:
+def init(kept: StoredHome, account: SystemAccount, programs: Programs, lock: int, *, checksums: bool = True) -> None:
     """Make an empty data folder beside its place.
 
     initdb holds the home's lock: if this command is killed, the next one waits for initdb to end, then begins again.
@@ -143,7 +143,7 @@ def init(kept: Kept, account: Account, programs: Programs, lock: int, *, checksu
 
 
 @contextmanager
-def _password_file(kept: Kept, account: Account) -> Iterator[Path]:
+def _password_file(kept: StoredHome, account: SystemAccount) -> Iterator[Path]:
     """Hand the superuser's password to initdb in a file that only the account can read."""
     path = kept.data.with_name("data.password")
     _write_private(path, kept.passwords[ADMIN], account)
@@ -153,7 +153,7 @@ def _password_file(kept: Kept, account: Account) -> Iterator[Path]:
         path.unlink()
 
 
-def settle(kept: Kept) -> None:
+def settle(kept: StoredHome) -> None:
     """Put a data folder that was made in its place, also if the command that made it was killed before."""
     if kept.data.exists():
         return
@@ -164,7 +164,7 @@ def settle(kept: Kept) -> None:
     kept.new_data.rename(kept.data)
 
 
-def remove(kept: Kept) -> None:
+def remove(kept: StoredHome) -> None:
     """Remove what was made for a home, wherever it lies; the home itself stays, and so does its lock."""
     if kept.data.exists():
         account = account_of(kept.data.stat().st_uid)
@@ -185,7 +185,7 @@ def major_of_data(data: Path) -> str:
     return ""
 
 
-def socket_folder(kept: Kept, account: Account) -> Path:
+def socket_folder(kept: StoredHome, account: SystemAccount) -> Path:
     """Return a folder for the socket that nobody but the account can enter, on a path short enough for a socket.
 
     It is beside the data if that path is short and plain, else in a folder open to all, where a folder of its name that
@@ -199,7 +199,7 @@ def socket_folder(kept: Kept, account: Account) -> Path:
     raise UsageFault(f"Every name for a folder of the database's socket in {SHORT_FOLDER} is taken by others.")
 
 
-def _socket_folders(kept: Kept, account: Account) -> Iterator[Path]:
+def _socket_folders(kept: StoredHome, account: SystemAccount) -> Iterator[Path]:
     near = kept.data.with_name("socket")
     if _fits_a_socket(near):
         yield near

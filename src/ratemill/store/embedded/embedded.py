@@ -24,8 +24,8 @@ from ratemill.store.embedded import data as folders
 from ratemill.store.embedded import process, use
 from ratemill.store.embedded import server as servers
 from ratemill.store.embedded import upgrade as embedded_upgrade
-from ratemill.store.embedded.account import Account, Programs
-from ratemill.store.embedded.data import ADMIN, PORT, ROLE, Kept
+from ratemill.store.embedded.account import Programs, SystemAccount
+from ratemill.store.embedded.data import ADMIN, PORT, ROLE, StoredHome
 from ratemill.store.embedded.process import Progress
 from ratemill.store.embedded.server import DATABASE, Server
 
@@ -234,7 +234,7 @@ def _refuse_other_major(data: Path, ours: str) -> None:
 
 
 def _started_or_adopted(
-    kept: Kept, account: Account, programs: Programs, settings: Settings, progress: Progress
+    kept: StoredHome, account: SystemAccount, programs: Programs, settings: Settings, progress: Progress
 ) -> Server:
     """Return the server once it answers; try again while processes of an earlier server keep the new one out."""
     deadline = monotonic() + KEPT_OUT_S_MAX
@@ -255,7 +255,7 @@ def _started_or_adopted(
         sleep(process.POLL_S)
 
 
-def _adopted(kept: Kept, progress: Progress) -> Server | None:
+def _adopted(kept: StoredHome, progress: Progress) -> Server | None:
     """Return the server that runs already, once it answers; none if there is none, it dies first or has to go."""
     postmaster = process.postmaster(kept.data)
     if postmaster is None:

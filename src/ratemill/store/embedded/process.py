@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ratemill.errors import Unavailable, UsageFault
 from ratemill.store.embedded import process_table
-from ratemill.store.embedded.account import Account, Programs, digest
+from ratemill.store.embedded.account import Programs, SystemAccount, digest
 from ratemill.store.embedded.process_table import ListedProcess
 
 # How often a state that will change is looked at, and how often a person hears that it has not.
@@ -65,7 +65,7 @@ def log_of(data: Path) -> Path:
     return data / "server.log"
 
 
-def launch(account: Account, programs: Programs, data: Path, options: Sequence[str]) -> Postmaster:
+def launch(account: SystemAccount, programs: Programs, data: Path, options: Sequence[str]) -> Postmaster:
     """Start a server; it answers nobody yet."""
     if not account.can_enter(data):
         raise UsageFault(

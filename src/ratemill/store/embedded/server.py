@@ -18,8 +18,8 @@ from ratemill.errors import Unavailable, invariant
 from ratemill.settings import Settings
 from ratemill.store.embedded import data as folders
 from ratemill.store.embedded import process
-from ratemill.store.embedded.account import Account, Programs
-from ratemill.store.embedded.data import ADMIN, PORT, ROLE, Kept
+from ratemill.store.embedded.account import Programs, SystemAccount
+from ratemill.store.embedded.data import ADMIN, PORT, ROLE, StoredHome
 from ratemill.store.embedded.process import Postmaster, Progress
 from ratemill.store.server import bounded
 
@@ -66,7 +66,7 @@ class Server:
         return self.dsn(user=ADMIN, database=database)
 
 
-def launch(kept: Kept, account: Account, programs: Programs, settings: Settings) -> Postmaster:
+def launch(kept: StoredHome, account: SystemAccount, programs: Programs, settings: Settings) -> Postmaster:
     """Launch a server; it does not answer yet."""
     socket = folders.socket_folder(kept, account)
     for left in (f".s.PGSQL.{PORT}", f".s.PGSQL.{PORT}.lock"):
@@ -74,7 +74,7 @@ def launch(kept: Kept, account: Account, programs: Programs, settings: Settings)
     return process.launch(account, programs, kept.data, startup_options(settings, kept.data, socket))
 
 
-def wait_until_up(kept: Kept, postmaster: Postmaster, progress: Progress) -> Server | None:
+def wait_until_up(kept: StoredHome, postmaster: Postmaster, progress: Progress) -> Server | None:
     """Wait until the server accepts connections, however long it recovers; return None if it dies instead.
 
     A recovering server refuses connections. One that is silent is frozen, and is not waited for.
@@ -95,13 +95,13 @@ def wait_until_up(kept: Kept, postmaster: Postmaster, progress: Progress) -> Ser
     return find_listening(kept) if postmaster.runs() else None
 
 
-def accepts_connections(kept: Kept) -> bool:
+def accepts_connections(kept: StoredHome) -> bool:
     """Return whether the server is ready and answers a ping; a ping before that would fill its log with refusals."""
     server = find_listening(kept)
     return server is not None and is_ready(kept) and PGconn.ping(os.fsencode(server.admin_dsn())) == Ping.OK
 
 
-def _is_silent(kept: Kept) -> bool:
+def _is_silent(kept: StoredHome) -> bool:
     """Return whether a server accepts a connection and never answers on it."""
     server = find_listening(kept)
     if server is None:
@@ -111,13 +111,13 @@ def _is_silent(kept: Kept) -> bool:
     return answer == Ping.NO_RESPONSE and monotonic() - began > CONNECT_S_MAX - 1
 
 
-def is_ready(kept: Kept) -> bool:
+def is_ready(kept: StoredHome) -> bool:
     """Return whether the server's pid file shows that it is ready."""
     lines = process.pid_file(kept.data)
     return len(lines) >= 8 and lines[7].strip() == "ready"  # noqa: PLR2004 - the eighth line is the status
 
 
-def find_listening(kept: Kept) -> Server | None:
+def find_listening(kept: StoredHome) -> Server | None:
     """Return the server as its pid file describes it; None before it has a socket."""
     lines = process.pid_file(kept.data)
     # The fourth line is the port, the fifth the socket's folder.

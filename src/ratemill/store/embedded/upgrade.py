@@ -13,15 +13,15 @@ from pathlib import Path
 from ratemill.errors import Unavailable, UsageFault
 from ratemill.store.embedded import data as folders
 from ratemill.store.embedded import process
-from ratemill.store.embedded.account import Account, Programs, owner_of, programs_for, programs_in
-from ratemill.store.embedded.data import Kept
+from ratemill.store.embedded.account import Programs, SystemAccount, owner_of, programs_for, programs_in
+from ratemill.store.embedded.data import StoredHome
 from ratemill.store.embedded.process import Progress
 
 # pg_upgrade puts paths between double quotes into command lines of a shell.
 PLAIN_PATH = re.compile(r'[^"$`\\]+')
 
 
-def upgrade(kept: Kept, old_bin: Path | None, lock: int, progress: Progress) -> Path:
+def upgrade(kept: StoredHome, old_bin: Path | None, lock: int, progress: Progress) -> Path:
     """Copy the data into the version of the programs at hand; return the folder in which the old ones stay."""
     account = owner_of(kept.data)
     programs = programs_for(account)
@@ -40,7 +40,7 @@ def upgrade(kept: Kept, old_bin: Path | None, lock: int, progress: Progress) -> 
     return old_data
 
 
-def _old_programs(major: str, given: Path | None, account: Account) -> Programs:
+def _old_programs(major: str, given: Path | None, account: SystemAccount) -> Programs:
     """Return the programs of the old version, or say what is needed."""
     places = (
         [given.absolute()] if given else [Path(f"/usr/lib/postgresql/{major}/bin"), Path(f"/usr/pgsql-{major}/bin")]
@@ -63,19 +63,19 @@ def _refuse_what_cannot_work(data: Path, old_data: Path) -> None:
         raise UsageFault(f"pg_upgrade cannot work on {data}: move the home to a path without quotes, $, ` and \\.")
 
 
-def _come_to_rest(data: Path, old_programs: Programs, account: Account, progress: Progress) -> None:
+def _come_to_rest(data: Path, old_programs: Programs, account: SystemAccount, progress: Progress) -> None:
     """Stop a server, and recover data that a killed one left: pg_upgrade takes only what was shut down in order."""
     process.interrupt(data, progress)
     process.clear(data)
     _run(account, [old_programs.folder / "postgres", "--single", "-D", data, "postgres"])
 
 
-def _has_checksums(data: Path, old_programs: Programs, account: Account) -> bool:
+def _has_checksums(data: Path, old_programs: Programs, account: SystemAccount) -> bool:
     said = _run(account, [old_programs.folder / "pg_controldata", data])
     return re.search(r"page checksum version: +[1-9]", said) is not None
 
 
-def _copy(kept: Kept, old_programs: Programs, programs: Programs, account: Account) -> None:
+def _copy(kept: StoredHome, old_programs: Programs, programs: Programs, account: SystemAccount) -> None:
     socket = folders.socket_folder(kept, account)
     _run(
         account,
@@ -93,7 +93,7 @@ def _copy(kept: Kept, old_programs: Programs, programs: Programs, account: Accou
     )
 
 
-def _run(account: Account, command: Sequence[str | Path], *, folder: Path = Path("/"), password: str = "") -> str:
+def _run(account: SystemAccount, command: Sequence[str | Path], *, folder: Path = Path("/"), password: str = "") -> str:
     """Run a program that must succeed; a password goes by its environment, which only the account can read."""
     done = account.run(command, folder=folder, extra={"PGPASSWORD": password} if password else {})
     said = (done.stdout + done.stderr).decode(errors="replace").strip()

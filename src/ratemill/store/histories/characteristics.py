@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ratemill.store.histories.unrated import Source, UnratedHistory
+from ratemill.store.histories.unrated import HistorySource, UnratedHistory
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class ItemHistory(UnratedHistory):
 
 
 # A dry run takes no item and counts none: its batch goes on waiting.
-BATCHES = Source(
+BATCHES = HistorySource(
     shown=ItemHistory,
     table="characteristic_batches",
     tracking_id="h.job_id",

@@ -20,7 +20,7 @@ from ratemill.store.connections import Connection, driver
 from ratemill.store.filters import feed_of_name, parameters, submission_of_batch, where
 from ratemill.store.histories.characteristics import BATCHES, ItemHistory
 from ratemill.store.histories.subscriptions import IMPORTS, ImportHistory
-from ratemill.store.histories.unrated import Source
+from ratemill.store.histories.unrated import HistorySource
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,10 @@ _STATES: dict[int | None, str] = {
 }
 
 # What is not rated, by kind.
-_UNRATED: dict[str, Source[ItemHistory] | Source[ImportHistory]] = {"items": BATCHES, "subscriptions": IMPORTS}
+_UNRATED: dict[str, HistorySource[ItemHistory] | HistorySource[ImportHistory]] = {
+    "items": BATCHES,
+    "subscriptions": IMPORTS,
+}
 _UNRATED_CONDITIONS = {
     "feed": "false",
     "batch_id": "false",
@@ -210,7 +213,7 @@ def find_unrated(
     return None
 
 
-def _unrated_state(source: Source[ItemHistory] | Source[ImportHistory], state: int | None) -> str:
+def _unrated_state(source: HistorySource[ItemHistory] | HistorySource[ImportHistory], state: int | None) -> str:
     states: dict[int | None, str] = {
         RequestState.ACCEPTED: f"not {source.ended} and not {source.at_work}",
         RequestState.PROCESSING: source.at_work,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ratemill.store.histories.unrated import Source, UnratedHistory
+from ratemill.store.histories.unrated import HistorySource, UnratedHistory
 from ratemill.store.subscriptions.imports import PLURALS
 
 
@@ -26,7 +26,7 @@ def _counts(what: str) -> list[str]:
     return [f"h.{each}_{what}" for each in PLURALS]
 
 
-IMPORTS = Source(
+IMPORTS = HistorySource(
     shown=ImportHistory,
     table="subscription_imports",
     tracking_id="h.import_id",

@@ -43,7 +43,7 @@ Shown = TypeVar("Shown", bound=UnratedHistory)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source(Generic[Shown]):
+class HistorySource(Generic[Shown]):
     """A table whose rows are histories, as ``h``: each text is the expression of SQL that gives what it is named after."""
 
     shown: type[Shown]

@@ -12,7 +12,7 @@ LOOK_EVERY_S = 1.0
 NOT_OPEN = "the database is not open yet"  # callers learn no more than that; the log has ``reason``
 
 
-class Opening:
+class DatabaseOpening:
     """Whether the database is ready to be used. Once it was, it is never asked again: outages are another matter.
 
     ``look`` returns whether it is ready, and raises if it cannot be reached; ``reason`` is why it was not.

@@ -53,7 +53,7 @@ class SetupChange:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeFilters:
+class SetupChangeFilters:
     """Which changes; None asks for nothing. Times are [from, to)."""
 
     list: str | None = None
@@ -90,7 +90,7 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
-class Changing:
+class ChangeOrigin:
     """When objects of one list are changed, by whom and via what."""
 
     at: datetime
@@ -111,7 +111,11 @@ def read(connection: Connection, instance: Instance, object_ids: Sequence[int]) 
 
 
 def note(
-    connection: Connection, instance: Instance, changing: Changing, object_ids: Sequence[int], before: dict[int, str]
+    connection: Connection,
+    instance: Instance,
+    changing: ChangeOrigin,
+    object_ids: Sequence[int],
+    before: dict[int, str],
 ) -> None:
     """Add the changes of objects as they are now: updated those in ``before``, which has what they were, created others."""
     _add(
@@ -123,7 +127,7 @@ def note(
 
 
 def change(
-    connection: Connection, instance: Instance, changing: Changing, columns: Sequence[str], rows: list[Row]
+    connection: Connection, instance: Instance, changing: ChangeOrigin, columns: Sequence[str], rows: list[Row]
 ) -> None:
     """Write ``columns`` of changed rows and the changes that this makes, in one statement.
 
@@ -173,13 +177,13 @@ def _changing(instance: Instance, columns: tuple[str, ...], *, is_one: bool) -> 
     )
 
 
-def note_deleted(connection: Connection, instance: Instance, changing: Changing, object_ids: Sequence[int]) -> None:
+def note_deleted(connection: Connection, instance: Instance, changing: ChangeOrigin, object_ids: Sequence[int]) -> None:
     """Add the changes of objects that are about to be deleted."""
     known = {**_of(changing), "ids": list(object_ids), "before": [None] * len(object_ids)}
     _add(connection, instance, "'deleted', {after}, null", known)
 
 
-def _of(changing: Changing) -> dict[str, Any]:
+def _of(changing: ChangeOrigin) -> dict[str, Any]:
     return {"at": changing.at, "by": changing.by, "via": changing.via, "list": changing.list}
 
 
@@ -319,7 +323,7 @@ def find(connection: Connection, owner_id: int, setup_change_id: int) -> SetupCh
     return cursor.execute(f"{statement} and setup_change_id = %s", (owner_id, setup_change_id)).fetchone()
 
 
-def page(connection: Connection, owner_id: int, filters: ChangeFilters, paging: Paging) -> Page[SetupChange]:
+def page(connection: Connection, owner_id: int, filters: SetupChangeFilters, paging: Paging) -> Page[SetupChange]:
     """Return a page of changes, the newest first."""
     asked = f"owner_id = %(owner_id)s and {where(filters, _CONDITIONS)}"
     known = {**parameters(filters), "owner_id": owner_id, "offset": paging.offset, "size": paging.rows_max}

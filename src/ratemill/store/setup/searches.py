@@ -41,7 +41,7 @@ OPERATORS = ("eq", "notEq", *[name for name in _TESTS if name != "eq"], "notIn")
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class SearchColumn:
     """What may be compared: a column of type ``type``, or the identity or name of what it points to."""
 
     column: str
@@ -55,13 +55,13 @@ class Field:
 class Comparison:
     """A field, an operator, and the value; a list of values for ``in`` and ``notIn``."""
 
-    field: Field
+    field: SearchColumn
     operator: str
     value: Any = None
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class ObjectSearch:
     """The rows of one table and owner for which all comparisons hold, or any; in the order of fields, then by identity."""
 
     table: str
@@ -69,7 +69,7 @@ class Search:
     owner_id: int
     comparisons: tuple[Comparison, ...] = ()
     any_of: bool = False
-    order: tuple[tuple[Field, bool], ...] = ()  # a field, and whether it descends
+    order: tuple[tuple[SearchColumn, bool], ...] = ()  # a field, and whether it descends
 
     @property
     def is_owned(self) -> bool:
@@ -95,7 +95,7 @@ class Walk:
     place: int | None = None
 
 
-def settled(connection: Connection, search: Search) -> Search:
+def settled(connection: Connection, search: ObjectSearch) -> ObjectSearch:
     """Return the search with the identities of what its comparisons name: the planner then knows how many rows they mean."""
     return replace(search, comparisons=tuple(_settled(connection, each) for each in search.comparisons))
 
@@ -121,10 +121,10 @@ def _settled(connection: Connection, each: Comparison) -> Comparison:
     found = [row[0] for row in driver(connection).execute(statement, values)]
     if len(found) > _SETTLED_MAX:
         return each
-    return Comparison(Field(column, "bigint"), "notIn" if each.operator in _NEGATED else "in", found)
+    return Comparison(SearchColumn(column, "bigint"), "notIn" if each.operator in _NEGATED else "in", found)
 
 
-def count(connection: Connection, search: Search) -> int:
+def count(connection: Connection, search: ObjectSearch) -> int:
     """Return how many rows a search finds."""
     if (few := _count_from_end(connection, search)) is not None:
         return few
@@ -140,7 +140,7 @@ def count(connection: Connection, search: Search) -> int:
     return int(row[0]) if row else 0
 
 
-def _count_from_end(connection: Connection, search: Search) -> int | None:
+def _count_from_end(connection: Connection, search: ObjectSearch) -> int | None:
     """Return how many rows are above or below a bound, going from that end; None if there are many, or more is asked.
 
     Row-level security lets an index give the order of numbers but not compare them: that could tell of others' rows.
@@ -165,7 +165,7 @@ def _count_from_end(connection: Connection, search: Search) -> int | None:
     return found if found < _FROM_END_MAX else None
 
 
-def _is_counted(search: Search) -> bool:
+def _is_counted(search: ObjectSearch) -> bool:
     """Whether all that is compared is what the rows are counted by."""
     _, _, columns = _COUNTED.get(search.table, ("", "", frozenset()))
     fields = [each.field for each in search.comparisons]
@@ -175,7 +175,7 @@ def _is_counted(search: Search) -> bool:
     )
 
 
-def identities(connection: Connection, search: Search, walk: Walk) -> list[int]:
+def identities(connection: Connection, search: ObjectSearch, walk: Walk) -> list[int]:
     """Return the identities of one page, in the order of the search."""
     if walk.limit <= 0:
         return []
@@ -199,7 +199,7 @@ def identities(connection: Connection, search: Search, walk: Walk) -> list[int]:
     return found[::-1] if walk.backwards else found
 
 
-def _by_target(connection: Connection, search: Search, walk: Walk) -> list[int] | None:
+def _by_target(connection: Connection, search: ObjectSearch, walk: Walk) -> list[int] | None:
     """Return a page of all rows in the order of a name that they point to, by going from name to name.
 
     The planner would sort all of them. None if that does not do: the page is late, or not within the first names.
@@ -245,7 +245,7 @@ def _has_unset(connection: Connection, names: dict[str, sql.Composable], values:
     return bool(row and row[0])
 
 
-def identities_after(connection: Connection, search: Search, identity: int, limit: int) -> list[int]:
+def identities_after(connection: Connection, search: ObjectSearch, identity: int, limit: int) -> list[int]:
     """Return up to ``limit`` identities above one, in their order."""
     values: dict[str, Any] = {"after": identity, "limit": limit}
     statement = sql.SQL("select t.{0} from {1} t where {2} and t.{0} > %(after)s order by 1 limit %(limit)s").format(
@@ -267,7 +267,7 @@ def parts(
     return {whole_id: (total, children) for whole_id, total, children in found}
 
 
-def _conditions(search: Search, values: dict[str, Any]) -> sql.Composable:
+def _conditions(search: ObjectSearch, values: dict[str, Any]) -> sql.Composable:
     holds = [_holds(search, each, at, values) for at, each in enumerate(search.comparisons)]
     joined = sql.SQL(" or " if search.any_of else " and ").join(holds)
     whole = sql.SQL("({})").format(joined) if holds else sql.SQL("true")
@@ -277,7 +277,7 @@ def _conditions(search: Search, values: dict[str, Any]) -> sql.Composable:
     return sql.SQL("t.owner_id = %(owner_id)s and {}").format(whole)
 
 
-def _holds(search: Search, each: Comparison, at: int, values: dict[str, Any]) -> sql.Composable:
+def _holds(search: ObjectSearch, each: Comparison, at: int, values: dict[str, Any]) -> sql.Composable:
     operator = _NEGATED.get(each.operator, each.operator)
     if operator not in ("isNull", "isNotNull"):
         values[f"v{at}"] = each.value
@@ -287,7 +287,7 @@ def _holds(search: Search, each: Comparison, at: int, values: dict[str, Any]) ->
     return sql.SQL("({}) is not true").format(test) if each.operator in _NEGATED else sql.SQL("({})").format(test)
 
 
-def _points(search: Search, field: Field, operator: str, value: sql.SQL) -> sql.Composable:
+def _points(search: ObjectSearch, field: SearchColumn, operator: str, value: sql.SQL) -> sql.Composable:
     """Return the test of what a field points to, as one of the column that points there."""
     if field.pointers is not None:
         return _through_list(search, field, field.pointers, operator, value)
@@ -306,7 +306,9 @@ def _points(search: Search, field: Field, operator: str, value: sql.SQL) -> sql.
     )
 
 
-def _through_list(search: Search, field: Field, each: PointerList, operator: str, value: sql.SQL) -> sql.Composable:
+def _through_list(
+    search: ObjectSearch, field: SearchColumn, each: PointerList, operator: str, value: sql.SQL
+) -> sql.Composable:
     child = sql.Identifier("l", each.child)
     if operator in ("isNull", "isNotNull"):
         test: sql.Composable = sql.SQL("true")
@@ -333,7 +335,7 @@ def _test(operator: str, expression: sql.Composable, value: sql.SQL) -> sql.Comp
     return sql.SQL(_TESTS[operator]).format(e=expression, v=value)
 
 
-def _order(search: Search, *, backwards: bool) -> tuple[list[sql.Composable], list[sql.Composable]]:
+def _order(search: ObjectSearch, *, backwards: bool) -> tuple[list[sql.Composable], list[sql.Composable]]:
     ordered: list[sql.Composable] = []
     joined: list[sql.Composable] = []
     descends = False
@@ -348,7 +350,7 @@ def _directed(expression: sql.Composable, *, descends: bool) -> sql.Composable:
     return sql.SQL("{} desc").format(expression) if descends else expression
 
 
-def _order_expression(field: Field, at: int, joined: list[sql.Composable]) -> sql.Composable:
+def _order_expression(field: SearchColumn, at: int, joined: list[sql.Composable]) -> sql.Composable:
     pointer = field.pointer
     if pointer is None:
         return sql.Identifier("t", field.column)

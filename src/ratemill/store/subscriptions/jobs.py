@@ -19,7 +19,7 @@ from ratemill.store.subscriptions.imports import PLURALS
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class SubscriptionJob:
     """An import as the work that it orders; (``kind``, ``next_line``) is where its next table begins."""
 
     import_number: int
@@ -36,7 +36,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class LineRefusal:
     """What was wrong with a line: each fault is a field and an error."""
 
     line_number: int
@@ -44,7 +44,7 @@ class Refusal:
     faults: Sequence[tuple[str, str]]
 
 
-_COLUMNS = ", ".join(Job.__dataclass_fields__)
+_COLUMNS = ", ".join(SubscriptionJob.__dataclass_fields__)
 _FAULT = ("import_number", "owner_id", "line_number", "position", "error_id", "field", "error", "external_ref")
 
 
@@ -59,9 +59,9 @@ def due(connection: Connection) -> list[int]:
     return [row[0] for row in rows]
 
 
-def hold(connection: Connection, import_number: int) -> Job | None:
+def hold(connection: Connection, import_number: int) -> SubscriptionJob | None:
     """Lock an import that waits or is at work; None if it has ended, or another process holds it."""
-    with driver(connection).cursor(row_factory=class_row(Job)) as cursor:
+    with driver(connection).cursor(row_factory=class_row(SubscriptionJob)) as cursor:
         cursor.execute(
             f"""select {_COLUMNS} from subscription_imports
             where import_number = %s and state in ('pending', 'started') for update skip locked""",
@@ -70,7 +70,7 @@ def hold(connection: Connection, import_number: int) -> Job | None:
         return cursor.fetchone()
 
 
-def begin(connection: Connection, job: Job) -> bool:
+def begin(connection: Connection, job: SubscriptionJob) -> bool:
     """Let an import that is held be the one at work; return whether its turn has come."""
     # Nobody else begins one of this owner's meanwhile: an import may become visible after one with a higher number.
     driver(connection).execute("select from owners where owner_id = %s for no key update", (job.owner_id,))
@@ -114,13 +114,13 @@ def lines(
 
 def advance(
     connection: Connection,
-    job: Job,
+    job: SubscriptionJob,
     *,
     kind: int,
     next_line: int,
     attempts: int,
     imported: int,
-    refusals: Sequence[Refusal],
+    refusals: Sequence[LineRefusal],
 ) -> None:
     """Write down what was wrong with the lines of a table, how many were imported, and where the next table begins."""
     counted = f"{PLURALS[kind - 1]}_imported = {PLURALS[kind - 1]}_imported + %(imported)s," if kind else ""
@@ -144,7 +144,7 @@ def advance(
     )
 
 
-def _write(connection: Connection, job: Job, refusals: Iterable[Refusal]) -> None:
+def _write(connection: Connection, job: SubscriptionJob, refusals: Iterable[LineRefusal]) -> None:
     rows = [
         (job.import_number, job.owner_id, each.line_number, position, uuid4(), field, error, each.external_ref)
         for each in refusals
@@ -181,7 +181,7 @@ def failed_lines(
     return {(kind, ref): line_number for kind, ref, line_number in rows}
 
 
-def end(connection: Connection, job: Job, error: str | None = None) -> None:
+def end(connection: Connection, job: SubscriptionJob, error: str | None = None) -> None:
     """End an import: it was worked through, or it broke with an error."""
     objects.forget_trial(connection, job.import_number)
     driver(connection).execute(

@@ -19,7 +19,7 @@ _UNKNOWN_IDENTIFIER, _NOT_VALID = 1, 2  # the kinds of exception that a new iden
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class SubscriptionService:
     """The service that a subscription is, its span, and the reference that became its identifier."""
 
     object_number: int
@@ -31,7 +31,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class ServiceName:
     """A service with its account, by name."""
 
     service_id: int
@@ -39,9 +39,9 @@ class Named:
     account: str
 
 
-def held(connection: Connection, object_numbers: Sequence[int]) -> list[Held]:
+def held(connection: Connection, object_numbers: Sequence[int]) -> list[SubscriptionService]:
     """Return the services of those of these subscriptions that have one."""
-    cursor = driver(connection).cursor(row_factory=class_row(Held))
+    cursor = driver(connection).cursor(row_factory=class_row(SubscriptionService))
     cursor.execute(
         """
         select b.object_number, s.service_id, s.account_id, s.start_at, s.end_at, k.external_ref
@@ -53,9 +53,9 @@ def held(connection: Connection, object_numbers: Sequence[int]) -> list[Held]:
     return cursor.fetchall()
 
 
-def named(connection: Connection, service_ids: Sequence[int]) -> dict[int, Named]:
+def named(connection: Connection, service_ids: Sequence[int]) -> dict[int, ServiceName]:
     """Return services with their accounts, by name."""
-    cursor = driver(connection).cursor(row_factory=class_row(Named))
+    cursor = driver(connection).cursor(row_factory=class_row(ServiceName))
     cursor.execute(
         """
         select s.service_id, s.name as service, a.name as account from services s join accounts a using (account_id)
@@ -79,7 +79,7 @@ def link(connection: Connection, service_of: Mapping[int, int]) -> None:
     )
 
 
-class Kept(NamedTuple):
+class ServiceTerms(NamedTuple):
     """What a service keeps of the subscription that it is: what rates its usage, also once the subscription is gone."""
 
     service_id: int
@@ -90,13 +90,13 @@ class Kept(NamedTuple):
     offering_external_ref: str | None
 
 
-def keep_new(connection: Connection, kept: Sequence[Kept]) -> None:
+def keep_new(connection: Connection, kept: Sequence[ServiceTerms]) -> None:
     """Let new services keep what rates them."""
     if kept:
-        bulk.insert_rows(connection, "subscription_services", Kept._fields, kept)
+        bulk.insert_rows(connection, "subscription_services", ServiceTerms._fields, kept)
 
 
-def keep(connection: Connection, kept: Sequence[Kept]) -> int:
+def keep(connection: Connection, kept: Sequence[ServiceTerms]) -> int:
     """Let services keep what rates them now; return how many keep something new."""
     if not kept:
         return 0

@@ -24,7 +24,7 @@ class IdentifierSpan:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class AccountServices:
     """An account and its services."""
 
     account_id: int
@@ -55,9 +55,9 @@ def spans_of(connection: Connection, usage_identifier: str) -> list[IdentifierSp
     return cursor.fetchall()
 
 
-def find_account(connection: Connection, name: str) -> Account | None:
+def find_account(connection: Connection, name: str) -> AccountServices | None:
     """Return the account of that name."""
-    cursor = driver(connection).cursor(row_factory=class_row(Account))
+    cursor = driver(connection).cursor(row_factory=class_row(AccountServices))
     cursor.execute(
         """
         select a.account_id, a.name as account, a.currency, p.name as rate_plan, a.start_at, a.end_at,

@@ -17,7 +17,7 @@ _RECORDS = "unnest(%(submission_ids)s::bigint[], %(row_indexes)s::integer[]) as 
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
+class SkippedRecord:
     """A record that the filter of the profile did not let through."""
 
     submission_id: int
@@ -26,7 +26,7 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
-class Duplicate:
+class DuplicateRecord:
     """A record that repeats another, and where that one is."""
 
     submission_id: int
@@ -52,7 +52,7 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class RawBody:
     """A submission's raw body as it is stored, None once retention has removed it."""
 
     submission_id: int
@@ -81,9 +81,9 @@ def arrivals(connection: Connection, submission_ids: list[int]) -> dict[int, Arr
     return {int(submission_id): Arrival(*arrival) for submission_id, *arrival in rows}
 
 
-def skipped(connection: Connection, submission_ids: list[int], row_indexes: list[int]) -> list[Skipped]:
+def skipped(connection: Connection, submission_ids: list[int], row_indexes: list[int]) -> list[SkippedRecord]:
     """Return those of the records that were skipped."""
-    cursor = driver(connection).cursor(row_factory=class_row(Skipped))
+    cursor = driver(connection).cursor(row_factory=class_row(SkippedRecord))
     cursor.execute(
         f"select k.submission_id, k.row_index, k.batch_id from {_RECORDS} join skipped k using (submission_id, row_index)",
         {"submission_ids": submission_ids, "row_indexes": row_indexes},
@@ -91,9 +91,9 @@ def skipped(connection: Connection, submission_ids: list[int], row_indexes: list
     return cursor.fetchall()
 
 
-def duplicates(connection: Connection, submission_ids: list[int], row_indexes: list[int]) -> list[Duplicate]:
+def duplicates(connection: Connection, submission_ids: list[int], row_indexes: list[int]) -> list[DuplicateRecord]:
     """Return those of the records that are duplicates; the record that one repeats was imported, so it has a batch."""
-    cursor = driver(connection).cursor(row_factory=class_row(Duplicate))
+    cursor = driver(connection).cursor(row_factory=class_row(DuplicateRecord))
     cursor.execute(
         f"""
         select d.submission_id, d.row_index, d.batch_id, d.of_submission_id, d.of_row_index,
@@ -135,9 +135,9 @@ def profile_versions(connection: Connection, batch_ids: list[int]) -> dict[int, 
     return {int(batch_id): int(version) for batch_id, version in rows}
 
 
-def bodies(connection: Connection, submission_ids: list[int]) -> list[Body]:
+def bodies(connection: Connection, submission_ids: list[int]) -> list[RawBody]:
     """Return the raw bodies of the submissions."""
-    cursor = driver(connection).cursor(row_factory=class_row(Body), binary=True)
+    cursor = driver(connection).cursor(row_factory=class_row(RawBody), binary=True)
     cursor.execute(
         """
         select s.submission_id, s.route, b.body

@@ -48,7 +48,7 @@ class WaitingSubmission(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
+class EarlierSubmission:
     """The submission that an Idempotency-Key was used for before."""
 
     submission_id: int
@@ -60,7 +60,7 @@ class Repeated:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ClaimedSubmission:
     """A submission in a worker's hands: its row is locked until the transaction ends."""
 
     submission_id: int
@@ -137,9 +137,9 @@ def lock_key(connection: Connection, owner_id: int, key: str) -> bool:
     return bool(row and row[0])
 
 
-def find_key(connection: Connection, owner_id: int, key: str, *, keep_h: int) -> Repeated | None:
+def find_key(connection: Connection, owner_id: int, key: str, *, keep_h: int) -> EarlierSubmission | None:
     """Return the submission made under an Idempotency-Key; one older than ``keep_h`` hours gives the key back."""
-    cursor = driver(connection).cursor(row_factory=class_row(Repeated))
+    cursor = driver(connection).cursor(row_factory=class_row(EarlierSubmission))
     cursor.execute(
         """
         update submissions set idempotency_key = null
@@ -212,7 +212,7 @@ class Choice:
 
 def choose(
     connection: Connection, feed: DueFeed, *, bounds: TableBounds, attempts_max: int, suspects_first: bool
-) -> tuple[Choice, list[Taken]]:
+) -> tuple[Choice, list[ClaimedSubmission]]:
     """Lock whole waiting submissions of a feed, oldest first, that no other worker holds; return them with their bodies.
 
     Those with ``attempts_max`` failed tables are taken apart from the others, in smaller and smaller tables, and at last
@@ -272,7 +272,7 @@ def _fill(candidates: list[WaitingSubmission], bounds: TableBounds) -> list[int]
     return chosen
 
 
-def take(connection: Connection, submission_ids: list[int]) -> list[Taken]:
+def take(connection: Connection, submission_ids: list[int]) -> list[ClaimedSubmission]:
     """Lock those of the submissions that still wait and nobody else holds, and return them with their bodies, in order.
 
     They are read in a second statement, so that all is seen that their previous holder has committed.
@@ -284,7 +284,7 @@ def take(connection: Connection, submission_ids: list[int]) -> list[Taken]:
         """,
         (submission_ids,),
     )
-    cursor = driver(connection).cursor(row_factory=class_row(Taken), binary=True)
+    cursor = driver(connection).cursor(row_factory=class_row(ClaimedSubmission), binary=True)
     cursor.execute(
         """
         select s.submission_id, s.owner_id, s.route, s.row_count, s.rows_waiting, s.accepted_at, s.started_at,
