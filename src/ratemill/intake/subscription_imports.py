@@ -16,11 +16,11 @@ from ratemill.access.tokens import Principal
 from ratemill.errors import BadRequest, Code, Conflict, Fault
 from ratemill.intake.faultpoints import die_at
 from ratemill.reference.subscriptions import lines as subscription_lines
-from ratemill.reference.subscriptions.kinds import ObjectKind
 from ratemill.settings import Settings
 from ratemill.store.connections import Database
 from ratemill.store.subscriptions import imports
 from ratemill.store.subscriptions.imports import SubscriptionImport
+from ratemill.subscription_objects import ObjectKind
 from ratemill.visible import shown
 
 __all__ = ["SubscriptionImport", "Upload", "receive"]

@@ -10,15 +10,17 @@ from uuid import UUID, uuid4
 import pytest
 from tests.fixtures.mill import GUIDE, Mill, guide_row, mill
 
-from ratemill.catalog.subscriptions.services import Live, end_services, make_services, reprocess_waiting
+from ratemill.catalog.subscriptions.services import ActiveSubscription, end_services, make_services, reprocess_waiting
 from ratemill.jobs import reprocess
 from ratemill.settings import Settings
 from ratemill.store.connections import Database, driver
 from ratemill.store.subscriptions import services as subscription_services
+from ratemill.subscription_objects import SubscriptionTerms
 
 START = datetime(2022, 1, 1, tzinfo=UTC)
 END = datetime(2023, 1, 1, tzinfo=UTC)
 ACCOUNT = UUID("3f1c2a64-6d2e-4a6e-9f0b-2c7a8b1d4e55")
+PLAN = UUID("0d9ef1c2-5a3b-4f58-8c1e-7b2f6a9d4c11")
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def owner_of(made: Mill) -> int:
     return int(made.value("select owner_id from owners where name = %s", made.owner))
 
 
-def subscription(made: Mill, external_ref: str | None, plan: str = "plan-1", **more: Any) -> Live:
+def subscription(made: Mill, external_ref: str | None, plan: str = "plan-1", **more: Any) -> ActiveSubscription:
     """Write an active subscription as an import does, and return it; a taken reference is the same one again."""
     account_id, currency = more.pop("account_id", ACCOUNT), more.pop("currency", "USD")
     span = {"started_at": START, "ended_at": None, **more}
@@ -51,32 +53,25 @@ def subscription(made: Mill, external_ref: str | None, plan: str = "plan-1", **m
         driver(connection).execute(
             "insert into subscriptions (object_number, owner_id, account_id, currency, plan_id, plan_external_ref,"
             " offering_external_ref, state) values (%s, %s, %s, %s, %s, %s, 'off-1', 'active')",
-            (number[0], owner_id, account_id, currency, uuid4(), plan),
+            (number[0], owner_id, account_id, currency, PLAN, plan),
         )
-    return Live(
-        number[0],
-        object_id,
-        external_ref,
-        account_id,
-        currency,
-        plan_external_ref=plan,
-        offering_external_ref="off-1",
-        **span,
-    )
+    terms = SubscriptionTerms(account_id, currency, PLAN, plan, "off-1", "active", **span)
+    return ActiveSubscription(number[0], object_id, external_ref, terms)
 
 
-def changed(live: Live, **more: Any) -> Live:
-    return Live(**{name: getattr(live, name) for name in Live._fields} | more)
+def changed(live: ActiveSubscription, **more: Any) -> ActiveSubscription:
+    terms = live.terms._replace(**{name: more.pop(name) for name in tuple(more) if name in SubscriptionTerms._fields})
+    return live._replace(terms=terms, **more)
 
 
-def make(made: Mill, *live: Live) -> dict[int, str]:
+def make(made: Mill, *live: ActiveSubscription) -> dict[int, str]:
     with made.database.worker() as connection:
         done = make_services(connection, owner_of(made), live, made_by="tester")
         subscription_services.link(connection, done.service_of)
     return done.faults
 
 
-def end(made: Mill, live: Live, at: datetime) -> None:
+def end(made: Mill, live: ActiveSubscription, at: datetime) -> None:
     with made.database.worker() as connection:
         end_services(connection, owner_of(made), [live.object_number], at, made_by="tester")
 
@@ -224,11 +219,11 @@ def test_a_subscription_that_changes_keeps_its_service(made: Mill):
     made.change("update subscription_objects set external_ref = 'sub-9' where object_number = %s", live.object_number)
     later = changed(live, external_ref="sub-9", started_at=START + timedelta(days=1), ended_at=END)
     assert make(made, later) == {}
-    assert [each[2:] for each in services(made)] == [("sub-1", later.started_at, END)]
+    assert [each[2:] for each in services(made)] == [("sub-1", later.terms.started_at, END)]
     ended, *rest = identifiers(made)
     assert (ended[0], ended[3]) == ("sub-1", START)
     assert ended[-1] > END, "the old reference ends now"
-    assert rest == [(text, "Unknown", "sub-1", later.started_at, END) for text in (str(live.object_id), "sub-9")]
+    assert rest == [(text, "Unknown", "sub-1", later.terms.started_at, END) for text in (str(live.object_id), "sub-9")]
     assert make(made, later) == {}
     assert len(identifiers(made)) == 3
 

@@ -14,12 +14,12 @@ from tests.fixtures.processes import started, wait_until, was_killed
 from ratemill.catalog.subscriptions import writing
 from ratemill.jobs.runner import Runner
 from ratemill.jobs.subscriptions import imports
-from ratemill.reference.subscriptions.kinds import ObjectKind
 from ratemill.settings import Settings
 from ratemill.store import work_attempts
 from ratemill.store.connections import Database
 from ratemill.store.subscriptions import jobs
 from ratemill.store.subscriptions import objects as subscription_objects
+from ratemill.subscription_objects import ObjectKind
 
 EXAMPLE = Path(__file__).parents[3] / "examples/subscriptions/subscription_all_types.jsonl"
 ACCOUNT = "3f1c2a64-6d2e-4a6e-9f0b-2c7a8b1d4e55"

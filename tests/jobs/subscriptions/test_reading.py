@@ -10,11 +10,11 @@ import pytest
 from tests.fixtures.mill import Mill, mill
 
 from ratemill.jobs.subscriptions.reading import LineReader, LineTable
-from ratemill.reference.subscriptions.kinds import ObjectKind
 from ratemill.settings import Settings
 from ratemill.store.connections import Connection, Database
 from ratemill.store.subscriptions import jobs as subscription_jobs
 from ratemill.store.subscriptions.jobs import SubscriptionJob
+from ratemill.subscription_objects import ObjectKind
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratemill.reference.subscriptions import lines
-from ratemill.reference.subscriptions.kinds import ObjectKind
 from ratemill.reference.subscriptions.lines import VALUES_MAX, Line, classify, read
+from ratemill.subscription_objects import ObjectKind
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=True),

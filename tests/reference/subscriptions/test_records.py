@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from ratemill.reference import json_text
-from ratemill.reference.subscriptions.kinds import ObjectKind
 from ratemill.reference.subscriptions.lines import Line, read
 from ratemill.reference.subscriptions.records import ATTRIBUTES, check
+from ratemill.subscription_objects import ObjectKind
 
 EXAMPLES = Path(__file__).parents[3] / "examples/subscriptions"
 UUID = "3f1c2a64-6d2e-4a6e-9f0b-2c7a8b1d4e55"

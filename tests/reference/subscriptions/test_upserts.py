@@ -12,18 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratemill.reference.json_text import Value
-from ratemill.reference.subscriptions.kinds import ObjectKind
-from ratemill.reference.subscriptions.lines import Line, read
+from ratemill.reference.subscriptions.lines import FileLine, Line, read
+from ratemill.reference.subscriptions.references import names_of
 from ratemill.reference.subscriptions.upserts import (
     FAULTS_MAX,
-    FileLine,
     LineContext,
     LineDecisions,
-    Object,
     decide,
     decide_change,
-    names_of,
 )
+from ratemill.subscription_objects import ObjectKind, SubscriptionObject
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 PERSON = {"account_id": "3f1c2a64-6d2e-4a6e-9f0b-2c7a8b1d4e55", "name": "Albert", "email": "albert@example.com"}
@@ -85,7 +83,7 @@ def errors(decided: LineDecisions) -> dict[int, list[tuple[str, str]]]:
     return {number: [(f.field, f.error) for f in faults] for number, faults in decided.faults.items()}
 
 
-def refs(decided: LineDecisions) -> dict[tuple[ObjectKind, str], Object]:
+def refs(decided: LineDecisions) -> dict[tuple[ObjectKind, str], SubscriptionObject]:
     return {(one.kind, one.external_ref): one for one in decided.objects.values() if one.external_ref}
 
 
@@ -106,9 +104,9 @@ def test_what_is_named_may_come_later_in_the_file():
     assert document["attributes"] == {"external_ref": "off", "name": "Offering off"}
     assert [each["attributes"]["external_ref"] for each in document["plans"]] == ["pl", "inline"]
     assert [each["id"] for each in document["products"]] == [str(made[ObjectKind.PRODUCT, "pr"].object_id)]
-    sold = made[ObjectKind.SUBSCRIPTION, "sub"].sold
-    assert sold
-    assert (sold.plan_external_ref, sold.offering_external_ref, sold.state, sold.started_at) == (
+    terms = made[ObjectKind.SUBSCRIPTION, "sub"].terms
+    assert terms
+    assert (terms.plan_external_ref, terms.offering_external_ref, terms.state, terms.started_at) == (
         "pl",
         "off",
         "active",
@@ -196,9 +194,9 @@ def test_the_three_ways_lead_to_an_offering_and_its_plan(way: str, choice: str):
     }
     decided = imported([subscription("s", **ways[way], **{choice: chosen[choice]})], there)
     assert not decided.faults
-    sold = refs(decided)[ObjectKind.SUBSCRIPTION, "s"].sold
-    assert sold
-    assert sold.plan_id == made[ObjectKind.PLAN, "pl"].object_id
+    terms = refs(decided)[ObjectKind.SUBSCRIPTION, "s"].terms
+    assert terms
+    assert terms.plan_id == made[ObjectKind.PLAN, "pl"].object_id
 
 
 def test_a_plan_that_the_offering_does_not_have_cannot_be_chosen():
@@ -224,9 +222,9 @@ def test_a_plan_that_closes_ends_so_many_intervals_after_the_start(interval: str
     paid = {"first_invoice_paid": True, "started_at": start}
     lines = [product("pr"), closing, offering("off", ["pr"], ["pl"])]
     made = refs(imported([*lines, subscription("s", offering_external_ref="off", selected_plan="pl", **paid)], world()))
-    sold = made[ObjectKind.SUBSCRIPTION, "s"].sold
-    assert sold
-    assert sold.ended_at == end
+    terms = made[ObjectKind.SUBSCRIPTION, "s"].terms
+    assert terms
+    assert terms.ended_at == end
 
 
 def test_with_upsert_what_is_there_is_changed_and_what_is_not_named_stays():
@@ -258,8 +256,7 @@ def test_an_offering_that_stands_inside_several_subscriptions_is_made_once_with_
 def test_a_service_follows_its_subscription_and_an_active_one_cannot_be_pending_again():
     there = world()
     sub = refs(imported(WHOLE, there))[ObjectKind.SUBSCRIPTION, "sub"]
-    assert sub.sold
-    active = sub._replace(sold=sub.sold._replace(service=True))
+    active = sub._replace(service_id=1)
     changes: list[tuple[dict[str, Value], bool]] = [
         ({"name": "Another name"}, True),
         ({"account_id": "00000000-0000-4000-8000-000000000000"}, False),
@@ -268,9 +265,7 @@ def test_a_service_follows_its_subscription_and_an_active_one_cannot_be_pending_
         ({"first_invoice_paid": True, "started_at": "2026-01-01T00:00:00Z"}, False),
     ]
     for change, served in changes:
-        sold = decide_change(active, change, there).objects[sub.object_id].sold
-        assert sold
-        assert sold.served == served, change
+        assert decide_change(active, change, there).objects[sub.object_id].is_served == served, change
     assert errors(decide_change(active, {"pending": True}, there)) == {
         1: [("pending", '"pending" cannot be true again: the subscription was active')]
     }

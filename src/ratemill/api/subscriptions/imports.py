@@ -21,7 +21,7 @@ from ratemill.intake import subscription_imports as intake
 from ratemill.intake.subscription_imports import SubscriptionImport
 from ratemill.ledger import subscription_imports as imports
 from ratemill.ledger.subscription_imports import LineError
-from ratemill.reference.subscriptions.kinds import by_kind
+from ratemill.subscription_objects import by_kind
 
 router = APIRouter(prefix=f"{PREFIX}/imports", tags=["Subscription imports"])
 

@@ -22,9 +22,9 @@ from ratemill.errors import BadRequest, Code, Fault
 from ratemill.reference import json_text
 from ratemill.reference.json_text import Value
 from ratemill.reference.subscriptions import lines
-from ratemill.reference.subscriptions.kinds import ObjectKind
 from ratemill.reference.subscriptions.lines import Line
 from ratemill.states import SubscriptionState
+from ratemill.subscription_objects import ObjectKind
 
 router = APIRouter(prefix=PREFIX, tags=["Subscriptions"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ratemill.reference.subscriptions.kinds import ObjectKind
+from ratemill.subscription_objects import ObjectKind
 
 Schema = dict[str, Any]
 

@@ -18,9 +18,9 @@ from ratemill.money import plain
 from ratemill.periods import write_instant
 from ratemill.reasons import BY_ID, RATING_KINDS
 from ratemill.records import ChargeName, charge_identity, record_identity
-from ratemill.reference.subscriptions.kinds import by_kind
 from ratemill.setup.in_force.feeds import Feed, RowForm
 from ratemill.states import ImportExceptionState, RatingExceptionState, RecordState, RequestState
+from ratemill.subscription_objects import by_kind
 
 BATCH_TYPE, ITEM_BATCH_TYPE, IMPORT_BATCH_TYPE = "Usage By API", "Characteristics By API", "Subscriptions By API"
 

@@ -14,7 +14,6 @@ from ratemill.catalog.subscriptions import services
 from ratemill.catalog.subscriptions.writing import Order, change_object, create_object
 from ratemill.errors import BadRequest, Code, Conflict, Fault, NotFound
 from ratemill.reference.json_text import Value
-from ratemill.reference.subscriptions.kinds import ObjectKind
 from ratemill.reference.subscriptions.lines import Line, LineFault
 from ratemill.settings import Settings
 from ratemill.states import SubscriptionState
@@ -24,6 +23,7 @@ from ratemill.store.comparisons import Asked
 from ratemill.store.connections import Connection, Database, clock
 from ratemill.store.subscriptions import pages
 from ratemill.store.subscriptions.pages import ShownObject
+from ratemill.subscription_objects import ObjectKind
 from ratemill.visible import shown
 
 __all__ = ["Asked", "ShownObject", "cancel", "change", "create", "delete", "find", "page"]

@@ -26,6 +26,7 @@ from ratemill.store import bulk, owners
 from ratemill.store.connections import Connection, clock
 from ratemill.store.subscriptions import services as subscription_services
 from ratemill.store.subscriptions.services import ServiceTerms, SubscriptionService
+from ratemill.subscription_objects import SubscriptionTerms
 from ratemill.visible import shown
 
 SHORTEST = timedelta(milliseconds=1)  # a service that ends before it began lasts this long: a span has a length
@@ -36,21 +37,13 @@ _SPAN = ("start_at", "end_at")
 _OF_IDENTIFIER = ("identifier_id", "usage_identifier", "identifier_type_id", "service_id", *_SPAN)
 
 
-class Live(NamedTuple):
-    """An active subscription; ``account_id`` is that of its sender, ``[started_at, ended_at)`` when its usage counts.
-
-    The references of its plan and its offering find its rate plan.
-    """
+class ActiveSubscription(NamedTuple):
+    """An active subscription that needs a service, or whose service must change."""
 
     object_number: int
     object_id: UUID
     external_ref: str | None
-    account_id: UUID
-    currency: str
-    started_at: datetime
-    ended_at: datetime | None
-    plan_external_ref: str | None = None
-    offering_external_ref: str | None = None
+    terms: SubscriptionTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +58,7 @@ class ServiceOutcome:
 
 
 def make_services(
-    connection: Connection, owner_id: int, live: Sequence[Live], *, made_by: str, via: Via = "import"
+    connection: Connection, owner_id: int, live: Sequence[ActiveSubscription], *, made_by: str, via: Via = "import"
 ) -> ServiceOutcome:
     """Make what active subscriptions are rated by, or bring it in line with them; that they became it is not written here.
 
@@ -161,7 +154,7 @@ class _ServiceWriter:
         self._texts: dict[int, tuple[str, ...]] = {}
         self._faults: dict[int, str] = {}
 
-    def run(self, live: Sequence[Live]) -> ServiceOutcome:
+    def run(self, live: Sequence[ActiveSubscription]) -> ServiceOutcome:
         """Make or change what all of these need."""
         self._texts = {each.object_number: identifiers_of(each.external_ref, each.object_id) for each in live}
         numbers = list(self._texts)
@@ -174,7 +167,7 @@ class _ServiceWriter:
                 following.append((each, service))
             elif account_id is not None:
                 moved += [] if service is None else [service]
-                fresh.append(each if service is None else each._replace(started_at=max(each.started_at, self._now)))
+                fresh.append(each if service is None else _not_before(each, self._now))
         self._end_at(moved, self._now)
         self._follow(following)
         service_of = self._make([each for each in fresh if _has_length(each)], account_of)
@@ -185,9 +178,15 @@ class _ServiceWriter:
         self._raise_version(is_due=subscription_services.keep(self._connection, still) > 0)
         return ServiceOutcome(service_of, self._faults)
 
-    def _kept(self, live: Live, service_id: int) -> ServiceTerms:
-        named = live.external_ref, live.plan_external_ref, live.offering_external_ref
-        return ServiceTerms(service_id, self._owner_id, live.object_id, *named)
+    def _kept(self, live: ActiveSubscription, service_id: int) -> ServiceTerms:
+        return ServiceTerms(
+            service_id=service_id,
+            owner_id=self._owner_id,
+            subscription_id=live.object_id,
+            external_ref=live.external_ref,
+            plan_external_ref=live.terms.plan_external_ref,
+            offering_external_ref=live.terms.offering_external_ref,
+        )
 
     def end(self, object_numbers: Sequence[int], at: datetime) -> None:
         """End the services of these subscriptions."""
@@ -208,7 +207,9 @@ class _ServiceWriter:
 
     # what each subscription needs
 
-    def _without_clash(self, live: Sequence[Live], held: dict[int, SubscriptionService]) -> list[Live]:
+    def _without_clash(
+        self, live: Sequence[ActiveSubscription], held: dict[int, SubscriptionService]
+    ) -> list[ActiveSubscription]:
         """Return those whose identifiers nobody else has at their time, the first of several that want one."""
         spans: defaultdict[str, list[_Span]] = defaultdict(list)
         for row in self._read("identifiers", _OF_IDENTIFIER, {"usage_identifier": _all(self._texts.values())}):
@@ -217,7 +218,8 @@ class _ServiceWriter:
         sound, clashes = [], []
         for each in live:
             service = held.get(each.object_number)
-            own = _Span(each.started_at, each.ended_at, service.service_id if service else None, each.object_number)
+            span = each.terms.started_at, each.terms.ended_at
+            own = _Span(*span, service.service_id if service else None, each.object_number)
             texts = self._texts[each.object_number] if _has_length(each) else ()
             shared = [text for text in texts if text in spans]
             met = [(text, other) for text in shared for other in spans[text] if own.meets(other)]
@@ -230,7 +232,7 @@ class _ServiceWriter:
         self._report(clashes)
         return sound
 
-    def _report(self, clashes: list[tuple[Live, str, _Span]]) -> None:
+    def _report(self, clashes: list[tuple[ActiveSubscription, str, _Span]]) -> None:
         named = subscription_services.named(
             self._connection, [other.service_id for _, _, other in clashes if other.service_id is not None]
         )
@@ -243,14 +245,14 @@ class _ServiceWriter:
             )
             self._faults[each.object_number] = f"the identifier '{shown(text)}' belongs to {whose} at that time"
 
-    def _account_of(self, live: list[Live]) -> dict[int, int]:
+    def _account_of(self, live: list[ActiveSubscription]) -> dict[int, int]:
         """Return the account of each subscription by object number; those that are not there are made."""
         plain, other = ([name(each) for each in live] for name in (_account_name, _account_name_with_currency))
         rows = self._read("accounts", ("account_id", "name", "currency"), {"name": _all([plain, other])})
         currency_of = {row["name"]: row["currency"] for row in rows}
         name_of: dict[int, str] = {}
         for each, name, longer in zip(live, plain, other, strict=True):
-            currency = each.currency
+            currency = each.terms.currency
             if currency_of.setdefault(name, currency) == currency:
                 name_of[each.object_number] = name
             elif currency_of.setdefault(longer, currency) == currency:
@@ -265,12 +267,12 @@ class _ServiceWriter:
             self._accounts.new.append({"account_id": identity, "name": name, "currency": currency_of[name]})
         return {number: identity_of[name] for number, name in name_of.items()}
 
-    def _make(self, live: list[Live], account_of: dict[int, int]) -> dict[int, int]:
+    def _make(self, live: list[ActiveSubscription], account_of: dict[int, int]) -> dict[int, int]:
         """Add services and identifiers; return the service of each subscription."""
         names = self._free_names(live, account_of)
         services = self._identities(SERVICES, len(live))
         for each, name, service_id in zip(live, names, services, strict=True):
-            span = {"start_at": each.started_at, "end_at": each.ended_at}
+            span = {"start_at": each.terms.started_at, "end_at": each.terms.ended_at}
             account_id = account_of[each.object_number]
             self._services.new.append({"service_id": service_id, "account_id": account_id, "name": name, **span})
             for text in self._texts[each.object_number]:
@@ -281,7 +283,7 @@ class _ServiceWriter:
         row = {"usage_identifier": text, "identifier_type_id": self._unknown, "service_id": service_id, **span}
         self._identifiers.new.append(row)
 
-    def _free_names(self, live: list[Live], account_of: dict[int, int]) -> list[str]:
+    def _free_names(self, live: list[ActiveSubscription], account_of: dict[int, int]) -> list[str]:
         """Return a name for the service of each, unlike any other of its account."""
         accounts = [account_of[each.object_number] for each in live]
         wished = [self._texts[each.object_number][0] for each in live]
@@ -294,15 +296,15 @@ class _ServiceWriter:
             names.append(name)
         return names
 
-    def _follow(self, following: list[tuple[Live, SubscriptionService]]) -> None:
+    def _follow(self, following: list[tuple[ActiveSubscription, SubscriptionService]]) -> None:
         """Let services and their identifiers be as their subscriptions say now."""
         by_service: defaultdict[int, defaultdict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
         for row in self._identifiers_of([service.service_id for _, service in following]):
             if row["identifier_type_id"] == self._unknown:
                 by_service[row["service_id"]][row["usage_identifier"]].append(row)
         for each, service in following:
-            span = {"start_at": each.started_at, "end_at": each.ended_at}
-            if (service.start_at, service.end_at) != (each.started_at, each.ended_at):
+            span = {"start_at": each.terms.started_at, "end_at": each.terms.ended_at}
+            if (service.start_at, service.end_at) != (each.terms.started_at, each.terms.ended_at):
                 self._services.changed[service.service_id] = span
             known, wanted = by_service[service.service_id], self._texts[each.object_number]
             for text in wanted:
@@ -362,12 +364,12 @@ class _ServiceWriter:
         self._log.note(each, [*changed, *(row[each.identity] for row in rows.new)], before)
 
 
-def _account_name(each: Live) -> str:
-    return str(each.account_id)
+def _account_name(each: ActiveSubscription) -> str:
+    return str(each.terms.account_id)
 
 
-def _account_name_with_currency(each: Live) -> str:
-    return f"{each.account_id} {each.currency}"
+def _account_name_with_currency(each: ActiveSubscription) -> str:
+    return f"{each.terms.account_id} {each.terms.currency}"
 
 
 def _unlike(name: str, object_id: UUID) -> str:
@@ -375,8 +377,14 @@ def _unlike(name: str, object_id: UUID) -> str:
     return longer if len(longer) <= NAME_CHARS_MAX else str(object_id)
 
 
-def _has_length(each: Live) -> bool:
-    return each.ended_at is None or each.started_at < each.ended_at
+def _not_before(subscription: ActiveSubscription, at: datetime) -> ActiveSubscription:
+    terms = subscription.terms
+    return subscription._replace(terms=terms._replace(started_at=max(terms.started_at or at, at)))
+
+
+def _has_length(each: ActiveSubscription) -> bool:
+    started_at, ended_at = each.terms.started_at, each.terms.ended_at
+    return started_at is None or ended_at is None or started_at < ended_at
 
 
 def _begins(span: _Span) -> datetime:

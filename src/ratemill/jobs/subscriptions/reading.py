@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ratemill.reference.subscriptions import lines as subscription_lines
-from ratemill.reference.subscriptions.kinds import ObjectKind
-from ratemill.reference.subscriptions.lines import Line, LineFault
-from ratemill.reference.subscriptions.upserts import FileLine
+from ratemill.reference.subscriptions.lines import FileLine, Line, LineFault
 from ratemill.store.connections import Connection
 from ratemill.store.subscriptions import jobs
 from ratemill.store.subscriptions.jobs import SubscriptionJob
+from ratemill.subscription_objects import ObjectKind
 
 AHEAD_MAX = 8  # imports, each of another owner, of which a table is kept; what another process took up is let go
 BYTES_MAX = 4 * 1_024 * 1_024  # of the lines of one table, but that one line may be longer

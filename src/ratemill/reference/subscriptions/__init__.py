@@ -1,1 +1,1 @@
-"""Subscription objects: lines, values, terms, offerings, upserts."""
+"""Subscription objects: lines, references, values, offerings and terms, upserts."""

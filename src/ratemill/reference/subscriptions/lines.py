@@ -11,7 +11,7 @@ from ratemill.errors import readable
 from ratemill.nesting import NESTING_MAX
 from ratemill.reference import json_text
 from ratemill.reference.json_text import Number, Value
-from ratemill.reference.subscriptions.kinds import BY_WIRE, ObjectKind
+from ratemill.subscription_objects import BY_WIRE, ObjectKind
 from ratemill.visible import shown as cut
 
 # A record of some ten attributes has some dozen values. A line of millions would take a hundred times its length of memory.
@@ -40,6 +40,13 @@ class Line(NamedTuple):
     external_ref: str | None
     attributes: dict[str, Value]
     text: str
+
+
+class FileLine(NamedTuple):
+    """A line with its number in its file."""
+
+    line_number: int
+    line: Line
 
 
 class _TypeData(msgspec.Struct):

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from ratemill.reference.json_text import Value
 from ratemill.reference.subscriptions import values
-from ratemill.reference.subscriptions.kinds import ObjectKind
 from ratemill.reference.subscriptions.lines import EXTERNAL_REF_CHARS_MAX, LineFault, kind_of
 from ratemill.reference.subscriptions.values import Form
+from ratemill.subscription_objects import ObjectKind
 
 Attributes = dict[str, Value]
 

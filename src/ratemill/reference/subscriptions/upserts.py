@@ -1,86 +1,31 @@
 """What lines of a file come to: which objects are made or changed, and every fault of the lines that are refused.
 
 Lines are taken in turn. Each is whole or not at all: a line with a fault leaves nothing behind, of what stands inside it
-either. What lines refer to was looked up before (``names_of``) and is handed in as a ``LineContext``, which also holds what
-the lines before have made.
+either. What lines refer to was looked up before (``references.names_of``) and is handed in as a ``LineContext``, which also
+holds what the lines before have made.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
 from ratemill.reference import json_text
 from ratemill.reference.json_text import Value
 from ratemill.reference.subscriptions import offerings
-from ratemill.reference.subscriptions.kinds import ObjectKind
-from ratemill.reference.subscriptions.lines import Line, LineFault, reference_of, shown
-from ratemill.reference.subscriptions.offerings import Plan, Snapshot
+from ratemill.reference.subscriptions.lines import FileLine, Line, LineFault, reference_of, shown
+from ratemill.reference.subscriptions.offerings import Offering, Plan, uuid_of
 from ratemill.reference.subscriptions.records import OF_A_WAY, Attributes, check, in_order, is_selected
-from ratemill.reference.subscriptions.values import instant_of, is_uuid
-from ratemill.states import SubscriptionState
+from ratemill.reference.subscriptions.values import is_uuid
+from ratemill.subscription_objects import ObjectKind, Snapshot, SubscriptionObject, SubscriptionTerms
 
 FAULTS_MAX = 100  # of one line; more would only be longer
 SNAPSHOT_CHARS_MAX = 65_536  # of an offering with all that it holds: two thousand are read at once
 
-# Most ids come several times in a file: that of an account, that of a plan.
-_uuid = lru_cache(8_192)(UUID)
-
 Reference: TypeAlias = "tuple[ObjectKind, str]"
-
-
-class Sold(NamedTuple):
-    """What of a subscription its rating needs.
-
-    ``service`` says whether it became a service, ``served`` whether that is still as it must be.
-    """
-
-    account_id: UUID
-    currency: str
-    plan_id: UUID
-    plan_external_ref: str | None
-    offering_external_ref: str | None
-    state: str
-    started_at: datetime | None
-    ended_at: datetime | None
-    service: bool = False
-    served: bool = False
-
-
-class Object(NamedTuple):
-    """An object as it is stored, or will be; ``object_number`` is None where it is not yet."""
-
-    kind: ObjectKind
-    object_id: UUID
-    external_ref: str | None
-    account_id: UUID | None
-    attributes: str
-    snapshot: Snapshot | None = None
-    sold: Sold | None = None
-    import_number: int | None = None
-    line_number: int | None = None
-    object_number: int | None = None
-
-
-class FileLine(NamedTuple):
-    """A line with its number in its file."""
-
-    line_number: int
-    line: Line
-
-
-@dataclass(slots=True)
-class LineReferences:
-    """What lines refer to: references by kind, and ids by kind."""
-
-    refs: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
-    ids: dict[int, set[UUID]] = field(default_factory=lambda: defaultdict(set))
-    accounts: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -88,66 +33,32 @@ class LineContext:
     """What is there when lines are decided on, and how.
 
     ``failed`` has the lines of this file that failed, by what they would have brought; ``accounts`` the names of those
-    accounts that are there, None if any will do. ``at`` is when new objects are made.
+    accounts that are there, None if any will do. ``at`` is when new objects are made. ``offerings`` are those read so far.
     """
 
     at: datetime
     new_id: Callable[[], UUID]
     upsert: bool = False
     import_number: int | None = None
-    by_ref: dict[Reference, Object] = field(default_factory=dict)
-    by_id: dict[tuple[ObjectKind, UUID], Object] = field(default_factory=dict)
+    by_ref: dict[Reference, SubscriptionObject] = field(default_factory=dict)
+    by_id: dict[tuple[ObjectKind, UUID], SubscriptionObject] = field(default_factory=dict)
     failed: dict[Reference, int] = field(default_factory=dict)
     accounts: set[str] | None = None
+    offerings: dict[Snapshot, Offering] = field(default_factory=dict)
+
+    def offering(self, snapshot: Snapshot) -> Offering:
+        """Return the offering that a snapshot holds, which is read once."""
+        if snapshot not in self.offerings:
+            self.offerings[snapshot] = offerings.read(snapshot)
+        return self.offerings[snapshot]
 
 
 @dataclass(slots=True)
 class LineDecisions:
     """What lines come to: objects to write, each once, and the faults of lines by their number."""
 
-    objects: dict[UUID, Object] = field(default_factory=dict)
+    objects: dict[UUID, SubscriptionObject] = field(default_factory=dict)
     faults: dict[int, list[LineFault]] = field(default_factory=dict)
-
-
-def names_of(lines: Iterable[Line]) -> LineReferences:
-    """Return what lines refer to, and the references that they would take."""
-    names = LineReferences()
-    for line in lines:
-        attributes = line.attributes
-        _take_ref(names, line.kind, attributes.get("external_ref"))
-        if line.kind is ObjectKind.OFFERING:
-            _take_elements(names, attributes)
-        elif line.kind is ObjectKind.SUBSCRIPTION:
-            _take_ref(names, ObjectKind.OFFERING, attributes.get("offering_external_ref"))
-            offering_id = attributes.get("offering_id")
-            if is_uuid(offering_id):
-                names.ids[ObjectKind.OFFERING].add(UUID(str(offering_id)))
-            offering = attributes.get("offering")
-            if isinstance(offering, dict):
-                _take_ref(names, ObjectKind.OFFERING, offering.get("external_ref"))
-                _take_elements(names, attributes)
-        account_id = attributes.get("account_id")
-        if is_uuid(account_id):
-            names.accounts.add(str(account_id).lower())
-    return names
-
-
-def _take_elements(names: LineReferences, attributes: Attributes) -> None:
-    for kind in (ObjectKind.PRODUCT, ObjectKind.PLAN):
-        elements = attributes.get(kind.plural)
-        for each in elements if isinstance(elements, list) else ():
-            if isinstance(each, dict):
-                _take_ref(names, kind, each.get("external_ref"))
-            else:
-                _take_ref(names, kind, each)
-                if is_uuid(each):
-                    names.ids[kind].add(UUID(str(each)))
-
-
-def _take_ref(names: LineReferences, kind: ObjectKind, value: Value) -> None:
-    ref = reference_of(value)
-    if ref is not None:
-        names.refs[kind].add(ref)
 
 
 def decide(lines: Iterable[FileLine], world: LineContext) -> LineDecisions:
@@ -163,10 +74,10 @@ def decide(lines: Iterable[FileLine], world: LineContext) -> LineDecisions:
     return decided
 
 
-def decide_change(stored: Object, attributes: Attributes, world: LineContext) -> LineDecisions:
+def decide_change(stored: SubscriptionObject, attributes: Attributes, world: LineContext) -> LineDecisions:
     """Return what a change of an object comes to: its attributes, of which it names those that change; null clears one.
 
-    The world holds what ``names_of`` found for the change. Faults are those of line 1.
+    The world holds what ``references.names_of`` found for the change. Faults are those of line 1.
     """
     draft = _Draft(world, 1)
     faults = check(stored.kind, attributes, partial=True)
@@ -193,8 +104,8 @@ class _Draft:
     def __init__(self, world: LineContext, line_number: int) -> None:
         self._world = world
         self._line_number = line_number
-        self._made: dict[UUID, Object] = {}
-        self._refs: dict[Reference, Object] = {}
+        self._made: dict[UUID, SubscriptionObject] = {}
+        self._refs: dict[Reference, SubscriptionObject] = {}
         self._freed: list[Reference] = []
         self._faults: list[LineFault] = []
 
@@ -218,7 +129,7 @@ class _Draft:
             return self._faults
         return self.change(stored, line.attributes)
 
-    def change(self, stored: Object, changes: Attributes) -> list[LineFault]:
+    def change(self, stored: SubscriptionObject, changes: Attributes) -> list[LineFault]:
         """Change an object; return what is wrong beyond the attributes by themselves."""
         before = json_text.reread(stored.attributes)
         merged = _merge(before if isinstance(before, dict) else {}, changes, stored.kind)
@@ -240,14 +151,14 @@ class _Draft:
     def _put(
         self,
         kind: ObjectKind,
-        stored: Object | None,
+        stored: SubscriptionObject | None,
         attributes: Attributes,
         text: str,
         *,
         keeps_snapshot: bool = False,
     ) -> None:
         object_id = stored.object_id if stored else self._world.new_id()
-        snapshot, sold = None, None
+        snapshot, terms = None, None
         self._check_account(attributes)
         if kind is ObjectKind.OFFERING and keeps_snapshot and stored and stored.snapshot:
             snapshot = offerings.rename(stored.snapshot, object_id, attributes)
@@ -256,34 +167,38 @@ class _Draft:
             if snapshot and stored and stored.snapshot and stored.snapshot.document == snapshot.document:
                 snapshot = stored.snapshot
         elif kind is ObjectKind.SUBSCRIPTION:
-            snapshot, sold = self._sell(stored, attributes, keeps_snapshot=keeps_snapshot)
+            snapshot, terms = self._sell(stored, attributes, keeps_snapshot=keeps_snapshot)
         if not self._faults:
-            self._keep(kind, stored, object_id, attributes, text=text, snapshot=snapshot, sold=sold)
+            self._keep(kind, stored, object_id, attributes, text=text, snapshot=snapshot, terms=terms)
 
     def _keep(
         self,
         kind: ObjectKind,
-        stored: Object | None,
+        stored: SubscriptionObject | None,
         object_id: UUID,
         attributes: Attributes,
         *,
         text: str,
         snapshot: Snapshot | None = None,
-        sold: Sold | None = None,
-    ) -> Object:
+        terms: SubscriptionTerms | None = None,
+    ) -> SubscriptionObject:
         account_id = attributes.get("account_id")
-        made = Object(
-            kind,
-            object_id,
-            reference_of(attributes.get("external_ref")),
-            _uuid(account_id) if type(account_id) is str and is_uuid(account_id) else None,
-            text,
-            snapshot,
-            sold,
-            self._world.import_number,
-            self._line_number,
-            stored.object_number if stored else None,
+        import_number = self._world.import_number
+        made = SubscriptionObject(
+            kind=kind,
+            object_id=object_id,
+            external_ref=reference_of(attributes.get("external_ref")),
+            account_id=uuid_of(account_id) if type(account_id) is str and is_uuid(account_id) else None,
+            attributes=text,
+            snapshot=snapshot,
+            import_number=import_number,
+            line_number=None if import_number is None else self._line_number,
+            object_number=stored.object_number if stored else None,
+            terms=terms,
+            service_id=stored.service_id if stored else None,
         )
+        if stored and stored.service_id is not None:
+            made = made._replace(is_served=_serving(made) == _serving(stored))
         self._made[object_id] = made
         if made.external_ref is not None:
             self._refs[kind, made.external_ref] = made
@@ -291,7 +206,7 @@ class _Draft:
 
     def _build(
         self, object_id: UUID, own: Attributes, holding: Attributes
-    ) -> tuple[Snapshot | None, list[Object | None]]:
+    ) -> tuple[Snapshot | None, list[SubscriptionObject | None]]:
         """Return the snapshot of an offering, None if something is wrong, and its plans in their order."""
         products = self._elements(ObjectKind.PRODUCT, holding)
         plans = self._elements(ObjectKind.PLAN, holding)
@@ -310,13 +225,13 @@ class _Draft:
             return None, plans
         return offerings.take(object_id, own, *entries), plans
 
-    def _elements(self, kind: ObjectKind, attributes: Attributes) -> list[Object | None]:
+    def _elements(self, kind: ObjectKind, attributes: Attributes) -> list[SubscriptionObject | None]:
         elements = attributes.get(kind.plural)
         if not isinstance(elements, list):
             return [None]
         return [self._element(kind, each, f"{kind.plural}[{index}]") for index, each in enumerate(elements)]
 
-    def _element(self, kind: ObjectKind, value: Value, at: str) -> Object | None:
+    def _element(self, kind: ObjectKind, value: Value, at: str) -> SubscriptionObject | None:
         """Return what an element names, or what it brings."""
         if isinstance(value, dict):
             return self._inline(kind, {name: each for name, each in value.items() if name != "meta"}, at)
@@ -328,7 +243,7 @@ class _Draft:
             self._missing(kind, ref, kind.plural, at)
         return found
 
-    def _inline(self, kind: ObjectKind, attributes: Attributes, at: str) -> Object | None:
+    def _inline(self, kind: ObjectKind, attributes: Attributes, at: str) -> SubscriptionObject | None:
         """Make, or with upsert change, an object that stands inside another."""
         stored = self._inline_stored(kind, attributes, at)
         if check(kind, attributes):
@@ -339,7 +254,7 @@ class _Draft:
         object_id = stored.object_id if stored else self._world.new_id()
         return self._keep(kind, stored, object_id, attributes, text=json_text.write(attributes))
 
-    def _inline_stored(self, kind: ObjectKind, attributes: Attributes, at: str) -> Object | None:
+    def _inline_stored(self, kind: ObjectKind, attributes: Attributes, at: str) -> SubscriptionObject | None:
         stored = self._find_ref(kind, reference_of(attributes.get("external_ref")))
         if stored is None or self._world.upsert:
             return stored
@@ -349,44 +264,25 @@ class _Draft:
     # Subscriptions
 
     def _sell(
-        self, stored: Object | None, attributes: Attributes, *, keeps_snapshot: bool
-    ) -> tuple[Snapshot | None, Sold | None]:
-        """Return the offering of a subscription, and what its rating needs."""
+        self, stored: SubscriptionObject | None, attributes: Attributes, *, keeps_snapshot: bool
+    ) -> tuple[Snapshot | None, SubscriptionTerms | None]:
+        """Return the offering of a subscription, and its terms."""
+        before = stored.terms if stored else None
         snapshot = stored.snapshot if stored and keeps_snapshot else None
-        if snapshot is not None and stored and stored.sold:
-            plan = snapshot.plan(plan_id=str(stored.sold.plan_id))
+        if snapshot is not None and before:
+            plan = self._world.offering(snapshot).plan(plan_id=str(before.plan_id))
         else:
             snapshot, plan = self._choose(attributes)
-        if stored and stored.sold and stored.sold.service and attributes.get("pending") is True:
+        if stored and stored.service_id is not None and attributes.get("pending") is True:
             self._faults.append(LineFault("pending", '"pending" cannot be true again: the subscription was active'))
         if self._faults or snapshot is None or plan is None:
             return None, None
-        before = stored.sold if stored else None
-        state = SubscriptionState.PENDING if attributes.get("pending") is True else SubscriptionState.ACTIVE
-        started_at = instant_of(attributes.get("started_at"))
-        if state is SubscriptionState.ACTIVE and started_at is None:
-            started_at = before.started_at if before and before.started_at else self._world.at
-        sold = Sold(
-            _uuid(str(attributes["account_id"])),
-            str(attributes["currency"]),
-            _uuid(plan.id),
-            plan.external_ref or None,
-            snapshot.external_ref or None,
-            state,
-            started_at,
-            plan.ends_at(started_at) if started_at else None,
-            service=before is not None and before.service,
-        )
-        if before and before.state == SubscriptionState.CANCELED:
-            sold = sold._replace(state=before.state, started_at=before.started_at, ended_at=before.ended_at)
-        if stored and before and before.service:
-            same_name = reference_of(attributes.get("external_ref")) == stored.external_ref
-            sold = sold._replace(served=same_name and _serving(sold) == _serving(before))
-        return snapshot, sold
+        offering = self._world.offering(snapshot)
+        return snapshot, offerings.terms_of(attributes, offering, plan, before, at=self._world.at)
 
     def _choose(self, attributes: Attributes) -> tuple[Snapshot | None, Plan | None]:
         """Return the offering that a subscription tells in one of its three ways, and the chosen plan."""
-        plans: list[Object | None] = []
+        plans: list[SubscriptionObject | None] = []
         if attributes.get("offering_id") is not None:
             snapshot = self._named_offering("offering_id", attributes)
         elif attributes.get("offering_external_ref") is not None:
@@ -395,7 +291,7 @@ class _Draft:
             snapshot, plans = self._own_offering(attributes)
         if snapshot is None:
             return None, None
-        return snapshot, self._chosen(snapshot, attributes, plans)
+        return snapshot, self._chosen(self._world.offering(snapshot), attributes, plans)
 
     def _named_offering(self, name: str, attributes: Attributes) -> Snapshot | None:
         ref = reference_of(attributes[name])
@@ -407,7 +303,7 @@ class _Draft:
             return None
         return found.snapshot
 
-    def _own_offering(self, attributes: Attributes) -> tuple[Snapshot | None, list[Object | None]]:
+    def _own_offering(self, attributes: Attributes) -> tuple[Snapshot | None, list[SubscriptionObject | None]]:
         """Make the offering that stands inside a subscription, with its products and plans."""
         own = attributes.get("offering")
         if not isinstance(own, dict):
@@ -423,36 +319,38 @@ class _Draft:
             self._keep(ObjectKind.OFFERING, stored, object_id, own, text=json_text.write(holding), snapshot=snapshot)
         return snapshot, plans
 
-    def _chosen(self, snapshot: Snapshot, attributes: Attributes, plans: list[Object | None]) -> Plan | None:
+    def _chosen(
+        self, offering: Offering, attributes: Attributes, plans: list[SubscriptionObject | None]
+    ) -> Plan | None:
         plan_id, ref = attributes.get("plan_id"), attributes.get("selected_plan")
         if plan_id is None and ref is None:
             listed = attributes.get("plans")
             marked = [is_selected(each) for each in listed] if isinstance(listed, list) else []
             chosen = next((each for each, is_marked in zip(plans, marked, strict=False) if is_marked and each), None)
-            return snapshot.plan(plan_id=str(chosen.object_id)) if chosen else None
+            return offering.plan(plan_id=str(chosen.object_id)) if chosen else None
         name, value = ("plan_id", plan_id) if plan_id is not None else ("selected_plan", ref)
         known = reference_of(value)
         if known is None:
             return None
-        found = snapshot.plan(plan_id=known.lower()) if name == "plan_id" else snapshot.plan(external_ref=known)
+        found = offering.plan(plan_id=known.lower()) if name == "plan_id" else offering.plan(external_ref=known)
         if found is None:
             self._faults.append(LineFault(name, f'"{name}": the offering has no plan {shown(known)}'))
         return found
 
     # What is there, and what is not
 
-    def _find_ref(self, kind: ObjectKind, ref: str | None) -> Object | None:
+    def _find_ref(self, kind: ObjectKind, ref: str | None) -> SubscriptionObject | None:
         if ref is None:
             return None
         return self._refs.get((kind, ref)) or self._world.by_ref.get((kind, ref))
 
-    def _find_id(self, kind: ObjectKind, text: str) -> Object | None:
+    def _find_id(self, kind: ObjectKind, text: str) -> SubscriptionObject | None:
         return self._world.by_id.get((kind, UUID(text))) if is_uuid(text) else None
 
-    def _is_of_this_file(self, stored: Object) -> bool:
+    def _is_of_this_file(self, stored: SubscriptionObject) -> bool:
         return stored.import_number is not None and stored.import_number == self._world.import_number
 
-    def _taken(self, field_name: str, at: str, stored: Object) -> None:
+    def _taken(self, field_name: str, at: str, stored: SubscriptionObject) -> None:
         where = f"stands in line {stored.line_number} of this file" if self._is_of_this_file(stored) else "is there"
         error = f'"{at}" must be unique: {stored.kind.word} {shown(stored.external_ref)} {where} already'
         self._faults.append(LineFault(field_name, error))
@@ -471,9 +369,11 @@ class _Draft:
             self._faults.append(LineFault("account_id", f'"account_id": there is no account {shown(account_id)}'))
 
 
-def _serving(sold: Sold) -> tuple[object, ...]:
+def _serving(subscription: SubscriptionObject) -> tuple[object, ...]:
     """Return what of a subscription its service follows."""
-    return sold.account_id, sold.currency, sold.started_at, sold.ended_at
+    terms = subscription.terms
+    followed = (terms.account_id, terms.currency, terms.started_at, terms.ended_at) if terms else ()
+    return subscription.external_ref, *followed
 
 
 def _merge(before: Attributes, changes: Attributes, kind: ObjectKind) -> Attributes:

@@ -1,79 +1,34 @@
 """Subscription objects as they are written, in bulk: found by what names them, inserted, changed.
 
-A kind is its number, 1 to 5. ``trial`` is the number of an import that is a dry run: what it would have made is kept apart,
+``trial`` is the number of an import that is a dry run: what it would have made is kept apart,
 and found beside what is there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
-from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from psycopg import Cursor
 
 from ratemill.store import bulk
 from ratemill.store.connections import Connection, driver
+from ratemill.subscription_objects import ObjectKind, Snapshot, SubscriptionObject, SubscriptionTerms
 
-
-class Terms(NamedTuple):
-    """What of a subscription its rating needs, as table ``subscriptions`` has it."""
-
-    account_id: UUID
-    currency: str
-    plan_id: UUID
-    plan_external_ref: str | None
-    offering_external_ref: str | None
-    state: str
-    started_at: datetime | None
-    ended_at: datetime | None
-
-
-class StoredObject(NamedTuple):
-    """An object as it is stored; ``document`` is that of its snapshot, ``object_number`` None where a dry run made it."""
-
-    object_number: int | None
-    kind: int
-    object_id: UUID
-    external_ref: str | None
-    account_id: UUID | None
-    attributes: str
-    import_number: int | None
-    line_number: int | None
-    snapshot_number: int | None
-    document: str | None
-    currency: str | None = None
-    plan_id: UUID | None = None
-    plan_external_ref: str | None = None
-    offering_external_ref: str | None = None
-    state: str | None = None
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    service_id: int | None = None
-
-
-class WrittenObject(NamedTuple):
-    """An object to be written; ``object_number`` is None for one of a dry run."""
-
-    object_number: int | None
-    kind: int
-    object_id: UUID
-    external_ref: str | None
-    account_id: UUID | None
-    attributes: str
-    snapshot_number: int | None
-    import_number: int | None
-    line_number: int | None
-    terms: Terms | None = None
-
-
-_OBJECT = tuple(name for name in WrittenObject._fields if name != "terms")
+_OBJECT = (
+    "object_number",
+    "kind",
+    "object_id",
+    "external_ref",
+    "account_id",
+    "attributes",
+    "snapshot_number",
+    "import_number",
+    "line_number",
+)
 _CHANGED = tuple(name for name in _OBJECT if name not in ("object_number", "kind", "object_id"))
-_TERMS = Terms._fields
-_of_object = attrgetter(*_OBJECT)
-_TRIAL = ("kind", "object_id", "external_ref", "attributes", "line_number")
+_TERMS = SubscriptionTerms._fields
 _ARRAYS = {
     "external_ref": "text[]",
     "account_id": "uuid[]",
@@ -82,16 +37,60 @@ _ARRAYS = {
     "import_number": "bigint[]",
     "line_number": "integer[]",
 }
-_STORED = """o.object_number, o.kind::integer, o.object_id, o.external_ref, o.account_id, o.attributes, o.import_number,
-    o.line_number, o.snapshot_number, n.document, s.currency, s.plan_id, s.plan_external_ref, s.offering_external_ref,
-    s.state, s.started_at, s.ended_at, s.service_id"""
+_STORED = f"""o.object_number, o.kind::integer, o.object_id, o.external_ref, o.account_id, o.attributes, o.snapshot_number,
+    o.import_number, o.line_number, n.document, s.service_id, {", ".join(f"s.{name}" for name in _TERMS)}"""
 _JOINED = """left join subscription_snapshots n on n.snapshot_number = o.snapshot_number
     left join subscriptions s on s.object_number = o.object_number"""
 
 
-def _stored(_cursor: Cursor[Any]) -> Callable[[Sequence[Any]], StoredObject]:
-    """Let rows be objects: their columns are in the order of the fields, the last may be left out."""
-    return lambda values: StoredObject(*values)
+class _RowReader:
+    """Rows with the columns ``_STORED``, those of the terms may be left out, as objects; they share their snapshots."""
+
+    def __init__(self) -> None:
+        self._snapshots: dict[int, Snapshot] = {}
+
+    def __call__(self, _cursor: Cursor[Any]) -> Callable[[Sequence[Any]], SubscriptionObject]:
+        """Return the row factory of a cursor."""
+        return self._object
+
+    def _object(self, row: Sequence[Any]) -> SubscriptionObject:
+        object_number, kind, object_id, external_ref, account_id, attributes, snapshot_number, *others = row
+        import_number, line_number, document, service_id, *terms = others
+        return SubscriptionObject(
+            kind=ObjectKind(kind),
+            object_id=object_id,
+            external_ref=external_ref,
+            account_id=account_id,
+            attributes=attributes,
+            snapshot=None if document is None else self._snapshot(snapshot_number, document),
+            import_number=import_number,
+            line_number=line_number,
+            object_number=object_number,
+            terms=SubscriptionTerms(*terms) if terms and terms[0] is not None else None,
+            service_id=service_id,
+        )
+
+    def _snapshot(self, number: int | None, document: str) -> Snapshot:
+        if number is None:
+            return Snapshot(document)
+        if number not in self._snapshots:
+            self._snapshots[number] = Snapshot(document, number)
+        return self._snapshots[number]
+
+
+def _row(subscription_object: SubscriptionObject) -> tuple[Any, ...]:
+    """Return the values of the columns ``_OBJECT``."""
+    return (
+        subscription_object.object_number,
+        int(subscription_object.kind),
+        subscription_object.object_id,
+        subscription_object.external_ref,
+        subscription_object.account_id,
+        subscription_object.attributes,
+        subscription_object.snapshot.number if subscription_object.snapshot else None,
+        subscription_object.import_number,
+        subscription_object.line_number,
+    )
 
 
 def find(
@@ -102,7 +101,7 @@ def find(
     *,
     lock: bool = False,
     trial: int | None = None,
-) -> list[StoredObject]:
+) -> list[SubscriptionObject]:
     """Return the objects that bear these references, by kind, or these ids; ``lock`` keeps others from changing them."""
     named = [(kind, ref) for kind, each in refs.items() for ref in each]
     identified = [(kind, object_id) for kind, each in ids.items() for object_id in each]
@@ -118,9 +117,11 @@ def find(
         return list(_found(connection, values, lock=lock, trial=trial))
 
 
-def _found(connection: Connection, values: dict[str, Any], *, lock: bool, trial: int | None) -> Iterator[StoredObject]:
+def _found(
+    connection: Connection, values: dict[str, Any], *, lock: bool, trial: int | None
+) -> Iterator[SubscriptionObject]:
     locked = "order by o.object_number for update of o" if lock else ""
-    with driver(connection).cursor(row_factory=_stored) as cursor:
+    with driver(connection).cursor(row_factory=_RowReader()) as cursor:
         if values["refs"]:
             yield from cursor.execute(
                 f"""
@@ -155,7 +156,8 @@ def _found(connection: Connection, values: dict[str, Any], *, lock: bool, trial:
             yield from cursor.execute(
                 """
                 select null::bigint as object_number, t.kind::integer, t.object_id, t.external_ref, null::uuid as account_id,
-                    t.attributes, t.import_number, t.line_number, null::bigint as snapshot_number, t.document
+                    t.attributes, null::bigint as snapshot_number, t.import_number, t.line_number, t.document,
+                    null::bigint as service_id
                 from unnest(%(ref_kinds)s::smallint[], %(refs)s::text[]) v (kind, ref)
                 cross join lateral (
                     select * from subscription_trial_objects x where x.import_number = %(trial)s and x.kind = v.kind
@@ -166,9 +168,9 @@ def _found(connection: Connection, values: dict[str, Any], *, lock: bool, trial:
             )
 
 
-def find_number(connection: Connection, object_number: int, *, lock: bool = False) -> StoredObject | None:
+def find_number(connection: Connection, object_number: int, *, lock: bool = False) -> SubscriptionObject | None:
     """Return an object by its number."""
-    with driver(connection).cursor(row_factory=_stored) as cursor:
+    with driver(connection).cursor(row_factory=_RowReader()) as cursor:
         statement = f"""select {_STORED} from subscription_objects o {_JOINED}
             where o.object_number = %s {"for update of o" if lock else ""}"""
         return cursor.execute(statement, (object_number,)).fetchone()
@@ -197,15 +199,15 @@ def new_numbers(connection: Connection, count: int) -> list[int]:
     return bulk.new_identities(connection, "subscription_objects", "object_number", count) if count else []
 
 
-def insert(connection: Connection, owner_id: int, objects: Sequence[WrittenObject]) -> None:
+def insert(connection: Connection, owner_id: int, objects: Sequence[SubscriptionObject]) -> None:
     """Write new objects, which have their numbers, but for their terms; raise ``Clash`` if a reference is taken."""
     if objects:
-        rows = ((owner_id, *_of_object(each)) for each in objects)
+        rows = ((owner_id, *_row(each)) for each in objects)
         bulk.insert_rows(connection, "subscription_objects", ("owner_id", *_OBJECT), rows)
 
 
 def insert_terms(
-    connection: Connection, owner_id: int, objects: Sequence[WrittenObject], service_of: Mapping[int, int]
+    connection: Connection, owner_id: int, objects: Sequence[SubscriptionObject], service_of: Mapping[int, int]
 ) -> None:
     """Write the terms of new subscriptions, with the services that they became, by object number."""
     rows = [
@@ -218,13 +220,13 @@ def insert_terms(
         bulk.insert_rows(connection, "subscriptions", columns, rows)
 
 
-def update(connection: Connection, objects: Sequence[WrittenObject]) -> None:
+def update(connection: Connection, objects: Sequence[SubscriptionObject]) -> None:
     """Write changed objects and count their revision; raise ``Clash`` if a reference is taken."""
     if not objects:
         return
     assigned = ", ".join(f"{name} = v.{name}" for name in _CHANGED)
     arrays = ", ".join(f"%({name})s::{_ARRAYS[name]}" for name in _CHANGED)
-    values = {name: [getattr(each, name) for each in objects] for name in ("object_number", *_CHANGED)}
+    values = {name: list(column) for name, column in zip(_OBJECT, zip(*map(_row, objects), strict=True), strict=True)}
     with bulk.guarded():
         driver(connection).execute(
             f"""
@@ -234,24 +236,19 @@ def update(connection: Connection, objects: Sequence[WrittenObject]) -> None:
             """,
             values,
         )
-    sold = [(each.object_number, each.terms) for each in objects if each.terms]
-    if sold:
+    subscriptions = [(each.object_number, each.terms) for each in objects if each.terms]
+    if subscriptions:
         assigned = ", ".join(f"{name} = %({name})s" for name in _TERMS)
         with driver(connection).cursor() as cursor:
             cursor.executemany(
                 f"update subscriptions set {assigned} where object_number = %(object_number)s",
-                [
-                    {"object_number": object_number, **{name: getattr(terms, name) for name in _TERMS}}
-                    for object_number, terms in sold
-                ],
+                [{"object_number": object_number, **terms._asdict()} for object_number, terms in subscriptions],
             )
 
 
-def insert_trial(
-    connection: Connection, owner_id: int, trial: int, objects: Iterable[tuple[WrittenObject, str | None]]
-) -> None:
+def insert_trial(connection: Connection, owner_id: int, trial: int, objects: Iterable[SubscriptionObject]) -> None:
     """Keep what a dry run would have written, with the documents of snapshots, instead of what it kept before."""
-    kept = [(each, document) for each, document in objects if each.external_ref is not None]
+    kept = [each for each in objects if each.external_ref is not None]
     if not kept:
         return
     with bulk.looked_up_by_index(connection):
@@ -265,10 +262,31 @@ def insert_trial(
                 ) t
             ))
             """,
-            ([each.kind for each, _ in kept], [each.external_ref for each, _ in kept], trial),
+            ([int(each.kind) for each in kept], [each.external_ref for each in kept], trial),
         )
-    rows = ((trial, owner_id, document, *(getattr(each, name) for name in _TRIAL)) for each, document in kept)
-    columns = ("import_number", "owner_id", "document", *_TRIAL)
+    columns = (
+        "import_number",
+        "owner_id",
+        "document",
+        "kind",
+        "object_id",
+        "external_ref",
+        "attributes",
+        "line_number",
+    )
+    rows = (
+        (
+            trial,
+            owner_id,
+            each.snapshot.document if each.snapshot else None,
+            int(each.kind),
+            each.object_id,
+            each.external_ref,
+            each.attributes,
+            each.line_number,
+        )
+        for each in kept
+    )
     bulk.insert_rows(connection, "subscription_trial_objects", columns, rows)
 
 

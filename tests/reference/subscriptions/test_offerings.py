@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from ratemill.reference.subscriptions.terms import ends_at
+from ratemill.reference.subscriptions.offerings import ends_at
 
 START = datetime(2024, 1, 31, 10, 30, tzinfo=UTC)
 
