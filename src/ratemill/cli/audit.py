@@ -31,10 +31,10 @@ def audit(owner: Owner = None, as_json: AsJson = False) -> None:
     raise typer.Exit(0 if found.holds else 1)
 
 
-def _print(found: Audit) -> None:
+def _print(audit: Audit) -> None:
     headings = [name.replace("_", " ") for name in _DAY]
-    print_table(headings, [[str(day[name]) for name in _DAY] for day in found.days], width=TABLE_WIDTH)
-    totals = {name: found.totals.get(name, 0) for name in _DAY[2:]}
+    print_table(headings, [[str(day[name]) for name in _DAY] for day in audit.days], width=TABLE_WIDTH)
+    totals = {name: audit.totals.get(name, 0) for name in _DAY[2:]}
     print_line(
         "received {received} = waiting {waiting} + imported {imported} + skipped {skipped} + duplicate {duplicate}"
         " + refused {refused}".format(**totals),
@@ -43,13 +43,13 @@ def _print(found: Audit) -> None:
         "imported {imported} = rated {rated} + rating exceptions {rating_exceptions} + waiting for rating 0"
         " + written off {written_off}".format(**totals),
     )
-    for amount in found.amounts:
+    for amount in audit.amounts:
         print_line(f"charged {amount['amount']} {amount['currency']} in {amount['charges']} charges")
-    for failure in found.failures:
+    for failure in audit.failures:
         places = {"submission": failure.submission_id, "batch": failure.batch_id, "row": failure.row_index}
         where = ", ".join(f"{name} {number}" for name, number in places.items() if number is not None)
         print_failure(failure.rule, f"{where or 'all'}: {failure.detail}")
-    if found.holds:
-        print_line(f"The counts tie: {found.records} of {found.records} records accounted for")
+    if audit.holds:
+        print_line(f"The counts tie: {audit.records} of {audit.records} records accounted for")
     else:
-        print_line(f"The counts do not tie: {found.failure_count} failures")
+        print_line(f"The counts do not tie: {audit.failure_count} failures")

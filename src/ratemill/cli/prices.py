@@ -79,12 +79,12 @@ def _instant(text: str | None) -> datetime | None:
 
 
 def _defaults(written: list[str], *, patterns: bool) -> dict[str, str]:
-    each = PATTERNS if patterns else RATES
+    kind = PATTERNS if patterns else RATES
     found: dict[str, str] = {}
     for one in written:
         name, sign, value = one.partition("=")
-        if not sign or each.member(name) is None:
-            raise UsageFault(f"'{one}' is not MEMBER=VALUE of {each.list_name}", exit_code=USED_WRONGLY)
+        if not sign or kind.member(name) is None:
+            raise UsageFault(f"'{one}' is not MEMBER=VALUE of {kind.list_name}", exit_code=USED_WRONGLY)
         found[name] = value
     return found
 

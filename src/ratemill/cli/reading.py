@@ -201,20 +201,20 @@ def _paging(number: int, size: int, offset: int, settings: Settings) -> Paging:
 
 
 def _print_page(
-    shown: Page[Any], asked: Paging, instance: Callable[[Any], Json], columns: dict[str, str], *, as_json: bool
+    page: Page[Any], paging: Paging, instance: Callable[[Any], Json], columns: dict[str, str], *, as_json: bool
 ) -> None:
-    rows = [instance(row) for row in shown.rows]
+    rows = [instance(row) for row in page.rows]
     if as_json:
         print_json(rows)
     else:
         _print_rows(columns, rows)
-    if shown.is_cut:
+    if page.is_cut:
         print_notice(
-            f"the page ends here, at {asked.bytes_max} bytes (RATEMILL_PAGE_BYTES_MAX): --page-offset "
-            f"{asked.skip + len(rows)} with the same page goes on"
+            f"the page ends here, at {paging.bytes_max} bytes (RATEMILL_PAGE_BYTES_MAX): --page-offset "
+            f"{paging.skip + len(rows)} with the same page goes on"
         )
-    if shown.total is not None and len(rows) < shown.total:
-        print_notice(f"{len(rows)} of {shown.total} shown; --page-number gives the others")
+    if page.total is not None and len(rows) < page.total:
+        print_notice(f"{len(rows)} of {page.total} shown; --page-number gives the others")
 
 
 def _print_rows(columns: dict[str, str], rows: Iterable[Json]) -> None:

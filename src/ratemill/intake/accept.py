@@ -53,7 +53,7 @@ class Receipt:
 class NoRoom:
     """The figures of the backlog by which a request was not admitted."""
 
-    found: Backlog
+    backlog: Backlog
 
 
 def accept(database: Database, settings: Settings, keeper: BacklogKeeper, request: ImportRequest) -> Receipt:
@@ -62,10 +62,10 @@ def accept(database: Database, settings: Settings, keeper: BacklogKeeper, reques
     A request without room is tried once more if the waiting records can be counted again first.
     """
     outcome = _try(database, settings, request)
-    if isinstance(outcome, NoRoom) and keeper.refresh(outcome.found):
+    if isinstance(outcome, NoRoom) and keeper.refresh(outcome.backlog):
         outcome = _try(database, settings, request)
     if isinstance(outcome, NoRoom):
-        raise refusal(settings, outcome.found)
+        raise refusal(settings, outcome.backlog)
     return outcome
 
 

@@ -33,15 +33,15 @@ class BacklogKeeper:
         """Count if it is due and neither a worker nor another thread is doing it; return whether it was counted."""
         return self._count(wait_s=0)
 
-    def refresh(self, found: Backlog) -> bool:
+    def refresh(self, backlog: Backlog) -> bool:
         """Count again after a request was not admitted; return whether it may be tried again.
 
         Figures that are too old are waited for, wherever they are counted; others are good enough to refuse by.
         """
-        if found.is_stale:
+        if backlog.is_stale:
             self._count(wait_s=WAIT_S_MAX)
             return True
-        return found.counted_s >= LOOK_EVERY_S and self.look()
+        return backlog.counted_s >= LOOK_EVERY_S and self.look()
 
     def _count(self, *, wait_s: float) -> bool:
         if not self._counting.acquire(timeout=wait_s):
@@ -62,23 +62,23 @@ def bounds(settings: Settings) -> BacklogBounds:
     return BacklogBounds(rows_max, max(1, rows_max * settings.owner_backlog_percent_max // 100))
 
 
-def refusal(settings: Settings, found: Backlog) -> TooManyRequests:
+def refusal(settings: Settings, backlog: Backlog) -> TooManyRequests:
     """Return the error for a request that was not admitted: the bound, what waits and what to do."""
     most = bounds(settings)
     nothing = f"nothing of this request was accepted; send it again after {RETRY_AFTER_S} s"
-    if found.is_stale:
+    if backlog.is_stale:
         message = (
-            f"the waiting records were last counted {found.counted_s:.0f} s ago, so their bound cannot be checked; "
+            f"the waiting records were last counted {backlog.counted_s:.0f} s ago, so their bound cannot be checked; "
             f"{nothing}. If this lasts, check at /healthz that a worker is alive"
         )
-    elif found.owners > 1 and found.owner_rows_waiting >= most.owner_rows_max:
+    elif backlog.owners > 1 and backlog.owner_rows_waiting >= most.owner_rows_max:
         message = (
-            f"{found.owner_rows_waiting} records of this owner wait for a worker; the bound of one owner is "
+            f"{backlog.owner_rows_waiting} records of this owner wait for a worker; the bound of one owner is "
             f"{most.owner_rows_max} (RATEMILL_OWNER_BACKLOG_PERCENT_MAX of RATEMILL_BACKLOG_ROWS_MAX); {nothing}"
         )
     else:
         message = (
-            f"{found.rows_waiting} records wait for a worker, {found.owner_rows_waiting} of them of this owner; "
+            f"{backlog.rows_waiting} records wait for a worker, {backlog.owner_rows_waiting} of them of this owner; "
             f"the bound is {most.rows_max} (RATEMILL_BACKLOG_ROWS_MAX); {nothing}"
         )
     return TooManyRequests(message, retry_after_s=RETRY_AFTER_S)

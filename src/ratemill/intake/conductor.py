@@ -54,7 +54,7 @@ class Ends:
 
     skipped: pl.DataFrame
     refused: pl.DataFrame
-    found: DuplicateCheck
+    check: DuplicateCheck
     rated: RatingResult
 
 
@@ -117,7 +117,7 @@ def write_ends(connection: Connection, settings: Settings, work: Work, raw: pl.D
     beat()
     ends = _leave_keys(connection, feed.feed_id, ends)
     batch = raw.select(*RECORD, "batch_id")
-    outcomes.copy(connection, "duplicates", ends.found.duplicates.join(batch, on=RECORD).with_columns(*owned))
+    outcomes.copy(connection, "duplicates", ends.check.duplicates.join(batch, on=RECORD).with_columns(*owned))
     spans = count_spans(raw, ends)
     outcomes.copy(connection, "batch_spans", spans.with_columns(*owned))
     _finish(connection, raw)
@@ -125,23 +125,23 @@ def write_ends(connection: Connection, settings: Settings, work: Work, raw: pl.D
 
 def _leave_keys(connection: Connection, feed_id: int, ends: Ends) -> Ends:
     """Load the duplicate keys, and take back the ends of records that another worker imported meanwhile."""
-    found, late = leave_keys(connection, feed_id, ends.found)
+    check, late = leave_keys(connection, feed_id, ends.check)
     if late.is_empty():
-        return replace(ends, found=found)
+        return replace(ends, check=check)
     taken = outcomes.take_back(connection, late)
     invariant(taken == late.height, f"{taken} ends were taken back of {late.height} records")
     rated = RatingResult(
         ends.rated.charges.join(late, on=RECORD, how="anti"),
         ends.rated.exceptions.join(late, on=RECORD, how="anti"),
     )
-    return replace(ends, found=found, rated=rated)
+    return replace(ends, check=check, rated=rated)
 
 
 def count_spans(raw: pl.DataFrame, ends: Ends) -> pl.DataFrame:
     """Return what each batch took of each submission, with the count of each end; every record must have exactly one."""
     named = {
         "skipped": ends.skipped,
-        "duplicate": ends.found.duplicates,
+        "duplicate": ends.check.duplicates,
         "refused": ends.refused,
         "rated": ends.rated.charges.filter(pl.col("run") == 1),
         "excepted": ends.rated.exceptions,

@@ -43,13 +43,13 @@ def sort_out(connection: Connection, feed_id: int, mediated: MediationResult) ->
     return DuplicateCheck(_with(within, before), fresh)
 
 
-def leave_keys(connection: Connection, feed_id: int, found: DuplicateCheck) -> tuple[DuplicateCheck, pl.DataFrame]:
+def leave_keys(connection: Connection, feed_id: int, check: DuplicateCheck) -> tuple[DuplicateCheck, pl.DataFrame]:
     """Load the keys of the records that stay; return what is sorted out now, and the records that no longer stay."""
-    if found.fresh.is_empty():
-        return found, found.fresh.select(RECORD)
-    late = duplicate_keys.load(connection, feed_id, found.fresh)
-    fresh = found.fresh.join(late, on=RECORD, how="anti", maintain_order="left")
-    return DuplicateCheck(_with(found.duplicates, late), fresh), late.select(RECORD)
+    if check.fresh.is_empty():
+        return check, check.fresh.select(RECORD)
+    late = duplicate_keys.load(connection, feed_id, check.fresh)
+    fresh = check.fresh.join(late, on=RECORD, how="anti", maintain_order="left")
+    return DuplicateCheck(_with(check.duplicates, late), fresh), late.select(RECORD)
 
 
 def _with(duplicates: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:

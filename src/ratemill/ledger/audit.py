@@ -56,10 +56,10 @@ class Audit:
         """Whether everything ties."""
         return self.failure_count == 0
 
-    def fail(self, rule: str, found: list[Failure]) -> None:
+    def fail(self, rule: str, failures: list[Failure]) -> None:
         """Add failures of one rule."""
-        self.failure_count += len(found)
-        self.failures += [Failure(rule, f.submission_id, f.batch_id, f.row_index, f.detail) for f in found][
+        self.failure_count += len(failures)
+        self.failures += [Failure(rule, f.submission_id, f.batch_id, f.row_index, f.detail) for f in failures][
             : max(0, FAILURES_MAX - len(self.failures))
         ]
 
@@ -81,17 +81,17 @@ def audit(database: Database, owner_id: int | None = None) -> Audit:
     return found
 
 
-def _audit_bodies(found: Audit, some: list[AuditBody]) -> None:
+def _audit_bodies(audit: Audit, some: list[AuditBody]) -> None:
     """Count the elements of each body as they were sent, and compare with what was promised to the sender."""
     for submission in some:
-        found.submissions += 1
-        found.records += submission.row_count
+        audit.submissions += 1
+        audit.records += submission.row_count
         if submission.body is None:
-            found.records_by_digest += submission.row_count
+            audit.records_by_digest += submission.row_count
             continue
         detail = _body_fault(submission)
         if detail:
-            found.fail(
+            audit.fail(
                 "body_must_hold_the_records_accepted", [Failure("", submission.submission_id, None, None, detail)]
             )
 
@@ -109,7 +109,7 @@ def _body_fault(submission: AuditBody) -> str | None:
     return None
 
 
-def _audit_ends(found: Audit, connection: Connection, some: list[AuditBody]) -> None:
+def _audit_ends(audit: Audit, connection: Connection, some: list[AuditBody]) -> None:
     ids = [submission.submission_id for submission in some]
     counts = [submission.row_count for submission in some]
     checks = {
@@ -119,33 +119,33 @@ def _audit_ends(found: Audit, connection: Connection, some: list[AuditBody]) -> 
         "duplicate_must_repeat_an_imported_record": audits.duplicates_of_nothing(connection, ids),
     }
     for rule, misfits in checks.items():
-        found.fail(rule, [Failure(rule, m.submission_id, m.batch_id, m.row_index, m.detail) for m in misfits])
+        audit.fail(rule, [Failure(rule, m.submission_id, m.batch_id, m.row_index, m.detail) for m in misfits])
 
 
-def _audit_laws(found: Audit, connection: Connection, owner_id: int | None) -> None:
+def _audit_laws(audit: Audit, connection: Connection, owner_id: int | None) -> None:
     """Hold the two sums of the promise for every feed and day, and for the whole."""
-    found.days = audits.counts_by_feed_and_day(connection, owner_id)
-    names = [name for name in (found.days[0] if found.days else {}) if name not in {"owner_id", "feed", "day"}]
-    found.totals = {name: sum(day[name] for day in found.days) for name in names}
-    for day in found.days:
+    audit.days = audits.counts_by_feed_and_day(connection, owner_id)
+    names = [name for name in (audit.days[0] if audit.days else {}) if name not in {"owner_id", "feed", "day"}]
+    audit.totals = {name: sum(day[name] for day in audit.days) for name in names}
+    for day in audit.days:
         received = day["waiting"] + day["imported"] + day["skipped"] + day["duplicate"] + day["refused"]
         imported = day["rated"] + day["rating_exceptions"] + day["written_off"]
         if (received, imported) != (day["received"], day["imported"]):
             detail = f"feed '{shown(day['feed'])}' on {day['day']}: {received} of {day['received']} received, "
             detail += f"{imported} of {day['imported']} imported"
-            found.fail("sums_must_tie", [Failure("", None, None, None, detail)])
-    if found.totals.get("received", 0) != found.records:
-        detail = f"{found.records} records were received, the days have {found.totals.get('received', 0)}"
-        found.fail("sums_must_tie", [Failure("", None, None, None, detail)])
+            audit.fail("sums_must_tie", [Failure("", None, None, None, detail)])
+    if audit.totals.get("received", 0) != audit.records:
+        detail = f"{audit.records} records were received, the days have {audit.totals.get('received', 0)}"
+        audit.fail("sums_must_tie", [Failure("", None, None, None, detail)])
 
 
-def _audit_amounts(found: Audit, connection: Connection, owner_id: int | None) -> None:
+def _audit_amounts(audit: Audit, connection: Connection, owner_id: int | None) -> None:
     by_account = audits.amounts(connection, owner_id, by="account_id")
     by_submission = audits.amounts(connection, owner_id, by="submission_id")
-    found.amounts = [
+    audit.amounts = [
         {"currency": currency, "charges": charges, "amount": money.plain(amount)}
         for currency, charges, amount in by_account
     ]
     if by_account != by_submission:
         detail = f"by account {by_account}, by request {by_submission}"
-        found.fail("amounts_must_add_up", [Failure("", None, None, None, detail)])
+        audit.fail("amounts_must_add_up", [Failure("", None, None, None, detail)])

@@ -53,12 +53,12 @@ def not_found(key: str) -> NotFound:
     return NotFound(f"there is no request '{shown(key)}'", code=Code.REQUEST_NOT_FOUND)
 
 
-def is_done(database: Database, owner_id: int, shown: AnyHistory) -> bool:
+def is_done(database: Database, owner_id: int, history: AnyHistory) -> bool:
     """Whether no record of a request waits: cheaper to ask again and again than ``find``."""
-    if isinstance(shown, UnratedHistory):
-        return not find(database, owner_id, str(shown.tracking_id)).rows_waiting
+    if isinstance(history, UnratedHistory):
+        return not find(database, owner_id, str(history.tracking_id)).rows_waiting
     with database.face(owner_id) as connection:
-        return not histories.rows_waiting(connection, shown.submission_id)
+        return not histories.rows_waiting(connection, history.submission_id)
 
 
 def page(database: Database, owner_id: int, filters: HistoryFilters, paging: Paging) -> Page[AnyHistory]:

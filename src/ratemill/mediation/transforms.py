@@ -63,13 +63,13 @@ def _fill(rows: pl.DataFrame, name: str, default: str, faults: FaultTables) -> p
     return rows
 
 
-def _transform_field(rows: pl.DataFrame, each: Field, profile: Profile, faults: FaultTables) -> pl.DataFrame:
-    column = field_column(each.name)
+def _transform_field(rows: pl.DataFrame, field: Field, profile: Profile, faults: FaultTables) -> pl.DataFrame:
+    column = field_column(field.name)
     limit = faults.limits.field_chars_max
-    done = _apply(rows, column, each.transforms, profile, faults)
+    done = _apply(rows, column, field.transforms, profile, faults)
     for reason, unread in done.unread.items():
         value = pl.lit(str(limit)) if reason == bounds.TOO_LONG else pl.col(column)
-        faults.note(reason, rows, unread, field=each.name, value=value)
+        faults.note(reason, rows, unread, field=field.name, value=value)
     return rows.with_columns(done.texts.alias(column))
 
 

@@ -43,13 +43,13 @@ def test_aliases_stand_for_a_million_values_and_no_more(monkeypatch: pytest.Monk
 PROGRAM = """
 import resource, sys
 from ratemill.setup.documents.document import read_document
-from ratemill.setup.nodes import Faults
+from ratemill.setup.nodes import DocumentFaults
 resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
 size = 8 * 1024 * 1024
 laughs = ["ratemill: 1", "a0: &a0 [x]"] + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 30)]
 texts = ["\\n".join(laughs), "[" * size, "{a: " * (size // 4), '{"a":' * (size // 5), "- " * (size // 2), "? " * (size // 2)]
 for text in texts:
-    faults = Faults([])
+    faults = DocumentFaults([])
     read_document(text, None, faults)
     assert faults.found, text[:40]
 peak = next(line for line in open('/proc/self/status') if line.startswith('VmHWM'))  # of this program alone

@@ -59,7 +59,7 @@ MINIMAL = ("_type", "displayName", "guid", "sid", "id")
 class ItemQuery:
     """What a call's query says: the part of a list, and which members are shown."""
 
-    asked: CollectionQuery = field(default_factory=CollectionQuery)
+    selection: CollectionQuery = field(default_factory=CollectionQuery)
     views: set[str] = field(default_factory=set)
     include: list[str] = field(default_factory=list)
     exclude: list[str] = field(default_factory=list)
@@ -108,7 +108,7 @@ def read_items(number: int, request: Request, principal: Reader) -> Response:
     """Return items of a characteristic: ``$filter``, ``$orderby``, ``$skip`` and ``$top`` say which."""
     query = read_query(request)
     database = request.app.state.database
-    found = characteristics.page(database, principal.owner_id, number, query.asked)
+    found = characteristics.page(database, principal.owner_id, number, query.selection)
     return collection(request, number, principal, query, found)
 
 
@@ -124,7 +124,7 @@ def read_item(number: int, guid: str, request: Request, principal: Reader) -> Re
 def read_children(number: int, guid: str, request: Request, principal: Reader) -> Response:
     """Return the items whose parent an item is, as a collection."""
     query = read_query(request)
-    found = characteristics.children(request.app.state.database, principal.owner_id, number, guid, query.asked)
+    found = characteristics.children(request.app.state.database, principal.owner_id, number, guid, query.selection)
     return collection(request, number, principal, query, found)
 
 
@@ -187,7 +187,7 @@ def read_query(
     """
     parameters = Parameters(request, *(PAGED if paged else ()), "default", *VIEWS, collection=True)
     query = ItemQuery(
-        asked=CollectionQuery(
+        selection=CollectionQuery(
             filter=parameters.text("$filter"),
             order=parameters.text("$orderby"),
             skip=parameters.whole("$skip", 0, largest=SKIP_MAX),
@@ -199,30 +199,34 @@ def read_query(
         exclude=parameters.listed("exclude"),
         warnings=parameters.warnings,
     )
-    parameters.faults += check(query.asked)
+    parameters.faults += check(query.selection)
     parameters.check()
     return query
 
 
-def list_of(request: Request, found: Collection, asked: CollectionQuery, warnings: list[ItemFault]) -> Response:
+def list_of(request: Request, collection: Collection, query: CollectionQuery, warnings: list[ItemFault]) -> Response:
     """Return a collection in its envelope, with the ways to the pages before and after."""
-    before = max(asked.skip - asked.top, 0)
-    following = asked.skip + len(found.items)  # a page of long objects ends before `$top`
+    before = max(query.skip - query.top, 0)
+    following = query.skip + len(collection.items)  # a page of long objects ends before `$top`
     content = {
-        "previousPageUrl": _url(request, before, asked.top) if asked.skip and asked.top else None,
-        "nextPageUrl": _url(request, following, asked.top) if found.items and following < found.total else None,
-        "itemCount": len(found.items),
-        "totalItemCount": found.total,
-        "items": [Exact(item) for item in found.items],
+        "previousPageUrl": _url(request, before, query.top) if query.skip and query.top else None,
+        "nextPageUrl": _url(request, following, query.top)
+        if collection.items and following < collection.total
+        else None,
+        "itemCount": len(collection.items),
+        "totalItemCount": collection.total,
+        "items": [Exact(item) for item in collection.items],
     }
     return envelope.result(content, warnings=warnings)
 
 
-def collection(request: Request, number: int, principal: Principal, query: ItemQuery, found: Collection) -> Response:
+def collection(
+    request: Request, number: int, principal: Principal, query: ItemQuery, collection: Collection
+) -> Response:
     """Return a collection of items with the members that are asked for."""
     names = _names(request, number, principal, query)
-    items = [_viewed(item, query, names) for item in found.items]
-    return list_of(request, Collection(items, found.total), query.asked, query.warnings + found.warnings)
+    items = [_viewed(item, query, names) for item in collection.items]
+    return list_of(request, Collection(items, collection.total), query.selection, query.warnings + collection.warnings)
 
 
 def _one(

@@ -40,8 +40,8 @@ _FIELD: Json = {"name": {"type": "string"}, "type": {"enum": [*TYPES, LOOKUP]}}
 def read_lists(number: int, request: Request, principal: Reader) -> Response:
     """Return the lists of a characteristic, by description."""
     query = read_query(request, check=_of_lists)
-    found = characteristic_lists.page(request.app.state.database, principal.owner_id, number, query.asked)
-    return list_of(request, found, query.asked, query.warnings)
+    found = characteristic_lists.page(request.app.state.database, principal.owner_id, number, query.selection)
+    return list_of(request, found, query.selection, query.warnings)
 
 
 @router.post("/user{number:characteristic}lists", status_code=201, openapi_extra=described(body=_LIST))
@@ -52,7 +52,7 @@ async def create_list(number: int, request: Request, principal: Writer) -> Respo
         characteristic_lists.create, request.app.state.database, principal.owner_id, number, body, by=principal.name
     )
     done = await run_in_threadpool(create)
-    return envelope.result(Exact(done.shown), warnings=query.warnings + done.warnings, status=201)
+    return envelope.result(Exact(done.members), warnings=query.warnings + done.warnings, status=201)
 
 
 @router.get("/user{number:characteristic}lists/{guid}")
@@ -68,7 +68,7 @@ def read_list_items(number: int, guid: str, request: Request, principal: Reader)
     """Return the items that are in a list now, with all below what it takes in, without all below what it leaves out."""
     query = read_query(request)
     database = request.app.state.database
-    found = characteristic_lists.members(database, principal.owner_id, number, guid, query.asked)
+    found = characteristic_lists.members(database, principal.owner_id, number, guid, query.selection)
     return collection(request, number, principal, query, found)
 
 
@@ -80,7 +80,7 @@ async def update_list(number: int, guid: str, request: Request, principal: Write
     database, by = request.app.state.database, principal.name
     update = partial(characteristic_lists.update, database, principal.owner_id, number, guid, body=body, by=by)
     done = await run_in_threadpool(update)
-    return envelope.result(Exact(done.shown), warnings=query.warnings + done.warnings)
+    return envelope.result(Exact(done.members), warnings=query.warnings + done.warnings)
 
 
 @router.delete("/user{number:characteristic}lists/{guid}")
@@ -95,8 +95,8 @@ def delete_list(number: int, guid: str, request: Request, principal: Writer) -> 
 def read_fields(number: int, request: Request, principal: Reader) -> Response:
     """Return the user-defined fields of a characteristic, declared or inferred, by name."""
     query = read_query(request, check=_of_fields)
-    found = characteristic_fields.page(request.app.state.database, principal.owner_id, number, query.asked)
-    return list_of(request, found, query.asked, query.warnings)
+    found = characteristic_fields.page(request.app.state.database, principal.owner_id, number, query.selection)
+    return list_of(request, found, query.selection, query.warnings)
 
 
 @router.post("/user{number:characteristic}fields", status_code=201, openapi_extra=described(body=_FIELD))

@@ -49,28 +49,28 @@ def everything(items: list[Json]) -> Json:
     return {"trackingId": str(uuid4()), "totalCount": len(items), "items": items}
 
 
-def page(items: list[Any], asked: Paging, total_count: int | None, *, is_cut: bool = False) -> Json:
+def page(items: list[Any], paging: Paging, total_count: int | None, *, is_cut: bool = False) -> Json:
     """Return the envelope of one page; without a total, ``totalCount`` is left out, and ``next`` unless the page is cut."""
-    pagination = {"pageNumber": asked.number, "pageSize": asked.size, "excludeTotalCount": total_count is None}
+    pagination = {"pageNumber": paging.number, "pageSize": paging.size, "excludeTotalCount": total_count is None}
     results: Json = {} if total_count is None else {"totalCount": total_count}
     return {
         "trackingId": str(uuid4()),
-        "pagination": {**pagination, "next": asked.skip + len(items)} if is_cut else pagination,
+        "pagination": {**pagination, "next": paging.skip + len(items)} if is_cut else pagination,
         "pagedResults": {**results, "items": items},
     }
 
 
-def paged(shown: Page[Row], asked: Paging, instance: Callable[[Row], Json]) -> Json:
+def paged(rows: Page[Row], paging: Paging, instance: Callable[[Row], Json]) -> Json:
     """Return the envelope of one page, each row written by ``instance``, of no more bytes than the page may have."""
     items: list[msgspec.Raw] = []
-    bytes_left = asked.bytes_max
-    for row in shown.rows:
+    bytes_left = paging.bytes_max
+    for row in rows.rows:
         item = _ENCODER.encode(instance(row))
         bytes_left -= len(item) + 1  # a comma follows
         if bytes_left < 0 and items:
             break
         items.append(msgspec.Raw(item))
-    return page(items, asked, shown.total, is_cut=shown.is_cut or len(items) < len(shown.rows))
+    return page(items, paging, rows.total, is_cut=rows.is_cut or len(items) < len(rows.rows))
 
 
 def number_in_path(text: str) -> int:
@@ -104,13 +104,13 @@ def kind_of(request: Request) -> str:
     return _TYPES.get(request.method, "get")
 
 
-def fault(found: Fault) -> Json:
+def fault(fault: Fault) -> Json:
     """Return one fault, or one warning, as it stands in an envelope."""
-    known: Json = {"code": found.code, "message": _writable(found.message)}
-    if found.row is not None:
-        known["row"] = found.row
-    if found.field is not None:
-        known["field"] = _writable(found.field)
+    known: Json = {"code": fault.code, "message": _writable(fault.message)}
+    if fault.row is not None:
+        known["row"] = fault.row
+    if fault.field is not None:
+        known["field"] = _writable(fault.field)
     return known
 
 

@@ -35,11 +35,11 @@ def _read_mode(text: str) -> bool:
     return text.lower() == "replace"
 
 
-def _defaults_of(each: SetupObject, *without: str) -> dict[str, Parameter]:
+def _defaults_of(kind: SetupObject, *without: str) -> dict[str, Parameter]:
     """Return a parameter for each member that may stand for empty cells."""
     return {
         member.name: Parameter(member.name, read_text, f"Stands for an empty cell or a missing column {member.name}.")
-        for member in each.members
+        for member in kind.members
         if member.kind is not MemberKind.REFERENCES and not member.virtual and member.name not in without
     }
 
@@ -96,10 +96,10 @@ def _asked(request: Request, parameters: Mapping[str, Parameter]) -> tuple[dict[
     return {**known, "defaults": {name: text for name, text in query.items() if text}}, preview
 
 
-async def _lay(request: Request, principal: Principal, asked: PriceList, *, preview: bool) -> Response:
+async def _lay(request: Request, principal: Principal, price_list: PriceList, *, preview: bool) -> Response:
     def work() -> PriceListOutcome:
         author = Author(principal.name, "http")
-        return laying.lay(request.app.state.database, principal.owner_id, asked, preview=preview, author=author)
+        return laying.lay(request.app.state.database, principal.owner_id, price_list, preview=preview, author=author)
 
     outcome = await to_thread.run_sync(work, limiter=_ONE_AT_A_TIME)
     if outcome.faults and not preview:

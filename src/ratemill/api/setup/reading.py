@@ -45,30 +45,30 @@ _ENCODER = msgspec.json.Encoder()
 def routes() -> APIRouter:
     """Return the reading routes of every object: those of fixed paths before those that end in an identity."""
     made = APIRouter(prefix=RESOURCES)
-    for each in (BASE_UNITS, *OBJECTS):
-        _add_lists(made, each)
-    for each in (BASE_UNITS, *OBJECTS):
-        _add_one(made, each)
+    for kind in (BASE_UNITS, *OBJECTS):
+        _add_lists(made, kind)
+    for kind in (BASE_UNITS, *OBJECTS):
+        _add_one(made, kind)
     return made
 
 
-def _add_lists(made: APIRouter, each: SetupObject) -> None:
-    filters = _filters(each)
+def _add_lists(made: APIRouter, kind: SetupObject) -> None:
+    filters = _filters(kind)
 
     def read_all(request: Request, principal: Reader) -> Response:
         asked = _asked(paging.read_query(request, filters))
-        return _whole_list(request, principal.owner_id, each, asked)
+        return _whole_list(request, principal.owner_id, kind, asked)
 
     def read_page(request: Request, principal: Reader) -> Response:
         asked, found = paging.read_page(request, filters)
-        page = searching.page(request.app.state.database, principal.owner_id, each, _asked(found), asked)
+        page = searching.page(request.app.state.database, principal.owner_id, kind, _asked(found), asked)
         return envelope.reply(envelope.paged(page, asked, _instance))
 
     def read_page_with_details(request: Request, principal: Reader) -> Response:
         asked, found = paging.read_page(request, filters)
         with request.app.state.database.reader(principal.owner_id) as connection:
-            page = searching.page_within(connection, principal.owner_id, each, _asked(found), asked)
-            more = details(connection, principal.owner_id, each, page.rows, PARTS_OF_EACH_MAX)
+            page = searching.page_within(connection, principal.owner_id, kind, _asked(found), asked)
+            more = details(connection, principal.owner_id, kind, page.rows, PARTS_OF_EACH_MAX)
         return envelope.reply(
             envelope.paged(page, asked, lambda shown: {**shown.instance, "details": more[shown.identity]})
         )
@@ -77,57 +77,57 @@ def _add_lists(made: APIRouter, each: SetupObject) -> None:
         paging.read_query(request)
         faults: list[Fault] = []
         header = {**paging.read_header(request, faults), "bytes_max": request.app.state.settings.page_bytes_max}
-        body = search_body.read(each, await read_json_body(request), header, faults)
+        body = search_body.read(kind, await read_json_body(request), header, faults)
         database = request.app.state.database
-        page = await run_in_threadpool(searching.page, database, principal.owner_id, each, body.asked, body.paging)
+        page = await run_in_threadpool(searching.page, database, principal.owner_id, kind, body.query, body.paging)
         return await run_in_threadpool(_search_reply, page, body)
 
-    path, many = f"/{each.path.rstrip('/')}", each.nouns
+    path, many = f"/{kind.path.rstrip('/')}", kind.nouns
     _add(
         made,
-        each,
+        kind,
         path,
         read_all,
-        f"Return every {each.noun}.",
+        f"Return every {kind.noun}.",
         paging.described(filters, paged=False),
-        _answers(schemas.list_envelope(schemas.shown(each))),
+        _answers(schemas.list_envelope(schemas.shown(kind))),
     )
     _add(
         made,
-        each,
+        kind,
         f"{path}/Paged",
         read_page,
         f"Return a page of {many}.",
         paging.described(filters),
-        _answers(schemas.page_envelope(schemas.shown(each))),
+        _answers(schemas.page_envelope(schemas.shown(kind))),
     )
     _add(
         made,
-        each,
+        kind,
         f"{path}/Paged/Detail",
         read_page_with_details,
         f"Return a page of {many}, each with the first of its parts.",
         paging.described(filters),
-        _answers(schemas.page_envelope(schemas.with_details(each))),
+        _answers(schemas.page_envelope(schemas.with_details(kind))),
     )
-    extra = {**schemas.body(search_body.schema(each)), **paging.header_described()}
+    extra = {**schemas.body(search_body.schema(kind)), **paging.header_described()}
     _add(
         made,
-        each,
+        kind,
         f"{path}/Search",
         search,
         f"Return a page of the {many} that a query finds.",
         extra,
-        _answers(schemas.page_envelope(schemas.shown_in_part(each))),
+        _answers(schemas.page_envelope(schemas.shown_in_part(kind))),
         method="POST",
     )
 
 
-def _add_one(made: APIRouter, each: SetupObject) -> None:
+def _add_one(made: APIRouter, kind: SetupObject) -> None:
     def read_one(request: Request, principal: Reader) -> Response:
         paging.read_query(request)
         with request.app.state.database.reader(principal.owner_id) as connection:
-            shown = searching.find(connection, principal.owner_id, each, _identity(request))
+            shown = searching.find(connection, principal.owner_id, kind, _identity(request))
         tag = etag(shown)
         if _has(request, tag):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": tag})
@@ -136,51 +136,51 @@ def _add_one(made: APIRouter, each: SetupObject) -> None:
     def read_one_with_details(request: Request, principal: Reader) -> Response:
         paging.read_query(request)
         with request.app.state.database.reader(principal.owner_id) as connection:
-            shown = searching.find(connection, principal.owner_id, each, _identity(request))
-            more = details(connection, principal.owner_id, each, [shown], PARTS_OF_ONE_MAX)
+            shown = searching.find(connection, principal.owner_id, kind, _identity(request))
+            more = details(connection, principal.owner_id, kind, [shown], PARTS_OF_ONE_MAX)
         return envelope.reply(envelope.one({**shown.instance, "details": more[shown.identity]}))
 
     def read_users(request: Request, principal: Reader) -> Response:
         paging.read_query(request)
         with request.app.state.database.reader(principal.owner_id) as connection:
-            shown = searching.find(connection, principal.owner_id, each, _identity(request))
-            users = used_by(connection, principal.owner_id, each, shown.identity)
+            shown = searching.find(connection, principal.owner_id, kind, _identity(request))
+            users = used_by(connection, principal.owner_id, kind, shown.identity)
         return envelope.reply(
             {
                 "trackingId": str(uuid4()),
-                "totalCount": sum(kind.total for kind in users),
-                "items": [_user(user) for kind in users for user in kind.first],
+                "totalCount": sum(of_kind.total for of_kind in users),
+                "items": [_user(user) for of_kind in users for user in of_kind.first],
                 "counts": [
-                    {"dtoTypeKey": kind.object.dto_type_key, "member": kind.member, "totalCount": kind.total}
-                    for kind in users
+                    {"dtoTypeKey": of_kind.object.dto_type_key, "member": of_kind.member, "totalCount": of_kind.total}
+                    for of_kind in users
                 ],
             }
         )
 
-    path = f"/{each.path.rstrip('/')}/{IDENTITY}"
+    path = f"/{kind.path.rstrip('/')}/{IDENTITY}"
     extra = {"parameters": [schemas.PATH_IDENTITY]}
     tagged = {"parameters": [schemas.PATH_IDENTITY, schemas.IF_NONE_MATCH]}
     answers = {
         200: {
-            **schemas.answered(schemas.one_envelope(schemas.shown(each))),
+            **schemas.answered(schemas.one_envelope(schemas.shown(kind))),
             "headers": {"ETag": {"description": "For If-Match of a change.", "schema": {"type": "string"}}},
         },
         304: {"description": "It is the one of If-None-Match."},
     }
-    _add(made, each, path, read_one, f"Return one {each.noun}.", tagged, answers)
-    detailed = _answers(schemas.one_envelope(schemas.with_details(each)))
+    _add(made, kind, path, read_one, f"Return one {kind.noun}.", tagged, answers)
+    detailed = _answers(schemas.one_envelope(schemas.with_details(kind)))
     _add(
-        made, each, f"{path}/Detail", read_one_with_details, f"Return one {each.noun} with its parts.", extra, detailed
+        made, kind, f"{path}/Detail", read_one_with_details, f"Return one {kind.noun} with its parts.", extra, detailed
     )
     used = _answers(schemas.REFERENCES)
     _add(
-        made, each, f"{path}/References", read_users, f"Return every object that points to {each.a_noun}.", extra, used
+        made, kind, f"{path}/References", read_users, f"Return every object that points to {kind.a_noun}.", extra, used
     )
 
 
 def _add(  # noqa: PLR0917 - a route is said in one line
     made: APIRouter,
-    each: SetupObject,
+    kind: SetupObject,
     path: str,
     endpoint: Callable[..., Any],
     about: str,
@@ -193,9 +193,9 @@ def _add(  # noqa: PLR0917 - a route is said in one line
         path,
         endpoint,
         methods=[method],
-        name=f"{each.list_name}_{endpoint.__name__}",
+        name=f"{kind.list_name}_{endpoint.__name__}",
         description=about,
-        tags=[f"Set-up: {each.list_name}"],
+        tags=[f"Set-up: {kind.list_name}"],
         openapi_extra=extra,
         responses={status: answers[status] for status in answers},
     )
@@ -204,20 +204,20 @@ def _add(  # noqa: PLR0917 - a route is said in one line
 # what is asked
 
 
-def _filters(each: SetupObject) -> dict[str, Parameter]:
+def _filters(kind: SetupObject) -> dict[str, Parameter]:
     return {
         name: Parameter(
-            f"{each.list_name}.{name}", _reader(each, name, field), f"Only those of this {name}.", _SCHEMAS[field.type]
+            f"{kind.list_name}.{name}", _reader(kind, name, field), f"Only those of this {name}.", _SCHEMAS[field.type]
         )
-        for name, field in searching.fields(each).items()
+        for name, field in searching.fields(kind).items()
     }
 
 
-def _reader(each: SetupObject, name: str, field: SearchColumn) -> Callable[[str], Comparison]:
+def _reader(kind: SetupObject, name: str, field: SearchColumn) -> Callable[[str], Comparison]:
     read = _READERS[field.type]
 
     def comparison(text: str) -> Comparison:
-        return Comparison(searching.fields(each)[name], "eq", read(text))
+        return Comparison(searching.fields(kind)[name], "eq", read(text))
 
     return comparison
 
@@ -268,17 +268,17 @@ def _has(request: Request, tag: str) -> bool:
 # what is answered
 
 
-def _instance(shown: ObjectView) -> Json:
-    return shown.instance
+def _instance(view: ObjectView) -> Json:
+    return view.instance
 
 
 def _search_reply(page: Page[ObjectView], body: search_body.SearchBody) -> Response:
     named = set(body.fields)
 
-    def instance(shown: ObjectView) -> Json:
+    def instance(view: ObjectView) -> Json:
         if not named:
-            return shown.instance
-        return {name: value for name, value in shown.instance.items() if name in named}
+            return view.instance
+        return {name: value for name, value in view.instance.items() if name in named}
 
     return envelope.reply(envelope.paged(page, body.paging, instance))
 
@@ -293,17 +293,17 @@ def _user(user: User) -> Json:
     }
 
 
-def _whole_list(request: Request, owner_id: int, each: SetupObject, asked: SetupQuery) -> Response:
+def _whole_list(request: Request, owner_id: int, kind: SetupObject, query: SetupQuery) -> Response:
     """Answer a short list at once, a long one from a file: no connection waits for a slow reader."""
     with request.app.state.database.reader(owner_id) as connection:
-        total = searching.total(connection, owner_id, each, asked)
+        total = searching.total(connection, owner_id, kind, query)
         if total <= ROWS_AT_ONCE:
-            page = searching.page_within(connection, owner_id, each, asked, Paging(size=ROWS_AT_ONCE, with_total=False))
+            page = searching.page_within(connection, owner_id, kind, query, Paging(size=ROWS_AT_ONCE, with_total=False))
             return envelope.reply(envelope.everything([shown.instance for shown in page.rows]))
         with spool.writing(request.app.state.settings):
             file = spool.new_file(request.app.state.settings)
             try:
-                for part in _written(total, searching.everything(connection, owner_id, each, asked, ROWS_AT_ONCE)):
+                for part in _written(total, searching.everything(connection, owner_id, kind, query, ROWS_AT_ONCE)):
                     file.write(part)
                 length = file.tell()
                 file.seek(0)

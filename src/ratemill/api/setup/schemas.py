@@ -113,10 +113,10 @@ def answered(schema: Schema) -> Schema:
     return {"description": "Done.", "content": {"application/json": {"schema": schema}}}
 
 
-def with_details(each: SetupObject) -> Schema:
+def with_details(kind: SetupObject) -> Schema:
     """Return the schema of an object as it is shown with its details."""
     details = {"type": "object", "required": ["details"], "properties": {"details": {"type": "object"}}}
-    return {"allOf": [shown(each), details]}
+    return {"allOf": [shown(kind), details]}
 
 
 def _all_required(properties: Schema) -> Schema:
@@ -125,17 +125,17 @@ def _all_required(properties: Schema) -> Schema:
 
 def components() -> dict[str, Schema]:
     """Return the schema of every object as it is shown, by its name in the description."""
-    return {each.dto_type_key: instance(each) for each in (BASE_UNITS, *OBJECTS)}
+    return {kind.dto_type_key: instance(kind) for kind in (BASE_UNITS, *OBJECTS)}
 
 
-def shown(each: SetupObject) -> Schema:
+def shown(kind: SetupObject) -> Schema:
     """Return a pointer to the schema of an object as it is shown."""
-    return {"$ref": f"#/components/schemas/{each.dto_type_key}"}
+    return {"$ref": f"#/components/schemas/{kind.dto_type_key}"}
 
 
-def shown_in_part(each: SetupObject) -> Schema:
+def shown_in_part(kind: SetupObject) -> Schema:
     """Return the schema of an object of which only some members are shown."""
-    return {"type": "object", "properties": instance(each)["properties"]}
+    return {"type": "object", "properties": instance(kind)["properties"]}
 
 
 def body(schema: Schema) -> Schema:
@@ -143,14 +143,14 @@ def body(schema: Schema) -> Schema:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def instance(each: SetupObject) -> Schema:
+def instance(kind: SetupObject) -> Schema:
     """Return the schema of an object as it is shown."""
     properties: Schema = {
         "identity": IDENTITY,
         "ownerId": {"type": ["integer", "null"]},
         "ownerName": {"type": ["string", "null"]},
     }
-    for member in each.members:
+    for member in kind.members:
         if member.is_reference:
             properties |= _shown_reference(member)
         else:
@@ -158,32 +158,32 @@ def instance(each: SetupObject) -> Schema:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
-def create(each: SetupObject) -> Schema:
+def create(kind: SetupObject) -> Schema:
     """Return the schema of the body that makes an object."""
-    schema = _written(each)
-    required = [member.name for member in each.members if member.required and not member.is_reference]
+    schema = _written(kind)
+    required = [member.name for member in kind.members if member.required and not member.is_reference]
     either = [
         {"anyOf": [{"required": [member.name]}, {"required": [member.id_name]}]}
-        for member in each.members
+        for member in kind.members
         if member.required and member.is_reference and not member.virtual
     ]
     return {**schema, **({"required": required} if required else {}), **({"allOf": either} if either else {})}
 
 
-def merge(each: SetupObject) -> Schema:
+def merge(kind: SetupObject) -> Schema:
     """Return the schema of the body that changes some members of an object."""
-    return _written(each)
+    return _written(kind)
 
 
-def patch(each: SetupObject) -> Schema:
+def patch(kind: SetupObject) -> Schema:
     """Return the schema of the body that changes an object, others of its kind and their parts together."""
-    properties: Schema = {"details": merge(each), each.list_name: _items(each)}
-    properties |= {child.list_name: _items(child) for child, _ in children(each)}
+    properties: Schema = {"details": merge(kind), kind.list_name: _items(kind)}
+    properties |= {child.list_name: _items(child) for child, _ in children(kind)}
     return {"type": "object", "properties": properties}
 
 
-def _items(each: SetupObject) -> Schema:
-    item = _written(each)
+def _items(kind: SetupObject) -> Schema:
+    item = _written(kind)
     item["properties"] = {
         "patchType": {"enum": ["create", "update", "delete", "attach", "detach"]},
         "patchClientId": {"type": ["integer", "string"]},
@@ -193,9 +193,9 @@ def _items(each: SetupObject) -> Schema:
     return {"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "items": item}}}
 
 
-def _written(each: SetupObject) -> Schema:
+def _written(kind: SetupObject) -> Schema:
     properties: Schema = {name: {"readOnly": True} for name in _READ_ONLY}
-    for member in each.members:
+    for member in kind.members:
         properties |= _written_member(member)
     return {"type": "object", "properties": properties, "additionalProperties": False}
 

@@ -25,30 +25,30 @@ _DIRECTIONS = {"asc": False, "desc": True, "ascending": False, "descending": Tru
 class SearchBody:
     """What is looked for, which page of it, and which members are shown: none named, all."""
 
-    asked: SetupQuery
+    query: SetupQuery
     paging: Paging
     fields: tuple[str, ...]
 
 
-def schema(each: SetupObject) -> dict[str, Any]:
+def schema(kind: SetupObject) -> dict[str, Any]:
     """Return the JSON schema of the body of a search."""
     page = {name: dict(one.schema) for name, one in paging.PAGING.items()}
     scalar: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}
     term = {
-        "name": {"enum": list(searching.fields(each))},
+        "name": {"enum": list(searching.fields(kind))},
         "operator": {"enum": list(OPERATORS)},
         "value": {"anyOf": [scalar, {"type": "array", "items": scalar}]},
     }
     query = {
         "top": {"type": "integer", "minimum": 1, "maximum": PAGE_ROWS_MAX, "default": TOP},
-        "fields": {"type": "array", "items": {"enum": shown_names(each)}},
+        "fields": {"type": "array", "items": {"enum": shown_names(kind)}},
         "search": {"type": "array", "maxItems": TERMS_MAX, "items": _object(term, "name", "operator")},
         "condition": {"enum": ["and", "or"], "default": "and"},
         "orderBy": {
             "type": "array",
             "maxItems": ORDERS_MAX,
             "items": _object(
-                {"name": {"enum": searching.orderable(each)}, "direction": {"enum": ["asc", "desc"]}}, "name"
+                {"name": {"enum": searching.orderable(kind)}, "direction": {"enum": ["asc", "desc"]}}, "name"
             ),
         },
         "pagination": _object(page),
@@ -56,17 +56,17 @@ def schema(each: SetupObject) -> dict[str, Any]:
     return _object({"query": _object(query)}, "query")
 
 
-def shown_names(each: SetupObject) -> list[str]:
+def shown_names(kind: SetupObject) -> list[str]:
     """Return the members of an instance by their names on the wire."""
     names = ["identity", "ownerId", "ownerName"]
-    for member in each.members:
+    for member in kind.members:
         names += [member.id_name, member.name] if member.is_reference else [member.name]
     return names
 
 
-def read(each: SetupObject, body: bytes, header: dict[str, Any], faults: list[Fault]) -> SearchBody:
+def read(kind: SetupObject, body: bytes, header: dict[str, Any], faults: list[Fault]) -> SearchBody:
     """Return what a body asks for; ``header`` is the page that a header asks for. Raises ``BadRequest``."""
-    return _SearchBodyReader(each, faults).body(object_of(body), header)
+    return _SearchBodyReader(kind, faults).body(object_of(body), header)
 
 
 def _object(properties: dict[str, Any], *required: str) -> dict[str, Any]:
@@ -77,8 +77,8 @@ def _object(properties: dict[str, Any], *required: str) -> dict[str, Any]:
 class _SearchBodyReader:
     """Numbers come as texts of their digits: no value passes through a float."""
 
-    def __init__(self, each: SetupObject, faults: list[Fault]) -> None:
-        self._each, self._faults = each, faults
+    def __init__(self, kind: SetupObject, faults: list[Fault]) -> None:
+        self._kind, self._faults = kind, faults
 
     def body(self, asked: dict[str, Any], header: dict[str, Any]) -> SearchBody:
         self._only(asked, ("query",), "")
@@ -110,13 +110,13 @@ class _SearchBodyReader:
             self._fault(at, "a comparison has a name and an operator")
             return None
         try:
-            return searching.comparison(self._each, name, operator, compared(term.get("value")))
+            return searching.comparison(self._kind, name, operator, compared(term.get("value")))
         except ValueError as error:
             self._fault(at, f"{shown(name)}: {error}")
             return None
 
     def _order(self, query: dict[str, Any]) -> tuple[tuple[str, bool], ...]:
-        known, order = searching.orderable(self._each), []
+        known, order = searching.orderable(self._kind), []
         for at, each in enumerate(self._list(query, "orderBy", ORDERS_MAX)):
             place = f"query.orderBy[{at}]"
             if not isinstance(each, dict):
@@ -133,11 +133,11 @@ class _SearchBodyReader:
         return tuple(order)
 
     def _fields(self, query: dict[str, Any]) -> tuple[str, ...]:
-        known, fields = shown_names(self._each), []
+        known, fields = shown_names(self._kind), []
         for at, name in enumerate(self._list(query, "fields", len(known))):
             if name not in known:
                 self._fault(
-                    f"query.fields[{at}]", f"{self._each.a_noun} has no member {json.dumps(name)}: {', '.join(known)}"
+                    f"query.fields[{at}]", f"{self._kind.a_noun} has no member {json.dumps(name)}: {', '.join(known)}"
                 )
             else:
                 fields.append(str(name))

@@ -81,39 +81,39 @@ def read_change(number: str, request: Request, principal: Reader) -> Response:
     return envelope.reply(envelope.one(change_instance(found)))
 
 
-def _creating(each: SetupObject) -> Endpoint:
+def _creating(kind: SetupObject) -> Endpoint:
     async def create(request: Request, principal: Setter) -> Response:
         paging.read_query(request)
         body = await read_json_body(request)
         database = request.app.state.database
-        made = await run_in_threadpool(editing.create, database, principal.owner_id, each, body, _author(principal))
+        made = await run_in_threadpool(editing.create, database, principal.owner_id, kind, body, _author(principal))
         return _answer("create", made)
 
     return create
 
 
-def _updating(each: SetupObject) -> Endpoint:
+def _updating(kind: SetupObject) -> Endpoint:
     async def update(request: Request, principal: Setter) -> Response:
-        return await _change("update", editing.update, each, request, principal)
+        return await _change("update", editing.update, kind, request, principal)
 
     return update
 
 
-def _patching(each: SetupObject) -> Endpoint:
+def _patching(kind: SetupObject) -> Endpoint:
     async def patch(request: Request, principal: Setter) -> Response:
-        return await _change("patch", patching.patch, each, request, principal)
+        return await _change("patch", patching.patch, kind, request, principal)
 
     return patch
 
 
-def _deleting(each: SetupObject) -> Endpoint:
+def _deleting(kind: SetupObject) -> Endpoint:
     async def delete(request: Request, principal: Setter) -> Response:
         paging.read_query(request)
         gone = await run_in_threadpool(
             deleting.delete,
             request.app.state.database,
             principal.owner_id,
-            _target(each, request),
+            _target(kind, request),
             _author(principal),
         )
         return _answer("delete", gone)
@@ -122,7 +122,7 @@ def _deleting(each: SetupObject) -> Endpoint:
 
 
 async def _change(
-    kind: str, verb: Callable[..., EditResult], each: SetupObject, request: Request, principal: Principal
+    action: str, verb: Callable[..., EditResult], kind: SetupObject, request: Request, principal: Principal
 ) -> Response:
     paging.read_query(request)
     body = await read_json_body(request)
@@ -130,15 +130,15 @@ async def _change(
         verb,
         request.app.state.database,
         principal.owner_id,
-        _target(each, request),
+        _target(kind, request),
         body,
         _author(principal),
     )
-    return _answer(kind, done)
+    return _answer(action, done)
 
 
-def _target(each: SetupObject, request: Request) -> EditTarget:
-    return EditTarget(each, request.path_params["identity"], request.headers.get("if-match"))
+def _target(kind: SetupObject, request: Request) -> EditTarget:
+    return EditTarget(kind, request.path_params["identity"], request.headers.get("if-match"))
 
 
 def _author(principal: Principal) -> Author:
@@ -156,53 +156,53 @@ def _answer(kind: str, done: EditResult) -> Response:
 _IF_MATCH = {"parameters": [schemas.PATH_IDENTITY, schemas.IF_MATCH]}
 
 
-def _add_routes(each: SetupObject) -> None:
-    path, shown = f"/{each.path.rstrip('/')}", schemas.shown(each)
+def _add_routes(kind: SetupObject) -> None:
+    path, shown = f"/{kind.path.rstrip('/')}", schemas.shown(kind)
     one = f"{path}/{IDENTITY}"
     created, changed, patched = (
-        schemas.body(schema(each)) for schema in (schemas.create, schemas.merge, schemas.patch)
+        schemas.body(schema(kind)) for schema in (schemas.create, schemas.merge, schemas.patch)
     )
     for at, method, endpoint, about, extra, item in (
-        (path, "POST", _creating(each), f"Create {each.a_noun}.", created, shown),
+        (path, "POST", _creating(kind), f"Create {kind.a_noun}.", created, shown),
         (
             one,
             "PUT",
-            _updating(each),
-            f"Change the members of {each.a_noun} that the body names.",
+            _updating(kind),
+            f"Change the members of {kind.a_noun} that the body names.",
             changed | _IF_MATCH,
             shown,
         ),
         (
             one,
             "PATCH",
-            _patching(each),
-            f"Change {each.a_noun}, others and their parts, all or nothing.",
+            _patching(kind),
+            f"Change {kind.a_noun}, others and their parts, all or nothing.",
             patched | _IF_MATCH,
             {"type": "object"},
         ),
         (
             one,
             "DELETE",
-            _deleting(each),
-            f"Delete {each.a_noun} with its parts, unless it is in use.",
+            _deleting(kind),
+            f"Delete {kind.a_noun} with its parts, unless it is in use.",
             _IF_MATCH,
             {"type": "object"},
         ),
     ):
-        if each.singular and method in {"POST", "DELETE"}:
+        if kind.singular and method in {"POST", "DELETE"}:
             continue
         router.add_api_route(
             at,
             endpoint,
             methods=[method],
-            name=f"{each.dto_type_key}.{method.lower()}",
+            name=f"{kind.dto_type_key}.{method.lower()}",
             description=about,
-            tags=[f"Set-up: {each.list_name}"],
+            tags=[f"Set-up: {kind.list_name}"],
             openapi_extra=extra,
             responses={200: schemas.answered(schemas.write_envelope(item))},
         )
 
 
-for _each in OBJECTS:
-    if not _each.read_only:
-        _add_routes(_each)
+for _kind in OBJECTS:
+    if not _kind.read_only:
+        _add_routes(_kind)

@@ -173,53 +173,53 @@ def _wrong_type(given: Value, kind: ObjectKind) -> Fault:
     return Fault(Code.BAD_REQUEST, f'"type" {said}', field="data.type")
 
 
-def _shown(found: ShownObject) -> Json:
-    kind = ObjectKind(found.kind)
-    attributes = _read(found.attributes)
-    snapshot = _read(found.document) if found.document else {}
-    meta: Json = {"owner": OWNER, "timestamps": _timestamps(found)}
-    shown: Json = {"id": str(found.object_id), "type": kind.wire}
+def _shown(shown_object: ShownObject) -> Json:
+    kind = ObjectKind(shown_object.kind)
+    attributes = _read(shown_object.attributes)
+    snapshot = _read(shown_object.document) if shown_object.document else {}
+    meta: Json = {"owner": OWNER, "timestamps": _timestamps(shown_object)}
+    shown: Json = {"id": str(shown_object.object_id), "type": kind.wire}
     if kind is ObjectKind.SUBSCRIPTION:
-        attributes |= {"offering": snapshot, "plan_id": str(found.plan_id)}
-        meta |= _state(found, attributes)
-    times = {name: time(getattr(found, name)) for name in ("created_at", "updated_at")}
+        attributes |= {"offering": snapshot, "plan_id": str(shown_object.plan_id)}
+        meta |= _state(shown_object, attributes)
+    times = {name: time(getattr(shown_object, name)) for name in ("created_at", "updated_at")}
     shown |= {"attributes": Exact({**attributes, **times})}
     if kind is ObjectKind.OFFERING:
         held = {each.plural: _list(snapshot, each.plural) for each in _HELD}
         shown["relationships"] = {name: {"data": [_pointer(one) for one in many]} for name, many in held.items()}
         shown["included"] = {name: Exact([*many]) for name, many in held.items()}
         meta["external_product_refs"] = [ref for one in held["products"] if (ref := _ref_of(one))]
-    if found.import_id:
-        meta["import"] = {"id": str(found.import_id), "line_number": found.line_number}
+    if shown_object.import_id:
+        meta["import"] = {"id": str(shown_object.import_id), "line_number": shown_object.line_number}
     return {**shown, "meta": meta}
 
 
-def _timestamps(found: ShownObject) -> Json:
-    times = {"updated_at": time(found.updated_at), "created_at": time(found.created_at)}
-    if found.started_at:
-        times["started_at"] = time(found.started_at)
-    if found.ended_at:
-        name = "canceled_at" if found.state == SubscriptionState.CANCELED else "end_date"
-        times[name] = time(found.ended_at)
+def _timestamps(shown_object: ShownObject) -> Json:
+    times = {"updated_at": time(shown_object.updated_at), "created_at": time(shown_object.created_at)}
+    if shown_object.started_at:
+        times["started_at"] = time(shown_object.started_at)
+    if shown_object.ended_at:
+        name = "canceled_at" if shown_object.state == SubscriptionState.CANCELED else "end_date"
+        times[name] = time(shown_object.ended_at)
     return times
 
 
-def _state(found: ShownObject, attributes: dict[str, Value]) -> Json:
+def _state(shown_object: ShownObject, attributes: dict[str, Value]) -> Json:
     """Return what a subscription is now, and the service by which its usage is rated."""
-    is_over = found.ended_at is not None and found.ended_at <= found.read_at
-    is_active = found.state == SubscriptionState.ACTIVE and not is_over
+    is_over = shown_object.ended_at is not None and shown_object.ended_at <= shown_object.read_at
+    is_active = shown_object.state == SubscriptionState.ACTIVE and not is_over
     return {
         "status": "active" if is_active else "inactive",
-        "state": "closed" if found.state == SubscriptionState.ACTIVE and is_over else found.state,
-        "canceled": found.state == SubscriptionState.CANCELED,
+        "state": "closed" if shown_object.state == SubscriptionState.ACTIVE and is_over else shown_object.state,
+        "canceled": shown_object.state == SubscriptionState.CANCELED,
         "paused": False,
         "closed": is_over,
         "suspended": False,
-        "pending": found.state == SubscriptionState.PENDING,
+        "pending": shown_object.state == SubscriptionState.PENDING,
         "manual_payments": attributes.get("manual_payments") is True,
         "first_invoice_prepaid": attributes.get("first_invoice_paid") is True,
-        "account_name": found.account_name,
-        "account_service_name": found.service_name,
+        "account_name": shown_object.account_name,
+        "account_service_name": shown_object.service_name,
     }
 
 

@@ -77,62 +77,62 @@ def feed_instance(feed: Feed, form: RowForm) -> Json:
     }
 
 
-def history_instance(shown: AnyHistory) -> Json:
+def history_instance(row: AnyHistory) -> Json:
     """Return one request of usage; or one batch of characteristics or import of subscription data in the same members."""
-    if isinstance(shown, ItemHistory):
-        return _unrated_history(shown, ITEM_BATCH_TYPE) | {"characteristicBatch": _characteristic_batch(shown)}
-    if isinstance(shown, ImportHistory):
-        return _unrated_history(shown, IMPORT_BATCH_TYPE) | {"subscriptionImport": _subscription_import(shown)}
-    state = history.state_of(shown)
+    if isinstance(row, ItemHistory):
+        return _unrated_history(row, ITEM_BATCH_TYPE) | {"characteristicBatch": _characteristic_batch(row)}
+    if isinstance(row, ImportHistory):
+        return _unrated_history(row, IMPORT_BATCH_TYPE) | {"subscriptionImport": _subscription_import(row)}
+    state = history.state_of(row)
     return {
-        "identity": shown.submission_id,
-        "ownerId": shown.owner_id,
-        "ownerName": shown.owner,
-        "requestTrackingId": str(shown.request_tracking_id),
-        "dataImportTrackingId": str(shown.import_tracking_id),
-        "udrFeedId": shown.feed_id,
-        "udrFeedName": shown.feed,
-        "dataProfileId": shown.data_profile_id,
-        "dataProfileName": shown.data_profile,
-        "dataProfileVersion": shown.profile_version,
+        "identity": row.submission_id,
+        "ownerId": row.owner_id,
+        "ownerName": row.owner,
+        "requestTrackingId": str(row.request_tracking_id),
+        "dataImportTrackingId": str(row.import_tracking_id),
+        "udrFeedId": row.feed_id,
+        "udrFeedName": row.feed,
+        "dataProfileId": row.data_profile_id,
+        "dataProfileName": row.data_profile,
+        "dataProfileVersion": row.profile_version,
         "importBatchTypeName": BATCH_TYPE,
         "fileName": None,
-        "created": write_instant(shown.accepted_at),
-        "importStart": _instant(shown.started_at),
-        "importEnd": _instant(shown.ended_at) if state == RequestState.DONE else None,
+        "created": write_instant(row.accepted_at),
+        "importStart": _instant(row.started_at),
+        "importEnd": _instant(row.ended_at) if state == RequestState.DONE else None,
         "dataImportHistoryStatusTypeId": int(state),
         "dataImportHistoryStatusTypeName": REQUEST_STATES[state],
-        **_counts(shown),
-        "importBatchIds": shown.batch_ids,
+        **_counts(row),
+        "importBatchIds": row.batch_ids,
     }
 
 
-def _unrated_history(shown: UnratedHistory, batch_type: str) -> Json:
-    state = history.state_of(shown)
+def _unrated_history(row: UnratedHistory, batch_type: str) -> Json:
+    state = history.state_of(row)
     return {
-        "identity": shown.history_id,
-        "ownerId": shown.owner_id,
-        "ownerName": shown.owner,
-        "requestTrackingId": str(shown.tracking_id),
-        "dataImportTrackingId": str(shown.tracking_id),
+        "identity": row.history_id,
+        "ownerId": row.owner_id,
+        "ownerName": row.owner,
+        "requestTrackingId": str(row.tracking_id),
+        "dataImportTrackingId": str(row.tracking_id),
         "udrFeedId": None,
         "udrFeedName": None,
         "dataProfileId": None,
         "dataProfileName": None,
         "dataProfileVersion": None,
         "importBatchTypeName": batch_type,
-        "fileName": shown.file_name,
-        "created": write_instant(shown.created_at),
-        "importStart": _instant(shown.started_at),
-        "importEnd": _instant(shown.ended_at) if state == RequestState.DONE else None,
+        "fileName": row.file_name,
+        "created": write_instant(row.created_at),
+        "importStart": _instant(row.started_at),
+        "importEnd": _instant(row.ended_at) if state == RequestState.DONE else None,
         "dataImportHistoryStatusTypeId": int(state),
         "dataImportHistoryStatusTypeName": REQUEST_STATES[state],
-        "recordCount": shown.rows_received,
-        "importCount": shown.rows_imported,
-        "importExceptionCount": shown.rows_refused,
-        "importSkipRecordCount": shown.rows_skipped,
+        "recordCount": row.rows_received,
+        "importCount": row.rows_imported,
+        "importExceptionCount": row.rows_refused,
+        "importSkipRecordCount": row.rows_skipped,
         "importDuplicateCount": 0,
-        "importWaitingCount": shown.rows_waiting,
+        "importWaitingCount": row.rows_waiting,
         "ratedCount": None,
         "ratingExceptionCount": None,
         "ratingWaitingCount": None,
@@ -141,39 +141,39 @@ def _unrated_history(shown: UnratedHistory, batch_type: str) -> Json:
     }
 
 
-def _characteristic_batch(shown: ItemHistory) -> Json:
+def _characteristic_batch(row: ItemHistory) -> Json:
     return {
-        "batchId": shown.batch_id,
-        "jobQueueGuid": str(shown.tracking_id),
-        "characteristic": shown.characteristic,
-        "state": shown.state,
+        "batchId": row.batch_id,
+        "jobQueueGuid": str(row.tracking_id),
+        "characteristic": row.characteristic,
+        "state": row.state,
     }
 
 
-def _subscription_import(shown: ImportHistory) -> Json:
+def _subscription_import(row: ImportHistory) -> Json:
     return {
-        "id": str(shown.tracking_id),
-        "external_ref": shown.external_ref,
-        "status": shown.state,
-        "dry_run": shown.dry_run,
-        "records": {"uploaded": by_kind(shown.uploaded), "imported": by_kind(shown.imported)},
+        "id": str(row.tracking_id),
+        "external_ref": row.external_ref,
+        "status": row.state,
+        "dry_run": row.dry_run,
+        "records": {"uploaded": by_kind(row.uploaded), "imported": by_kind(row.imported)},
     }
 
 
-def batch_instance(shown: Batch) -> Json:
+def batch_instance(batch: Batch) -> Json:
     """Return one batch."""
     return {
-        "identity": shown.batch_id,
-        "importBatchId": shown.batch_id,
+        "identity": batch.batch_id,
+        "importBatchId": batch.batch_id,
         "importBatchTypeName": BATCH_TYPE,
-        "udrFeedId": shown.feed_id,
-        "udrFeedName": shown.feed,
-        "dataProfileId": shown.data_profile_id,
-        "dataProfileName": shown.data_profile,
-        "dataProfileVersion": shown.profile_version,
-        "created": write_instant(shown.cut_at),
-        **_counts(shown),
-        "dataImportHistoryIds": shown.submission_ids,
+        "udrFeedId": batch.feed_id,
+        "udrFeedName": batch.feed,
+        "dataProfileId": batch.data_profile_id,
+        "dataProfileName": batch.data_profile,
+        "dataProfileVersion": batch.profile_version,
+        "created": write_instant(batch.cut_at),
+        **_counts(batch),
+        "dataImportHistoryIds": batch.submission_ids,
     }
 
 

@@ -96,22 +96,22 @@ def by_search(comparisons: list[Comparison], *, any_of: bool = False) -> Criteri
         raise BadRequest(faults=faults) from error
 
 
-def reprocess_instance(shown: Reprocess) -> Json:
+def reprocess_instance(reprocess: Reprocess) -> Json:
     """Return one reprocess."""
     return {
-        "identity": shown.reprocess_id,
-        "scheduledStart": write_instant(shown.scheduled_at),
-        "start": write_instant(shown.started_at) if shown.started_at else None,
-        "complete": write_instant(shown.ended_at) if shown.ended_at else None,
-        "createdByUserName": shown.created_by,
-        "filterCriteria": _filter_criteria(shown.criteria),
-        "ids": shown.criteria.get("ids"),
-        "all": shown.criteria.get("all", False),
-        "subscriptionImportId": shown.criteria.get("subscription_import"),
-        "matchedCount": shown.rows_matched,
-        "sentCount": shown.rows_sent,
-        "ratedCount": shown.rows_rated,
-        "failedCount": shown.rows_failed,
+        "identity": reprocess.reprocess_id,
+        "scheduledStart": write_instant(reprocess.scheduled_at),
+        "start": write_instant(reprocess.started_at) if reprocess.started_at else None,
+        "complete": write_instant(reprocess.ended_at) if reprocess.ended_at else None,
+        "createdByUserName": reprocess.created_by,
+        "filterCriteria": _filter_criteria(reprocess.criteria),
+        "ids": reprocess.criteria.get("ids"),
+        "all": reprocess.criteria.get("all", False),
+        "subscriptionImportId": reprocess.criteria.get("subscription_import"),
+        "matchedCount": reprocess.rows_matched,
+        "sentCount": reprocess.rows_sent,
+        "ratedCount": reprocess.rows_rated,
+        "failedCount": reprocess.rows_failed,
     }
 
 

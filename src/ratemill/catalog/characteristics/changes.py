@@ -46,10 +46,10 @@ class ChangeNote:
             )
 
 
-def page(database: Database, owner_id: int, filters: CharacteristicChangeFilters, asked: CollectionQuery) -> Collection:
+def page(database: Database, owner_id: int, filters: CharacteristicChangeFilters, query: CollectionQuery) -> Collection:
     """Return the changes of a characteristic that are asked for, the newest first."""
     with database.reader(owner_id) as connection:
-        total, found = store.page(connection, filters, skip=asked.skip, top=asked.top, bytes_max=asked.bytes_max)
+        total, found = store.page(connection, filters, skip=query.skip, top=query.top, bytes_max=query.bytes_max)
     return Collection([_shown(each) for each in found], total)
 
 

@@ -29,10 +29,10 @@ class FieldResult:
     warnings: list[ItemFault]
 
 
-def page(database: Database, owner_id: int, number: int, asked: CollectionQuery) -> Collection:
+def page(database: Database, owner_id: int, number: int, query: CollectionQuery) -> Collection:
     """Return the fields of a characteristic that are asked for; raise ``BadRequest``."""
     with database.reader(owner_id) as connection:
-        return part([_shown(each) for each in store.page(connection, number)], asked, MEMBERS)
+        return part([_shown(each) for each in store.page(connection, number)], query, MEMBERS)
 
 
 def find(database: Database, owner_id: int, number: int, name: str) -> Members:

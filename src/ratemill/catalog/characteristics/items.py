@@ -76,12 +76,12 @@ class Collection:
     warnings: list[ItemFault] = field(default_factory=list)
 
 
-def page(database: Database, owner_id: int, number: int, asked: CollectionQuery) -> Collection:
+def page(database: Database, owner_id: int, number: int, query: CollectionQuery) -> Collection:
     """Return the items of characteristic ``number`` that are asked for; raise ``BadRequest``."""
-    search = _search(number, asked)
+    search = _search(number, query)
     with database.reader(owner_id) as connection:
         warnings = _warnings(connection, search)
-        return _page(connection, search, asked, warnings)
+        return _page(connection, search, query, warnings)
 
 
 def find(database: Database, owner_id: int, number: int, guid: str) -> Members:
@@ -90,12 +90,12 @@ def find(database: Database, owner_id: int, number: int, guid: str) -> Members:
         return shown(connection, [identity(connection, number, guid)])[0]
 
 
-def children(database: Database, owner_id: int, number: int, guid: str, asked: CollectionQuery) -> Collection:
+def children(database: Database, owner_id: int, number: int, guid: str, query: CollectionQuery) -> Collection:
     """Return the items whose parent an item is; raise ``NotFound``, ``BadRequest``."""
-    search = _search(number, asked)
+    search = _search(number, query)
     with database.reader(owner_id) as connection:
         below = replace(search, parent_item_id=identity(connection, number, guid))
-        return _page(connection, below, asked, _warnings(connection, below))
+        return _page(connection, below, query, _warnings(connection, below))
 
 
 def parents(database: Database, owner_id: int, number: int, guid: str) -> Collection:
@@ -105,25 +105,25 @@ def parents(database: Database, owner_id: int, number: int, guid: str) -> Collec
         return Collection(shown(connection, above), len(above))
 
 
-def of_list(connection: Connection, number: int, list_id: int, asked: CollectionQuery) -> Collection:
+def of_list(connection: Connection, number: int, list_id: int, query: CollectionQuery) -> Collection:
     """Return the items of a list that are asked for; raise ``BadRequest``."""
-    search = replace(_search(number, asked), list_id=list_id)
-    return _page(connection, search, asked, _warnings(connection, search))
+    search = replace(_search(number, query), list_id=list_id)
+    return _page(connection, search, query, _warnings(connection, search))
 
 
-def part(found: list[Members], asked: CollectionQuery, known: Iterable[str]) -> Collection:
+def part(found: list[Members], query: CollectionQuery, known: Iterable[str]) -> Collection:
     """Return the part of a short list that is asked for, compared by ``known`` members; raise ``BadRequest``."""
-    faults = part_faults(asked, known)
+    faults = part_faults(query, known)
     if faults:
         raise BadRequest(faults=faults)
-    tree = odata_filter.read_filter(asked.filter) if asked.filter else None
+    tree = odata_filter.read_filter(query.filter) if query.filter else None
     chosen = [each for each in found if tree is None or odata_filter.holds(tree, each)]
-    if asked.order:
-        chosen = odata_filter.arranged(chosen, odata_filter.read_order(asked.order))
-    return Collection(chosen[asked.skip : asked.skip + asked.top], len(chosen))
+    if query.order:
+        chosen = odata_filter.arranged(chosen, odata_filter.read_order(query.order))
+    return Collection(chosen[query.skip : query.skip + query.top], len(chosen))
 
 
-def part_faults(asked: CollectionQuery, known: Iterable[str]) -> list[Fault]:
+def part_faults(query: CollectionQuery, known: Iterable[str]) -> list[Fault]:
     """Return what is wrong with the texts of ``$filter`` and ``$orderby`` of a short list with these members."""
 
     def read_filter(text: str | None) -> None:
@@ -137,7 +137,7 @@ def part_faults(asked: CollectionQuery, known: Iterable[str]) -> list[Fault]:
         if unknown:
             raise FilterFault(f"names '{cut(unknown[0])}', which cannot be compared: {', '.join(known)}")
 
-    return _text_faults(asked, read_filter, read_order)
+    return _text_faults(query, read_filter, read_order)
 
 
 def read_object(body: bytes, known: Iterable[str] | None = None) -> tuple[Members, list[ItemFault]]:
@@ -216,16 +216,16 @@ def timestamp(revision: int) -> str:
     return f"0x{revision:016X}"
 
 
-def faults_of(asked: CollectionQuery) -> list[Fault]:
+def faults_of(query: CollectionQuery) -> list[Fault]:
     """Return what is wrong with the texts of ``$filter`` and ``$orderby``, at most one fault each."""
-    return _text_faults(asked, _read_filter, _read_order)
+    return _text_faults(query, _read_filter, _read_order)
 
 
 def _text_faults(
-    asked: CollectionQuery, read_filter: Callable[[str | None], object], read_order: Callable[[str | None], object]
+    query: CollectionQuery, read_filter: Callable[[str | None], object], read_order: Callable[[str | None], object]
 ) -> list[Fault]:
     faults: list[Fault] = []
-    for name, text, read in (("$filter", asked.filter, read_filter), ("$orderby", asked.order, read_order)):
+    for name, text, read in (("$filter", query.filter, read_filter), ("$orderby", query.order, read_order)):
         try:
             read(text)
         except FilterFault as fault:
@@ -237,9 +237,9 @@ def _filter_fault(name: str, message: str) -> Fault:
     return Fault(Code.FILTER_NOT_VALID, f"{name} {message}", field=name)
 
 
-def _page(connection: Connection, search: ItemSearch, asked: CollectionQuery, warnings: list[ItemFault]) -> Collection:
-    total, found = store.page(connection, search, skip=asked.skip, top=asked.top)
-    fitting = store.fitting(connection, found, asked.bytes_max) if found else []
+def _page(connection: Connection, search: ItemSearch, query: CollectionQuery, warnings: list[ItemFault]) -> Collection:
+    total, found = store.page(connection, search, skip=query.skip, top=query.top)
+    fitting = store.fitting(connection, found, query.bytes_max) if found else []
     return Collection(shown(connection, fitting) if fitting else [], total, warnings)
 
 
@@ -281,12 +281,12 @@ def _key(sent: Members) -> Members:
 # From the names of the wire to what the store compares.
 
 
-def _search(number: int, asked: CollectionQuery) -> ItemSearch:
+def _search(number: int, query: CollectionQuery) -> ItemSearch:
     """Return what a collection's texts mean; raise ``BadRequest`` with the faults of both."""
-    faults = faults_of(asked)
+    faults = faults_of(query)
     if faults:
         raise BadRequest(faults=faults)
-    return ItemSearch(number, _read_filter(asked.filter), tuple(_read_order(asked.order)))
+    return ItemSearch(number, _read_filter(query.filter), tuple(_read_order(query.order)))
 
 
 def _read_filter(text: str | None) -> Condition | None:

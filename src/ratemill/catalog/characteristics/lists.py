@@ -41,14 +41,14 @@ USERS_NAMED_MAX = 20  # that a refusal to delete names
 class ListResult:
     """A list as it is now, and what is worth a warning."""
 
-    shown: Members
+    members: Members
     warnings: list[ItemFault]
 
 
-def page(database: Database, owner_id: int, number: int, asked: CollectionQuery) -> Collection:
+def page(database: Database, owner_id: int, number: int, query: CollectionQuery) -> Collection:
     """Return the lists of a characteristic that are asked for; raise ``BadRequest``."""
     with database.reader(owner_id) as connection:
-        return part(_shown(connection, number, store.page(connection, list_kind(number))), asked, MEMBERS)
+        return part(_shown(connection, number, store.page(connection, list_kind(number))), query, MEMBERS)
 
 
 def find(database: Database, owner_id: int, number: int, guid: str) -> Members:
@@ -57,11 +57,11 @@ def find(database: Database, owner_id: int, number: int, guid: str) -> Members:
         return _shown(connection, number, [_find(connection, number, guid)])[0]
 
 
-def members(database: Database, owner_id: int, number: int, guid: str, asked: CollectionQuery) -> Collection:
+def members(database: Database, owner_id: int, number: int, guid: str, query: CollectionQuery) -> Collection:
     """Return the items that are in a list now; raise ``NotFound``, ``BadRequest``."""
     with database.reader(owner_id) as connection:
         list_id = _find(connection, number, guid).list_id
-        return characteristics.of_list(connection, number, list_id, asked)
+        return characteristics.of_list(connection, number, list_id, query)
 
 
 def create(database: Database, owner_id: int, number: int, body: bytes, *, by: str) -> ListResult:
@@ -125,9 +125,9 @@ def _note(noting: ChangeNote, before: List | None, after: List | None) -> None:
     noting.note("list", known.list_id, known.value, *told)
 
 
-def _told(connection: Connection, number: int, each: List) -> Members:
-    shown = _shown(connection, number, [each])[0]
-    return {name: shown[name] for name in (each.key, "includedItems", "excludedItems")}
+def _told(connection: Connection, number: int, item_list: List) -> Members:
+    shown = _shown(connection, number, [item_list])[0]
+    return {name: shown[name] for name in (item_list.key, "includedItems", "excludedItems")}
 
 
 def _find(connection: Connection, number: int, guid: str) -> List:
@@ -196,8 +196,8 @@ def _shown(connection: Connection, number: int, lists: Sequence[List]) -> list[M
     item_ids = sorted({item_id for each in lists for item_id in each.members})
     known = {item.item_id: item for item in readings.read(connection, item_ids)} if item_ids else {}
 
-    def named(each: List, *, excluded: bool) -> list[Value]:
-        chosen = [known[item_id] for item_id, left_out in each.members.items() if left_out is excluded]
+    def named(item_list: List, *, excluded: bool) -> list[Value]:
+        chosen = [known[item_id] for item_id, left_out in item_list.members.items() if left_out is excluded]
         return [{**reference_to(item), "id": item.id} for item in sorted(chosen, key=lambda item: item.id)]
 
     return [

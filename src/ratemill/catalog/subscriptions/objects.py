@@ -111,9 +111,9 @@ def delete(database: Database, principal: Principal, kind: ObjectKind, object_id
         pages.delete(connection, found.object_number)
 
 
-def _end_service(connection: Connection, principal: Principal, found: ShownObject, at: datetime) -> None:
-    if found.service_name is not None:
-        number = found.object_number
+def _end_service(connection: Connection, principal: Principal, shown_object: ShownObject, at: datetime) -> None:
+    if shown_object.service_name is not None:
+        number = shown_object.object_number
         services.end_services(connection, principal.owner_id, [number], at, made_by=principal.name, via="http")
 
 

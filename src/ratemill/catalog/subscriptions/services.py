@@ -334,8 +334,8 @@ class _ServiceWriter:
 
     # written in bulk
 
-    def _identities(self, each: SetupObject, count: int) -> list[int]:
-        return bulk.new_identities(self._connection, each.table, each.identity, count) if count else []
+    def _identities(self, kind: SetupObject, count: int) -> list[int]:
+        return bulk.new_identities(self._connection, kind.table, kind.identity, count) if count else []
 
     def _write(self) -> None:
         identities = self._identities(IDENTIFIERS, len(self._identifiers.new))
@@ -347,21 +347,21 @@ class _ServiceWriter:
 
     def _write_rows(self, rows: _RowChanges) -> None:
         """Write the rows of one kind and the log of it; what goes or ends makes room for what is new."""
-        each, connection = rows.object, self._connection
+        kind, connection = rows.object, self._connection
         changed = list(rows.changed)
-        before = self._log.seen(each, changed)
+        before = self._log.seen(kind, changed)
         if rows.gone:
-            self._log.note_deleted(each, rows.gone)
-            bulk.delete_rows(connection, each.table, each.identity, rows.gone)
+            self._log.note_deleted(kind, rows.gone)
+            bulk.delete_rows(connection, kind.table, kind.identity, rows.gone)
         if changed:
-            written = [{each.identity: identity, **row} for identity, row in rows.changed.items()]
-            bulk.update_rows(connection, each.table, each.identity, _SPAN, written)
+            written = [{kind.identity: identity, **row} for identity, row in rows.changed.items()]
+            bulk.update_rows(connection, kind.table, kind.identity, _SPAN, written)
         if rows.new:
-            columns = (each.identity, *rows.columns)
+            columns = (kind.identity, *rows.columns)
             of = itemgetter(*columns)
             values = ((self._owner_id, *of(row)) for row in rows.new)
-            bulk.insert_rows(connection, each.table, ("owner_id", *columns), values)
-        self._log.note(each, [*changed, *(row[each.identity] for row in rows.new)], before)
+            bulk.insert_rows(connection, kind.table, ("owner_id", *columns), values)
+        self._log.note(kind, [*changed, *(row[kind.identity] for row in rows.new)], before)
 
 
 def _account_name(each: ActiveSubscription) -> str:

@@ -42,11 +42,11 @@ class _Line:
         return self.amount == _rounded(self.cost)
 
 
-def show(shown: Transcript, mill: Mill) -> None:
+def show(transcript: Transcript, mill: Mill) -> None:
     """Import the bill, and compare every charge with the line that it came from."""
     folder = examples() / "focus"
     path = folder / "focus_usage_500.csv"
-    shown.head(
+    transcript.head(
         "A cloud bill: 500 lines of three providers, priced by a list of 163 prices",
         f"ratemill apply {folder / 'focus.yaml'}",
         f"ratemill import usage cloudBill {path}",
@@ -58,15 +58,15 @@ def show(shown: Transcript, mill: Mill) -> None:
     charges = list(mill.client.charges({"trackingId": tracking_id}))
     lines = _lines(path, charges)
     equal, other, unpriced = _compared(lines)
-    shown.facts(f"{objects} objects of set-up; {counts(histories)}")
-    shown.facts(
+    transcript.facts(f"{objects} objects of set-up; {counts(histories)}")
+    transcript.facts(
         f"amount = ListCost, decimal by decimal, on {len(equal)} of {len(equal) + len(other)} priced lines: "
         + ", ".join(f"{provider} {count}" for provider, count in _by_provider(equal).items())
     )
-    _show_block_priced(shown, other)
-    _show_unpriced(shown, mill, unpriced, tracking_id)
+    _show_block_priced(transcript, other)
+    _show_unpriced(transcript, mill, unpriced, tracking_id)
     amount = sum((line.amount for line in lines if line.amount is not None), Decimal(0))
-    shown.facts(
+    transcript.facts(
         f"{len(charges)} charges come to {plain(amount)} USD",
         f"$ ratemill charges --tracking-id {tracking_id}",
         f"$ ratemill exceptions --tracking-id {tracking_id}",
@@ -96,12 +96,12 @@ def _compared(lines: list[_Line]) -> tuple[list[_Line], list[_Line], list[_Line]
     return equal, other, unpriced
 
 
-def _show_block_priced(shown: Transcript, lines: list[_Line]) -> None:
+def _show_block_priced(transcript: Transcript, lines: list[_Line]) -> None:
     """Show the lines that the bill prices by blocks, with the factor between it and the list price."""
     factors = Counter(plain(line.cost / line.product) for line in lines)
     hold(len(factors) == 1, f"the lines priced by blocks have the factors {dict(factors)}")
     one = lines[0]
-    shown.facts(
+    transcript.facts(
         f"the other {len(lines)}, all of Microsoft, are billed by blocks of units that the file does not name: factor "
         f"{next(iter(factors))}",
         f"  such as row {one.row}: {plain(parse_decimal(one.bill['PricingQuantity']))} x {one.bill['ListUnitPrice']} = "
@@ -110,12 +110,12 @@ def _show_block_priced(shown: Transcript, lines: list[_Line]) -> None:
     )
 
 
-def _show_unpriced(shown: Transcript, mill: Mill, lines: list[_Line], tracking_id: str) -> None:
+def _show_unpriced(transcript: Transcript, mill: Mill, lines: list[_Line], tracking_id: str) -> None:
     """Show the line without a price, which waits as a rating exception."""
     found = list(mill.client.pages("/Udr/Usage/Exception/Paged", {"trackingId": tracking_id}))
     rows = [each["originatingFileRecordIndex"] for each in found]
     hold(rows == [line.row for line in lines], f"the rating exceptions are of the rows {rows}")
-    shown.facts(f"row {rows[0]}, a credit without a price, waits: {found[0]['message']}")
+    transcript.facts(f"row {rows[0]}, a credit without a price, waits: {found[0]['message']}")
 
 
 def _by_provider(lines: list[_Line]) -> dict[str, int]:

@@ -23,19 +23,19 @@ _SECONDS_A_MINUTE = 60
 _REPROCESS_S_MAX = 60.0
 
 
-def show(shown: Transcript, mill: Mill) -> None:
+def show(transcript: Transcript, mill: Mill) -> None:
     """Import the day, show a call, mend what some calls wait for."""
-    outcome = _show_day(shown, mill)
+    outcome = _show_day(transcript, mill)
     lives = list(mill.client.pages(f"/DataImport/History/{outcome.tracking_ids[0]}/Record/Paged", {}))
-    _show_sample(shown, lives[0])
-    _show_call(shown, lives)
-    _show_mended(shown, mill)
+    _show_sample(transcript, lives[0])
+    _show_call(transcript, lives)
+    _show_mended(transcript, mill)
 
 
-def _show_day(shown: Transcript, mill: Mill) -> UsageImportResult:
+def _show_day(transcript: Transcript, mill: Mill) -> UsageImportResult:
     folder = examples() / "telecom"
     day = make_day(mill.home / "day.csv")
-    shown.head(
+    transcript.head(
         "A telecom day: 20,000 rows, priced by the longest prefix",
         f"ratemill apply {folder / 'telecom.yaml'}",
         f"ratemill import usage guideFeed {day}",
@@ -45,17 +45,17 @@ def _show_day(shown: Transcript, mill: Mill) -> UsageImportResult:
     outcome = mill.send("guideFeed", day)
     histories = mill.histories(outcome)
     seconds = monotonic() - begun_at
-    shown.facts(
+    transcript.facts(
         f"{outcome.records:,} records in {outcome.requests} requests, rated after {seconds:.1f} s", counts(histories)
     )
     return outcome
 
 
-def _show_sample(shown: Transcript, life: Json) -> None:
+def _show_sample(transcript: Transcript, life: Json) -> None:
     """Show the printed sample record, which is the first of the day."""
     charge = life["charges"][0]
     hold(charge["amount"] == SAMPLE_AMOUNT, f"request {charge['requestTrackingId']}, row 1: {charge['amount']}")
-    shown.facts(f"the sample record: {charge['value']} x 0.0123 = {charge['amount']} {charge['currencyName']}")
+    transcript.facts(f"the sample record: {charge['value']} x 0.0123 = {charge['amount']} {charge['currencyName']}")
 
 
 # one call, whole
@@ -75,7 +75,7 @@ class _DemoPrices:
         return place
 
 
-def _show_call(shown: Transcript, lives: list[Json]) -> None:
+def _show_call(transcript: Transcript, lives: list[Json]) -> None:
     """Show a call to a place that takes its parent's price, and work its amount out by hand."""
     prices = _read_prices(examples() / "telecom")
     life = next(each for each in lives if _place(each) and _place(each) not in prices.rates)
@@ -86,8 +86,8 @@ def _show_call(shown: Transcript, lives: list[Json]) -> None:
     amount = parse_decimal(rate["connectionCharge"]) + priced
     where = f"request {charge['requestTrackingId']}, row {charge['originatingFileRecordIndex']}"
     hold(parse_decimal(charge["amount"]) == amount.quantize(PLACES, ROUND_HALF_UP), f"{where}: {charge['amount']}")
-    shown.head("One call, from its raw row to its amount", f"ratemill trace {usage['udrUsageIdentifier']}")
-    shown.facts(
+    transcript.head("One call, from its raw row to its amount", f"ratemill trace {usage['udrUsageIdentifier']}")
+    transcript.facts(
         f"raw row    {life['dataSnippet']}",
         f"usage      {usage['udrUsageIdentifier']} calls {usage['terminatingIdentifier']} at {usage['date']} for "
         f"{usage['value']} s ({usage['usageClassName']})",
@@ -121,10 +121,10 @@ def _read_list(path: Path) -> list[dict[str, str]]:
 # a cause mended
 
 
-def _show_mended(shown: Transcript, mill: Mill) -> None:
+def _show_mended(transcript: Transcript, mill: Mill) -> None:
     """Bring the lines that some calls are of, reprocess these calls, and show one before and after."""
     document = examples() / "telecom" / "late_lines.yaml"
-    shown.head(
+    transcript.head(
         "A cause mended: calls of lines that the set-up did not know",
         f"ratemill apply {document}",
         f"ratemill reprocess --filter reasonName={MENDED}",
@@ -137,7 +137,7 @@ def _show_mended(shown: Transcript, mill: Mill) -> None:
     left = {each["id"] for each in after}
     sent = [each for each in before if each["reasonName"] == MENDED]
     mended = [each for each in sent if each["id"] not in left]
-    shown.facts(
+    transcript.facts(
         f"before: {_by_reason(before)}",
         f"reprocessed: sent {schedule['sentCount']}, rated {schedule['ratedCount']}, failed {schedule['failedCount']}",
         f"after:  {_by_reason(after)}",
@@ -145,16 +145,16 @@ def _show_mended(shown: Transcript, mill: Mill) -> None:
     hold(schedule["sentCount"] == len(sent), f"{schedule['sentCount']} of {len(sent)} exceptions were sent")
     hold(schedule["ratedCount"] == len(mended), f"{schedule['ratedCount']} rated, {len(mended)} exceptions gone")
     hold(all(each["reasonName"] != MENDED for each in after), f"an exception of {MENDED} is left")
-    _show_rated(shown, mill, mended[0])
+    _show_rated(transcript, mill, mended[0])
 
 
-def _show_rated(shown: Transcript, mill: Mill, exception: Json) -> None:
+def _show_rated(transcript: Transcript, mill: Mill, exception: Json) -> None:
     """Show an exception, and the charge that it became."""
     request, row = exception["requestTrackingId"], exception["originatingFileRecordIndex"]
     found = [each for each in mill.client.charges({"trackingId": request}) if each["originatingFileRecordIndex"] == row]
     hold(len(found) == 1, f"request {request}, row {row} has {len(found)} charges")
     charge = found[0]
-    shown.facts(
+    transcript.facts(
         f"such as exception {exception['id']}, before: {exception['message']}",
         f"  after: {plain(parse_decimal(charge['value']))} s to {charge['geoTreeLocationName']}, "
         f"{charge['amount']} {charge['currencyName']} for {charge['accountName']}",

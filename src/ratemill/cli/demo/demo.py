@@ -40,19 +40,19 @@ def demo(home: Folder = DEMO_HOME) -> None:
         remember(folder)
 
 
-def _show_audit(shown: Transcript, mill: Mill) -> None:
+def _show_audit(transcript: Transcript, mill: Mill) -> None:
     """Show the two sums that account for every record, counted anew from the raw bodies."""
     found = json.loads(mill.run("audit", "--json"))
     totals = found["totals"]
-    shown.head("The audit: every record counted anew from the raw requests", "ratemill audit")
-    shown.say(
+    transcript.head("The audit: every record counted anew from the raw requests", "ratemill audit")
+    transcript.say(
         "received {received} = waiting {waiting} + imported {imported} + skipped {skipped}"
         " + duplicate {duplicate} + refused {refused}".format(**totals)
     )
-    shown.say(
+    transcript.say(
         "imported {imported} = rated {rated} + rating exceptions {rating_exceptions} + waiting for rating 0"
         " + written off {written_off}".format(**totals)
     )
     if not found["holds"]:
         raise DemoFailure(f"the counts do not tie: {found['failures'][:3]}")
-    shown.say(f"The counts tie: {found['records']} of {found['records']} records accounted for")
+    transcript.say(f"The counts tie: {found['records']} of {found['records']} records accounted for")

@@ -101,7 +101,7 @@ class ItemImportMonitor:
 
 
 def import_items(
-    client: Client, file: ItemFile, asked: ItemImportOptions, journal: ItemJournal, watched: ItemImportMonitor
+    client: Client, file: ItemFile, options: ItemImportOptions, journal: ItemJournal, watched: ItemImportMonitor
 ) -> ItemImportResult:
     """Send a file's items as a batch, submit it and wait for its job; return the outcome, which ``watched`` has too.
 
@@ -110,20 +110,20 @@ def import_items(
     ``Rejection`` has them with their places in the file, and nothing of the batch is imported.
     """
     outcome = watched.outcome
-    outcome.sha256, outcome.items, outcome.dry_run = file.sha256, file.count, asked.dry_run
-    what = ItemImportIdentity(asked.characteristic, file.shape, file.sha256, file.count, asked.page_size)
-    batch = _batch_to_go_on(client, journal, what, watched, again=asked.again)
+    outcome.sha256, outcome.items, outcome.dry_run = file.sha256, file.count, options.dry_run
+    what = ItemImportIdentity(options.characteristic, file.shape, file.sha256, file.count, options.page_size)
+    batch = _batch_to_go_on(client, journal, what, watched, again=options.again)
     if batch is None:
-        batch = _new_batch(client, journal, what, asked)
-    outcome.batch_id, outcome.pages = batch.batch_id, -(-file.count // asked.page_size)
+        batch = _new_batch(client, journal, what, options)
+    outcome.batch_id, outcome.pages = batch.batch_id, -(-file.count // options.page_size)
     outcome.pages_resumed = len(batch.pages)
     if batch.job is not None:
         outcome.already_imported, outcome.submitted, outcome.dry_run, outcome.job = True, True, False, batch.job
         return outcome
     if not batch.submitted:
-        _send_pages(client, _PagesUnderWay(file, journal, batch, watched, asked.in_flight))
-        _submit(client, batch, dry_run=asked.dry_run)
-        if asked.dry_run:
+        _send_pages(client, _PagesUnderWay(file, journal, batch, watched, options.in_flight))
+        _submit(client, batch, dry_run=options.dry_run)
+        if options.dry_run:
             outcome.job = _wait(client, batch, watched)
             return outcome
         journal.submitted()
@@ -179,11 +179,11 @@ def _clear(client: Client, batch: JournalBatch) -> None:
 
 
 def _new_batch(
-    client: Client, journal: ItemJournal, what: ItemImportIdentity, asked: ItemImportOptions
+    client: Client, journal: ItemJournal, what: ItemImportIdentity, options: ItemImportOptions
 ) -> JournalBatch:
-    content = {"importFileName": asked.name, "pageSize": what.page_size, "totalItems": what.items}
-    if asked.description is not None:
-        content["description"] = asked.description
+    content = {"importFileName": options.name, "pageSize": what.page_size, "totalItems": what.items}
+    if options.description is not None:
+        content["description"] = options.description
     made = client.create_batch(what.characteristic, content)
     batch = JournalBatch(what, made["batchId"], made["jobQueueGuid"])
     journal.begin(batch)

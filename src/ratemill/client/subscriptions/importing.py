@@ -148,7 +148,7 @@ class SubscriptionImportMonitor:
 def import_subscriptions(
     client: Client,
     path: Path,
-    asked: SubscriptionImportOptions,
+    options: SubscriptionImportOptions,
     journal: SubscriptionJournal,
     watched: SubscriptionImportMonitor,
 ) -> SubscriptionImportResult:
@@ -158,18 +158,18 @@ def import_subscriptions(
     """
     outcome = watched.outcome
     outcome.sha256 = digest_of(path)
-    what = SubscriptionImportIdentity(outcome.sha256, asked.upsert, asked.dry_run)
-    sending = _to_go_on(client, journal, what, again=asked.again)
+    what = SubscriptionImportIdentity(outcome.sha256, options.upsert, options.dry_run)
+    sending = _to_go_on(client, journal, what, again=options.again)
     if sending is not None and sending.ended is not None:
         outcome.already_imported, outcome.shown = True, sending.ended
         return outcome
     if sending is None:
-        ref = asked.external_ref or f"{asked.name} {outcome.sha256[:12]} {secrets.token_hex(4)}"
-        journal.begin(JournalUpload(what, ref, _newest(client, ref) if asked.external_ref else None))
+        ref = options.external_ref or f"{options.name} {outcome.sha256[:12]} {secrets.token_hex(4)}"
+        journal.begin(JournalUpload(what, ref, _newest(client, ref) if options.external_ref else None))
         sending = journal.last
     assert sending is not None  # noqa: S101 -- it was begun just now
     if sending.import_id is None:
-        journal.accepted(_send(client, path, sending, asked, watched))
+        journal.accepted(_send(client, path, sending, options, watched))
         die_at("import-after-submit-is-written", watched.die_at)
     outcome.shown = _wait(client, str(sending.import_id), watched)
     outcome.errors = list(errors(client, outcome.shown))
@@ -225,16 +225,16 @@ def _send(
     client: Client,
     path: Path,
     sending: JournalUpload,
-    asked: SubscriptionImportOptions,
+    options: SubscriptionImportOptions,
     watched: SubscriptionImportMonitor,
 ) -> str:
     """Send a file until the server has it; return the number of its import."""
-    deadline = monotonic() + asked.retry_s
+    deadline = monotonic() + options.retry_s
     was_lost = False
     for attempt in count():
         try:
             with _plain(path) as file:
-                return _upload(client, file, sending, asked.name, watched)
+                return _upload(client, file, sending, options.name, watched)
         except Unreachable as error:
             trouble: ClientError = error
         except Rejection as error:

@@ -50,15 +50,15 @@ def find_feed(client: Client, name_or_id: str) -> TargetFeed:
     return TargetFeed(described["identity"], described["name"], _profile(client, described))
 
 
-def target_of(feed: TargetFeed, path: Path, asked: TargetOptions) -> ImportTarget:
+def target_of(feed: TargetFeed, path: Path, options: TargetOptions) -> ImportTarget:
     """Return where a file goes; raise ``UsageFault`` if nobody says in which form it is."""
-    return ImportTarget(feed.feed_id, feed.name, form_of(feed.name, feed.profile, path, asked))
+    return ImportTarget(feed.feed_id, feed.name, form_of(feed.name, feed.profile, path, options))
 
 
-def form_of(feed: str, profile: Json, path: Path, asked: TargetOptions) -> Form:
+def form_of(feed: str, profile: Json, path: Path, options: TargetOptions) -> Form:
     """Return in which form a file is for a data profile, whose members are named as in a set-up document."""
     of_profile = _SHAPES.get(str(profile.get("format")).lower())
-    shape = _SHAPES[asked.shape] if asked.shape else _shape_by_name(path) or of_profile
+    shape = _SHAPES[options.shape] if options.shape else _shape_by_name(path) or of_profile
     if shape is None:
         raise UsageFault(
             f"the server does not say which format the feed '{feed}' takes: name it with --format",
@@ -68,10 +68,10 @@ def form_of(feed: str, profile: Json, path: Path, asked: TargetOptions) -> Form:
         raise UsageFault(f"the feed '{feed}' takes JSON objects, one a line, not {shape}")
     route: Route = "multi" if shape == "jsonl" and of_profile != "jsonl" else "rows"
     if shape != "csv":
-        return Form(shape, route, skip_header=asked.skip_header)
-    delimiter = asked.delimiter or profile.get("delimiter") or ","
-    quote = asked.quote if asked.quote is not None else profile.get("quote", '"')
-    return Form(shape, route, delimiter, quote, asked.skip_header)
+        return Form(shape, route, skip_header=options.skip_header)
+    delimiter = options.delimiter or profile.get("delimiter") or ","
+    quote = options.quote if options.quote is not None else profile.get("quote", '"')
+    return Form(shape, route, delimiter, quote, options.skip_header)
 
 
 def _shape_by_name(path: Path) -> Shape | None:

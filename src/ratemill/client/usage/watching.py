@@ -46,7 +46,7 @@ class FolderWatch:
     client: Client
     feed: str
     folder: Path
-    asked: TargetOptions = field(default_factory=TargetOptions)
+    options: TargetOptions = field(default_factory=TargetOptions)
     in_flight: int = 4
     settle_s: float = SETTLE_S
     stopping: Event = field(default_factory=Event)
@@ -104,7 +104,7 @@ class FolderWatch:
         outcome.feed = feed.name
         journal = self.folder / JOURNALS / f"{feed.feed_id}-{digest_of(path)}.jsonl"
         with Journal(journal) as held:
-            target = target_of(feed, path, self.asked)
+            target = target_of(feed, path, self.options)
             watched = UsageImportMonitor(outcome, die_at=self.die_at)
             import_file(self.client, target, path, held, watched, in_flight=self.in_flight)
 

@@ -154,32 +154,32 @@ def _ready(connection: Connection, job: ItemJob, table: _ItemTable, ids: Mapping
     return ready
 
 
-def _may_close_a_circle(one: BatchItem, links: Links, stored: StoredItem) -> bool:
-    if one.compact == stored.document:
+def _may_close_a_circle(item: BatchItem, links: Links, stored: StoredItem) -> bool:
+    if item.compact == stored.document:
         return False
-    if upserts.PARENT in one.item and links.get(upserts.PARENT) != stored.parent_item_id:
+    if upserts.PARENT in item.item and links.get(upserts.PARENT) != stored.parent_item_id:
         return True
-    return any(one.item[name] for name in upserts.bills_of(one.item))
+    return any(item.item[name] for name in upserts.bills_of(item.item))
 
 
-def _staged(one: BatchItem, id_: str | None, faults: Faults | None) -> StagedItem:
-    description = one.item.get("description")
+def _staged(item: BatchItem, id_: str | None, faults: Faults | None) -> StagedItem:
+    description = item.item.get("description")
     return StagedItem(
-        one.number,
+        item.number,
         id_,
         description if isinstance(description, str) else None,
-        upserts.PARENT in one.item and one.item[upserts.PARENT] is None,
-        upserts.bills_of(one.item) or None,
+        upserts.PARENT in item.item and item.item[upserts.PARENT] is None,
+        upserts.bills_of(item.item) or None,
         written=False,
         faults=faults or None,
     )
 
 
-def _staged_uses(one: BatchItem, named: upserts.ItemReferences, found: Found) -> list[StagedUse]:
+def _staged_uses(item: BatchItem, named: upserts.ItemReferences, found: Found) -> list[StagedUse]:
     """Return what an item names, with the items of the store where they are there."""
     uses = []
     for member, characteristic, key, value in named.uses:
         known = found[characteristic, key].get(value)
         item_id, used_id = known[0] if known else (None, value if key == "id" else None)
-        uses.append(StagedUse(one.number, member, characteristic, key, value, item_id, used_id))
+        uses.append(StagedUse(item.number, member, characteristic, key, value, item_id, used_id))
     return uses

@@ -194,16 +194,16 @@ def _upsert(written: TableWrites, arrival: ItemArrival, members: dict[str, Value
     return "updated", stored.guid
 
 
-def _document(one: BatchItem, members: dict[str, Value]) -> str:
+def _document(item: BatchItem, members: dict[str, Value]) -> str:
     """Return the document of a new item: its text as sent, unless not all of it is kept or its id was given here."""
-    if one.compact is not None and members is one.item:
-        return one.compact
+    if item.compact is not None and members is item.item:
+        return item.compact
     return json_text.write(members)
 
 
-def _merged(stored: StoredItem, one: BatchItem, members: dict[str, Value]) -> dict[str, Value] | None:
+def _merged(stored: StoredItem, item: BatchItem, members: dict[str, Value]) -> dict[str, Value] | None:
     """Return the members of a stored item with those that were sent; None if nothing changes."""
-    if members is one.item and one.compact == stored.document:
+    if members is item.item and item.compact == stored.document:
         return None
     before = json_text.reread(stored.document)
     return upserts.merged(before if isinstance(before, dict) else {}, members)

@@ -92,14 +92,16 @@ def is_kept(name: str) -> bool:
     return name in _ITEM or _is_user_defined(name) or _BOM_HEADERS.fullmatch(name) is not None
 
 
-def _other_member(value: Value, at: str, name: str, found: ItemFindings, number: int | None) -> None:
+def _other_member(value: Value, at: str, name: str, findings: ItemFindings, number: int | None) -> None:
     """Check a member whose name is made of its owner's words or of the characteristic's number."""
     if _is_user_defined(name):
         if not is_storable(name):
-            found.fault("text_not_storable", NOT_STORABLE, at, name)
+            findings.fault("text_not_storable", NOT_STORABLE, at, name)
         if len(name) > NAME_CHARS_MAX:
-            found.fault("text_too_long", f"is too long: a field's name has up to {NAME_CHARS_MAX} characters", at, name)
-        (_lookup if name.startswith("udLookup_") else check_user_defined)(value, at, name, found)
+            findings.fault(
+                "text_too_long", f"is too long: a field's name has up to {NAME_CHARS_MAX} characters", at, name
+            )
+        (_lookup if name.startswith("udLookup_") else check_user_defined)(value, at, name, findings)
         return
     bom = _BOM_HEADERS.fullmatch(name)
     if bom:
@@ -107,12 +109,12 @@ def _other_member(value: Value, at: str, name: str, found: ItemFindings, number:
             message = (
                 f"stands in an item of characteristic {number}: its components are looked up in characteristic {bom[1]}"
             )
-            found.warn("other_characteristic", message, at, name)
-        _list_of(value, at, name, found, partial(_bom_header, number=bom[1]))
+            findings.warn("other_characteristic", message, at, name)
+        _list_of(value, at, name, findings, partial(_bom_header, number=bom[1]))
     elif name in READ_ONLY:
-        found.warn("member_read_only", "is set by the product; what was sent is passed over", at, name)
+        findings.warn("member_read_only", "is set by the product; what was sent is passed over", at, name)
     else:
-        found.warn("member_not_known", f"is no member of an item and is not kept{_meant(name, _ITEM)}", at, name)
+        findings.warn("member_not_known", f"is no member of an item and is not kept{_meant(name, _ITEM)}", at, name)
 
 
 def _is_user_defined(name: str) -> bool:
@@ -129,88 +131,98 @@ def _meant(name: str, known: Iterable[str]) -> str:
 
 
 def _list_of(
-    value: Value, at: str, name: str, found: ItemFindings, each: Callable[[dict[str, Value], str, ItemFindings], None]
+    value: Value,
+    at: str,
+    name: str,
+    findings: ItemFindings,
+    read_element: Callable[[dict[str, Value], str, ItemFindings], None],
 ) -> None:
     """Check every element of a list of objects."""
     if value is None:
         return
     if not isinstance(value, list):
-        found.fault("must_be_a_list", f"must be a list, not {kind_of(value)}", at, name)
+        findings.fault("must_be_a_list", f"must be a list, not {kind_of(value)}", at, name)
         return
     for index, element in enumerate(value):
         path = f"{path_of(at, name)}[{index}]"
         if isinstance(element, dict):
-            each(element, path, found)
+            read_element(element, path, findings)
         else:
-            found.fault("must_be_an_object", f"must be an object, not {kind_of(element)}", path)
+            findings.fault("must_be_an_object", f"must be an object, not {kind_of(element)}", path)
 
 
-def _lookup(value: Value, at: str, name: str, found: ItemFindings) -> None:
+def _lookup(value: Value, at: str, name: str, findings: ItemFindings) -> None:
     if value is None:
         return
     if not isinstance(value, dict):
-        found.fault("must_be_an_object", f"must be an object with udfLookupItems, not {kind_of(value)}", at, name)
+        findings.fault("must_be_an_object", f"must be an object with udfLookupItems, not {kind_of(value)}", at, name)
         return
     path = path_of(at, name)
     if "udfLookupItems" not in value:
-        found.fault("member_required", "is required", path, "udfLookupItems")
+        findings.fault("member_required", "is required", path, "udfLookupItems")
     for member, rows in value.items():
         if member == "udfLookupItems":
-            _list_of(rows, path, member, found, partial(_lookup_row, looked_up="ud_" + name.removeprefix("udLookup_")))
+            _list_of(
+                rows, path, member, findings, partial(_lookup_row, looked_up="ud_" + name.removeprefix("udLookup_"))
+            )
         else:
-            found.warn(
+            findings.warn(
                 "member_not_known", f"is no member of a lookup{_meant(member, ['udfLookupItems'])}", path, member
             )
 
 
-def _lookup_row(row: dict[str, Value], at: str, found: ItemFindings, *, looked_up: str) -> None:
+def _lookup_row(row: dict[str, Value], at: str, findings: ItemFindings, *, looked_up: str) -> None:
     for name, value in row.items():
         checked = _LOOKUP_ROW.get(name)
         if checked is not None:
-            checked(value, at, name, found)
+            checked(value, at, name, findings)
         elif name == looked_up:
-            check_user_defined(value, at, name, found)
+            check_user_defined(value, at, name, findings)
         elif _LOOKUP_KEY.fullmatch(name):
-            check_reference(value, at, name, found)
+            check_reference(value, at, name, findings)
         elif name.startswith("ud_"):
-            found.warn("member_not_known", f"is not the field that is looked up here, '{shown(looked_up)}'", at, name)
+            findings.warn(
+                "member_not_known", f"is not the field that is looked up here, '{shown(looked_up)}'", at, name
+            )
         else:
-            found.warn("member_not_known", f"is no member of a lookup's row{_meant(name, _LOOKUP_ROW)}", at, name)
-    check_order(row, "fromDate", "toDate", at, found)
+            findings.warn("member_not_known", f"is no member of a lookup's row{_meant(name, _LOOKUP_ROW)}", at, name)
+    check_order(row, "fromDate", "toDate", at, findings)
 
 
-def _bom_header(header: dict[str, Value], at: str, found: ItemFindings, *, number: str) -> None:
+def _bom_header(header: dict[str, Value], at: str, findings: ItemFindings, *, number: str) -> None:
     for name, value in header.items():
         checked = _BOM_HEADER.get(name)
         details = None if checked else _BOM_DETAILS.fullmatch(name)
         if checked is not None:
-            checked(value, at, name, found)
+            checked(value, at, name, findings)
         elif details and details[1] == number:
-            _list_of(value, at, name, found, partial(_bom_detail, number=number))
+            _list_of(value, at, name, findings, partial(_bom_detail, number=number))
         elif details:
             message = f"stands in user{number}BOMHeaders, whose details are user{number}BOMDetails"
-            found.fault("other_characteristic", message, at, name)
+            findings.fault("other_characteristic", message, at, name)
         else:
             message = f"is no member of a bill of materials{_meant(name, [*_BOM_HEADER, f'user{number}BOMDetails'])}"
-            found.warn("member_not_known", message, at, name)
-    check_order(header, "effectiveFromDate", "effectiveToDate", at, found)
+            findings.warn("member_not_known", message, at, name)
+    check_order(header, "effectiveFromDate", "effectiveToDate", at, findings)
 
 
-def _bom_detail(detail: dict[str, Value], at: str, found: ItemFindings, *, number: str) -> None:
+def _bom_detail(detail: dict[str, Value], at: str, findings: ItemFindings, *, number: str) -> None:
     component = f"udKey{number}Reference"
     for name, value in detail.items():
         checked = _BOM_DETAIL.get(name)
         if checked is not None:
-            checked(value, at, name, found)
+            checked(value, at, name, findings)
         elif name == component:
-            check_reference(value, at, name, found)
+            check_reference(value, at, name, findings)
         elif _KEY.fullmatch(name):
-            found.fault("other_characteristic", f"stands in user{number}BOMDetails, which name a {component}", at, name)
+            findings.fault(
+                "other_characteristic", f"stands in user{number}BOMDetails, which name a {component}", at, name
+            )
         else:
             message = f"is no member of a component{_meant(name, [*_BOM_DETAIL, component])}"
-            found.warn("member_not_known", message, at, name)
+            findings.warn("member_not_known", message, at, name)
     if detail.get(component) is None:
-        found.fault("member_required", "is required: it names the component", at, component)
+        findings.fault("member_required", "is required: it names the component", at, component)
 
 
 def _names_of_items(items: list[Value]) -> Iterator[str]:

@@ -236,8 +236,8 @@ def _text_of_items(body: bytes) -> bytes:
         raise BadRequest(f"the body is not JSON: {error}", code=Code.BODY_NOT_JSON) from error
 
 
-def _cut(found: list[ItemFault]) -> list[ItemFault]:
-    if len(found) <= FAULTS_MAX:
-        return found
-    more = f"{len(found) - FAULTS_MAX} more were found and are not listed"
-    return [*found[:FAULTS_MAX], ItemFault("and_more", more, "")]
+def _cut(faults: list[ItemFault]) -> list[ItemFault]:
+    if len(faults) <= FAULTS_MAX:
+        return faults
+    more = f"{len(faults) - FAULTS_MAX} more were found and are not listed"
+    return [*faults[:FAULTS_MAX], ItemFault("and_more", more, "")]

@@ -74,9 +74,9 @@ def key_of(reference: dict[str, Value]) -> tuple[str, str] | None:
     return None
 
 
-def as_faults(found: Iterable[ItemFault]) -> list[Fault]:
+def as_faults(faults: Iterable[ItemFault]) -> list[Fault]:
     """Return what is wrong with items as what is wrong with a call."""
-    return [Fault(Code.VALUE_NOT_VALID, each.message, field=each.property, word=each.code) for each in found]
+    return [Fault(Code.VALUE_NOT_VALID, each.message, field=each.property, word=each.code) for each in faults]
 
 
 def read_date(text: str) -> datetime | None:
@@ -143,41 +143,41 @@ def kind_of(value: Value) -> str:
     return "an object" if isinstance(value, dict) else "a list"
 
 
-def check_text(value: Value, at: str, name: str, found: ItemFindings, *, chars_max: int = TEXT_CHARS_MAX) -> None:
+def check_text(value: Value, at: str, name: str, findings: ItemFindings, *, chars_max: int = TEXT_CHARS_MAX) -> None:
     """Check a text of up to ``chars_max`` characters."""
     if value is None:
         return
     if type(value) is not str:
-        found.fault("must_be_a_text", f"must be a text, not {kind_of(value)}", at, name)
+        findings.fault("must_be_a_text", f"must be a text, not {kind_of(value)}", at, name)
         return
     if len(value) > chars_max:
-        found.fault("text_too_long", f"has {len(value)} characters, at most {chars_max} are taken", at, name)
+        findings.fault("text_too_long", f"has {len(value)} characters, at most {chars_max} are taken", at, name)
     if not is_storable(value):
-        found.fault("text_not_storable", NOT_STORABLE, at, name)
+        findings.fault("text_not_storable", NOT_STORABLE, at, name)
 
 
-def check_id(value: Value, at: str, name: str, found: ItemFindings) -> None:
+def check_id(value: Value, at: str, name: str, findings: ItemFindings) -> None:
     """Check the id of an item."""
-    check_text(value, at, name, found, chars_max=ID_CHARS_MAX)
+    check_text(value, at, name, findings, chars_max=ID_CHARS_MAX)
     if type(value) is str and not value.strip():
-        found.fault("must_not_be_empty", "must not be empty; without an id the item gets the next number", at, name)
+        findings.fault("must_not_be_empty", "must not be empty; without an id the item gets the next number", at, name)
 
 
-def check_flag(value: Value, at: str, name: str, found: ItemFindings) -> None:
+def check_flag(value: Value, at: str, name: str, findings: ItemFindings) -> None:
     """Check what is true or false."""
     if value is not None and not isinstance(value, bool):
-        found.fault("must_be_true_or_false", f"must be true or false, not {kind_of(value)}", at, name)
+        findings.fault("must_be_true_or_false", f"must be true or false, not {kind_of(value)}", at, name)
 
 
-def check_number(value: Value, at: str, name: str, found: ItemFindings) -> None:
+def check_number(value: Value, at: str, name: str, findings: ItemFindings) -> None:
     """Check a number, of any digits that are few."""
     if value is None:
         return
     if not isinstance(value, Number):
-        found.fault("must_be_a_number", f"must be a number, not {kind_of(value)}", at, name)
+        findings.fault("must_be_a_number", f"must be a number, not {kind_of(value)}", at, name)
     elif len(value) > NUMBER_CHARS_MAX or ("e" in value.lower() and not _has_few_digits(value)):
         message = f"has too many digits: at most {NUMBER_CHARS_MAX} characters, written out as well"
-        found.fault("number_too_long", message, at, name)
+        findings.fault("number_too_long", message, at, name)
 
 
 def _has_few_digits(value: str) -> bool:
@@ -185,14 +185,14 @@ def _has_few_digits(value: str) -> bool:
     return len(exponent) <= len("+64") and abs(int(exponent)) + len(mantissa) <= NUMBER_CHARS_MAX
 
 
-def check_whole(value: Value, at: str, name: str, found: ItemFindings) -> None:
+def check_whole(value: Value, at: str, name: str, findings: ItemFindings) -> None:
     """Check a whole number."""
     if value is None:
         return
     if not isinstance(value, Number) or not _WHOLE.fullmatch(value):
-        found.fault("must_be_a_whole_number", f"must be a whole number, not {shown(value)}", at, name)
+        findings.fault("must_be_a_whole_number", f"must be a whole number, not {shown(value)}", at, name)
     elif len(value) > WHOLE_DIGITS_MAX:
-        found.fault("number_too_long", f"has over {WHOLE_DIGITS_MAX} digits", at, name)
+        findings.fault("number_too_long", f"has over {WHOLE_DIGITS_MAX} digits", at, name)
 
 
 def shown(value: Value) -> str:
@@ -200,16 +200,16 @@ def shown(value: Value) -> str:
     return str(value) if isinstance(value, Number) and len(value) <= NUMBER_CHARS_MAX else kind_of(value)
 
 
-def check_range(value: Value, at: str, name: str, found: ItemFindings) -> None:
+def check_range(value: Value, at: str, name: str, findings: ItemFindings) -> None:
     """Check a low and a high number, such as ``4.21:30.45``."""
     if value is None:
         return
     if type(value) is not str:
-        found.fault("must_be_a_range", f"must be a text such as '1:3', not {kind_of(value)}", at, name)
+        findings.fault("must_be_a_range", f"must be a text such as '1:3', not {kind_of(value)}", at, name)
         return
     wrong = _range_fault(value)
     if wrong:
-        found.fault(*wrong, at, name)
+        findings.fault(*wrong, at, name)
 
 
 @lru_cache(maxsize=4_096)
@@ -225,36 +225,40 @@ def _range_fault(text: str) -> tuple[str, str] | None:
 _instant = lru_cache(maxsize=4_096)(read_date)
 
 
-def check_date(value: Value, at: str, name: str, found: ItemFindings) -> None:
+def check_date(value: Value, at: str, name: str, findings: ItemFindings) -> None:
     """Check a time as ISO 8601 writes it."""
     if value is None:
         return
     if type(value) is not str:
-        found.fault("must_be_a_date", f"must be a text such as '2021-08-06T00:00:00', not {kind_of(value)}", at, name)
+        findings.fault(
+            "must_be_a_date", f"must be a text such as '2021-08-06T00:00:00', not {kind_of(value)}", at, name
+        )
     elif _instant(value) is None:
         message = f"must be a time as ISO 8601 writes it, such as '2021-08-06T00:00:00', not '{cut(value)}'"
-        found.fault("must_be_a_date", message, at, name)
+        findings.fault("must_be_a_date", message, at, name)
 
 
-def check_order(holder: dict[str, Value], first: str, last: str, at: str, found: ItemFindings) -> None:
+def check_order(holder: dict[str, Value], first: str, last: str, at: str, findings: ItemFindings) -> None:
     """Hold that a span does not end before it begins; dates that are none were said before."""
     begins, ends = holder.get(first), holder.get(last)
     if type(begins) is str and type(ends) is str:
         from_at, to_at = _instant(begins), _instant(ends)
         if from_at and to_at and from_at > to_at:
             message = f"must not be before {first}: {ends} is before {begins}"
-            found.fault("must_not_end_before_it_begins", message, at, last)
+            findings.fault("must_not_end_before_it_begins", message, at, last)
 
 
 # References
 
 
-def check_reference(value: Value, at: str, name: str, found: ItemFindings) -> None:
+def check_reference(value: Value, at: str, name: str, findings: ItemFindings) -> None:
     """Check an object that names another by one key."""
     if value is None:
         return
     if not isinstance(value, dict):
-        found.fault("must_be_a_reference", f"must be an object such as {{'id': '…'}}, not {kind_of(value)}", at, name)
+        findings.fault(
+            "must_be_a_reference", f"must be an object such as {{'id': '…'}}, not {kind_of(value)}", at, name
+        )
         return
     text = value.get("id") if len(value) == 1 else None
     if type(text) is str and 0 < len(text) <= REFERENCE_CHARS_MAX and text.isascii() and "\0" not in text:
@@ -262,29 +266,29 @@ def check_reference(value: Value, at: str, name: str, found: ItemFindings) -> No
     named = [key for key in value if key.lower() in _KEY_OF]
     if not named:
         message = f"names nothing: one of {', '.join(REFERENCE_KEYS[:-1])} is needed"
-        found.fault("reference_without_key", message, at, name)
+        findings.fault("reference_without_key", message, at, name)
     elif len(named) > 1 and not value.keys() & _ANSWERED:
-        found.fault("reference_with_many_keys", f"is named by one key, not by {' and '.join(named)}", at, name)
+        findings.fault("reference_with_many_keys", f"is named by one key, not by {' and '.join(named)}", at, name)
     for key in named:
-        _reference_key(value[key], at, f"{name}.{key}", _KEY_OF[key.lower()], found)
+        _reference_key(value[key], at, f"{name}.{key}", _KEY_OF[key.lower()], findings)
     if len(value) > len(named):
         for key in value.keys() - _ANSWERED - set(named):
-            found.warn("member_not_known", "is no member of a reference", at, f"{name}.{key}")
+            findings.warn("member_not_known", "is no member of a reference", at, f"{name}.{key}")
 
 
-def _reference_key(value: Value, at: str, path: str, key: str, found: ItemFindings) -> None:
+def _reference_key(value: Value, at: str, path: str, key: str, findings: ItemFindings) -> None:
     if key == "sid":
         if not isinstance(value, str) or not (value.isascii() and value.isdigit() and len(value) <= WHOLE_DIGITS_MAX):
-            found.fault("must_be_a_whole_number", f"must be a whole number, not {kind_of(value)}", at, path)
+            findings.fault("must_be_a_whole_number", f"must be a whole number, not {kind_of(value)}", at, path)
         return
     if type(value) is not str:
-        found.fault("must_be_a_text", f"must be a text, not {kind_of(value)}", at, path)
+        findings.fault("must_be_a_text", f"must be a text, not {kind_of(value)}", at, path)
     elif not value:
-        found.fault("must_not_be_empty", "must not be empty", at, path)
+        findings.fault("must_not_be_empty", "must not be empty", at, path)
     elif key == "guid" and not _is_guid(value):
-        found.fault("must_be_a_guid", f"must be a GUID, not '{cut(value)}'", at, path)
+        findings.fault("must_be_a_guid", f"must be a GUID, not '{cut(value)}'", at, path)
     elif len(value) > REFERENCE_CHARS_MAX or not is_storable(value):
-        check_text(value, at, path, found, chars_max=REFERENCE_CHARS_MAX)
+        check_text(value, at, path, findings, chars_max=REFERENCE_CHARS_MAX)
 
 
 def _is_guid(text: str) -> bool:
@@ -295,14 +299,14 @@ def _is_guid(text: str) -> bool:
     return True
 
 
-def check_user_defined(value: Value, at: str, name: str, found: ItemFindings) -> None:
+def check_user_defined(value: Value, at: str, name: str, findings: ItemFindings) -> None:
     """Check the value of a field that its owner named."""
     if isinstance(value, Number):
-        check_number(value, at, name, found)
+        check_number(value, at, name, findings)
     elif isinstance(value, str):
-        check_text(value, at, name, found)
+        check_text(value, at, name, findings)
     elif isinstance(value, dict):
-        check_reference(value, at, name, found)
+        check_reference(value, at, name, findings)
     elif isinstance(value, list):
         message = "must be a text, a number, true, false or a reference, not a list"
-        found.fault("must_not_be_a_list", message, at, name)
+        findings.fault("must_not_be_a_list", message, at, name)

@@ -49,12 +49,12 @@ def read_document(text: str, folder: Path | None, faults: DocumentFaults) -> Doc
 
 
 def read_csv_list(
-    each: SetupObject, name: str, text: str, defaults: Mapping[str, str], faults: DocumentFaults
+    kind: SetupObject, name: str, text: str, defaults: Mapping[str, str], faults: DocumentFaults
 ) -> Document:
     """Return a document of one list that is CSV text; ``name`` stands for its file, ``defaults`` for empty cells."""
     lines = dict.fromkeys(defaults, 0)
     pairs = Pairs({member: Scalar(value, 0) for member, value in defaults.items()}, lines, [], 0)
-    return _CsvReader(None, faults).csv_list(each, name, text.removeprefix("\ufeff"), pairs)
+    return _CsvReader(None, faults).csv_list(kind, name, text.removeprefix("\ufeff"), pairs)
 
 
 def read_members(entry: Entry, node: Pairs, faults: DocumentFaults, *, passed_over: Collection[str]) -> None:
@@ -150,12 +150,12 @@ class _CsvReader:
                 document.entries[each.list_name] = self._list(each, root.pairs[each.list_name])
         return document
 
-    def csv_list(self, each: SetupObject, name: str, text: str, defaults: Pairs) -> Document:
+    def csv_list(self, kind: SetupObject, name: str, text: str, defaults: Pairs) -> Document:
         document = Document()
         try:
-            document.entries[each.list_name] = list(self._csv_entries(each, name, text, self._defaults(each, defaults)))
+            document.entries[kind.list_name] = list(self._csv_entries(kind, name, text, self._defaults(kind, defaults)))
         except (csv.Error, InvalidValue) as error:
-            self._faults.add(Code.DOCUMENT_UNREADABLE, each.list_name, None, f"the list cannot be read: {error}")
+            self._faults.add(Code.DOCUMENT_UNREADABLE, kind.list_name, None, f"the list cannot be read: {error}")
         return document
 
     def report_twice(self, pairs: Pairs, path: str) -> None:
@@ -194,22 +194,22 @@ class _CsvReader:
         for entry in document.entries.get(OWNERS.list_name, ()):
             entry.given["name"] = document.owner
 
-    def _list(self, each: SetupObject, node: Node) -> list[Entry]:
+    def _list(self, kind: SetupObject, node: Node) -> list[Entry]:
         if isinstance(node, Items):
-            return [self._entry(each, item, index) for index, item in enumerate(node.items)]
+            return [self._entry(kind, item, index) for index, item in enumerate(node.items)]
         if isinstance(node, Pairs):
-            return self._csv_list(each, node)
+            return self._csv_list(kind, node)
         if node.text is not None:
-            self._faults.add(Code.VALUE_NOT_VALID, each.list_name, node.line, "a list is expected, or {csv: FILE}")
+            self._faults.add(Code.VALUE_NOT_VALID, kind.list_name, node.line, "a list is expected, or {csv: FILE}")
         return []
 
-    def _entry(self, each: SetupObject, node: Node, index: int) -> Entry:
-        entry = Entry(each, index, node.line)
+    def _entry(self, kind: SetupObject, node: Node, index: int) -> Entry:
+        entry = Entry(kind, index, node.line)
         if isinstance(node, Pairs):
             for name, value in node.pairs.items():
                 self.take(entry, name, value, node.lines[name])
         else:
-            entry.bad = frozenset(each.key)
+            entry.bad = frozenset(kind.key)
             self._faults.add(Code.VALUE_NOT_VALID, entry.path(), node.line, "a mapping of members is expected")
         return entry
 
@@ -276,26 +276,26 @@ class _CsvReader:
 
     # lists in CSV files
 
-    def _csv_list(self, each: SetupObject, node: Pairs) -> list[Entry]:
+    def _csv_list(self, kind: SetupObject, node: Pairs) -> list[Entry]:
         for name in node.pairs:
             if name not in ("csv", "defaults"):
                 self._faults.add(
                     Code.MEMBER_UNKNOWN,
-                    f"{each.list_name}.{name}",
+                    f"{kind.list_name}.{name}",
                     node.lines[name],
                     "only csv and defaults can stand here",
                 )
-        defaults = self._defaults(each, node.pairs.get("defaults"))
+        defaults = self._defaults(kind, node.pairs.get("defaults"))
         named = node.pairs.get("csv")
         if not isinstance(named, Scalar) or not named.text:
-            self._faults.add(Code.MEMBER_REQUIRED, f"{each.list_name}.csv", node.line, "is required")
+            self._faults.add(Code.MEMBER_REQUIRED, f"{kind.list_name}.csv", node.line, "is required")
             return []
         try:
-            return list(self._csv_entries(each, named.text, self._open(named.text), defaults))
+            return list(self._csv_entries(kind, named.text, self._open(named.text), defaults))
         except (OSError, UnicodeDecodeError, csv.Error, InvalidValue) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             message = f"'{shown(named.text)}' cannot be read: {reason}"
-            self._faults.add(Code.DOCUMENT_UNREADABLE, f"{each.list_name}.csv", named.line, message)
+            self._faults.add(Code.DOCUMENT_UNREADABLE, f"{kind.list_name}.csv", named.line, message)
             return []
 
     def _open(self, name: str) -> str:
@@ -303,40 +303,40 @@ class _CsvReader:
             raise InvalidValue("there is no folder to look in")
         return (self._folder / name).read_bytes().decode("utf-8-sig")
 
-    def _defaults(self, each: SetupObject, node: Node | None) -> Entry:
-        entry = Entry(each, 0, node.line if node else 0)
+    def _defaults(self, kind: SetupObject, node: Node | None) -> Entry:
+        entry = Entry(kind, 0, node.line if node else 0)
         if node is None or (isinstance(node, Scalar) and node.text is None):
             return entry
         if not isinstance(node, Pairs):
             self._faults.add(
-                Code.VALUE_NOT_VALID, f"{each.list_name}.defaults", node.line, "a mapping of members is expected"
+                Code.VALUE_NOT_VALID, f"{kind.list_name}.defaults", node.line, "a mapping of members is expected"
             )
             return entry
         before = len(self._faults.found)
         for name, value in node.pairs.items():
             self.take(entry, name, value, node.lines[name])
         for at, fault in enumerate(self._faults.found[before:], before):
-            path = (fault.path or "").replace(entry.path(), f"{each.list_name}.defaults", 1)
+            path = (fault.path or "").replace(entry.path(), f"{kind.list_name}.defaults", 1)
             self._faults.found[at] = replace(fault, path=path)
         return entry
 
-    def _csv_entries(self, each: SetupObject, file: str, text: str, defaults: Entry) -> Iterator[Entry]:
+    def _csv_entries(self, kind: SetupObject, file: str, text: str, defaults: Entry) -> Iterator[Entry]:
         csv.field_size_limit(_CSV_FIELD_BYTES_MAX)
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         header = next(reader, None)
         if header is None:
             raise InvalidValue("it has no header row")
-        columns = [_CsvColumn(self._column(each, file, header, name), {}) for name in header]
+        columns = [_CsvColumn(self._column(kind, file, header, name), {}) for name in header]
         line = reader.line_num + 1
         for index, cells in enumerate(reader):
             if cells:
-                yield self._csv_entry(Entry(each, index, line, file), columns, cells, defaults)
+                yield self._csv_entry(Entry(kind, index, line, file), columns, cells, defaults)
             line = reader.line_num + 1
 
-    def _column(self, each: SetupObject, file: str, header: list[str], name: str) -> Member | None:
-        member = each.member(name.strip())
+    def _column(self, kind: SetupObject, file: str, header: list[str], name: str) -> Member | None:
+        member = kind.member(name.strip())
         if member is None:
-            message = f"there is no member '{shown(name)}' in {each.list_name}"
+            message = f"there is no member '{shown(name)}' in {kind.list_name}"
             self._faults.add(Code.MEMBER_UNKNOWN, f"{file}:1.{name}", 1, message)
         elif header.count(name) > 1:
             self._faults.add(Code.ENTRY_TWICE, f"{file}:1.{name}", 1, f"'{shown(name)}' stands here twice")

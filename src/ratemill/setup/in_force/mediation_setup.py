@@ -71,8 +71,8 @@ def _usage_classes(read: Read) -> pl.DataFrame:
     return pl.DataFrame(cells, schema=USAGE_CLASSES, orient="row")
 
 
-def _list(each: SetupObject, members: set[str], read: Read) -> pl.DataFrame:
-    by_member = {member.name: member.column for member in each.members if member.name in members}
-    rows = read(each, by_member.values())
+def _list(kind: SetupObject, members: set[str], read: Read) -> pl.DataFrame:
+    by_member = {member.name: member.column for member in kind.members if member.name in members}
+    rows = read(kind, by_member.values())
     cells = [tuple(row[column] for column in by_member.values()) for row in rows]
     return pl.DataFrame(cells, schema=dict.fromkeys(by_member, pl.String), orient="row")

@@ -165,13 +165,13 @@ class _PlannedSetup:
 
     world: World
 
-    def read(self, each: SetupObject, names: Collection[str]) -> Iterable[Row]:
-        laid = {identity: {**row, each.identity: identity} for identity, row in self.world.rows[each.list_name].items()}
+    def read(self, kind: SetupObject, names: Collection[str]) -> Iterable[Row]:
+        laid = {identity: {**row, kind.identity: identity} for identity, row in self.world.rows[kind.list_name].items()}
         if self.world.owner_id is None:
-            built_in = (dict.fromkeys(names) | row for row in bulk.built_in_rows(each.table))
+            built_in = (dict.fromkeys(names) | row for row in bulk.built_in_rows(kind.table))
             return laid.values() or built_in
-        stored = bulk.read_rows(self.world.connection, each.table, {each.identity, *names}, self.world.owner_id)
-        return ({row[each.identity]: row for row in stored} | laid).values()
+        stored = bulk.read_rows(self.world.connection, kind.table, {kind.identity, *names}, self.world.owner_id)
+        return ({row[kind.identity]: row for row in stored} | laid).values()
 
 
 def _profile_row(document: Document, name: str) -> Row:

@@ -142,10 +142,10 @@ class _PlanReader:
 
     def rows(self, list_name: str, column: str = "", values: list[Any] | None = None) -> list[Row]:
         """Return the rows that have one of the values in a column; without one, all."""
-        each = WRITABLE[list_name]
+        kind = WRITABLE[list_name]
         by = {column: values or []} if column else None
-        columns = (each.identity, *each.columns)
-        return bulk.read_rows(self._connection, each.table, columns, self._owner_id, by)
+        columns = (kind.identity, *kind.columns)
+        return bulk.read_rows(self._connection, kind.table, columns, self._owner_id, by)
 
     def by_id(self, list_name: str, column: str = "", values: list[Any] | None = None) -> dict[int, Row]:
         """Return the same by identity."""

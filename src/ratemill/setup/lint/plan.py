@@ -115,9 +115,9 @@ def _before(start: datetime | None, end: datetime | None) -> bool:
     return start is None or end is None or start < end
 
 
-def meet(one: Row, other: Row) -> bool:
+def meet(row: Row, other: Row) -> bool:
     """Whether the spans of two rows have an instant in common."""
-    return _before(one["start_at"], other["end_at"]) and _before(other["start_at"], one["end_at"])
+    return _before(row["start_at"], other["end_at"]) and _before(other["start_at"], row["end_at"])
 
 
 def on_rate(  # noqa: PLR0917 -- the parts of a finding

@@ -61,19 +61,19 @@ OBJECTS: tuple[SetupObject, ...] = (
     service_buckets.OBJECT,
     subscription_rate_plans.OBJECT,
 )
-BY_LIST: dict[str, SetupObject] = {each.list_name: each for each in (BASE_UNITS, *OBJECTS)}
+BY_LIST: dict[str, SetupObject] = {kind.list_name: kind for kind in (BASE_UNITS, *OBJECTS)}
 BY_PATH: dict[str, SetupObject] = {each.path.strip("/").lower(): each for each in BY_LIST.values()}
-WRITABLE: dict[str, SetupObject] = {each.list_name: each for each in OBJECTS if not each.singular}
+WRITABLE: dict[str, SetupObject] = {kind.list_name: kind for kind in OBJECTS if not kind.singular}
 
 
-def referring(each: SetupObject) -> Iterator[tuple[SetupObject, Member]]:
-    """Yield every kind of object that may point to ``each``, with the member by which it does."""
+def referring(kind: SetupObject) -> Iterator[tuple[SetupObject, Member]]:
+    """Yield every kind of object that may point to ``kind``, with the member by which it does."""
     for other in OBJECTS:
         for member in other.references:
-            if member.target == each.list_name and not member.virtual:
+            if member.target == kind.list_name and not member.virtual:
                 yield other, member
 
 
-def children(each: SetupObject) -> Iterator[tuple[SetupObject, Member]]:
-    """Yield the kinds of object that are parts of ``each``, with the member that says of which."""
-    return ((other, member) for other, member in referring(each) if member.parent)
+def children(kind: SetupObject) -> Iterator[tuple[SetupObject, Member]]:
+    """Yield the kinds of object that are parts of ``kind``, with the member that says of which."""
+    return ((other, member) for other, member in referring(kind) if member.parent)

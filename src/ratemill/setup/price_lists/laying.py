@@ -125,7 +125,7 @@ class _PriceListRollback(Exception):
     """Rolls the transaction back; the outcome's faults say why."""
 
 
-def lay(database: Database, owner_id: int, asked: PriceList, *, preview: bool, author: Author) -> PriceListOutcome:
+def lay(database: Database, owner_id: int, price_list: PriceList, *, preview: bool, author: Author) -> PriceListOutcome:
     """Lay a price list over the set-up of an owner, or say what that would do.
 
     Raises ``NotFound`` for a rate group that is not there, ``BadRequest`` for defaults and dates that do not fit the list.
@@ -133,7 +133,7 @@ def lay(database: Database, owner_id: int, asked: PriceList, *, preview: bool, a
     outcome = PriceListOutcome(preview=preview)
     try:
         with no_collection(), _transaction(database, owner_id, preview=preview) as connection:
-            _lay(asked, World(connection, owner_id), outcome, author)
+            _lay(price_list, World(connection, owner_id), outcome, author)
     except _PriceListRollback:
         pass
     _log.info(
@@ -160,48 +160,52 @@ def _transaction(database: Database, owner_id: int, *, preview: bool) -> Iterato
         yield connection
 
 
-def _lay(asked: PriceList, world: World, outcome: PriceListOutcome, author: Author) -> None:
+def _lay(price_list: PriceList, world: World, outcome: PriceListOutcome, author: Author) -> None:
     faults = DocumentFaults([])
-    document = _read(asked, world, outcome, faults)
-    each = PATTERNS if asked.rate_group is None else RATES
-    rows = document.entries.get(each.list_name, [])
+    document = _read(price_list, world, outcome, faults)
+    kind = PATTERNS if price_list.rate_group is None else RATES
+    rows = document.entries.get(kind.list_name, [])
     outcome.rows = len(rows)
-    if asked.makes_locations:
+    if price_list.makes_locations:
         document.entries[LOCATIONS.list_name] = _locations(rows)
-    gone = _succeed(asked, world, outcome, document) if asked.rate_group is not None else _drop(asked, world, rows)
-    world.removed[each.list_name] |= gone.deleted.keys()
+    gone = (
+        _succeed(price_list, world, outcome, document)
+        if price_list.rate_group is not None
+        else _drop(price_list, world, rows)
+    )
+    world.removed[kind.list_name] |= gone.deleted.keys()
     faults.found += gone.faults
-    if gone.deleted and each is RATES:
+    if gone.deleted and kind is RATES:
         faults.found += _charged(world, gone.deleted, preview=outcome.preview)
     warnings = check_document(document, world, faults)
-    _tell_refused(asked.text, rows, faults.found, outcome)
+    _tell_refused(price_list.text, rows, faults.found, outcome)
     if faults.found and not outcome.preview:
         raise _PriceListRollback
     made: dict[int, int] = {}
     if not outcome.preview:
         made = _write(document, world, faults, gone, outcome, author)
-        _tell_refused(asked.text, rows, faults.found, outcome)
+        _tell_refused(price_list.text, rows, faults.found, outcome)
         if faults.found:
             raise _PriceListRollback
     _tell(document, world, outcome, gone, made)
-    _tell_warnings(asked.text, rows, warnings, outcome)
+    _tell_warnings(price_list.text, rows, warnings, outcome)
 
 
 # what the list says
 
 
-def _read(asked: PriceList, world: World, outcome: PriceListOutcome, faults: DocumentFaults) -> Document:
-    each = PATTERNS if asked.rate_group is None else RATES
-    defaults = dict(asked.defaults)
-    if asked.rate_group is None:
-        if asked.effective is not None:
+def _read(price_list: PriceList, world: World, outcome: PriceListOutcome, faults: DocumentFaults) -> Document:
+    kind = PATTERNS if price_list.rate_group is None else RATES
+    defaults = dict(price_list.defaults)
+    if price_list.rate_group is None:
+        if price_list.effective is not None:
             raise BadRequest("patterns have no dates", code=Code.PARAMETER_NOT_VALID)
     else:
-        outcome.rate_group_id, name = _group(world, asked.rate_group)
+        outcome.rate_group_id, name = _group(world, price_list.rate_group)
         defaults["usageRateGroupName"] = name
-    document = read_csv_list(each, FILE, asked.text, defaults, faults)
-    if asked.rate_group is not None:
-        for entry in document.entries.get(each.list_name, ()):
+    document = read_csv_list(kind, FILE, price_list.text, defaults, faults)
+    if price_list.rate_group is not None:
+        for entry in document.entries.get(kind.list_name, ()):
             if entry.given.get("rate_group_id") != name and "rate_group_id" not in entry.bad:
                 entry.bad |= {"rate_group_id"}
                 message = f"the list is of the rate group '{shown(name)}'"
@@ -231,29 +235,29 @@ def _locations(rows: list[Entry]) -> list[Entry]:
 # what goes
 
 
-def _succeed(asked: PriceList, world: World, outcome: PriceListOutcome, document: Document) -> Succession:
+def _succeed(price_list: PriceList, world: World, outcome: PriceListOutcome, document: Document) -> Succession:
     """Let rows without a start begin at the effective date, and end what they take the place of."""
     now = clock(world.connection)
-    outcome.effective = asked.effective or (now if asked.replaces else None)
+    outcome.effective = price_list.effective or (now if price_list.replaces else None)
     if outcome.effective is None:
         return Succession()
-    scope = asked.defaults.get("usageClassName") if asked.replaces else None
+    scope = price_list.defaults.get("usageClassName") if price_list.replaces else None
     found = succeed(
         world,
         document.entries.get(RATES.list_name, []),
         outcome.rate_group_id or 0,
         effective=outcome.effective,
         now=now,
-        replaces=asked.replaces,
+        replaces=price_list.replaces,
         usage_class=scope,
     )
     document.entries[RATES.list_name] = [*document.entries.get(RATES.list_name, []), *found.ended]
     return found
 
 
-def _drop(asked: PriceList, world: World, rows: list[Entry]) -> Succession:
+def _drop(price_list: PriceList, world: World, rows: list[Entry]) -> Succession:
     """Delete the patterns that a list which replaces them does not name."""
-    if not asked.replaces:
+    if not price_list.replaces:
         return Succession()
     named = {row.given.get("name") for row in rows}
     stored = bulk.read_rows(world.connection, PATTERNS.table, (PATTERNS.identity, "name"), world.owner_id)
@@ -276,10 +280,10 @@ def _write(  # noqa: PLR0917 -- what a list did, and by whom
     outcome: PriceListOutcome,
     author: Author,
 ) -> dict[int, int]:
-    each = PATTERNS if outcome.rate_group_id is None else RATES
+    kind = PATTERNS if outcome.rate_group_id is None else RATES
     if gone.deleted:
-        Log(world.connection, author).note_deleted(each, list(gone.deleted))
-        bulk.delete_rows(world.connection, each.table, each.identity, list(gone.deleted))
+        Log(world.connection, author).note_deleted(kind, list(gone.deleted))
+        bulk.delete_rows(world.connection, kind.table, kind.identity, list(gone.deleted))
     made = write_document(document, world, faults, author)
     if gone.deleted or changes_anything(document):
         outcome.version = owners.raise_version(world.connection, world.owner_id or 0)
@@ -359,13 +363,13 @@ def _tell_warnings(text: str, rows: list[Entry], warnings: list[Fault], outcome:
     outcome.warnings = Part(len(found), [_refused(each) for each in found[:SHOWN_MAX]])
 
 
-def _refused(each: PriceListFault) -> Json:
+def _refused(fault: PriceListFault) -> Json:
     return {
-        "row": each.row,
-        "line": each.line,
-        "field": each.field,
-        "value": each.value,
-        "code": each.code,
-        "rule": Code(each.code).name.lower(),
-        "message": each.message,
+        "row": fault.row,
+        "line": fault.line,
+        "field": fault.field,
+        "value": fault.value,
+        "code": fault.code,
+        "rule": Code(fault.code).name.lower(),
+        "message": fault.message,
     }

@@ -129,19 +129,19 @@ def _is_same(rate: Named, given: Row) -> bool:
     return all(rate[column] == value for column, value in wanted.items())
 
 
-def _end(rate: Named, at: datetime, now: datetime, found: Succession) -> None:
+def _end(rate: Named, at: datetime, now: datetime, succession: Succession) -> None:
     start, end = rate["start_at"], rate["end_at"]
     if end is not None and end <= at:
         return
     if start is None or start < at:
         given = {column: rate[column] for column in ("rate_group_id", *_PLACE, "start_at") if rate[column] is not None}
-        found.ended.append(Entry(RATES, len(found.ended), 0, given={**given, "end_at": at}))
+        succession.ended.append(Entry(RATES, len(succession.ended), 0, given={**given, "end_at": at}))
     elif start > now:
-        found.deleted[rate[RATES.identity]] = _words(rate)
+        succession.deleted[rate[RATES.identity]] = _words(rate)
     else:
         words = " / ".join(map(shown, _parts(rate)))
         message = f"the rate '{words}' is in force already: the effective date must be after its start"
-        found.faults.append(Fault(Code.RULE_BROKEN, message))
+        succession.faults.append(Fault(Code.RULE_BROKEN, message))
 
 
 def _words(rate: Named) -> str:

@@ -18,17 +18,17 @@ PARTS_OF_EACH_MAX = 100  # parts shown of each object of a page
 
 
 def details(
-    connection: Connection, owner_id: int, each: SetupObject, shown: Sequence[ObjectView], parts_max: int
+    connection: Connection, owner_id: int, kind: SetupObject, views: Sequence[ObjectView], parts_max: int
 ) -> dict[int, Json]:
     """Return the details of each object by identity: ``{list: {totalCount, items}}``.
 
     With ``detail_first`` they are the members of the first part, with ``totalCount`` and ``items`` beside them, and
     empty without parts; a part does not name the owner again.
     """
-    found: dict[int, Json] = {one.identity: {} for one in shown}
-    for list_name, lists in _lists(connection, owner_id, each, shown, parts_max).items():
+    found: dict[int, Json] = {one.identity: {} for one in views}
+    for list_name, lists in _lists(connection, owner_id, kind, views, parts_max).items():
         for identity, (total, items) in lists.items():
-            if each.detail_first:
+            if kind.detail_first:
                 rows = [_without_owner(item) for item in items]
                 found[identity] = {**rows[0], "totalCount": total, "items": rows} if rows else {}
             else:
@@ -42,15 +42,15 @@ def _without_owner(instance: Json) -> Json:
 
 
 def _lists(
-    connection: Connection, owner_id: int, each: SetupObject, shown: Sequence[ObjectView], parts_max: int
+    connection: Connection, owner_id: int, kind: SetupObject, views: Sequence[ObjectView], parts_max: int
 ) -> dict[str, dict[int, tuple[int, list[Json]]]]:
     lists: dict[str, dict[int, tuple[int, list[Json]]]] = {}
-    identities = [one.identity for one in shown]
-    for child, member in children(each):
+    identities = [one.identity for one in views]
+    for child, member in children(kind):
         lists[child.list_name] = _parts(connection, owner_id, child, member, identities=identities, parts_max=parts_max)
-    for member in each.members:
+    for member in kind.members:
         if member.link is not None:
-            listed = {one.identity: one.instance[member.id_name] for one in shown}
+            listed = {one.identity: one.instance[member.id_name] for one in views}
             counted = {identity: (len(ids), ids[:parts_max]) for identity, ids in listed.items()}
             lists[member.target] = _shown(connection, owner_id, BY_LIST[member.target], counted)
     return lists

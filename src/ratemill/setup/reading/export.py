@@ -36,9 +36,9 @@ def export_document(database: Database, owner: str) -> str:
     with database.worker() as connection:
         owners.read_only_snapshot(connection)
         world = World(connection, require(connection, owner))
-        for each in (BASE_UNITS, *OBJECTS):
-            rows = read_objects(world, each, None)
-            world.rows[each.list_name] = {row[each.identity]: row for row in rows}
+        for kind in (BASE_UNITS, *OBJECTS):
+            rows = read_objects(world, kind, None)
+            world.rows[kind.list_name] = {row[kind.identity]: row for row in rows}
     return "\n".join(_lines(world)) + "\n"
 
 
@@ -54,16 +54,16 @@ def _lines(world: World) -> Iterator[str]:
                 yield from _entry_lines(entry)
 
 
-def entries_of(each: SetupObject, world: World) -> Iterator[dict[str, Any]]:
+def entries_of(kind: SetupObject, world: World) -> Iterator[dict[str, Any]]:
     """Return the entries of one list as a document has them: texts, truth values, lists and mappings by member."""
-    for row in world.rows[each.list_name].values():
+    for row in world.rows[kind.list_name].values():
         if not row["built_in"]:
-            yield dict(_members(each, row, world))
+            yield dict(_members(kind, row, world))
 
 
-def _members(each: SetupObject, row: Row, world: World) -> Iterator[tuple[str, Any]]:
-    document = row.get(each.document) or {}
-    for member in each.members:
+def _members(kind: SetupObject, row: Row, world: World) -> Iterator[tuple[str, Any]]:
+    document = row.get(kind.document) or {}
+    for member in kind.members:
         if member.inner:
             value = document.get(member.name)
         elif member.virtual:
@@ -98,8 +98,8 @@ def _value(member: Member, value: Any, world: World) -> Any:  # noqa: ANN401 - t
     return shown_value(value)
 
 
-def _order(each: SetupObject, entry: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(str(entry.get(member.name, "")) for member in each.key_members)
+def _order(kind: SetupObject, entry: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(entry.get(member.name, "")) for member in kind.key_members)
 
 
 # YAML, by hand: one entry a line where it fits, every text that could be read as something else in quotes

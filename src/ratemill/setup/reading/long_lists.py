@@ -41,7 +41,7 @@ _totals: dict[tuple[object, ...], _Total] = {}
 _places: dict[tuple[object, ...], tuple[int, tuple[Place, ...]]] = {}  # the version, and places by their rows
 
 
-def total(connection: Connection, each: SetupObject, search: ObjectSearch) -> int:
+def total(connection: Connection, kind: SetupObject, search: ObjectSearch) -> int:
     """Return how many rows a search finds, in a transaction that sees one state."""
     if not search.is_owned:
         return searches.count(connection, search)
@@ -49,7 +49,7 @@ def total(connection: Connection, each: SetupObject, search: ObjectSearch) -> in
     version = owners.version(connection, search.owner_id)
     known = _totals.get(key)
     if known is not None and known.version != version:
-        known = _brought_up(connection, each, search, known, version)
+        known = _brought_up(connection, kind, search, known, version)
     if known is None:
         rows = searches.count(connection, search)
         if rows < ROWS_MIN:
@@ -90,12 +90,12 @@ def _walk(offset: int, limit: int, total: int | None, places: Sequence[Place]) -
 
 
 def _brought_up(
-    connection: Connection, each: SetupObject, search: ObjectSearch, known: _Total, version: int
+    connection: Connection, kind: SetupObject, search: ObjectSearch, known: _Total, version: int
 ) -> _Total | None:
     """Return a total as of a later version, by the log of changes; None if that does not tell."""
     if known.version > version or any(one.field.pointer or one.field.pointers for one in search.comparisons):
         return None  # other lists decide, too
-    since = changes.since(connection, search.owner_id, each.list_name, known.change_id, most=CHANGES_MAX)
+    since = changes.since(connection, search.owner_id, kind.list_name, known.change_id, most=CHANGES_MAX)
     if since is None or (search.comparisons and since.rows):
         return None
     return _Total(version, since.last, known.rows + since.created - since.deleted)

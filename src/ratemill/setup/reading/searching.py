@@ -52,14 +52,14 @@ class SetupQuery:
 
 
 @lru_cache
-def fields(each: SetupObject) -> dict[str, SearchColumn]:
+def fields(kind: SetupObject) -> dict[str, SearchColumn]:
     """Return what of an object may be compared, by its name on the wire."""
-    found = {"identity": SearchColumn(each.identity, "bigint")}
-    if each.owned:
+    found = {"identity": SearchColumn(kind.identity, "bigint")}
+    if kind.owned:
         found["ownerId"] = SearchColumn("owner_id", "integer")
-    lists = {one.column: one for one in shape(each).lists}
-    for member in each.members:
-        pointer, pointers = pointer_of(each, member), lists.get(member.column)
+    lists = {one.column: one for one in shape(kind).lists}
+    for member in kind.members:
+        pointer, pointers = pointer_of(kind, member), lists.get(member.column)
         if pointer is not None or pointers is not None:
             found[member.id_name] = SearchColumn(member.column, "bigint", pointer, pointers)
             if pointers is not None or (pointer is not None and pointer.name):
@@ -69,16 +69,16 @@ def fields(each: SetupObject) -> dict[str, SearchColumn]:
     return found
 
 
-def orderable(each: SetupObject) -> list[str]:
+def orderable(kind: SetupObject) -> list[str]:
     """Return the names on the wire that objects may be ordered by."""
-    return [name for name, field in fields(each).items() if field.pointers is None]
+    return [name for name, field in fields(kind).items() if field.pointers is None]
 
 
-def comparison(each: SetupObject, name: str, operator: str, value: str | Sequence[str] | None) -> Comparison:
+def comparison(kind: SetupObject, name: str, operator: str, value: str | Sequence[str] | None) -> Comparison:
     """Return a comparison of a member; raise ``ValueError`` with what is wrong with it."""
-    field = fields(each).get(name)
+    field = fields(kind).get(name)
     if field is None:
-        raise ValueError(f"'{shown(name)}' is nothing that a {each.noun} is found by: {', '.join(fields(each))}")
+        raise ValueError(f"'{shown(name)}' is nothing that a {kind.noun} is found by: {', '.join(fields(kind))}")
     if operator not in OPERATORS:
         raise ValueError(f"'{shown(operator)}' is no operator: {', '.join(OPERATORS)}")
     if value is None and operator in ("eq", "notEq"):
@@ -104,52 +104,52 @@ def _read(field: SearchColumn, operator: str, value: str | Sequence[str] | None)
     return _READERS[field.type](value)
 
 
-def page(database: Database, owner_id: int, each: SetupObject, asked: SetupQuery, paging: Paging) -> Page[ObjectView]:
+def page(database: Database, owner_id: int, kind: SetupObject, query: SetupQuery, paging: Paging) -> Page[ObjectView]:
     """Return a page of the objects that are looked for, by identity unless another order is asked for."""
     with database.reader(owner_id) as connection:
-        return page_within(connection, owner_id, each, asked, paging)
+        return page_within(connection, owner_id, kind, query, paging)
 
 
 def page_within(
-    connection: Connection, owner_id: int, each: SetupObject, asked: SetupQuery, paging: Paging
+    connection: Connection, owner_id: int, kind: SetupObject, query: SetupQuery, paging: Paging
 ) -> Page[ObjectView]:
     """Return a page as ``page`` does, in a transaction that is open already."""
-    search = _search(owner_id, each, asked)
+    search = _search(owner_id, kind, query)
     by_identity = searches.settled(connection, search)
-    total = long_lists.total(connection, each, by_identity) if paging.with_total else None
+    total = long_lists.total(connection, kind, by_identity) if paging.with_total else None
     found = long_lists.identities(connection, by_identity, paging, total)
-    return Page(list(show(connection, owner_id, each, found).values()), total)
+    return Page(list(show(connection, owner_id, kind, found).values()), total)
 
 
-def total(connection: Connection, owner_id: int, each: SetupObject, asked: SetupQuery) -> int:
+def total(connection: Connection, owner_id: int, kind: SetupObject, query: SetupQuery) -> int:
     """Return how many objects are looked for."""
-    return searches.count(connection, _search(owner_id, each, asked))
+    return searches.count(connection, _search(owner_id, kind, query))
 
 
 def everything(
-    connection: Connection, owner_id: int, each: SetupObject, asked: SetupQuery, rows_at_once: int
+    connection: Connection, owner_id: int, kind: SetupObject, query: SetupQuery, rows_at_once: int
 ) -> Iterator[list[ObjectView]]:
     """Yield all objects that are looked for, by identity, so many at once."""
-    search, last = _search(owner_id, each, replace(asked, order=())), 0
+    search, last = _search(owner_id, kind, replace(query, order=())), 0
     while found := searches.identities_after(connection, search, last, rows_at_once):
         last = found[-1]
-        yield list(show(connection, owner_id, each, found).values())
+        yield list(show(connection, owner_id, kind, found).values())
         if len(found) < rows_at_once:
             return
 
 
-def find(connection: Connection, owner_id: int, each: SetupObject, identity: int) -> ObjectView:
+def find(connection: Connection, owner_id: int, kind: SetupObject, identity: int) -> ObjectView:
     """Return one object; raise ``NotFound``."""
-    shown = show(connection, owner_id, each, [min(identity, NUMBER_MAX)]).get(identity)
+    shown = show(connection, owner_id, kind, [min(identity, NUMBER_MAX)]).get(identity)
     if shown is None:
-        raise NotFound(f"there is no {each.noun} {identity}", code=Code.OBJECT_NOT_FOUND)
+        raise NotFound(f"there is no {kind.noun} {identity}", code=Code.OBJECT_NOT_FOUND)
     return shown
 
 
-def _search(owner_id: int, each: SetupObject, asked: SetupQuery) -> ObjectSearch:
-    known = fields(each)
-    order = tuple((known[name], descends) for name, descends in asked.order)
-    return ObjectSearch(each.table, each.identity, owner_id, asked.comparisons, asked.any_of, order)
+def _search(owner_id: int, kind: SetupObject, query: SetupQuery) -> ObjectSearch:
+    known = fields(kind)
+    order = tuple((known[name], descends) for name, descends in query.order)
+    return ObjectSearch(kind.table, kind.identity, owner_id, query.comparisons, query.any_of, order)
 
 
 def _text(text: str) -> str:

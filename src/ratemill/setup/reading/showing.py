@@ -30,29 +30,29 @@ class ObjectView:
     instance: Json
 
 
-def show(connection: Connection, owner_id: int, each: SetupObject, identities: Sequence[int]) -> dict[int, ObjectView]:
+def show(connection: Connection, owner_id: int, kind: SetupObject, identities: Sequence[int]) -> dict[int, ObjectView]:
     """Return those of these objects that the owner has, by identity, in the order asked for."""
-    rows = pages.read(connection, shape(each), identities) if identities else {}
+    rows = pages.read(connection, shape(kind), identities) if identities else {}
     return {
-        identity: ObjectView(identity, row["revision"], _instance(each, row))
+        identity: ObjectView(identity, row["revision"], _instance(kind, row))
         for identity in identities
         if (row := rows.get(identity)) is not None and row["owner_id"] in (owner_id, None)
     }
 
 
-def etag(shown: ObjectView) -> str:
+def etag(view: ObjectView) -> str:
     """Return the entity tag of an object: strong, another after each change."""
-    return f'"{shown.identity}-{shown.revision}"'
+    return f'"{view.identity}-{view.revision}"'
 
 
 @lru_cache
-def shape(each: SetupObject) -> Shape:
+def shape(kind: SetupObject) -> Shape:
     """Return what is read of the table of one kind of object, and of those that it points to."""
     return Shape(
-        each.table,
-        each.identity,
-        tuple(column for column in each.columns if column != each.identity),
-        tuple(pointer for member in each.members if (pointer := pointer_of(each, member)) is not None),
+        kind.table,
+        kind.identity,
+        tuple(column for column in kind.columns if column != kind.identity),
+        tuple(pointer for member in kind.members if (pointer := pointer_of(kind, member)) is not None),
         tuple(
             PointerList(
                 member.column,
@@ -63,14 +63,14 @@ def shape(each: SetupObject) -> Shape:
                 member.link.parent,
                 member.link.child,
             )
-            for member in each.members
+            for member in kind.members
             if member.link is not None
             for target in (BY_LIST[member.target],)
         ),
     )
 
 
-def pointer_of(each: SetupObject, member: Member) -> Pointer | None:
+def pointer_of(kind: SetupObject, member: Member) -> Pointer | None:
     """Return how a member points to one other object; None if it does not.
 
     A virtual one stands in the row of the object that it helps to find: the account in that of the service.
@@ -79,23 +79,23 @@ def pointer_of(each: SetupObject, member: Member) -> Pointer | None:
         return None
     through = None
     if member.virtual:
-        helped = next((other for other in each.references if other.within == member.column), None)
-        through = pointer_of(each, helped) if helped is not None else None
+        helped = next((other for other in kind.references if other.within == member.column), None)
+        through = pointer_of(kind, helped) if helped is not None else None
         if through is None:
             return None
     target = BY_LIST[member.target]
     return Pointer(member.column, target.table, target.identity, target.name_column, through)
 
 
-def _instance(each: SetupObject, row: Row) -> Json:
+def _instance(kind: SetupObject, row: Row) -> Json:
     """Return what is shown of a row that was read by ``shape``."""
     instance: Json = {
-        "identity": row[each.identity],
+        "identity": row[kind.identity],
         "ownerId": row["owner_id"],
         "ownerName": row[OWNER_NAME],
     }
-    document = row[each.document] if each.document else {}
-    for name, column, id_name, alias, is_inner, is_plain in _members(each):
+    document = row[kind.document] if kind.document else {}
+    for name, column, id_name, alias, is_inner, is_plain in _members(kind):
         if id_name:
             instance[id_name] = row.get(column)
             instance[name] = row.get(alias)
@@ -106,9 +106,9 @@ def _instance(each: SetupObject, row: Row) -> Json:
 
 
 @lru_cache
-def _members(each: SetupObject) -> tuple[tuple[str, str, str, str, bool, bool], ...]:
+def _members(kind: SetupObject) -> tuple[tuple[str, str, str, str, bool, bool], ...]:
     """Return of each member its name, column, those of what it refers to, and whether it is inner or shown as it is."""
     return tuple(
         (one.name, one.column, one.id_name, f"{one.column}:name", one.inner, one.kind in _SHOWN_AS_IT_IS)
-        for one in each.members
+        for one in kind.members
     )

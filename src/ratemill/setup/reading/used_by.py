@@ -35,10 +35,10 @@ class Users:
     first: list[User]
 
 
-def used_by(connection: Connection, owner_id: int, each: SetupObject, identity: int) -> list[Users]:
+def used_by(connection: Connection, owner_id: int, kind: SetupObject, identity: int) -> list[Users]:
     """Return who uses an object, by kind and member; kinds without a user are left out."""
     found = []
-    for other, member in referring(each):
+    for other, member in referring(kind):
         asked = SetupQuery((Comparison(searching.fields(other)[member.id_name], "eq", identity),))
         page = searching.page_within(connection, owner_id, other, asked, Paging(size=USERS_MAX))
         if page.rows:
@@ -47,8 +47,8 @@ def used_by(connection: Connection, owner_id: int, each: SetupObject, identity: 
     return found
 
 
-def key_words(each: SetupObject, shown: ObjectView) -> str:
+def key_words(kind: SetupObject, view: ObjectView) -> str:
     """Return the key of an object in words: names, not identities."""
-    instance: Json = shown.instance
-    words = [instance[member.name] for member in each.key_members]
+    instance: Json = view.instance
+    words = [instance[member.name] for member in kind.key_members]
     return " / ".join(str(one) for one in words if one is not None)

@@ -302,8 +302,8 @@ def _members(location_group_ids: set[int], world: World) -> dict[int, set[int]]:
     return members | world.stored_members(location_group_ids - members.keys())
 
 
-def _meet(one: Row, other: Row) -> bool:
-    return _before(one["start_at"], other["end_at"]) and _before(other["start_at"], one["end_at"])
+def _meet(row: Row, other: Row) -> bool:
+    return _before(row["start_at"], other["end_at"]) and _before(other["start_at"], row["end_at"])
 
 
 def _before(start: datetime | None, end: datetime | None) -> bool:

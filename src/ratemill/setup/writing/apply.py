@@ -110,8 +110,8 @@ def check_document(document: Document, world: World, faults: DocumentFaults) -> 
     """Lay a document over the stored set-up and hold it to every rule; return what is likely a mistake."""
     resolve(document, world, faults)
     warnings = DocumentFaults([])
-    for each in OBJECTS:
-        _check(each, settled(document, each), world, faults, warnings)
+    for kind in OBJECTS:
+        _check(kind, settled(document, kind), world, faults, warnings)
     return warnings.found
 
 
@@ -180,8 +180,8 @@ def _apply(
             raise _ApplyRollback
         if changes_anything(document):
             applied.version = owners.raise_version(world.connection, _known(world.owner_id))
-    for each in OBJECTS:
-        applied.items += [_item(entry, world, written) for entry in settled(document, each)]
+    for kind in OBJECTS:
+        applied.items += [_item(entry, world, written) for entry in settled(document, kind)]
 
 
 def _known(owner_id: int | None) -> int:
@@ -190,7 +190,7 @@ def _known(owner_id: int | None) -> int:
 
 def changes_anything(document: Document) -> bool:
     """Whether a document that was checked says anything new."""
-    return any(action_of(entry) != UNCHANGED for each in OBJECTS for entry in settled(document, each))
+    return any(action_of(entry) != UNCHANGED for kind in OBJECTS for entry in settled(document, kind))
 
 
 def write_document(document: Document, world: World, faults: DocumentFaults, author: Author) -> dict[int, int]:
@@ -200,60 +200,60 @@ def write_document(document: Document, world: World, faults: DocumentFaults, aut
     """
     written: dict[int, int] = {}
     log = Log(world.connection, author)
-    for each in OBJECTS:
-        changed = [entry for entry in settled(document, each) if action_of(entry) != UNCHANGED]
+    for kind in OBJECTS:
+        changed = [entry for entry in settled(document, kind) if action_of(entry) != UNCHANGED]
         if not changed:
             continue
         try:
-            write(each, changed, world, written, log)
+            write(kind, changed, world, written, log)
         except Clash as clash:
-            faults.add(Code.RULE_BROKEN, each.list_name, None, _clash_words(each, clash))
+            faults.add(Code.RULE_BROKEN, kind.list_name, None, _clash_words(kind, clash))
             return written
     return written
 
 
-def _clash_words(each: SetupObject, clash: Clash) -> str:
+def _clash_words(kind: SetupObject, clash: Clash) -> str:
     if clash.constraint == "identifiers_overlap_excl":
         return "an identifier belongs to a service already at that time"  # the detail would name a digest
-    return f"another {each.noun} has the same key: {clash.detail}"
+    return f"another {kind.noun} has the same key: {clash.detail}"
 
 
-def settled(document: Document, each: SetupObject) -> list[Entry]:
+def settled(document: Document, kind: SetupObject) -> list[Entry]:
     """Return the entries of one list whose key is known."""
-    return [entry for entry in document.entries.get(each.list_name, ()) if entry.identity]
+    return [entry for entry in document.entries.get(kind.list_name, ()) if entry.identity]
 
 
 def _check(
-    each: SetupObject, entries: list[Entry], world: World, faults: DocumentFaults, warnings: DocumentFaults
+    kind: SetupObject, entries: list[Entry], world: World, faults: DocumentFaults, warnings: DocumentFaults
 ) -> None:
     if not entries:
         return
     for entry in entries:
-        _check_entry(each, entry, world, faults)
+        _check_entry(kind, entry, world, faults)
     sound = [entry for entry in entries if not entry.bad]
     world.unsure |= {entry.identity for entry in entries if entry.bad}
     if sound:
-        for list_rule in each.list_rules:
+        for list_rule in kind.list_rules:
             _report(list_rule(sound, world), Code.RULE_BROKEN, faults)
-        for warning in each.warnings:
+        for warning in kind.warnings:
             _report(warning(sound, world), Code.WARNING, warnings)
 
 
-def _check_entry(each: SetupObject, entry: Entry, world: World, faults: DocumentFaults) -> None:
+def _check_entry(kind: SetupObject, entry: Entry, world: World, faults: DocumentFaults) -> None:
     if entry.stored is not None and entry.stored["built_in"] and entry.changes:
         entry.bad |= entry.changes
         message = f"'{shown(entry.row['name'])}' is built in and cannot be changed"
         faults.add(Code.MEMBER_FROZEN, entry.path(), entry.line, message)
-    if each.document and entry.bad:
-        entry.bad |= {each.document}  # nobody has looked at it
-    if each.finish is not None and not entry.bad:
-        found = [(entry, member, message) for member, message in each.finish(entry, world)]
+    if kind.document and entry.bad:
+        entry.bad |= {kind.document}  # nobody has looked at it
+    if kind.finish is not None and not entry.bad:
+        found = [(entry, member, message) for member, message in kind.finish(entry, world)]
         _report(found, Code.RULE_BROKEN, faults)
-        entry.bad |= {each.document} if found else NOTHING
+        entry.bad |= {kind.document} if found else NOTHING
         if entry.stored is not None:
-            differing = {column for column in each.columns if entry.row[column] != entry.stored[column]}
-            entry.changes = entry.changes.difference(each.columns) | differing
-    for rule in each.rules:
+            differing = {column for column in kind.columns if entry.row[column] != entry.stored[column]}
+            entry.changes = entry.changes.difference(kind.columns) | differing
+    for rule in kind.rules:
         if not entry.bad or entry.bad.isdisjoint(rule.reads):
             for member, message in rule.check(entry, world):
                 faults.add(Code.RULE_BROKEN, entry.path(member), entry.line_of(member), message)

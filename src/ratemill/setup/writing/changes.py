@@ -43,58 +43,58 @@ class Log:
         self._connection, self._author = connection, author
         self._at: datetime | None = None
 
-    def seen(self, each: SetupObject, identities: Sequence[int]) -> dict[int, str]:
+    def seen(self, kind: SetupObject, identities: Sequence[int]) -> dict[int, str]:
         """Return objects as they are now, to be handed to ``note`` once they are another."""
-        return changes.read(self._connection, instance(each), identities)
+        return changes.read(self._connection, instance(kind), identities)
 
-    def change(self, each: SetupObject, columns: Sequence[str], rows: list[Row]) -> None:
+    def change(self, kind: SetupObject, columns: Sequence[str], rows: list[Row]) -> None:
         """Write ``columns`` of changed rows, and that these were updated."""
-        changes.change(self._connection, instance(each), self._changing(each), columns, rows)
+        changes.change(self._connection, instance(kind), self._changing(kind), columns, rows)
 
-    def note(self, each: SetupObject, identities: Sequence[int], before: dict[int, str]) -> None:
+    def note(self, kind: SetupObject, identities: Sequence[int], before: dict[int, str]) -> None:
         """Write down that these were created or, where ``before`` has them, updated."""
-        changes.note(self._connection, instance(each), self._changing(each), identities, before)
+        changes.note(self._connection, instance(kind), self._changing(kind), identities, before)
 
-    def note_deleted(self, each: SetupObject, identities: Sequence[int]) -> None:
+    def note_deleted(self, kind: SetupObject, identities: Sequence[int]) -> None:
         """Write down that these are about to be deleted."""
-        changes.note_deleted(self._connection, instance(each), self._changing(each), identities)
+        changes.note_deleted(self._connection, instance(kind), self._changing(kind), identities)
 
-    def _changing(self, each: SetupObject) -> ChangeOrigin:
+    def _changing(self, kind: SetupObject) -> ChangeOrigin:
         if self._at is None:
             self._at = clock(self._connection)
-        return ChangeOrigin(self._at, self._author.name, self._author.via, each.list_name)
+        return ChangeOrigin(self._at, self._author.name, self._author.via, kind.list_name)
 
 
 @lru_cache
-def instance(each: SetupObject) -> Instance:
+def instance(kind: SetupObject) -> Instance:
     """Return how the database writes an object as ``showing`` does."""
-    known = shape(each)
+    known = shape(kind)
     members: list[tuple[str, Any]] = [
-        ("identity", changes.own(each.identity)),
+        ("identity", changes.own(kind.identity)),
         ("ownerId", changes.own("owner_id")),
         ("ownerName", changes.owner_name()),
     ]
     lists = {one.column: one for one in known.lists}
-    for member in each.members:
+    for member in kind.members:
         if member.column in lists:
             found = changes.pointed_list(known, lists[member.column])
             members += zip((member.id_name, member.name), found, strict=True)
         elif member.is_reference:
-            found = changes.pointed(known, pointer_of(each, member))
+            found = changes.pointed(known, pointer_of(kind, member))
             members += zip((member.id_name, member.name), found, strict=True)
         elif member.inner:
-            members.append((member.name, changes.inner(each.document, member.name)))
+            members.append((member.name, changes.inner(kind.document, member.name)))
         else:
             state = _STATED.get(member.kind, changes.plain)
             members.append((member.name, state(changes.own(member.column))))
     stated = dict(members)
-    return Instance(known, tuple(members), tuple(stated[member.name] for member in each.key_members), each.keyless)
+    return Instance(known, tuple(members), tuple(stated[member.name] for member in kind.key_members), kind.keyless)
 
 
-def words_of(each: SetupObject, row: ObjectView) -> str:
+def words_of(kind: SetupObject, row: ObjectView) -> str:
     """Return the key of an object as a message repeats it: names, not identities, each cut."""
-    values = (row.instance.get(member.name) for member in each.key_members)
-    return " / ".join(shown(value) for value in values if value is not None) or each.keyless
+    values = (row.instance.get(member.name) for member in kind.key_members)
+    return " / ".join(shown(value) for value in values if value is not None) or kind.keyless
 
 
 def find(database: Database, owner_id: int, setup_change_id: int) -> SetupChange:

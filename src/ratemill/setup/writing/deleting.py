@@ -34,11 +34,11 @@ ACCOUNT_CHARGED = "is of an account that has charges: end it instead"
 class DeletePlan:
     """What goes with one object: identities by list, the object itself first."""
 
-    each: SetupObject
+    kind: SetupObject
     identity: int
     place: str
     ids: dict[str, set[int]] = field(default_factory=dict)
-    shown: dict[str, dict[int, ObjectView]] = field(default_factory=dict)
+    views: dict[str, dict[int, ObjectView]] = field(default_factory=dict)
 
 
 def delete(database: Database, owner_id: int, target: EditTarget, author: Author) -> EditResult:
@@ -49,20 +49,20 @@ def delete(database: Database, owner_id: int, target: EditTarget, author: Author
     with edit(database, owner_id, author) as work:
         work.require(target)
         faults = DocumentFaults([])
-        plan = plan_delete(work, target.each, target.identity, f"{target.each.list_name}[{ONLY}]", faults)
+        plan = plan_delete(work, target.kind, target.identity, f"{target.kind.list_name}[{ONLY}]", faults)
         refuse(faults)
         items = carry_out(work, plan, faults)
         refuse(faults)
     return EditResult(items, None)
 
 
-def plan_delete(work: Edit, each: SetupObject, identity: int, place: str, faults: DocumentFaults) -> DeletePlan:
+def plan_delete(work: Edit, kind: SetupObject, identity: int, place: str, faults: DocumentFaults) -> DeletePlan:
     """Return what would go with an object; whatever keeps one of them is added to ``faults``."""
-    plan = DeletePlan(each, identity, place, {each.list_name: {identity}})
-    _gather(work.connection, plan, each)
-    wait_for_usage(work.connection, work.owner_id, f"the {each.noun} {identity}", accepts=FEEDS.list_name in plan.ids)
+    plan = DeletePlan(kind, identity, place, {kind.list_name: {identity}})
+    _gather(work.connection, plan, kind)
+    wait_for_usage(work.connection, work.owner_id, f"the {kind.noun} {identity}", accepts=FEEDS.list_name in plan.ids)
     for list_name, ids in plan.ids.items():
-        plan.shown[list_name] = work.show(BY_LIST[list_name], sorted(ids))
+        plan.views[list_name] = work.show(BY_LIST[list_name], sorted(ids))
     for list_name, ids in plan.ids.items():
         for message in (
             *_kept_by_usage(work, BY_LIST[list_name], ids, plan),
@@ -71,8 +71,8 @@ def plan_delete(work: Edit, each: SetupObject, identity: int, place: str, faults
             faults.add(Code.IN_USE, place, None, message)
         for message in _users(work, BY_LIST[list_name], ids, plan):
             faults.add(Code.IN_USE, place, None, message)
-    if _is_built_in(work.connection, each, identity):
-        faults.add(Code.BUILT_IN, place, None, f"{_words(plan, each, identity)} is built in and cannot be deleted")
+    if _is_built_in(work.connection, kind, identity):
+        faults.add(Code.BUILT_IN, place, None, f"{_words(plan, kind, identity)} is built in and cannot be deleted")
     return plan
 
 
@@ -89,7 +89,6 @@ def wait_for_usage(connection: Connection, owner_id: int, words: str, *, accepts
 
 def carry_out(work: Edit, plan: DeletePlan, faults: DocumentFaults) -> list[Json]:
     """Delete what is planned; return the items of the answer: the object, what was detached, its parts."""
-    each = plan.each
     connectors = list(_connectors(work.connection, plan))
     log = Log(work.connection, work.author)
     try:
@@ -101,61 +100,61 @@ def carry_out(work: Edit, plan: DeletePlan, faults: DocumentFaults) -> list[Json
         faults.add(Code.IN_USE, plan.place, None, f"is in use: {clash.detail}")
         return []
     owners.raise_version(work.connection, work.owner_id)
-    own = {"identity": plan.identity, "action": "deleted", "dtoTypeKey": each.dto_type_key}
+    own = {"identity": plan.identity, "action": "deleted", "dtoTypeKey": plan.kind.dto_type_key}
     parts = [
         (identity, BY_LIST[list_name].dto_type_key)
         for list_name, ids in plan.ids.items()
         for identity in ids
-        if (list_name, identity) != (each.list_name, plan.identity)
+        if (list_name, identity) != (plan.kind.list_name, plan.identity)
     ]
     gone = [{"foreignKeyIdentity": one, "action": "deleted", "dtoTypeKey": key} for one, key in sorted(parts)]
     return [own, *connectors, *gone]
 
 
-def connector_key(each: SetupObject, member: Member) -> str:
+def connector_key(kind: SetupObject, member: Member) -> str:
     """Return the ``dtoTypeKey`` of what attaches the objects of a member to an object."""
     target = BY_LIST[member.target].dto_type_key
-    return f"{each.dto_type_key}{target[:1].upper()}{target[1:]}Connector"
+    return f"{kind.dto_type_key}{target[:1].upper()}{target[1:]}Connector"
 
 
-def _gather(connection: Connection, plan: DeletePlan, each: SetupObject) -> None:
-    for kind, member in children(each):
-        parents = sorted(plan.ids[each.list_name])
-        rows = bulk.read_rows(connection, kind.table, (kind.identity,), None, {member.column: parents})
-        if found := {row[kind.identity] for row in rows}:
-            plan.ids[kind.list_name] = plan.ids.get(kind.list_name, set()) | found
-            _gather(connection, plan, kind)
+def _gather(connection: Connection, plan: DeletePlan, kind: SetupObject) -> None:
+    for child, member in children(kind):
+        parents = sorted(plan.ids[kind.list_name])
+        rows = bulk.read_rows(connection, child.table, (child.identity,), None, {member.column: parents})
+        if found := {row[child.identity] for row in rows}:
+            plan.ids[child.list_name] = plan.ids.get(child.list_name, set()) | found
+            _gather(connection, plan, child)
 
 
 def _connectors(connection: Connection, plan: DeletePlan) -> Iterator[Json]:
     found = []
     for list_name, ids in plan.ids.items():
-        each = BY_LIST[list_name]
-        for member in each.members:
+        kind = BY_LIST[list_name]
+        for member in kind.members:
             if member.link is not None:
                 link = member.link
                 links = bulk.read_links(connection, link.table, link.parent, link.child, sorted(ids))
-                key = connector_key(each, member)
+                key = connector_key(kind, member)
                 found += [(one, other, key) for one, others in links.items() for other in others]
     for one, other, key in sorted(found):
         yield {"lhsId": one, "rhsId": other, "action": "detached", "dtoTypeKey": key}
 
 
-def _delete_rows(connection: Connection, each: SetupObject, ids: list[int]) -> None:
-    for member in each.members:
+def _delete_rows(connection: Connection, kind: SetupObject, ids: list[int]) -> None:
+    for member in kind.members:
         if member.link is not None:
             bulk.delete_rows(connection, member.link.table, member.link.parent, ids)
-    if each.versioned:
-        bulk.delete_rows(connection, f"{each.table.removesuffix('s')}_versions", each.identity, ids)
-    bulk.delete_rows(connection, each.table, each.identity, ids)
+    if kind.versioned:
+        bulk.delete_rows(connection, f"{kind.table.removesuffix('s')}_versions", kind.identity, ids)
+    bulk.delete_rows(connection, kind.table, kind.identity, ids)
 
 
 # What keeps an object
 
 
-def _users(work: Edit, each: SetupObject, ids: set[int], plan: DeletePlan) -> Iterator[str]:
-    for kind, member in referring(each):
-        table, column, identity = kind.table, member.column, kind.identity
+def _users(work: Edit, kind: SetupObject, ids: set[int], plan: DeletePlan) -> Iterator[str]:
+    for user_kind, member in referring(kind):
+        table, column, identity = user_kind.table, member.column, user_kind.identity
         if member.link is not None:
             table, column, identity = member.link.table, member.link.child, member.link.parent
         found = bulk.referring_ids(
@@ -164,53 +163,53 @@ def _users(work: Edit, each: SetupObject, ids: set[int], plan: DeletePlan) -> It
             identity,
             column,
             sorted(ids),
-            but=sorted(plan.ids.get(kind.list_name, ())),
+            but=sorted(plan.ids.get(user_kind.list_name, ())),
             most=USERS_NAMED_MAX + 1,
         )
-        used = _words(plan, each, next(iter(ids))) if len(ids) == 1 else f"one of its {len(ids)} {each.list_name}"
-        shown = work.show(kind, found[:USERS_NAMED_MAX])
+        used = _words(plan, kind, next(iter(ids))) if len(ids) == 1 else f"one of its {len(ids)} {kind.list_name}"
+        shown = work.show(user_kind, found[:USERS_NAMED_MAX])
         for user, its in shown.items():
-            yield f"{used} is used by the {kind.noun} '{words_of(kind, its)}' ({user}) in {member.name}"
+            yield f"{used} is used by the {user_kind.noun} '{words_of(user_kind, its)}' ({user}) in {member.name}"
         if len(found) > USERS_NAMED_MAX:
-            yield f"{used} is used by more than {USERS_NAMED_MAX} {kind.list_name} in {member.name}"
+            yield f"{used} is used by more than {USERS_NAMED_MAX} {user_kind.list_name} in {member.name}"
 
 
-def _kept_by_usage(work: Edit, each: SetupObject, ids: set[int], plan: DeletePlan) -> Iterator[str]:
+def _kept_by_usage(work: Edit, kind: SetupObject, ids: set[int], plan: DeletePlan) -> Iterator[str]:
     asked = sorted(ids)
-    kept, why = _kept(work, each, asked)
+    kept, why = _kept(work, kind, asked)
     for identity in sorted(kept)[:USERS_NAMED_MAX]:
-        yield f"{_words(plan, each, identity)} {why}"
+        yield f"{_words(plan, kind, identity)} {why}"
 
 
-def _kept_by_subscriptions(work: Edit, each: SetupObject, ids: set[int], plan: DeletePlan) -> Iterator[str]:
-    if each.table == "services":
+def _kept_by_subscriptions(work: Edit, kind: SetupObject, ids: set[int], plan: DeletePlan) -> Iterator[str]:
+    if kind.table == "services":
         found = subscription_services.are_subscriptions(work.connection, sorted(ids))
         for identity in sorted(found)[:USERS_NAMED_MAX]:
-            yield f"{_words(plan, each, identity)} is a subscription: delete that first"
+            yield f"{_words(plan, kind, identity)} is a subscription: delete that first"
 
 
-def _kept(work: Edit, each: SetupObject, ids: list[int]) -> tuple[set[int], str]:
+def _kept(work: Edit, kind: SetupObject, ids: list[int]) -> tuple[set[int], str]:
     connection = work.connection
-    if each.table in charged_objects.COLUMNS:
-        return charged_objects.find(connection, charged_objects.COLUMNS[each.table], ids), CHARGED
-    if each.table == "accounts":
+    if kind.table in charged_objects.COLUMNS:
+        return charged_objects.find(connection, charged_objects.COLUMNS[kind.table], ids), CHARGED
+    if kind.table == "accounts":
         return accounts.charged(connection, ids), CHARGED
-    if each.table in ("services", "identifiers"):
-        find = usages.accounts_of_services if each.table == "services" else usages.accounts_of_identifiers
+    if kind.table in ("services", "identifiers"):
+        find = usages.accounts_of_services if kind.table == "services" else usages.accounts_of_identifiers
         account_of = find(connection, ids)
         charged = accounts.charged(connection, sorted(set(account_of.values())))
         return {one for one, account_id in account_of.items() if account_id in charged}, ACCOUNT_CHARGED
-    if each.table == "feeds":
+    if kind.table == "feeds":
         return usages.feeds_with_submissions(connection, ids), "has taken usage: disable it instead"
-    if each.table == "data_profiles":
+    if kind.table == "data_profiles":
         return usages.profiles_with_batches(connection, work.owner_id, ids), "has mediated usage, which names it"
     return set(), ""
 
 
-def _is_built_in(connection: Connection, each: SetupObject, identity: int) -> bool:
-    rows = bulk.read_rows(connection, each.table, ("built_in",), None, {each.identity: [identity]})
+def _is_built_in(connection: Connection, kind: SetupObject, identity: int) -> bool:
+    rows = bulk.read_rows(connection, kind.table, ("built_in",), None, {kind.identity: [identity]})
     return any(row["built_in"] for row in rows)
 
 
-def _words(plan: DeletePlan, each: SetupObject, identity: int) -> str:
-    return f"the {each.noun} '{words_of(each, plan.shown[each.list_name][identity])}' ({identity})"
+def _words(plan: DeletePlan, kind: SetupObject, identity: int) -> str:
+    return f"the {kind.noun} '{words_of(kind, plan.views[kind.list_name][identity])}' ({identity})"

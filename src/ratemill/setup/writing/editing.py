@@ -45,7 +45,7 @@ class EditResult:
 class EditTarget:
     """The object of a path, and the tags that it may have (``If-Match``), if the caller says."""
 
-    each: SetupObject
+    kind: SetupObject
     identity: int
     if_match: str | None = None
 
@@ -59,18 +59,18 @@ class Edit:
     author: Author
     warnings: list[Fault] = field(default_factory=list)
 
-    def show(self, each: SetupObject, identities: Sequence[int]) -> dict[int, ObjectView]:
+    def show(self, kind: SetupObject, identities: Sequence[int]) -> dict[int, ObjectView]:
         """Return objects as they are now."""
-        return show(self.connection, self.owner_id, each, identities)
+        return show(self.connection, self.owner_id, kind, identities)
 
     def require(self, target: EditTarget) -> ObjectView:
         """Return the object of a path; raise ``NotFound``, or ``PreconditionFailed`` if its tag is another."""
-        each, identity = target.each, target.identity
-        found = self.show(each, [identity]).get(identity) if 0 < identity <= IDENTITY_MAX else None
+        kind, identity = target.kind, target.identity
+        found = self.show(kind, [identity]).get(identity) if 0 < identity <= IDENTITY_MAX else None
         if found is None:
-            raise NotFound(f"there is no {each.noun} {identity}", code=Code.OBJECT_NOT_FOUND)
+            raise NotFound(f"there is no {kind.noun} {identity}", code=Code.OBJECT_NOT_FOUND)
         if target.if_match is not None and not _matches(target.if_match, etag(found)):
-            raise PreconditionFailed(f"the {each.noun} {identity} is {etag(found)} by now, not {target.if_match}")
+            raise PreconditionFailed(f"the {kind.noun} {identity} is {etag(found)} by now, not {target.if_match}")
         return found
 
     def write(self, document: Document, faults: DocumentFaults) -> dict[int, int]:
@@ -93,17 +93,17 @@ def edit(database: Database, owner_id: int, author: Author) -> Iterator[Edit]:
         yield Edit(connection, owner_id, author)
 
 
-def create(database: Database, owner_id: int, each: SetupObject, body: bytes, author: Author) -> EditResult:
+def create(database: Database, owner_id: int, kind: SetupObject, body: bytes, author: Author) -> EditResult:
     """Make a new object; raise ``BadRequest`` with every fault."""
     members = read_object(body)
     with edit(database, owner_id, author) as work:
         faults = DocumentFaults([])
-        entry = Entry(each, ONLY, members.line, fresh=True)
+        entry = Entry(kind, ONLY, members.line, fresh=True)
         read_members(entry, members, faults, passed_over=READ_ONLY)
-        written = work.write(Document(entries={each.list_name: [entry]}), faults)
+        written = work.write(Document(entries={kind.list_name: [entry]}), faults)
         refuse(faults)
-        shown = work.show(each, [written[entry.identity]])[written[entry.identity]]
-    return _one(each, shown, "created", work.warnings)
+        shown = work.show(kind, [written[entry.identity]])[written[entry.identity]]
+    return _one(kind, shown, "created", work.warnings)
 
 
 def update(database: Database, owner_id: int, target: EditTarget, body: bytes, author: Author) -> EditResult:
@@ -112,22 +112,22 @@ def update(database: Database, owner_id: int, target: EditTarget, body: bytes, a
     Raises ``NotFound``, ``PreconditionFailed``, or ``BadRequest`` with every fault.
     """
     members = read_object(body)
-    each, identity = target.each, target.identity
+    kind, identity = target.kind, target.identity
     with edit(database, owner_id, author) as work:
         before = work.require(target)
         faults = DocumentFaults([])
-        entry = Entry(each, ONLY, members.line, addressed=identity)
+        entry = Entry(kind, ONLY, members.line, addressed=identity)
         check_identity(entry, members, identity, faults)
-        read_members(entry, members, faults, passed_over=derived(each, before))
-        work.write(Document(entries={each.list_name: [entry]}), faults)
+        read_members(entry, members, faults, passed_over=derived(kind, before))
+        work.write(Document(entries={kind.list_name: [entry]}), faults)
         refuse(faults)
-        shown = work.show(each, [identity])[identity]
-    return _one(each, shown, "updated", work.warnings)
+        shown = work.show(kind, [identity])[identity]
+    return _one(kind, shown, "updated", work.warnings)
 
 
-def derived(each: SetupObject, shown: ObjectView) -> Collection[str]:
+def derived(kind: SetupObject, view: ObjectView) -> Collection[str]:
     """Return the names that an object shows and nobody writes: what was read may be sent back."""
-    return READ_ONLY | {DETAILS} | {name for name in shown.instance if each.member(name) is None}
+    return READ_ONLY | {DETAILS} | {name for name in view.instance if kind.member(name) is None}
 
 
 def read_object(body: bytes) -> Pairs:
@@ -175,11 +175,11 @@ def _row_words(match: re.Match[str]) -> str:
     return "this one" if index == ONLY else f"row {index + 1} of {match[1]}"
 
 
-def _one(each: SetupObject, shown: ObjectView, action: str, warnings: list[Fault]) -> EditResult:
+def _one(kind: SetupObject, view: ObjectView, action: str, warnings: list[Fault]) -> EditResult:
     """Return the answer of a call on one object: its members as the printed samples have them, and what was done beside."""
-    invariant("action" not in shown.instance, "a member would hide what was done")
-    more: dict[str, Any] = {"action": action, "dtoTypeKey": each.dto_type_key, "instance": shown.instance}
-    return EditResult([{**shown.instance, **more}], etag(shown), warnings)
+    invariant("action" not in view.instance, "a member would hide what was done")
+    more: dict[str, Any] = {"action": action, "dtoTypeKey": kind.dto_type_key, "instance": view.instance}
+    return EditResult([{**view.instance, **more}], etag(view), warnings)
 
 
 def _matches(if_match: str, tag: str) -> bool:

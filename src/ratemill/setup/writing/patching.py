@@ -49,11 +49,11 @@ _OWN = frozenset({"patchType", "patchClientId"})  # members of a step, not of it
 class Step:
     """One change: an item of a list, or the ``details``; ``position`` counts the items of its list from 0."""
 
-    each: SetupObject
+    kind: SetupObject
     members: Pairs
     place: str
     position: int
-    kind: str
+    action: str
     identity: int = 0
     client_id: str | int | None = None
     connector: Member | None = None
@@ -67,21 +67,21 @@ def patch(database: Database, owner_id: int, target: EditTarget, body: bytes, au
     Raises ``NotFound``, ``PreconditionFailed``, or ``BadRequest`` with every fault of every step.
     """
     root = read_object(body)
-    each, identity = target.each, target.identity
+    kind, identity = target.kind, target.identity
     with edit(database, owner_id, author) as work:
         if identity:
             work.require(target)
         elif target.if_match is not None:
-            raise NotFound(f"there is no {each.noun} 0 to match", code=Code.OBJECT_NOT_FOUND)
+            raise NotFound(f"there is no {kind.noun} 0 to match", code=Code.OBJECT_NOT_FOUND)
         faults = DocumentFaults([])
-        steps = _Steps(each, identity, faults).read(root)
-        for deletes, run in groupby(steps, key=lambda step: step.kind == DELETE):
+        steps = _Steps(kind, identity, faults).read(root)
+        for deletes, run in groupby(steps, key=lambda step: step.action == DELETE):
             if deletes:
                 _delete(work, list(run), faults)
             else:
                 _write(work, identity, list(run), faults)
         refuse(faults)
-        shown = work.show(each, [identity]).get(identity) if identity else None
+        shown = work.show(kind, [identity]).get(identity) if identity else None
     tag = None if shown is None else etag(shown)
     return EditResult([item for step in steps for item in step.results], tag, work.warnings)
 
@@ -89,11 +89,11 @@ def patch(database: Database, owner_id: int, target: EditTarget, body: bytes, au
 class _Steps:
     """Reads the steps of a patch."""
 
-    def __init__(self, each: SetupObject, identity: int, faults: DocumentFaults) -> None:
-        self._each, self._identity, self._faults = each, identity, faults
-        self._lists: dict[str, SetupObject] = {each.list_name: each}
-        self._lists |= {child.list_name: child for child, _ in children(each)}
-        self._connected = {member.target: member for member in each.members if member.link is not None}
+    def __init__(self, kind: SetupObject, identity: int, faults: DocumentFaults) -> None:
+        self._kind, self._identity, self._faults = kind, identity, faults
+        self._lists: dict[str, SetupObject] = {kind.list_name: kind}
+        self._lists |= {child.list_name: child for child, _ in children(kind)}
+        self._connected = {member.target: member for member in kind.members if member.link is not None}
         self._client_ids: set[str | int] = set()
 
     def read(self, root: Pairs) -> list[Step]:
@@ -125,7 +125,7 @@ class _Steps:
                 Code.PATCH_NOT_VALID, DETAILS, node.line, f"'{DETAILS}' changes nothing: the path names none"
             )
             return []
-        return [Step(self._each, node, f"{self._each.list_name}[{ONLY}]", ONLY, UPDATE, self._identity)]
+        return [Step(self._kind, node, f"{self._kind.list_name}[{ONLY}]", ONLY, UPDATE, self._identity)]
 
     def _list(self, name: str, node: Node) -> Iterator[Step]:
         items = node.pairs.get("items") if isinstance(node, Pairs) and set(node.pairs) == {"items"} else None
@@ -142,25 +142,25 @@ class _Steps:
 
     def _step(self, name: str, item: Pairs, place: str, position: int) -> Step | None:
         client_id = self._client_id(item.pairs.get("patchClientId"), place)
-        changing = (UPDATE,) if self._each.singular else (CREATE, UPDATE, DELETE)
+        changing = (UPDATE,) if self._kind.singular else (CREATE, UPDATE, DELETE)
         allowed = (changing if name in self._lists else ()) + (CONNECTING if name in self._connected else ())
         named = item.pairs.get("patchType")
-        kind = named.text if isinstance(named, Scalar) and named.written is Noted.STRING else None
-        if kind not in allowed:
-            said = "is required" if named is None else f"'{shown(kind or 'this')}' is none of them"
+        action = named.text if isinstance(named, Scalar) and named.written is Noted.STRING else None
+        if action not in allowed:
+            said = "is required" if named is None else f"'{shown(action or 'this')}' is none of them"
             message = f"{said}: {', '.join(allowed)}"
             self._faults.add(Code.PATCH_NOT_VALID, f"{place}.patchType", item.line, message)
             return None
-        if kind in CONNECTING:
-            return self._connecting(name, item, Step(self._each, item, place, position, kind, client_id=client_id))
-        step = Step(self._lists[name], item, place, position, kind, client_id=client_id)
-        return step if kind == CREATE or self._address(step) else None
+        if action in CONNECTING:
+            return self._connecting(name, item, Step(self._kind, item, place, position, action, client_id=client_id))
+        step = Step(self._lists[name], item, place, position, action, client_id=client_id)
+        return step if action == CREATE or self._address(step) else None
 
     def _address(self, step: Step) -> bool:
         """Find the object that a step changes: by its identity, else the object of the path."""
         if "identity" in step.members.pairs:
             found = self._number(step, "identity")
-        elif step.each is self._each and self._identity:
+        elif step.kind is self._kind and self._identity:
             found = self._identity
         else:
             self._faults.add(Code.MEMBER_REQUIRED, f"{step.place}.identity", step.members.line, "is required")
@@ -224,18 +224,18 @@ def _plain_id(node: Node) -> str | int | None:
 
 def _write(work: Edit, path_identity: int, steps: list[Step], faults: DocumentFaults) -> None:
     """Create, update, attach and detach, all as one document."""
-    there = _shown(work, [(step.each, step.identity) for step in steps if step.identity])
+    there = _shown(work, [(step.kind, step.identity) for step in steps if step.identity])
     entries: dict[Found, Entry] = {}
     made: list[tuple[Step, Entry]] = []
     document = Document()
     for step in steps:
-        found = (step.each.list_name, step.identity)
-        if step.kind != CREATE and not _exists(step, there, faults):
+        found = (step.kind.list_name, step.identity)
+        if step.action != CREATE and not _exists(step, there, faults):
             continue
         entry = entries.get(found) if step.connector is not None else None
         if entry is None:
             entry = _entry(path_identity, step, there.get(found), faults)
-            document.entries.setdefault(step.each.list_name, []).append(entry)
+            document.entries.setdefault(step.kind.list_name, []).append(entry)
             if step.identity:
                 entries.setdefault(found, entry)
         if step.connector is not None:
@@ -245,9 +245,9 @@ def _write(work: Edit, path_identity: int, steps: list[Step], faults: DocumentFa
     if faults.found:
         return
     done = [(step, written.get(entry.identity, entry.identity)) for step, entry in made]
-    shown = _shown(work, [(step.each, identity) for step, identity in done])
+    shown = _shown(work, [(step.kind, identity) for step, identity in done])
     for step, identity in done:
-        step.results = [_result(step, identity, shown[step.each.list_name, identity])]
+        step.results = [_result(step, identity, shown[step.kind.list_name, identity])]
 
 
 def _shown(work: Edit, wanted: list[tuple[SetupObject, int]]) -> dict[Found, ObjectView]:
@@ -264,31 +264,31 @@ def _shown(work: Edit, wanted: list[tuple[SetupObject, int]]) -> dict[Found, Obj
 
 
 def _exists(step: Step, there: dict[Found, ObjectView], faults: DocumentFaults) -> bool:
-    if (step.each.list_name, step.identity) in there:
+    if (step.kind.list_name, step.identity) in there:
         return True
     member = "lhsId" if step.connector is not None else "identity"
-    message = f"'{shown(member)}' ({step.identity}) does not exist: there is no {step.each.noun} of this identity"
+    message = f"'{shown(member)}' ({step.identity}) does not exist: there is no {step.kind.noun} of this identity"
     faults.add(Code.REFERENCE_NOT_FOUND, f"{step.place}.{member}", step.members.line, message)
     return False
 
 
-def _entry(path_identity: int, step: Step, shown: ObjectView | None, faults: DocumentFaults) -> Entry:
-    each = step.each
-    entry = Entry(each, max(step.position, 0), step.members.line, place=step.place)
+def _entry(path_identity: int, step: Step, view: ObjectView | None, faults: DocumentFaults) -> Entry:
+    kind = step.kind
+    entry = Entry(kind, max(step.position, 0), step.members.line, place=step.place)
     if step.connector is not None:
         entry.addressed = step.identity
         return entry
     passed_over = _OWN | READ_ONLY
-    if step.kind == CREATE:
+    if step.action == CREATE:
         entry.fresh = True
     else:
         entry.addressed = step.identity
-        passed_over |= frozenset(derived(each, shown) if shown is not None else ())
+        passed_over |= frozenset(derived(kind, view) if view is not None else ())
     if step.position == ONLY:
         passed_over -= _OWN
         check_identity(entry, step.members, step.identity, faults)
     read_members(entry, step.members, faults, passed_over=passed_over)
-    if step.kind == CREATE and path_identity:
+    if step.action == CREATE and path_identity:
         _belong(entry, path_identity)
     return entry
 
@@ -310,13 +310,13 @@ def _connect(work: Edit, step: Step, entry: Entry, faults: DocumentFaults) -> No
         stored = bulk.read_links(work.connection, link.table, link.parent, link.child, [step.identity])
         given = stored.get(step.identity, ())
     attached = step.other in given
-    if step.kind == DETACH and not attached:
+    if step.action == DETACH and not attached:
         message = f"'rhsId' ({step.other}) is not attached"
         faults.add(Code.PATCH_NOT_VALID, f"{step.place}.rhsId", step.members.line, message)
-    elif step.kind == ATTACH and attached:
+    elif step.action == ATTACH and attached:
         message = f"'rhsId' ({step.other}) is attached already"
         faults.add(Code.PATCH_NOT_VALID, f"{step.place}.rhsId", step.members.line, message)
-    elif step.kind == ATTACH:
+    elif step.action == ATTACH:
         entry.given[member.column] = (*_as_named(given), Identity(step.other))
     else:
         entry.given[member.column] = tuple(one for one in _as_named(given) if one != step.other)
@@ -330,16 +330,16 @@ def _as_named(given: Iterable[int | str]) -> list[Identity | str]:
     return [Identity(one) if isinstance(one, int) else one for one in given]
 
 
-def _result(step: Step, identity: int, shown: ObjectView) -> Json:
+def _result(step: Step, identity: int, view: ObjectView) -> Json:
     if step.connector is not None:
-        key = connector_key(step.each, step.connector)
-        ends: Json = {"lhsId": identity, "rhsId": step.other, "action": _DONE[step.kind], "dtoTypeKey": key}
+        key = connector_key(step.kind, step.connector)
+        ends: Json = {"lhsId": identity, "rhsId": step.other, "action": _DONE[step.action], "dtoTypeKey": key}
         return _echoed(step, ends)
-    return _echoed(step, _nested(step, identity, shown.instance))
+    return _echoed(step, _nested(step, identity, view.instance))
 
 
 def _nested(step: Step, identity: int, instance: dict[str, Any]) -> Json:
-    done = {"identity": identity, "action": _DONE[step.kind], "dtoTypeKey": step.each.dto_type_key}
+    done = {"identity": identity, "action": _DONE[step.action], "dtoTypeKey": step.kind.dto_type_key}
     return {**done, "instance": instance}
 
 
@@ -352,12 +352,12 @@ def _echoed(step: Step, result: Json) -> Json:
 
 def _delete(work: Edit, steps: list[Step], faults: DocumentFaults) -> None:
     for step in steps:
-        if not _exists(step, _shown(work, [(step.each, step.identity)]), faults):
+        if not _exists(step, _shown(work, [(step.kind, step.identity)]), faults):
             continue
         before = len(faults.found)
-        plan = plan_delete(work, step.each, step.identity, step.place, faults)
+        plan = plan_delete(work, step.kind, step.identity, step.place, faults)
         if len(faults.found) > before:
             continue
-        instance = plan.shown[step.each.list_name][step.identity].instance
+        instance = plan.views[step.kind.list_name][step.identity].instance
         _, *others = carry_out(work, plan, faults)
         step.results = [_echoed(step, _nested(step, step.identity, instance)), *others]

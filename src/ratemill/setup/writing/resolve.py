@@ -42,15 +42,15 @@ class _Resolver:
     def run(self) -> None:
         self._keep(BASE_UNITS, bulk.read_rows(self._world.connection, "base_units", ("base_unit_id", "name"), None))
         self._collect_names()
-        for each in OBJECTS:
-            entries = self._document.entries.get(each.list_name, [])
-            if entries or self._wanted[each.list_name] or self._wanted_ids[each.list_name]:
-                self._settle(each, entries)
+        for kind in OBJECTS:
+            entries = self._document.entries.get(kind.list_name, [])
+            if entries or self._wanted[kind.list_name] or self._wanted_ids[kind.list_name]:
+                self._settle(kind, entries)
 
     def _collect_names(self) -> None:
-        for each in OBJECTS:
-            entries = self._document.entries.get(each.list_name, [])
-            for member in each.references:
+        for kind in OBJECTS:
+            entries = self._document.entries.get(kind.list_name, [])
+            for member in kind.references:
                 named = [entry for entry in entries if entry.given.get(member.column) is not None]
                 if member.within:
                     for entry in named:
@@ -58,8 +58,8 @@ class _Resolver:
                 else:
                     for value in {entry.given[member.column] for entry in named}:
                         self._collect_value(member, value)
-            if each.list_name in self._document.entries:
-                self._wanted_defaults(each.references)
+            if kind.list_name in self._document.entries:
+                self._wanted_defaults(kind.references)
 
     def _collect(self, entry: Entry, member: Member) -> None:
         value = entry.given[member.column]
@@ -88,8 +88,8 @@ class _Resolver:
 
     def _stored_outer(self, entry: Entry, member: Member) -> int | None:
         """Return the account of the service that a stored identifier has."""
-        each = entry.object
-        (row,) = self._read(each, {each.identity: [entry.addressed]}) or ({},)
+        kind = entry.object
+        (row,) = self._read(kind, {kind.identity: [entry.addressed]}) or ({},)
         if row.get(member.column) is None:
             return None
         target = BY_LIST[member.target]
@@ -103,11 +103,11 @@ class _Resolver:
 
     # one list
 
-    def _settle(self, each: SetupObject, entries: list[Entry]) -> None:
-        self._address(each, entries)
-        members = each.references
-        own = [member for member in members if member.target == each.list_name]
-        others = [member for member in members if member.target != each.list_name]
+    def _settle(self, kind: SetupObject, entries: list[Entry]) -> None:
+        self._address(kind, entries)
+        members = kind.references
+        own = [member for member in members if member.target == kind.list_name]
+        others = [member for member in members if member.target != kind.list_name]
         known = [(member, member.column, self._world.by_key[member.target]) for member in others]
         for entry in entries:
             given = entry.given
@@ -117,55 +117,55 @@ class _Resolver:
                     given[column] = by_key[value,]  # as most are
                 elif column in given or member.default is not None:
                     self._resolve(entry, member)
-            if "start_at" in each.key:
+            if "start_at" in kind.key:
                 self._localise(entry, ("start_at",))
         keyed = [entry for entry in entries if self._has_key(entry)]
-        self._load(each, keyed)
+        self._load(kind, keyed)
         keyed.sort(key=lambda entry: not entry.addressed)
         keyed = self._identified(keyed)
         for entry in keyed:
             for member in own:
                 self._resolve(entry, member)
-        self._localise_rest(each, keyed)
+        self._localise_rest(kind, keyed)
         for entry in keyed:
             self._complete(entry)
-        self._close(each, [entry.identity for entry in keyed])
+        self._close(kind, [entry.identity for entry in keyed])
 
-    def _address(self, each: SetupObject, entries: list[Entry]) -> None:
+    def _address(self, kind: SetupObject, entries: list[Entry]) -> None:
         """Give each entry that names a stored object by identity what is stored, and what it helps to find by."""
-        for entry in entries if each.singular else ():
-            entry.addressed = entry.addressed or self._world.owner_id or self._unmade(each, entry)
+        for entry in entries if kind.singular else ():
+            entry.addressed = entry.addressed or self._world.owner_id or self._unmade(kind, entry)
         addressed = [entry for entry in entries if entry.addressed]
         if not addressed:
             return
         ids = {entry.addressed for entry in addressed}
-        self._close(each, ids)
-        self._closed[each.list_name] -= ids  # they will refer to something else
+        self._close(kind, ids)
+        self._closed[kind.list_name] -= ids  # they will refer to something else
         for entry in addressed:
-            row = self._world.rows[each.list_name][entry.addressed]
+            row = self._world.rows[kind.list_name][entry.addressed]
             entry.stored = dict(row)
-            if each.singular:
-                self._keep_key(each, entry)
-            for member in each.references:
-                if member.within and each.by_column(member.within).virtual:
+            if kind.singular:
+                self._keep_key(kind, entry)
+            for member in kind.references:
+                if member.within and kind.by_column(member.within).virtual:
                     found = self._world.row(member.target, row[member.column])
                     entry.stored[member.within] = None if found is None else found.get(member.within)
                     self._name_outer(entry, member)
 
-    def _keep_key(self, each: SetupObject, entry: Entry) -> None:
+    def _keep_key(self, kind: SetupObject, entry: Entry) -> None:
         """Refuse another key of an object that every owner has once, without looking whether it is in use."""
-        stored, words = entry.stored or {}, f"is fixed; to rename the {each.noun}, run: ratemill {each.noun} rename"
-        for member in each.key_members:
+        stored, words = entry.stored or {}, f"is fixed; to rename the {kind.noun}, run: ratemill {kind.noun} rename"
+        for member in kind.key_members:
             column = member.column
             if column not in entry.bad and entry.given.pop(column, stored[column]) != stored[column]:
                 entry.bad |= {column}
                 self._faults.add(Code.MEMBER_FROZEN, entry.path(member.name), entry.line_of(member.name), words)
 
-    def _unmade(self, each: SetupObject, entry: Entry) -> int:
+    def _unmade(self, kind: SetupObject, entry: Entry) -> int:
         """Return an identity for an owner that does not exist yet, at all defaults."""
         identity = self._world.new_identity()
-        made = {**self._defaults_of(each), each.identity: identity, "built_in": False, "name": entry.given["name"]}
-        self._world.rows[each.list_name][identity] = made
+        made = {**self._defaults_of(kind), kind.identity: identity, "built_in": False, "name": entry.given["name"]}
+        self._world.rows[kind.list_name][identity] = made
         return identity
 
     def _name_outer(self, entry: Entry, member: Member) -> None:
@@ -261,60 +261,60 @@ class _Resolver:
 
     # stored rows
 
-    def _load(self, each: SetupObject, entries: list[Entry]) -> None:
+    def _load(self, kind: SetupObject, entries: list[Entry]) -> None:
         if self._world.owner_id is None:
-            rows = bulk.built_in_rows(each.table)
-            self._keep(each, [self._whole_built_in(each, row) for row in rows])
+            rows = bulk.built_in_rows(kind.table)
+            self._keep(kind, [self._whole_built_in(kind, row) for row in rows])
             return
-        if ids := [each for each in self._wanted_ids[each.list_name] if 0 < each <= IDENTITY_MAX]:
-            self._keep(each, self._read(each, {each.identity: ids}))
-        combinations = {entry.key_of(each.lookup) for entry in entries}
-        combinations |= self._wanted_keys(each)
+        if ids := [each for each in self._wanted_ids[kind.list_name] if 0 < each <= IDENTITY_MAX]:
+            self._keep(kind, self._read(kind, {kind.identity: ids}))
+        combinations = {entry.key_of(kind.lookup) for entry in entries}
+        combinations |= self._wanted_keys(kind)
         stored = [one for one in combinations if not any(isinstance(part, int) and part < 0 for part in one)]
         by_unset: defaultdict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
         for one in stored:
-            by_unset[tuple([name for name, part in zip(each.lookup, one, strict=True) if part is None])].append(one)
+            by_unset[tuple([name for name, part in zip(kind.lookup, one, strict=True) if part is None])].append(one)
         for unset, ones in by_unset.items():
-            by = {name: [one[at] for one in ones] for at, name in enumerate(each.lookup) if name not in unset}
-            self._keep(each, read_objects(self._world, each, by or None, unset=unset))
+            by = {name: [one[at] for one in ones] for at, name in enumerate(kind.lookup) if name not in unset}
+            self._keep(kind, read_objects(self._world, kind, by or None, unset=unset))
 
-    def _whole_built_in(self, each: SetupObject, row: Row) -> Row:
-        blank = dict.fromkeys(each.columns)
-        return {**blank, **row, each.identity: self._world.new_identity(), "built_in": True}
+    def _whole_built_in(self, kind: SetupObject, row: Row) -> Row:
+        blank = dict.fromkeys(kind.columns)
+        return {**blank, **row, kind.identity: self._world.new_identity(), "built_in": True}
 
-    def _wanted_keys(self, each: SetupObject) -> set[tuple[Any, ...]]:
-        wanted = self._wanted[each.list_name]
-        if not each.lookup:
+    def _wanted_keys(self, kind: SetupObject) -> set[tuple[Any, ...]]:
+        wanted = self._wanted[kind.list_name]
+        if not kind.lookup:
             return {()}
-        if each.lookup == ("name",):
+        if kind.lookup == ("name",):
             return {(name,) for name in wanted}
         accounts = self._world.by_key["accounts"]
         found = {(outer if isinstance(outer, Identity) else accounts.get((outer,)), name) for outer, name in wanted}
         return {key for key in found if key[0] is not None}
 
-    def _read(self, each: SetupObject, by: dict[str, list[Any]] | None) -> list[Row]:
-        return read_objects(self._world, each, by)
+    def _read(self, kind: SetupObject, by: dict[str, list[Any]] | None) -> list[Row]:
+        return read_objects(self._world, kind, by)
 
-    def _keep(self, each: SetupObject, rows: Iterable[Row]) -> None:
-        known, by_key = self._world.rows[each.list_name], self._world.by_key[each.list_name]
-        removed = self._world.removed[each.list_name]
+    def _keep(self, kind: SetupObject, rows: Iterable[Row]) -> None:
+        known, by_key = self._world.rows[kind.list_name], self._world.by_key[kind.list_name]
+        removed = self._world.removed[kind.list_name]
         for row in rows:
-            identity = row[each.identity]
+            identity = row[kind.identity]
             if identity in removed:
                 continue
             known.setdefault(identity, row)
-            by_key.setdefault(tuple(row[column] for column in each.key), identity)
+            by_key.setdefault(tuple(row[column] for column in kind.key), identity)
 
-    def _close(self, each: SetupObject, identities: Iterable[int]) -> None:
+    def _close(self, kind: SetupObject, identities: Iterable[int]) -> None:
         """Read what these rows refer to, and what that refers to: the rules look there."""
-        wanted = {identity for identity in identities if identity not in self._closed[each.list_name]}
-        self._closed[each.list_name] |= wanted
-        known = self._world.rows[each.list_name]
+        wanted = {identity for identity in identities if identity not in self._closed[kind.list_name]}
+        self._closed[kind.list_name] |= wanted
+        known = self._world.rows[kind.list_name]
         missing = [identity for identity in wanted if identity not in known]
-        if missing and each.owned:
-            self._keep(each, self._read(each, {each.identity: missing}))
+        if missing and kind.owned:
+            self._keep(kind, self._read(kind, {kind.identity: missing}))
         rows = [known[identity] for identity in wanted if identity in known]
-        for member in each.references:
+        for member in kind.references:
             if rows and not member.virtual:
                 self._close(BY_LIST[member.target], _referred(rows, member))
 
@@ -334,18 +334,18 @@ class _Resolver:
 
     def _leave(self, entry: Entry) -> tuple[Any, ...] | None:
         """Take a stored object's key from it if it will have another; return the key."""
-        each = entry.object
-        by_key, row = self._world.by_key[each.list_name], self._world.rows[each.list_name][entry.addressed]
-        old = tuple(row[column] for column in each.key)
-        if old == entry.key_of(each.key) or by_key.get(old) != entry.addressed:
+        kind = entry.object
+        by_key, row = self._world.by_key[kind.list_name], self._world.rows[kind.list_name][entry.addressed]
+        old = tuple(row[column] for column in kind.key)
+        if old == entry.key_of(kind.key) or by_key.get(old) != entry.addressed:
             return None
         del by_key[old]
         return old
 
     def _identify(self, entry: Entry) -> bool:
-        each = entry.object
-        key = entry.key_of(each.key)
-        by_key, rows = self._world.by_key[each.list_name], self._world.rows[each.list_name]
+        kind = entry.object
+        key = entry.key_of(kind.key)
+        by_key, rows = self._world.by_key[kind.list_name], self._world.rows[kind.list_name]
         identity = by_key.get(key)
         if identity is None and entry.addressed:
             identity = by_key[key] = entry.addressed
@@ -357,7 +357,7 @@ class _Resolver:
             return self._report_taken(entry, identity)
         known = rows[identity]
         if isinstance(first := known.get("entry"), Entry):
-            self._faults.add(Code.ENTRY_TWICE, entry.path(), entry.line, f"is the same {each.noun} as {first.path()}")
+            self._faults.add(Code.ENTRY_TWICE, entry.path(), entry.line, f"is the same {kind.noun} as {first.path()}")
             return False
         if entry.fresh:
             return self._report_taken(entry, identity)
@@ -366,39 +366,39 @@ class _Resolver:
         return True
 
     def _report_taken(self, entry: Entry, identity: int) -> bool:
-        each = entry.object
-        other = self._world.rows[each.list_name][identity].get("entry")
-        words = f"is that of {other.path()}" if isinstance(other, Entry) else f"is that of the {each.noun} {identity}"
-        names = ", ".join(member.name for member in each.key_members)
+        kind = entry.object
+        other = self._world.rows[kind.list_name][identity].get("entry")
+        words = f"is that of {other.path()}" if isinstance(other, Entry) else f"is that of the {kind.noun} {identity}"
+        names = ", ".join(member.name for member in kind.key_members)
         self._faults.add(
-            Code.KEY_TAKEN, entry.path(each.key_members[-1].name), entry.line, f"the key ({names}) {words}"
+            Code.KEY_TAKEN, entry.path(kind.key_members[-1].name), entry.line, f"the key ({names}) {words}"
         )
         return False
 
     def _complete(self, entry: Entry) -> None:
-        each = entry.object
+        kind = entry.object
         entry.row.pop("entry", None)
         if entry.stored is None:
             entry.row.clear()
-            entry.row.update(self._defaults_of(each))
-            for member in each.required:
+            entry.row.update(self._defaults_of(kind))
+            for member in kind.required:
                 if entry.given.get(member.column) is None:
                     self._require_once(entry, member)
         changed = [
             column
             for column, value in entry.given.items()
-            if column != each.document and self._lay(entry, each.by_column(column), value)
+            if column != kind.document and self._lay(entry, kind.by_column(column), value)
         ]
         if changed:
             entry.changes = frozenset(changed)
-        if each.document:
+        if kind.document:
             self._lay_document(entry)
 
-    def _defaults_of(self, each: SetupObject) -> Row:
-        if each.list_name not in self._defaults:
-            laid = [member for member in each.members if not (member.virtual or member.inner)]
-            self._defaults[each.list_name] = {member.column: self._default(member) for member in laid}
-        return self._defaults[each.list_name]
+    def _defaults_of(self, kind: SetupObject) -> Row:
+        if kind.list_name not in self._defaults:
+            laid = [member for member in kind.members if not (member.virtual or member.inner)]
+            self._defaults[kind.list_name] = {member.column: self._default(member) for member in laid}
+        return self._defaults[kind.list_name]
 
     def _lay(self, entry: Entry, member: Member, value: object) -> bool:
         """Lay a value that was named over the row; return whether it changes anything."""
@@ -437,13 +437,13 @@ class _Resolver:
 
     # bare dates
 
-    def _localise_rest(self, each: SetupObject, entries: list[Entry]) -> None:
+    def _localise_rest(self, kind: SetupObject, entries: list[Entry]) -> None:
         spans = [entry for entry in entries if any(_is_bare(entry.given.get(name)) for name in ("start_at", "end_at"))]
         if not spans:
             return
         stored = [entry.identity for entry in spans if entry.stored is not None]
-        self._close(each, stored)
-        self._closed[each.list_name] -= set(stored)
+        self._close(kind, stored)
+        self._closed[kind.list_name] -= set(stored)
         for entry in spans:
             self._localise(entry, ("start_at", "end_at"))
 

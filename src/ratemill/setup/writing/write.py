@@ -13,7 +13,7 @@ from ratemill.store import bulk
 from ratemill.store.setup import data_profiles
 
 
-def write(each: SetupObject, entries: list[Entry], world: World, written: dict[int, int], log: Log) -> None:
+def write(kind: SetupObject, entries: list[Entry], world: World, written: dict[int, int], log: Log) -> None:
     """Write the new and changed entries of one list; ``written`` maps their identities to the stored ones, and grows.
 
     Changed rows go first, for one may end where a new one begins; but a new parent goes before the row that moves below it.
@@ -21,61 +21,61 @@ def write(each: SetupObject, entries: list[Entry], world: World, written: dict[i
     """
     new = [entry for entry in entries if entry.stored is None]
     changed = [entry for entry in entries if entry.stored is not None]
-    stands_alone = not each.versioned and all(member.link is None for member in each.members)
-    before = {} if stands_alone else log.seen(each, [entry.identity for entry in changed])
+    stands_alone = not kind.versioned and all(member.link is None for member in kind.members)
+    before = {} if stands_alone else log.seen(kind, [entry.identity for entry in changed])
     if new:
-        identities = bulk.new_identities(world.connection, each.table, each.identity, len(new))
+        identities = bulk.new_identities(world.connection, kind.table, kind.identity, len(new))
         written.update(zip((entry.identity for entry in new), identities, strict=True))
-    new_goes_first = bool(new) and _refers_to_new(each, changed)
+    new_goes_first = bool(new) and _refers_to_new(kind, changed)
     if new_goes_first:
-        _insert(each, new, world, written)
+        _insert(kind, new, world, written)
     if changed:
-        columns, rows = _changes(each, changed, written)
+        columns, rows = _changes(kind, changed, written)
         if stands_alone:
-            log.change(each, columns, rows)
+            log.change(kind, columns, rows)
         else:
-            bulk.update_rows(world.connection, each.table, each.identity, columns, rows)
+            bulk.update_rows(world.connection, kind.table, kind.identity, columns, rows)
     if new and not new_goes_first:
-        _insert(each, new, world, written)
-    _write_links(each, entries, world, written)
-    if each.versioned:
+        _insert(kind, new, world, written)
+    _write_links(kind, entries, world, written)
+    if kind.versioned:
         ids = [[written.get(entry.identity, entry.identity) for entry in some] for some in (new, changed)]
         data_profiles.keep_versions(world.connection, new=ids[0], changed=ids[1])
     unlogged = new if stands_alone else entries
     if unlogged:
-        log.note(each, [written.get(entry.identity, entry.identity) for entry in unlogged], before)
+        log.note(kind, [written.get(entry.identity, entry.identity) for entry in unlogged], before)
 
 
-def _refers_to_new(each: SetupObject, changed: list[Entry]) -> bool:
+def _refers_to_new(kind: SetupObject, changed: list[Entry]) -> bool:
     """Whether a changed row refers to a new one of its own list."""
     own = [
-        member.column for member in each.references if member.target == each.list_name and member.column in each.columns
+        member.column for member in kind.references if member.target == kind.list_name and member.column in kind.columns
     ]
     return any((entry.row[column] or 0) < 0 for entry in changed for column in own)
 
 
-def _insert(each: SetupObject, entries: list[Entry], world: World, written: dict[int, int]) -> None:
-    columns = [column for column in each.columns if any(entry.row[column] is not None for entry in entries)]
-    references = _references(each)
+def _insert(kind: SetupObject, entries: list[Entry], world: World, written: dict[int, int]) -> None:
+    columns = [column for column in kind.columns if any(entry.row[column] is not None for entry in entries)]
+    references = _references(kind)
     rows = (
         (written[entry.identity], world.owner_id, *_values(entry, columns, references, written)) for entry in entries
     )
-    bulk.insert_rows(world.connection, each.table, (each.identity, "owner_id", *columns), rows)
+    bulk.insert_rows(world.connection, kind.table, (kind.identity, "owner_id", *columns), rows)
 
 
-def _changes(each: SetupObject, entries: list[Entry], written: dict[int, int]) -> tuple[list[str], list[Row]]:
+def _changes(kind: SetupObject, entries: list[Entry], written: dict[int, int]) -> tuple[list[str], list[Row]]:
     """Return the columns that change in any of the rows, and their values by row."""
-    columns = [column for column in each.columns if any(column in entry.changes for entry in entries)]
-    references = _references(each)
+    columns = [column for column in kind.columns if any(column in entry.changes for entry in entries)]
+    references = _references(kind)
     rows = [
-        {each.identity: entry.identity, **dict(zip(columns, _values(entry, columns, references, written), strict=True))}
+        {kind.identity: entry.identity, **dict(zip(columns, _values(entry, columns, references, written), strict=True))}
         for entry in entries
     ]
     return columns, rows
 
 
-def _references(each: SetupObject) -> set[str]:
-    return {member.column for member in each.members if member.is_reference}
+def _references(kind: SetupObject) -> set[str]:
+    return {member.column for member in kind.members if member.is_reference}
 
 
 def _values(entry: Entry, columns: Sequence[str], references: set[str], written: dict[int, int]) -> list[Any]:
@@ -89,8 +89,8 @@ def _real(identity: int | None, written: dict[int, int]) -> int | None:
     return written[identity]
 
 
-def _write_links(each: SetupObject, entries: list[Entry], world: World, written: dict[int, int]) -> None:
-    for member in each.members:
+def _write_links(kind: SetupObject, entries: list[Entry], world: World, written: dict[int, int]) -> None:
+    for member in kind.members:
         if member.link is None:
             continue
         links = {

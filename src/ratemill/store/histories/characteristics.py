@@ -20,7 +20,7 @@ class ItemHistory(UnratedHistory):
 
 # A dry run takes no item and counts none: its batch goes on waiting.
 BATCHES = HistorySource(
-    shown=ItemHistory,
+    row_type=ItemHistory,
     table="characteristic_batches",
     tracking_id="h.job_id",
     file_name="h.import_file_name",

@@ -27,7 +27,7 @@ def _counts(what: str) -> list[str]:
 
 
 IMPORTS = HistorySource(
-    shown=ImportHistory,
+    row_type=ImportHistory,
     table="subscription_imports",
     tracking_id="h.import_id",
     file_name="null",

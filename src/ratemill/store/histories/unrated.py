@@ -39,14 +39,14 @@ class UnratedHistory:
     rows_skipped: int
 
 
-Shown = TypeVar("Shown", bound=UnratedHistory)
+HistoryRow = TypeVar("HistoryRow", bound=UnratedHistory)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HistorySource(Generic[Shown]):
+class HistorySource(Generic[HistoryRow]):
     """A table whose rows are histories, as ``h``: each text is the expression of SQL that gives what it is named after."""
 
-    shown: type[Shown]
+    row_type: type[HistoryRow]
     table: str
     tracking_id: str
     file_name: str
@@ -61,15 +61,15 @@ class HistorySource(Generic[Shown]):
 
     def find(
         self, connection: Connection, *, history_id: int | None = None, tracking_id: UUID | None = None
-    ) -> Shown | None:
+    ) -> HistoryRow | None:
         """Return the history of that number, or of that tracking id."""
-        with driver(connection).cursor(row_factory=class_row(self.shown)) as cursor:
+        with driver(connection).cursor(row_factory=class_row(self.row_type)) as cursor:
             asked = f"{self._select()} where h.history_id = %s or {self.tracking_id} = %s"
             return cursor.execute(asked, (history_id, tracking_id)).fetchone()
 
-    def read(self, connection: Connection, history_ids: Sequence[int]) -> list[Shown]:
+    def read(self, connection: Connection, history_ids: Sequence[int]) -> list[HistoryRow]:
         """Return the histories of these numbers, in any order; numbers of other tables name none."""
-        with driver(connection).cursor(row_factory=class_row(self.shown)) as cursor:
+        with driver(connection).cursor(row_factory=class_row(self.row_type)) as cursor:
             return cursor.execute(f"{self._select()} where h.history_id = any(%s)", (list(history_ids),)).fetchall()
 
     def _select(self) -> str:

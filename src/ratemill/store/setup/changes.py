@@ -298,21 +298,23 @@ def pointed(shape: Shape, pointer: Pointer | None) -> tuple[sql.Composable, sql.
     return column_of(beside, pointer.column), name
 
 
-def pointed_list(shape: Shape, each: PointerList) -> tuple[sql.Composable, sql.Composable]:
+def pointed_list(shape: Shape, pointer_list: PointerList) -> tuple[sql.Composable, sql.Composable]:
     """Return the identities and the names of what a list of references leads to."""
     statement = sql.SQL(
         "coalesce((select jsonb_agg(c.{shown} order by l.position) from {link} l join {table} c on c.{identity} = l.{child}"
         " where l.{parent} = t.{own}), '[]')"
     )
     names = {
-        "link": sql.Identifier(each.link),
-        "table": sql.Identifier(each.table),
-        "identity": sql.Identifier(each.identity),
-        "child": sql.Identifier(each.child),
-        "parent": sql.Identifier(each.parent),
+        "link": sql.Identifier(pointer_list.link),
+        "table": sql.Identifier(pointer_list.table),
+        "identity": sql.Identifier(pointer_list.identity),
+        "child": sql.Identifier(pointer_list.child),
+        "parent": sql.Identifier(pointer_list.parent),
         "own": sql.Identifier(shape.identity),
     }
-    ids, shown = (statement.format(shown=sql.Identifier(one), **names) for one in (each.identity, each.name))
+    ids, shown = (
+        statement.format(shown=sql.Identifier(one), **names) for one in (pointer_list.identity, pointer_list.name)
+    )
     return ids, shown
 
 

@@ -137,20 +137,20 @@ def alias_of(shape: Shape, pointer: Pointer) -> str:
     return f"p{shape.pointers.index(pointer)}"
 
 
-def _add_list(connection: Connection, each: PointerList, rows: dict[int, Row]) -> None:
+def _add_list(connection: Connection, pointer_list: PointerList, rows: dict[int, Row]) -> None:
     statement = sql.SQL(
         "select l.{parent}, array_agg(l.{child} order by l.position), array_agg(c.{name} order by l.position)"
         " from {link} l join {table} c on c.{identity} = l.{child} where l.{parent} = any(%s) group by l.{parent}"
     ).format(
         **{
-            name: sql.Identifier(getattr(each, name))
+            name: sql.Identifier(getattr(pointer_list, name))
             for name in ("parent", "child", "name", "link", "table", "identity")
         }
     )
     for row in rows.values():
-        row[each.column], row[each.alias] = [], []
+        row[pointer_list.column], row[pointer_list.alias] = [], []
     for identity, children, names in driver(connection).execute(statement, (list(rows),)):
-        rows[identity][each.column], rows[identity][each.alias] = children, names
+        rows[identity][pointer_list.column], rows[identity][pointer_list.alias] = children, names
 
 
 def column_of(alias: str, name: str) -> sql.Identifier:

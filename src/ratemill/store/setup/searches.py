@@ -307,17 +307,17 @@ def _points(search: ObjectSearch, field: SearchColumn, operator: str, value: sql
 
 
 def _through_list(
-    search: ObjectSearch, field: SearchColumn, each: PointerList, operator: str, value: sql.SQL
+    search: ObjectSearch, field: SearchColumn, pointer_list: PointerList, operator: str, value: sql.SQL
 ) -> sql.Composable:
-    child = sql.Identifier("l", each.child)
+    child = sql.Identifier("l", pointer_list.child)
     if operator in ("isNull", "isNotNull"):
         test: sql.Composable = sql.SQL("true")
     elif field.by_name:
-        test = _named(child, each, operator, value)
+        test = _named(child, pointer_list, operator, value)
     else:
         test = _test(operator, child, value)
     found = sql.SQL("t.{} = any(array(select l.{} from {} l where {}))").format(
-        sql.Identifier(search.identity), sql.Identifier(each.parent), sql.Identifier(each.link), test
+        sql.Identifier(search.identity), sql.Identifier(pointer_list.parent), sql.Identifier(pointer_list.link), test
     )
     return sql.SQL("not {}").format(found) if operator == "isNull" else found
 
