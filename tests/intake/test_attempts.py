@@ -453,10 +453,10 @@ def test_a_server_or_machine_that_fails_at_everything_for_long_costs_no_record(
         broken.setattr(conductor, "rate", failing)
         for _ in range(25):
             worker.step()
-        assert worker._pause_s > 1
+        assert worker.pause_s > 1
     guide.post_rows(guide_row(3))
     work(guide, worker)
-    assert worker._pause_s == guide.settings.poll_interval_s
+    assert worker.pause_s == guide.settings.poll_interval_s
     assert_all_charged(guide, 4)
 
 

@@ -25,6 +25,7 @@ import msgspec
 from ratemill.client.errors import ClientError, Rejection, Unreachable
 from ratemill.client.tls import not_trusted, trusting
 from ratemill.errors import Code, Fault, UsageFault
+from ratemill.pauses import growing
 from ratemill.visible import shown
 
 Json = dict[str, Any]
@@ -273,7 +274,7 @@ def _passes(status: int, faults: list[Fault]) -> bool:
 
 def backoff(attempt: int) -> float:
     """Return the pause before another attempt: twice the one before, of which half by chance, so callers spread."""
-    whole: float = min(BACKOFF_S_MAX, BACKOFF_S_MIN * 2**attempt)
+    whole = growing(BACKOFF_S_MIN, BACKOFF_S_MAX, attempt)
     return whole / 2 + random.uniform(0, whole / 2)  # noqa: S311 -- no secret
 
 

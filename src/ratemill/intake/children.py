@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from ratemill import heartbeat, logs
+from ratemill.pauses import growing
 from ratemill.priority import give_way_no_longer
 
 RESTART_S_MIN = 1.0  # a process that dies soon is not restarted in a tight loop
@@ -154,8 +155,7 @@ class Child:
         """Return the time from a death to the next start, longer after each start that failed."""
         if not self.failures:
             return max(0.0, RESTART_S_MIN - (monotonic() - self.started_at))
-        longer: float = RESTART_S_MIN * 2 ** min(self.failures, 10)
-        return min(RESTART_S_MAX, longer)
+        return growing(RESTART_S_MIN, RESTART_S_MAX, self.failures)
 
     def processes(self) -> list[ChildProcess]:
         """Return the processes that are running."""

@@ -12,6 +12,7 @@ from time import monotonic
 from ratemill import logs
 from ratemill.access import database as databases
 from ratemill.errors import LoginRefusal, RatemillError, Unavailable
+from ratemill.pauses import growing
 from ratemill.settings import Settings
 
 CHECK_S = 1.0
@@ -98,14 +99,14 @@ class DatabaseKeeper:
     def _restart(self) -> None:
         """Start the embedded server until it answers, with a growing pause between attempts."""
         log.warning("database_down", home=str(self._settings.home.absolute()), action="it is started again")
-        began, pause_s = monotonic(), RETRY_S_MIN
+        began, failures = monotonic(), 0
         while not self._stopping.is_set():
             try:
                 databases.keep_embedded_up(self._settings, self._progress)
             except RatemillError as error:
                 self._log_fault("database_not_started", error)
-                self._stopping.wait(pause_s)
-                pause_s = min(RETRY_S_MAX, 2 * pause_s)
+                self._stopping.wait(growing(RETRY_S_MIN, RETRY_S_MAX, failures))
+                failures += 1
             else:
                 log.info("database_restarted", after_s=round(monotonic() - began, 1))
                 self._logged = ""

@@ -18,13 +18,14 @@ from uuid import uuid4
 
 from ratemill import heartbeat, logs
 from ratemill.errors import DatabaseAway, RatemillError, TableTooLarge, Unavailable
-from ratemill.intake import quarantine
+from ratemill.intake import loop, quarantine
 from ratemill.intake.attempts import Trial, WorkAttempts, is_failure, is_in_doubt
 from ratemill.intake.claim import waiting_rows
 from ratemill.intake.conductor import BATCH_ROWS_MAX, Work, conduct
 from ratemill.intake.faultpoints import die_at
 from ratemill.intake.table_rows import TableRows
 from ratemill.intake.turns import Turns
+from ratemill.pauses import growing
 from ratemill.settings import Settings
 from ratemill.setup.in_force import book as price_books
 from ratemill.store import work_attempts
@@ -38,7 +39,6 @@ HEARTBEAT_S = 1.0
 STAY_SEEN_S = 3.0  # a worker that is not seen for 10 s is taken for dead
 DUE_FEEDS_FEW = 100  # are read in under 10 ms
 DUE_USED = 10  # times as long as it takes to read more of them
-AWAY_S = 0.5  # between two tries to reach a database that is away
 DOUBT_S_MAX = 5.0  # between two tries while the server or the machine fails at everything; still seen as alive
 
 log = logs.get(__name__)
@@ -62,35 +62,27 @@ class Worker:
         self._doubts = 0  # failures in a row that need not be a record's
 
     def run(self) -> None:
-        """Work until told to stop; a database that does not answer is waited for."""
+        """Work until told to stop, and show in the database for as long that this worker is alive."""
         heartbeat.call_also(self._stay_seen)
-        while not self._stopping.is_set():
-            try:
-                worked = self.step()
-            except DatabaseAway:  # the database handle logs it
-                self._stopping.wait(AWAY_S)
-                continue
-            except Unavailable as error:
-                log.warning("step_put_off", error=str(error))
-                worked = False
-            if not worked:
-                self._stopping.wait(self._pause_s)
+        loop.run(self, self._stopping)
         heartbeat.call_also(None)
-        with suppress(Unavailable):
-            self._attempts.settle()  # else the table that was stopped would count as a death
         with suppress(Unavailable), self._database.worker() as connection:
             workers.remove(connection, self._worker_id)
 
     @property
-    def _pause_s(self) -> float:
+    def pause_s(self) -> float:
         """Return the time to the next look for work, longer after each failure in a row that need not be a record's."""
-        longer: float = self._settings.poll_interval_s * 2 ** min(self._doubts, 10)
-        return min(DOUBT_S_MAX, longer) if self._doubts else self._settings.poll_interval_s
+        if not self._doubts:
+            return self._settings.poll_interval_s
+        return growing(self._settings.poll_interval_s, DOUBT_S_MAX, self._doubts)
+
+    def settle(self) -> None:
+        """Write how the attempts of this worker ended."""
+        self._attempts.settle()
 
     def step(self) -> bool:
         """Take one table of the feed whose turn it is; return whether there was any."""
-        heartbeat.beat()
-        self._attempts.settle()
+        self.settle()
         self._read_due()
         worked = any(self._take(feed) for feed in self._turns.order(self._due) if not self._stopping.is_set())
         if not worked:

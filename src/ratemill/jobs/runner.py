@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from threading import Event
 from time import monotonic
 
 from ratemill import logs
 from ratemill.errors import DatabaseAway, Unavailable
 from ratemill.heartbeat import beat
+from ratemill.intake import loop
 from ratemill.intake.attempts import is_in_doubt
 from ratemill.jobs.characteristics import batches as characteristic_batches
 from ratemill.jobs.subscriptions import imports as subscription_imports
 from ratemill.jobs.subscriptions.reading import LineReader
 from ratemill.jobs.work import tables
+from ratemill.pauses import growing
 from ratemill.settings import Settings
 from ratemill.store.characteristics import jobs as characteristic_jobs
 from ratemill.store.charges import reprocesses
@@ -23,7 +24,6 @@ from ratemill.store.subscriptions import jobs as subscription_jobs
 
 POLL_S = 0.2
 DOUBT_S_MAX = 60.0  # between two tries at a job while the server or the machine may be the cause of its failures
-AWAY_S = 0.5  # between two tries to reach a database that is away
 
 log = logs.get(__name__)
 
@@ -40,23 +40,19 @@ class Runner:
 
     def run(self) -> None:
         """Work until told to stop; a database that does not answer is waited for."""
-        while not self._stopping.is_set():
-            try:
-                worked = self.step()
-            except DatabaseAway:  # the database handle logs it
-                self._stopping.wait(AWAY_S)
-                continue
-            except Unavailable as error:
-                log.warning("step_put_off", error=str(error))
-                worked = False
-            if not worked:
-                self._stopping.wait(POLL_S)
-        with suppress(Unavailable):
-            tables.settle(self._database)  # else the table that was stopped would count as a death
+        loop.run(self, self._stopping)
+
+    @property
+    def pause_s(self) -> float:
+        """Return the time to the next look for jobs."""
+        return POLL_S
+
+    def settle(self) -> None:
+        """Write how the attempts of this runner ended."""
+        tables.settle(self._database)
 
     def step(self) -> bool:
-        """Work off one table of each job that is due; return whether any was."""
-        beat()
+        """Process one table of each job that is due; return whether any was."""
         with self._database.worker() as connection:
             orders, batches = reprocesses.due(connection), characteristic_jobs.due(connection)
             imports = subscription_jobs.due(connection)
@@ -77,7 +73,7 @@ class Runner:
             worked = run(number)
         except Unavailable as error:
             if is_in_doubt(error) or is_in_doubt(error.__cause__):
-                self._put_off[job] = monotonic() + min(DOUBT_S_MAX, POLL_S * 2 ** min(doubts, 10)), doubts + 1
+                self._put_off[job] = monotonic() + growing(POLL_S, DOUBT_S_MAX, doubts), doubts + 1
             if not isinstance(error, DatabaseAway):
                 log.warning("job_put_off", job=run.__name__, number=number, error=str(error))
             return False  # the other orders get their turn
