@@ -6,8 +6,8 @@ import difflib
 import shlex
 from collections.abc import Sequence
 
+from ratemill.access.names import likeness, name_fault
 from ratemill.errors import UsageFault
-from ratemill.names import likeness, name_fault
 from ratemill.store import owners
 from ratemill.store.connections import Connection, Database
 from ratemill.store.owners import OwnerName

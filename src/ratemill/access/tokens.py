@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
 from ratemill import logs
+from ratemill.access.names import name_fault
 from ratemill.access.owners import ensure, require
 from ratemill.errors import BadRequest, Code, Fault, Forbidden, NotFound, Unauthorized
-from ratemill.names import name_fault
 from ratemill.pages import Page, Paging
 from ratemill.periods import write_instant
 from ratemill.store import owners, tokens

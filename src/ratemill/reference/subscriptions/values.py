@@ -12,9 +12,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TypeAlias
 
-from ratemill.currencies import CODES
 from ratemill.money import decimal_within
 from ratemill.periods import read_instant
+from ratemill.reference.currencies import CODES
 from ratemill.reference.json_text import Number, Value
 from ratemill.reference.subscriptions.lines import EXTERNAL_REF_CHARS_MAX, kind_of, shown
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ratemill.currencies import CODES
+from ratemill.reference.currencies import CODES
 from ratemill.visible import shown
 
 

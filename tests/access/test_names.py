@@ -2,7 +2,7 @@
 
 import pytest
 
-from ratemill.names import likeness, name_fault
+from ratemill.access.names import likeness, name_fault
 
 
 @pytest.mark.parametrize(
