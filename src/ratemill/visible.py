@@ -24,7 +24,7 @@ def escape_invisible(text: str, escape: Callable[[str], str]) -> str:
         return text
     if not text.isprintable():
         text = "".join(c if c.isprintable() else escape(c) for c in text)
-    return _BLANK.sub(lambda found: escape(found[0]), text)
+    return _BLANK.sub(lambda match: escape(match[0]), text)
 
 
 def visible(text: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.fixtures.processes import environment
 
-from ratemill.cli.demo.bill import _compared, _Line, _rounded
+from ratemill.cli.demo.bill import _BillLine, _compared, _rounded
 from ratemill.cli.demo.shown import DemoFailure
 
 BILL = Path(__file__).parents[2] / "examples" / "focus" / "focus_usage_500.csv"
@@ -51,7 +51,7 @@ def test_an_amount_that_differs_is_named_by_its_row():
     with BILL.open(newline="") as file:
         bills = list(csv.DictReader(file))
     priced = [(row, bill) for row, bill in enumerate(bills, 2) if bill["ListUnitPrice"] != "NULL"]
-    lines = [_Line(row, bill, _rounded(_Line(row, bill, None).product)) for row, bill in priced]
+    lines = [_BillLine(row, bill, _rounded(_BillLine(row, bill, None).product)) for row, bill in priced]
     assert [len(each) for each in _compared(lines)] == [480, 19, 0]
     wrong = replace(lines[5], amount=_rounded(lines[5].product) + Decimal("1e-10"))
     with pytest.raises(DemoFailure, match=r"^row 7: "):

@@ -49,7 +49,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
+class TableOutcomes:
     """Where the records of a table ended, each exactly once."""
 
     skipped: pl.DataFrame
@@ -74,14 +74,14 @@ def conduct(connection: Connection, settings: Settings, work: Work) -> None:
     rated = rate(usage, work.setup.book, holders)
     beat()
     die_at("after-rate", settings)
-    write_ends(connection, settings, work, raw, Ends(mediated.skipped, mediated.refused, found, rated))
+    write_ends(connection, settings, work, raw, TableOutcomes(mediated.skipped, mediated.refused, found, rated))
     die_at("before-commit", settings)
 
 
 def refuse_work(connection: Connection, settings: Settings, work: Work, *, stage: str, error: str) -> None:
     """Make exceptions of the records of ``work``, on which ``stage`` failed again and again."""
     raw = _cut(connection, work)
-    nothing = Ends(_empty(columns.SKIPPED), _empty(columns.REFUSED), _nothing_found(), _nothing_rated())
+    nothing = TableOutcomes(_empty(columns.SKIPPED), _empty(columns.REFUSED), _nothing_found(), _nothing_rated())
     if stage == "mediation":
         write_ends(
             connection, settings, work, raw, replace(nothing, refused=refuse(raw, "could_not_be_processed", error))
@@ -91,10 +91,10 @@ def refuse_work(connection: Connection, settings: Settings, work: Work, *, stage
     found = sort_out(connection, work.feed.feed_id, mediated)
     usage = mediated.usage.join(found.duplicates, on=RECORD, how="anti", maintain_order="left")
     excepted = replace(nothing.rated, exceptions=_excepted(usage, error))
-    write_ends(connection, settings, work, raw, Ends(mediated.skipped, mediated.refused, found, excepted))
+    write_ends(connection, settings, work, raw, TableOutcomes(mediated.skipped, mediated.refused, found, excepted))
 
 
-def write_ends(connection: Connection, settings: Settings, work: Work, raw: pl.DataFrame, ends: Ends) -> None:
+def write_ends(connection: Connection, settings: Settings, work: Work, raw: pl.DataFrame, ends: TableOutcomes) -> None:
     """Write the ends of ``raw``, the counts of its batches, and what of its submissions waits no more.
 
     The snapshot of the set-up ends here: nothing more is read in it.
@@ -123,7 +123,7 @@ def write_ends(connection: Connection, settings: Settings, work: Work, raw: pl.D
     _finish(connection, raw)
 
 
-def _leave_keys(connection: Connection, feed_id: int, ends: Ends) -> Ends:
+def _leave_keys(connection: Connection, feed_id: int, ends: TableOutcomes) -> TableOutcomes:
     """Load the duplicate keys, and take back the ends of records that another worker imported meanwhile."""
     check, late = leave_keys(connection, feed_id, ends.check)
     if late.is_empty():
@@ -137,7 +137,7 @@ def _leave_keys(connection: Connection, feed_id: int, ends: Ends) -> Ends:
     return replace(ends, check=check, rated=rated)
 
 
-def count_spans(raw: pl.DataFrame, ends: Ends) -> pl.DataFrame:
+def count_spans(raw: pl.DataFrame, ends: TableOutcomes) -> pl.DataFrame:
     """Return what each batch took of each submission, with the count of each end; every record must have exactly one."""
     named = {
         "skipped": ends.skipped,

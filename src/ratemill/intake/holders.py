@@ -34,14 +34,14 @@ _LISTS = [IDENTIFIERS.list_name, SERVICES.list_name, ACCOUNTS.list_name, *_OF_MA
 
 @dataclass(frozen=True, slots=True)
 class KnownHolders:
-    """The identifiers that were asked for, found or not, and who has them, as of a change of the set-up.
+    """The identifiers that were asked for (``texts``), found or not, and who has them, as of a change of the set-up.
 
     ``identifiers`` are those of ``columns.IDENTIFIERS`` with their number.
     """
 
     change_id: int
     subscription_version: int
-    asked: pl.Series
+    texts: pl.Series
     identifiers: pl.DataFrame
     services: pl.DataFrame
     accounts: pl.DataFrame
@@ -54,10 +54,10 @@ def holders_of(snapshot: SetupSnapshot, identifiers: pl.Series) -> Holders:
     """Return who has ``identifiers``, and perhaps others, by the set-up of ``snapshot``; ask only for what is new."""
     distinct = identifiers.drop_nulls().unique()
     known = _brought_forward(snapshot, _known.get(snapshot.owner_id))
-    if known is None or known.asked.len() > IDENTIFIERS_MAX:
+    if known is None or known.texts.len() > IDENTIFIERS_MAX:
         known = _ask(snapshot, distinct)
     else:
-        missing = distinct.filter(~distinct.is_in(known.asked.implode()))
+        missing = distinct.filter(~distinct.is_in(known.texts.implode()))
         if not missing.is_empty():
             known = _both(known, _ask(snapshot, missing))
     _known[snapshot.owner_id] = known
@@ -88,7 +88,7 @@ def _accounts(connection: Connection, account_ids: pl.Series) -> pl.DataFrame:
 def _both(old: KnownHolders, new: KnownHolders) -> KnownHolders:
     return replace(
         new,
-        asked=pl.concat([old.asked, new.asked]),
+        texts=pl.concat([old.texts, new.texts]),
         identifiers=pl.concat([old.identifiers, new.identifiers]),
         services=_renewed(old.services, new.services, "service_id"),
         accounts=_renewed(old.accounts, new.accounts, "account_id"),
@@ -135,7 +135,7 @@ def _without_identifiers(snapshot: SetupSnapshot, known: KnownHolders, identifie
     texts = pl.concat([had, pl.Series(have, dtype=pl.String)]).unique()
     return replace(
         known,
-        asked=known.asked.filter(~known.asked.is_in(texts.implode())),
+        texts=known.texts.filter(~known.texts.is_in(texts.implode())),
         identifiers=known.identifiers.filter(~_is_one_of("usage_identifier", texts)),
     )
 

@@ -63,7 +63,7 @@ class RecordLife:
 
 
 @dataclass(frozen=True, slots=True)
-class _RecordEnds:
+class _RecordOutcomes:
     """What is stored of one record."""
 
     charges: list[Charge]
@@ -150,7 +150,7 @@ def read_lives(connection: Connection, names: list[RecordName]) -> list[RecordLi
 
 def _read_ends(
     connection: Connection, submission_ids: list[int], row_indexes: list[int]
-) -> dict[RecordName, _RecordEnds]:
+) -> dict[RecordName, _RecordOutcomes]:
     named = (connection, submission_ids, row_indexes)
     charged = _by_name(with_items(connection, charges.of_records(*named)))
     excepted = _by_name(with_items(connection, rating_exceptions.of_records(*named)))
@@ -159,7 +159,7 @@ def _read_ends(
     refused = _by_name(import_exceptions.of_records(*named))
     revisions = _by_name(record_ends.revisions(*named))
     return {
-        name: _RecordEnds(
+        name: _RecordOutcomes(
             charged[name],
             _last(excepted[name]),
             _last(skipped[name]),
@@ -193,7 +193,7 @@ def _last(rows: list[_Any]) -> _Any | None:
     return rows[-1] if rows else None
 
 
-def _state(end: _RecordEnds) -> RecordState:  # noqa: PLR0911 -- one line a state, in the order in which one excludes the next
+def _state(end: _RecordOutcomes) -> RecordState:  # noqa: PLR0911 -- one line a state, in the order in which one excludes the next
     if end.revisions and end.revisions[-1].taken_at is None:
         return RecordState.WAITING
     if end.rating_exception and end.rating_exception.state == RatingExceptionState.OPEN:
@@ -213,7 +213,7 @@ def _state(end: _RecordEnds) -> RecordState:  # noqa: PLR0911 -- one line a stat
     return RecordState.WAITING
 
 
-def _batch(end: _RecordEnds, state: RecordState) -> int | None:
+def _batch(end: _RecordOutcomes, state: RecordState) -> int | None:
     """Return the batch that led to a record's current end; one that waits is in none."""
     if state == RecordState.WAITING:
         return None
@@ -222,7 +222,7 @@ def _batch(end: _RecordEnds, state: RecordState) -> int | None:
     return last.batch_id if last else None
 
 
-def _read_attempts(connection: Connection, ends: Iterable[_RecordEnds]) -> dict[int, list[RatingAttempt]]:
+def _read_attempts(connection: Connection, ends: Iterable[_RecordOutcomes]) -> dict[int, list[RatingAttempt]]:
     excepted = [end.rating_exception.rating_exception_id for end in ends if end.rating_exception]
     found: defaultdict[int, list[RatingAttempt]] = defaultdict(list)
     for attempt in rating_exceptions.attempts(connection, excepted) if excepted else []:
@@ -230,7 +230,7 @@ def _read_attempts(connection: Connection, ends: Iterable[_RecordEnds]) -> dict[
     return found
 
 
-def _attempts(end: _RecordEnds, later: dict[int, list[RatingAttempt]]) -> list[Attempt]:
+def _attempts(end: _RecordOutcomes, later: dict[int, list[RatingAttempt]]) -> list[Attempt]:
     if end.rating_exception is None:
         return [Attempt(charge.rated_at, RecordState.RATED, None) for charge in end.charges[:1]]
     excepted = end.rating_exception
@@ -260,7 +260,7 @@ def _elements(route: str, body: bytes) -> list[str]:
     return read_elements(unpack(body), cast("Route", route), rows_max=_ANY_ROWS).texts
 
 
-def _raw(name: RecordName, raws: dict[int, list[str]], end: _RecordEnds) -> str | None:
+def _raw(name: RecordName, raws: dict[int, list[str]], end: _RecordOutcomes) -> str | None:
     submission_id, row_index = name
     if submission_id in raws:
         return raws[submission_id][row_index - 1]

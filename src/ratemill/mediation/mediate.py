@@ -81,7 +81,7 @@ class MappedRows:
 
 
 @dataclass(frozen=True, slots=True)
-class _RowRun:
+class _RowOutcomes:
     """The rows at the end; ``rows`` are the typed rows that the filter let through."""
 
     begun: MappedRows
@@ -188,7 +188,7 @@ def _shown(rows: pl.DataFrame, prefix: str) -> pl.DataFrame:
     )
 
 
-def _run(begun: MappedRows, usage_classes: pl.DataFrame, items: Items) -> _RowRun:
+def _run(begun: MappedRows, usage_classes: pl.DataFrame, items: Items) -> _RowOutcomes:
     profile, skipped = begun.profile, begun.skipped
     typed = Validator(profile, usage_classes, items, begun.faults).usage(begun.mapped, begun.failed)
     table = begun.faults.table()
@@ -198,7 +198,7 @@ def _run(begun: MappedRows, usage_classes: pl.DataFrame, items: Items) -> _RowRu
     invariant(all(not part[AT].is_in(skipped.implode()).any() for part in begun.uncut), "a row is skipped and refused")
     if profile.request_envelope:
         table = _whole_requests(begun.raw, table, skipped)
-    return _RowRun(begun, typed, table)
+    return _RowOutcomes(begun, typed, table)
 
 
 def _whole_requests(raw: pl.DataFrame, faults: pl.DataFrame, skipped: pl.Series) -> pl.DataFrame:
@@ -221,7 +221,7 @@ def _whole_requests(raw: pl.DataFrame, faults: pl.DataFrame, skipped: pl.Series)
     return pl.concat([faults, added.match_to_schema(FAULTS)]).sort(AT, "reason_id", "place")
 
 
-def _ended(run: _RowRun) -> MediationResult:
+def _ended(run: _RowOutcomes) -> MediationResult:
     rows, raw, gone = run.rows, run.begun.raw, run.begun.skipped
     if run.faults.height:
         rows = rows.filter(~pl.col(AT).is_in(run.faults[AT].implode()))

@@ -194,9 +194,9 @@ def read_pairs(
     return asked
 
 
-def _read_one(asked: dict[str, Any], name: str, text: str, parameter: Parameter, faults: list[Fault]) -> None:
+def _read_one(values: dict[str, Any], name: str, text: str, parameter: Parameter, faults: list[Fault]) -> None:
     try:
-        asked[parameter.member] = parameter.read(text)
+        values[parameter.member] = parameter.read(text)
     except ValueError as error:
         faults.append(Fault(Code.PARAMETER_NOT_VALID, f"{name} {error}, not '{shown(text)}'", field=name))
 

@@ -250,8 +250,8 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
 }
 
 
-def _asked(found: dict[str, Comparison]) -> SetupQuery:
-    return SetupQuery(tuple(found.values()))
+def _asked(comparisons: dict[str, Comparison]) -> SetupQuery:
+    return SetupQuery(tuple(comparisons.values()))
 
 
 def _identity(request: Request) -> int:

@@ -80,9 +80,9 @@ class _SearchBodyReader:
     def __init__(self, kind: SetupObject, faults: list[Fault]) -> None:
         self._kind, self._faults = kind, faults
 
-    def body(self, asked: dict[str, Any], header: dict[str, Any]) -> SearchBody:
-        self._only(asked, ("query",), "")
-        query = asked.get("query")
+    def body(self, root: dict[str, Any], header: dict[str, Any]) -> SearchBody:
+        self._only(root, ("query",), "")
+        query = root.get("query")
         if not isinstance(query, dict):
             self._fault("query", "query is an object")
             query = {}
@@ -158,9 +158,9 @@ class _SearchBodyReader:
                 self._page_member(asked, name, value, parameter)
         return paging.within_bounds(Paging(**asked), self._faults, "query.pagination.")
 
-    def _page_member(self, asked: dict[str, Any], name: str, value: object, parameter: paging.Parameter) -> None:
+    def _page_member(self, values: dict[str, Any], name: str, value: object, parameter: paging.Parameter) -> None:
         try:
-            asked[parameter.member] = parameter.read(value if isinstance(value, str) else json.dumps(value))
+            values[parameter.member] = parameter.read(value if isinstance(value, str) else json.dumps(value))
         except ValueError as error:
             self._fault(f"query.pagination.{name}", f"{name} {error}")
 

@@ -233,10 +233,10 @@ def _list(snapshot: dict[str, Value], name: str) -> list[dict[str, Value]]:
     return [each for each in many if isinstance(each, dict)] if isinstance(many, list) else []
 
 
-def _pointer(one: dict[str, Value]) -> Json:
-    return {"type": one.get("type"), "id": one.get("id")}
+def _pointer(value: dict[str, Value]) -> Json:
+    return {"type": value.get("type"), "id": value.get("id")}
 
 
-def _ref_of(one: dict[str, Value]) -> Value:
-    attributes = one.get("attributes")
+def _ref_of(value: dict[str, Value]) -> Value:
+    attributes = value.get("attributes")
     return attributes.get("external_ref") if isinstance(attributes, dict) else None

@@ -24,9 +24,9 @@ FILTERS = {
 }
 
 
-def filters_of(asked: dict[str, Any]) -> ChargeFilters:
+def filters_of(values: dict[str, Any]) -> ChargeFilters:
     """Return the filters that were read by ``FILTERS``."""
-    items, others = split_items(asked)
+    items, others = split_items(values)
     return ChargeFilters(**others, items=items)
 
 

@@ -131,10 +131,10 @@ def _shown(operator: str, values: list[str]) -> Json:
     return {"value": values if operator in reprocess.MANY_VALUES else values[0]}
 
 
-def _filter(asked: object) -> Criteria:
-    if not isinstance(asked, dict) or not set(asked) <= {"condition", "search"}:
+def _filter(value: object) -> Criteria:
+    if not isinstance(value, dict) or not set(value) <= {"condition", "search"}:
         _refuse("filterCriteria is an object with 'search' and, if it is to be 'or', 'condition'")
-    condition, search = asked.get("condition") or "and", asked.get("search")
+    condition, search = value.get("condition") or "and", value.get("search")
     if condition not in ("and", "or"):
         _refuse(f"condition is 'and' or 'or', not {json.dumps(condition)}")
     if not isinstance(search, list) or not search:
@@ -142,38 +142,38 @@ def _filter(asked: object) -> Criteria:
     return by_search([_comparison(each) for each in search], any_of=condition == "or")
 
 
-def _comparison(asked: object) -> Comparison:
-    if not isinstance(asked, dict) or not set(asked) <= {"name", "operator", "value"}:
+def _comparison(value: object) -> Comparison:
+    if not isinstance(value, dict) or not set(value) <= {"name", "operator", "value"}:
         _refuse("a comparison is an object with name, operator and value")
-    name, operator = asked.get("name"), asked.get("operator")
+    name, operator = value.get("name"), value.get("operator")
     if not isinstance(name, str) or not isinstance(operator, str):
         _refuse("a comparison has a name and an operator")
-    return comparison(name, operator, asked.get("value"))
+    return comparison(name, operator, value.get("value"))
 
 
-def _ids(asked: object) -> Criteria:
-    if not isinstance(asked, list) or not all(_is_number(each) for each in asked):
+def _ids(value: object) -> Criteria:
+    if not isinstance(value, list) or not all(_is_number(each) for each in value):
         _refuse("ids is a list of the ids of rating exceptions")
-    return reprocess.by_ids([int(each) for each in asked])
+    return reprocess.by_ids([int(each) for each in value])
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 30  # noqa: PLR2004 -- digits
 
 
-def _all(asked: object) -> Criteria:
-    if asked is not True:
+def _all(value: object) -> Criteria:
+    if value is not True:
         _refuse("all is true, or left out")
     return reprocess.all_of_them()
 
 
-def _start(asked: object) -> datetime | None:
-    if asked is None:
+def _start(value: object) -> datetime | None:
+    if value is None:
         return None
     try:
-        return read_instant(str(asked))
+        return read_instant(str(value))
     except (ValueError, OverflowError):
-        raise BadRequest(f"scheduledStart is a time, not '{shown(asked)}'", code=Code.FILTER_NOT_VALID) from None
+        raise BadRequest(f"scheduledStart is a time, not '{shown(value)}'", code=Code.FILTER_NOT_VALID) from None
 
 
 def _refuse(message: str) -> NoReturn:

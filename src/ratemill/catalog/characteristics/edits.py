@@ -166,10 +166,10 @@ class _ItemChange:
             asked[use.characteristic, use.key].append(use.value)
         return {of: items.find(self._connection, self._owner_id, *of, values) for of, values in asked.items()}
 
-    def note(self, item_id: int, members: Members, found: Mapping[str, int]) -> None:
+    def note(self, item_id: int, members: Members, used_ids: Mapping[str, int]) -> None:
         """Write down what an item names now, but for its parent, which it bears itself, and the fields that it has."""
         names = names_of(members, self._number)
-        uses = [StoredUse(item_id, member, used) for member, used in found.items() if member != PARENT]
+        uses = [StoredUse(item_id, member, used) for member, used in used_ids.items() if member != PARENT]
         items.forget_uses(self._connection, [(item_id, name) for name in members])
         items.insert_uses(self._connection, self._owner_id, uses)
         named_objects.register(self._connection, self._owner_id, names.objects)
@@ -277,9 +277,9 @@ def _users(connection: Connection, owner_id: int, item: Item) -> Iterable[Fault]
         )
 
 
-def _unresolved(use: UseOf, found: int) -> ItemFault:
+def _unresolved(use: UseOf, count: int) -> ItemFault:
     of = f"the {use.key} '{cut(use.value)}'"
-    if found:
+    if count:
         return ItemFault("reference_ambiguous", f"{cut(use.member)}: several items have {of}", use.member)
     message = f"{cut(use.member)}: no item of characteristic {use.characteristic} has {of}"
     return ItemFault("reference_not_found", message, use.member)

@@ -111,13 +111,13 @@ def of_list(connection: Connection, number: int, list_id: int, query: Collection
     return _page(connection, search, query, _warnings(connection, search))
 
 
-def part(found: list[Members], query: CollectionQuery, known: Iterable[str]) -> Collection:
+def part(items: list[Members], query: CollectionQuery, known: Iterable[str]) -> Collection:
     """Return the part of a short list that is asked for, compared by ``known`` members; raise ``BadRequest``."""
     faults = part_faults(query, known)
     if faults:
         raise BadRequest(faults=faults)
     tree = odata_filter.read_filter(query.filter) if query.filter else None
-    chosen = [each for each in found if tree is None or odata_filter.holds(tree, each)]
+    chosen = [each for each in items if tree is None or odata_filter.holds(tree, each)]
     if query.order:
         chosen = odata_filter.arranged(chosen, odata_filter.read_order(query.order))
     return Collection(chosen[query.skip : query.skip + query.top], len(chosen))

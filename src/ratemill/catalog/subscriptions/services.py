@@ -364,12 +364,12 @@ class _ServiceWriter:
         self._log.note(kind, [*changed, *(row[kind.identity] for row in rows.new)], before)
 
 
-def _account_name(each: ActiveSubscription) -> str:
-    return str(each.terms.account_id)
+def _account_name(subscription: ActiveSubscription) -> str:
+    return str(subscription.terms.account_id)
 
 
-def _account_name_with_currency(each: ActiveSubscription) -> str:
-    return f"{each.terms.account_id} {each.terms.currency}"
+def _account_name_with_currency(subscription: ActiveSubscription) -> str:
+    return f"{subscription.terms.account_id} {subscription.terms.currency}"
 
 
 def _unlike(name: str, object_id: UUID) -> str:
@@ -382,8 +382,8 @@ def _not_before(subscription: ActiveSubscription, at: datetime) -> ActiveSubscri
     return subscription._replace(terms=terms._replace(started_at=max(terms.started_at or at, at)))
 
 
-def _has_length(each: ActiveSubscription) -> bool:
-    started_at, ended_at = each.terms.started_at, each.terms.ended_at
+def _has_length(subscription: ActiveSubscription) -> bool:
+    started_at, ended_at = subscription.terms.started_at, subscription.terms.ended_at
     return started_at is None or ended_at is None or started_at < ended_at
 
 

@@ -19,7 +19,7 @@ BLOCK_PRICED = 19
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _BillLine:
     """One line of the bill: what it says, and what it was charged."""
 
     row: int
@@ -73,15 +73,15 @@ def show(transcript: Transcript, mill: Mill) -> None:
     )
 
 
-def _lines(path: Path, charges: list[Json]) -> list[_Line]:
+def _lines(path: Path, charges: list[Json]) -> list[_BillLine]:
     """Return the lines of the bill with their charges; the header is row 1."""
     amounts = {charge["originatingFileRecordIndex"]: parse_decimal(charge["amount"]) for charge in charges}
     hold(len(amounts) == len(charges), "a line was charged twice")
     with path.open(newline="", encoding="utf-8") as file:
-        return [_Line(row, bill, amounts.get(row)) for row, bill in enumerate(csv.DictReader(file), 2)]
+        return [_BillLine(row, bill, amounts.get(row)) for row, bill in enumerate(csv.DictReader(file), 2)]
 
 
-def _compared(lines: list[_Line]) -> tuple[list[_Line], list[_Line], list[_Line]]:
+def _compared(lines: list[_BillLine]) -> tuple[list[_BillLine], list[_BillLine], list[_BillLine]]:
     """Return the lines whose amount is the bill's, those that are priced otherwise, and those without a price."""
     unpriced = [line for line in lines if line.bill["ListUnitPrice"] == "NULL"]
     priced = [line for line in lines if line not in unpriced]
@@ -96,7 +96,7 @@ def _compared(lines: list[_Line]) -> tuple[list[_Line], list[_Line], list[_Line]
     return equal, other, unpriced
 
 
-def _show_block_priced(transcript: Transcript, lines: list[_Line]) -> None:
+def _show_block_priced(transcript: Transcript, lines: list[_BillLine]) -> None:
     """Show the lines that the bill prices by blocks, with the factor between it and the list price."""
     factors = Counter(plain(line.cost / line.product) for line in lines)
     hold(len(factors) == 1, f"the lines priced by blocks have the factors {dict(factors)}")
@@ -110,7 +110,7 @@ def _show_block_priced(transcript: Transcript, lines: list[_Line]) -> None:
     )
 
 
-def _show_unpriced(transcript: Transcript, mill: Mill, lines: list[_Line], tracking_id: str) -> None:
+def _show_unpriced(transcript: Transcript, mill: Mill, lines: list[_BillLine], tracking_id: str) -> None:
     """Show the line without a price, which waits as a rating exception."""
     found = list(mill.client.pages("/Udr/Usage/Exception/Paged", {"trackingId": tracking_id}))
     rows = [each["originatingFileRecordIndex"] for each in found]
@@ -118,7 +118,7 @@ def _show_unpriced(transcript: Transcript, mill: Mill, lines: list[_Line], track
     transcript.facts(f"row {rows[0]}, a credit without a price, waits: {found[0]['message']}")
 
 
-def _by_provider(lines: list[_Line]) -> dict[str, int]:
+def _by_provider(lines: list[_BillLine]) -> dict[str, int]:
     return dict(Counter(line.bill["ProviderName"] for line in lines))
 
 

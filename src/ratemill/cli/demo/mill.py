@@ -119,11 +119,11 @@ def _remove_earlier(folder: Path, home: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _left(found: removal.Installation | None) -> str:
+def _left(installation: removal.Installation | None) -> str:
     """Return by what one sees that a database was used: its requests and the changes of its set-up."""
-    if found is None or found.contents is None:
+    if installation is None or installation.contents is None:
         return ""
-    return f"requests {found.contents.submissions}, changes {found.contents.changes}\n"
+    return f"requests {installation.contents.submissions}, changes {installation.contents.changes}\n"
 
 
 def _settings(home: Path) -> Settings:

@@ -102,10 +102,10 @@ def import_userx(
     raise typer.Exit(0 if outcome.is_good and not trouble else 1)
 
 
-def _shape(file: Path, asked: str | None) -> Shape:
-    if asked is not None and asked not in SHAPES:
-        raise UsageFault(f"--format is one of {', '.join(SHAPES)}, not '{asked}'", exit_code=USED_WRONGLY)
-    shape = shape_of(file, asked)
+def _shape(file: Path, name: str | None) -> Shape:
+    if name is not None and name not in SHAPES:
+        raise UsageFault(f"--format is one of {', '.join(SHAPES)}, not '{name}'", exit_code=USED_WRONGLY)
+    shape = shape_of(file, name)
     if shape is None:
         raise UsageFault(f"the name '{file}' does not say what it holds: say it with --format", exit_code=USED_WRONGLY)
     return shape

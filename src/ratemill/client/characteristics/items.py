@@ -70,10 +70,10 @@ class ItemPage:
     sha256: str
 
 
-def shape_of(path: Path, asked: str | None) -> Shape | None:
-    """Return the shape that was asked for, or that a file's name says; None if neither does."""
-    if asked is not None:
-        return next((shape for shape in SHAPES if shape == asked), None)
+def shape_of(path: Path, name: str | None) -> Shape | None:
+    """Return the shape of this name, else the one of the file's suffix; None if neither is known."""
+    if name is not None:
+        return next((shape for shape in SHAPES if shape == name), None)
     bare = path.with_suffix("") if path.suffix.lower() == ".gz" else path
     return _BY_SUFFIX.get(bare.suffix.lower())
 

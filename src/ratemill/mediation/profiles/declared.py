@@ -220,4 +220,4 @@ class Profile:
             # A field that bears the target's own name goes before `DateTime`.
             if target and (target not in found or (found[target] not in self.mappings and target == name.lower())):
                 found[target] = Mapping(target, Source(name))
-        return tuple(sorted(found.values(), key=lambda each: position(each.target)))
+        return tuple(sorted(found.values(), key=lambda mapping: position(mapping.target)))

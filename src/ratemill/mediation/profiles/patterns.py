@@ -55,12 +55,12 @@ def engine_format(form: str) -> str:
     return "".join(_engine_letters(found) for found in _SPELLED.finditer(form))
 
 
-def _engine_letters(found: re.Match[str]) -> str:
-    quoted, run, _ = found.groups()
+def _engine_letters(match: re.Match[str]) -> str:
+    quoted, run, _ = match.groups()
     if quoted is not None:
         return str(quoted)
     if run is None or run == "T":
-        return found.group()
+        return match.group()
     if run.startswith("."):
         return "%.f"
     return _LETTERS[run] if run in _LETTERS else _no_letter(run)

@@ -63,9 +63,9 @@ def refused_together(
             return held
 
 
-def _refuse(found: list[int], named_by: Mapping[int, Sequence[int]], refused: set[int]) -> None:
+def _refuse(item_ids: list[int], named_by: Mapping[int, Sequence[int]], refused: set[int]) -> None:
     """Add to ``refused`` what was found, and each item that names it."""
-    waiting = list(found)
+    waiting = list(item_ids)
     while waiting:
         item = waiting.pop()
         if item not in refused:

@@ -128,22 +128,22 @@ def _members(body: bytes) -> dict[str, Value]:
     return asked
 
 
-def _unknown(asked: dict[str, Value], known: Iterable[str]) -> list[ItemFault]:
+def _unknown(members: dict[str, Value], known: Iterable[str]) -> list[ItemFault]:
     message = f"is not known here and is passed over; known are {', '.join(known)}"
-    return [ItemFault("member_not_known", f"{cut(each)} {message}", each) for each in asked if each not in known]
+    return [ItemFault("member_not_known", f"{cut(each)} {message}", each) for each in members if each not in known]
 
 
-def _required(asked: dict[str, Value], name: str, faults: list[ItemFault]) -> Value:
-    value = asked.get(name)
+def _required(members: dict[str, Value], name: str, faults: list[ItemFault]) -> Value:
+    value = members.get(name)
     if value is None:
-        meant = [each for each in asked if each.lower() == name.lower() and each != name]
+        meant = [each for each in members if each.lower() == name.lower() and each != name]
         hint = f"; '{cut(meant[0])}' is another name" if meant else ""
         faults.append(ItemFault("member_required", f"{name} is required{hint}", name))
     return value
 
 
-def _file_name(asked: dict[str, Value], faults: list[ItemFault]) -> str:
-    name = _required(asked, "importFileName", faults)
+def _file_name(members: dict[str, Value], faults: list[ItemFault]) -> str:
+    name = _required(members, "importFileName", faults)
     if name is None:
         return ""
     if type(name) is not str or not name.strip() or len(name) > ID_CHARS_MAX or not is_storable(name):
@@ -152,8 +152,8 @@ def _file_name(asked: dict[str, Value], faults: list[ItemFault]) -> str:
     return str(name)
 
 
-def _description(asked: dict[str, Value], faults: list[ItemFault]) -> str | None:
-    text = asked.get("description")
+def _description(members: dict[str, Value], faults: list[ItemFault]) -> str | None:
+    text = members.get("description")
     if text is None:
         return None
     if type(text) is not str or len(text) > DESCRIPTION_CHARS_MAX or not is_storable(text):
@@ -166,9 +166,9 @@ def _whole(value: Value) -> int | None:
     return int(value) if isinstance(value, Number) and _WHOLE.fullmatch(value) else None
 
 
-def _bounded(asked: dict[str, Value], name: str, most: int, faults: list[ItemFault]) -> int:
+def _bounded(members: dict[str, Value], name: str, most: int, faults: list[ItemFault]) -> int:
     """Return a count of items; 0 if there is a fault."""
-    value = _required(asked, name, faults)
+    value = _required(members, name, faults)
     if value is None:
         return 0
     number = _whole(value)
@@ -182,7 +182,7 @@ def _bounded(asked: dict[str, Value], name: str, most: int, faults: list[ItemFau
 
 
 def _page(
-    asked: dict[str, Value],
+    members: dict[str, Value],
     body: bytes,
     faults: list[ItemFault],
     *,
@@ -190,8 +190,8 @@ def _page(
     characteristic: int | None,
     limits: BatchLimits,
 ) -> BatchPage | None:
-    number = _page_number(asked, frame, faults)
-    items = _required(asked, "items", faults)
+    number = _page_number(members, frame, faults)
+    items = _required(members, "items", faults)
     if items is None:
         return None
     if not isinstance(items, list) or not items:
@@ -213,8 +213,8 @@ def _page(
     return None if faults else BatchPage(number, items, _text_of_items(body), told, _cut(warnings))
 
 
-def _page_number(asked: dict[str, Value], frame: Frame | None, faults: list[ItemFault]) -> int:
-    value = _required(asked, "pageNumber", faults)
+def _page_number(members: dict[str, Value], frame: Frame | None, faults: list[ItemFault]) -> int:
+    value = _required(members, "pageNumber", faults)
     if value is None:
         return 0
     number = _whole(value)

@@ -52,7 +52,7 @@ def match_lists(profile: Profile, read: Read) -> dict[str, pl.DataFrame]:
 
 def reader_of(connection: Connection, owner_id: int) -> Read:
     """Return what reads the stored set-up of an owner."""
-    return lambda each, columns: bulk.read_rows(connection, each.table, columns, owner_id)
+    return lambda kind, columns: bulk.read_rows(connection, kind.table, columns, owner_id)
 
 
 def items_named(connection: Connection, owner_id: int, begun: MappedRows) -> dict[str, pl.Series]:

@@ -86,12 +86,12 @@ def as_json(linted: LintReport) -> Json:
     }
 
 
-def _read(connection: Connection, owner_id: int, asked: int | str) -> PlanSetup:
+def _read(connection: Connection, owner_id: int, plan_key: int | str) -> PlanSetup:
     reader = _PlanReader(connection, owner_id)
-    column = "name" if isinstance(asked, str) else "rate_plan_id"
-    plans = reader.rows("usageRatePlans", column, [asked])
+    column = "name" if isinstance(plan_key, str) else "rate_plan_id"
+    plans = reader.rows("usageRatePlans", column, [plan_key])
     if not plans:
-        raise NotFound(f"there is no rate plan '{shown(asked)}'")
+        raise NotFound(f"there is no rate plan '{shown(plan_key)}'")
     plan = plans[0]
     plan_id = plan["rate_plan_id"]
     linked = bulk.read_links(connection, "rate_plan_groups", "rate_plan_id", "rate_group_id", [plan_id])

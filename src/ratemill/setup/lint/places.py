@@ -18,7 +18,7 @@ def pattern_shadowed(setup: PlanSetup) -> Iterator[Finding]:
     """Find patterns whose numbers cost what those of the next shorter pattern do."""
     prices = _LocationPrices(setup)
     above: list[Row] = []
-    for pattern in sorted(setup.patterns, key=lambda each: str(each["name"])):
+    for pattern in sorted(setup.patterns, key=lambda row: str(row["name"])):
         while above and not pattern["name"].startswith(above[-1]["name"]):
             above.pop()
         if above and prices.of(pattern["location_id"]) == (price := prices.of(above[-1]["location_id"])) and price:

@@ -32,7 +32,7 @@ def refusals(text: str, rows: list[Entry], faults: list[Fault]) -> list[PriceLis
         return []
     by_line = {row.line: row.index + 1 for row in rows}
     placed = [(fault, *_place(fault)) for fault in faults]
-    placed.sort(key=lambda each: (each[1] is None, each[1] or 0))
+    placed.sort(key=lambda pair: (pair[1] is None, pair[1] or 0))
     cells = _cells(text, {line for _, line, field in placed if line is not None and field})
     return [
         PriceListFault(

@@ -213,12 +213,12 @@ def _read(price_list: PriceList, world: World, outcome: PriceListOutcome, faults
     return document
 
 
-def _group(world: World, asked: int | str) -> tuple[int, str]:
-    column = "name" if isinstance(asked, str) else "rate_group_id"
+def _group(world: World, group_key: int | str) -> tuple[int, str]:
+    column = "name" if isinstance(group_key, str) else "rate_group_id"
     columns = ("rate_group_id", "name")
-    found = bulk.read_rows(world.connection, "rate_groups", columns, world.owner_id, {column: [asked]})
+    found = bulk.read_rows(world.connection, "rate_groups", columns, world.owner_id, {column: [group_key]})
     if not found:
-        raise NotFound(f"there is no rate group '{shown(asked)}'")
+        raise NotFound(f"there is no rate group '{shown(group_key)}'")
     return found[0]["rate_group_id"], found[0]["name"]
 
 

@@ -334,7 +334,9 @@ def overlapping(entries: list[Entry], world: World, columns: tuple[str, ...]) ->
 
 def _overlaps_of(rows: list[tuple[int, Row]], by_identity: dict[int, Entry]) -> Iterator[tuple[Entry, str]]:
     rows = [each for each in rows if _is_a_span(each[1])]
-    rows.sort(key=lambda each: (each[1]["start_at"] is not None, each[1]["start_at"] or EARLIEST, -each[0]))
+    rows.sort(
+        key=lambda numbered: (numbered[1]["start_at"] is not None, numbered[1]["start_at"] or EARLIEST, -numbered[0])
+    )
     furthest = rows[0] if rows else None
     for each in rows[1:]:
         if furthest is not None and _before(each[1]["start_at"], furthest[1]["end_at"]):

@@ -70,9 +70,9 @@ def types(connection: Connection, owner_id: int, characteristic: int) -> Types:
     return {row[0]: (row[1], row[2]) for row in driver(connection).execute(statement, (owner_id, characteristic))}
 
 
-def infer(connection: Connection, owner_id: int, characteristic: int, found: Mapping[str, str]) -> None:
+def infer(connection: Connection, owner_id: int, characteristic: int, types: Mapping[str, str]) -> None:
     """Write the fields that are not known yet."""
-    names = sorted(found)
+    names = sorted(types)
     if names:
         driver(connection).execute(
             """
@@ -80,5 +80,5 @@ def infer(connection: Connection, owner_id: int, characteristic: int, found: Map
             select %s, %s, name, type from unnest(%s::text[], %s::text[]) v (name, type)
             on conflict (owner_id, characteristic, name) do nothing
             """,
-            (owner_id, characteristic, names, [found[name] for name in names]),
+            (owner_id, characteristic, names, [types[name] for name in names]),
         )

@@ -137,6 +137,8 @@ def of_records(connection: Connection, submission_ids: list[int], row_indexes: l
     return cursor.fetchall()
 
 
-def _count(connection: Connection, asked: str, known: dict[str, Any]) -> int:
-    counted = driver(connection).execute(f"select count(*) from import_exceptions e where {asked}", known).fetchone()
+def _count(connection: Connection, condition: str, known: dict[str, Any]) -> int:
+    counted = (
+        driver(connection).execute(f"select count(*) from import_exceptions e where {condition}", known).fetchone()
+    )
     return int(counted[0]) if counted else 0

@@ -186,6 +186,8 @@ def names_of_holder(
     return [(int(submission_id), int(row_index)) for submission_id, row_index in rows]
 
 
-def _count(connection: Connection, asked: str, known: dict[str, Any]) -> int:
-    counted = driver(connection).execute(f"select count(*) from rating_exceptions e where {asked}", known).fetchone()
+def _count(connection: Connection, condition: str, known: dict[str, Any]) -> int:
+    counted = (
+        driver(connection).execute(f"select count(*) from rating_exceptions e where {condition}", known).fetchone()
+    )
     return int(counted[0]) if counted else 0

@@ -257,6 +257,6 @@ def find_batch(connection: Connection, batch_id: int) -> Batch | None:
     return cursor.fetchone()
 
 
-def _count(connection: Connection, table: str, asked: str, known: dict[str, object]) -> int:
-    counted = driver(connection).execute(f"select count(*) from {table} where {asked}", known).fetchone()
+def _count(connection: Connection, table: str, condition: str, known: dict[str, object]) -> int:
+    counted = driver(connection).execute(f"select count(*) from {table} where {condition}", known).fetchone()
     return int(counted[0]) if counted else 0

@@ -342,7 +342,7 @@ def page(connection: Connection, owner_id: int, filters: SetupChangeFilters, pag
 
 
 @dataclass(frozen=True, slots=True)
-class Since:
+class ListChanges:
     """What became of one list since a change: how many changes, and the number of the last one of the owner."""
 
     rows: int
@@ -358,7 +358,9 @@ def last(connection: Connection, owner_id: int) -> int:
     return int(row[0]) if row else 0
 
 
-def since(connection: Connection, owner_id: int, list_name: str, setup_change_id: int, *, most: int) -> Since | None:
+def since(
+    connection: Connection, owner_id: int, list_name: str, setup_change_id: int, *, most: int
+) -> ListChanges | None:
     """Return what became of a list after a change; None if the owner has more than ``most`` changes after it."""
     statement = """
         select count(*), count(*) filter (where list = %(list)s),
@@ -368,7 +370,7 @@ def since(connection: Connection, owner_id: int, list_name: str, setup_change_id
             where owner_id = %(owner_id)s and setup_change_id > %(after)s order by setup_change_id limit %(limit)s) c"""
     known = {"list": list_name, "after": setup_change_id, "owner_id": owner_id, "limit": most + 1}
     row = driver(connection).execute(statement, known).fetchone()
-    return None if row is None or row[0] > most else Since(*row[1:])
+    return None if row is None or row[0] > most else ListChanges(*row[1:])
 
 
 ChangedIds = dict[tuple[str, str], list[int]]

@@ -119,7 +119,7 @@ def beside(shape: Shape) -> sql.Composed:
     if "owner_id" in metadata.tables[shape.table].c:
         parts.append(sql.SQL("join owners o on o.owner_id = t.owner_id"))
     # What others are reached through is joined before them.
-    for pointer in sorted(shape.pointers, key=lambda each: each.through is not None):
+    for pointer in sorted(shape.pointers, key=lambda pointer: pointer.through is not None):
         origin = "t" if pointer.through is None else alias_of(shape, pointer.through)
         parts.append(
             sql.SQL("left join {} {} on {} = {}").format(
