@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from uuid import UUID
 
-from ratemill.errors import BadRequest, Code, NotFound
-from ratemill.store import comparisons
-from ratemill.store.comparisons import Asked
+from ratemill.comparisons import Comparison
+from ratemill.errors import NotFound
+from ratemill.reference.subscriptions.filters import check
+from ratemill.store.comparisons import types
 from ratemill.store.connections import Connection, Database
 from ratemill.store.subscriptions import imports
 from ratemill.store.subscriptions.imports import LineError, SubscriptionImport
 from ratemill.visible import shown
 
-__all__ = ["Asked", "LineError", "SubscriptionImport", "errors", "find", "page", "refused_lines"]
+__all__ = ["LineError", "SubscriptionImport", "errors", "find", "page", "refused_lines"]
 
 
 def page(
-    database: Database, owner_id: int, asked: Sequence[Asked], *, offset: int, limit: int
+    database: Database, owner_id: int, comparisons: Sequence[Comparison[str]], *, offset: int, limit: int
 ) -> tuple[list[SubscriptionImport], int]:
     """Return a page of imports, the newest first, and how many there are; raise ``BadRequest``."""
-    check(asked, imports.IMPORT_FIELDS)
+    checked = check(comparisons, types(imports.IMPORT_FIELDS))
     with database.reader(owner_id) as connection:
-        return imports.page(connection, owner_id, asked, offset=offset, limit=limit)
+        return imports.page(connection, owner_id, checked, offset=offset, limit=limit)
 
 
 def find(database: Database, owner_id: int, import_id: str) -> SubscriptionImport:
@@ -32,27 +33,25 @@ def find(database: Database, owner_id: int, import_id: str) -> SubscriptionImpor
 
 
 def errors(
-    database: Database, owner_id: int, import_id: str, asked: Sequence[Asked], *, offset: int, limit: int
+    database: Database,
+    owner_id: int,
+    import_id: str,
+    comparisons: Sequence[Comparison[str]],
+    *,
+    offset: int,
+    limit: int,
 ) -> tuple[list[LineError], int]:
     """Return a page of what was wrong with lines, by line number, and how many faults there are; raise ``NotFound``."""
-    check(asked, imports.ERROR_FIELDS)
+    checked = check(comparisons, types(imports.ERROR_FIELDS))
     with database.reader(owner_id) as connection:
         number = _found(connection, import_id).import_number
-        return imports.errors_page(connection, number, asked, offset=offset, limit=limit)
+        return imports.errors_page(connection, number, checked, offset=offset, limit=limit)
 
 
 def refused_lines(database: Database, owner_id: int, import_id: str) -> Iterator[bytes]:
     """Return the lines that were refused as they came, each with a line feed, in pieces; raise ``NotFound`` at once."""
     number = find(database, owner_id, import_id).import_number
     return _pieces(database, owner_id, number)
-
-
-def check(asked: Sequence[Asked], fields: dict[str, comparisons.Field]) -> None:
-    """Raise ``BadRequest`` for a comparison that a list does not know."""
-    try:
-        comparisons.check(asked, fields)
-    except ValueError as error:
-        raise BadRequest(str(error), code=Code.FILTER_NOT_VALID) from error
 
 
 def _pieces(database: Database, owner_id: int, number: int) -> Iterator[bytes]:

@@ -1,86 +1,105 @@
-"""Comparisons of a list's members with values, as a caller asked for them, joined by and: from texts to conditions."""
+"""Comparisons in SQL: one text for each operator, for every list that is filtered."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Literal
-from uuid import UUID
+from typing import Any
 
-from ratemill.visible import shown
+from ratemill.comparisons import MANY_VALUES, NEGATED, NO_VALUE, Comparison, Operator
 
-Type = Literal["text", "uuid", "timestamptz", "integer"]
-_OPERATORS = {"eq": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
-_INTEGER_MAX = 2**31 - 1
+Values = dict[str, Any]
+"""The parameters of a statement, by name; each value that is bound adds one."""
+
+# What is true of an expression {e} and a value {v}, or an array of values.
+_TESTS = {
+    Operator.EQ: "{e} = {v}",
+    Operator.LT: "{e} < {v}",
+    Operator.LT_EQ: "{e} <= {v}",
+    Operator.GT: "{e} > {v}",
+    Operator.GT_EQ: "{e} >= {v}",
+    Operator.CONTAINS: "strpos({e}, {v}) > 0",
+    Operator.STARTS_WITH: "starts_with({e}, {v})",
+    Operator.ENDS_WITH: "right({e}, length({v})) = {v}",
+    Operator.LIKE: "{e} ilike {v}",
+    Operator.IN: "{e} = any({v})",
+    Operator.IS_NULL: "{e} is null",
+    Operator.IS_NOT_NULL: "{e} is not null",
+}
+
+# How an index over digests finds what these operators do, before the texts are compared.
+_BY_DIGEST = {
+    Operator.EQ: "{digest} = md5({v})::{type} and {test}",
+    Operator.IN: "{digest} = any(array(select md5(w.text)::{type} from unnest({v}) w (text))) and {test}",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """A member that may be compared: its expression in SQL, and its type."""
+class ComparedColumn:
+    """What may be compared: an expression and its type; ``digest`` is what an index has of it, in a type of its own."""
 
     expression: str
-    type: Type
+    type: str
+    digest: str = ""
+    digest_type: str = "uuid"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One comparison: eq, gt, ge, lt, le and like have one value, in has several, is_null none."""
-
-    operator: str
-    field: str
-    values: tuple[str, ...]
-
-
-def check(asked: Sequence[Asked], fields: Mapping[str, Field]) -> None:
-    """Raise ``ValueError`` for the first comparison that ``fields`` do not allow."""
-    for each in asked:
-        field = fields.get(each.field)
-        if field is None:
-            raise ValueError(f"this list is not filtered by '{shown(each.field)}', but by {', '.join(fields)}")
-        if each.operator == "like" and field.type != "text":
-            raise ValueError(f"like compares texts, and {each.field} is none")
-        for value in each.values:
-            _value(each.field, field, value)
+def condition(comparison: Comparison[Any], column: ComparedColumn, values: Values) -> str:
+    """Return a comparison as a condition; what it compares with goes into ``values``."""
+    operator, negated = positive(comparison.operator)
+    value = bound(comparison, column.type, values)
+    tested = test(operator, column.expression, value)
+    if column.digest and operator in _BY_DIGEST and not negated:
+        names = {"digest": column.digest, "type": column.digest_type, "v": value, "test": tested}
+        tested = _BY_DIGEST[operator].format(**names)
+    return not_true(tested) if negated else f"({tested})"
 
 
-def conditions(asked: Sequence[Asked], fields: Mapping[str, Field]) -> tuple[str, dict[str, Any]]:
-    """Return the condition of a query and its parameters; ``check`` has passed what is asked."""
-    parts = ["true"]
-    values: dict[str, Any] = {}
-    for index, each in enumerate(asked):
-        field, name = fields[each.field], f"asked_{index}"
-        if each.operator == "is_null":
-            parts.append(f"{field.expression} is null")
-        elif each.operator == "in":
-            parts.append(f"{field.expression} = any(%({name})s::{field.type}[])")
-            values[name] = [_value(each.field, field, value) for value in each.values]
-        elif each.operator == "like":
-            parts.append(f"{field.expression} ilike %({name})s")
-            values[name] = _pattern(each.values[0])
-        else:
-            parts.append(f"{field.expression} {_OPERATORS[each.operator]} %({name})s::{field.type}")
-            values[name] = _value(each.field, field, each.values[0])
-            if each.operator == "eq" and field.type == "text":  # as the index of long references is written
-                parts.append(f"md5({field.expression}) = md5(%({name})s)")
-    return " and ".join(parts), values
+def conditions(comparisons: Iterable[Comparison[str]], columns: Mapping[str, ComparedColumn], values: Values) -> str:
+    """Return the condition that all comparisons of ``columns`` hold."""
+    return joined((condition(each, columns[each.member], values) for each in comparisons), any_of=False)
 
 
-def _value(name: str, field: Field, text: str) -> object:
-    if "\0" in text:
-        raise ValueError(f"no {name} holds the character NUL")
-    try:
-        if field.type == "uuid":
-            return UUID(text)
-        if field.type == "integer":
-            return min(max(int(text), -_INTEGER_MAX), _INTEGER_MAX)
-        if field.type == "timestamptz":
-            at = datetime.fromisoformat(text)
-            return at if at.tzinfo else at.replace(tzinfo=UTC)
-    except ValueError as error:
-        kinds = {"uuid": "a UUID", "integer": "a whole number", "timestamptz": "a time as 2026-01-31T00:00:00Z"}
-        raise ValueError(f"{name} is compared with {kinds[field.type]}, not '{shown(text)}'") from error
-    return text
+def types(columns: Mapping[str, ComparedColumn]) -> dict[str, str]:
+    """Return the type of each member that is compared."""
+    return {name: column.type for name, column in columns.items()}
+
+
+def positive(operator: Operator) -> tuple[Operator, bool]:
+    """Return the operator that is tested, and whether the comparison holds where that does not."""
+    return NEGATED.get(operator, operator), operator in NEGATED
+
+
+def bound(comparison: Comparison[Any], type_: str, values: Values) -> str:
+    """Return the placeholder of what a comparison compares with; empty if that is nothing."""
+    if comparison.operator in NO_VALUE:
+        return ""
+    if comparison.operator in MANY_VALUES:
+        return bind(list(comparison.values), f"{type_}[]", values)
+    (value,) = comparison.values
+    return bind(_pattern(value) if comparison.operator is Operator.LIKE else value, type_, values)
+
+
+def bind(value: object, type_: str, values: Values) -> str:
+    """Return the placeholder of a value that is added to ``values``."""
+    name = f"v{len(values)}"
+    values[name] = value
+    return f"%({name})s::{type_}"
+
+
+def test(operator: Operator, expression: str, value: str) -> str:
+    """Return what an operator that is not negated tests."""
+    return _TESTS[operator].format(e=expression, v=value)
+
+
+def not_true(condition: str) -> str:
+    """Return a condition that holds where another does not, a member without a value included."""
+    return f"({condition}) is not true"
+
+
+def joined(conditions: Iterable[str], *, any_of: bool) -> str:
+    """Return the condition that all of them hold, or any; true if there are none."""
+    return (" or " if any_of else " and ").join(conditions) or "true"
 
 
 def _pattern(text: str) -> str:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratemill.api.subscriptions.filter import Comparison, FilterFault, parse
+from ratemill.api.subscriptions.filter import OPERATORS, FilterFault, parse
+from ratemill.comparisons import Comparison, Operator
 
 READ = {
     "eq(name,Alan Turing)": [("eq", "name", ("Alan Turing",))],
@@ -43,7 +44,7 @@ NONE += ["eq(a,b):", ":eq(a,b)", "eq(a,b) eq(c,d)", "eq(,b)", "eq(a,'b'c)", "not
 
 @pytest.mark.parametrize(("text", "expected"), READ.items())
 def test_what_is_read(text: str, expected: list[tuple[str, str, tuple[str, ...]]]):
-    assert parse(text) == [Comparison(*each) for each in expected]
+    assert parse(text) == [Comparison(field, OPERATORS[operator], values) for operator, field, values in expected]
 
 
 @pytest.mark.parametrize("text", NONE)
@@ -55,7 +56,7 @@ def test_what_is_no_filter(text: str):
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=5))
 def test_any_values_are_read_back_from_quotes(values: list[str]):
     quoted = ",".join('"' + each.replace("\\", "\\\\").replace('"', '\\"') + '"' for each in values)
-    assert parse(f"in(a,{quoted})") == [Comparison("in", "a", tuple(values))]
+    assert parse(f"in(a,{quoted})") == [Comparison("a", Operator.IN, tuple(values))]
 
 
 @given(st.text())

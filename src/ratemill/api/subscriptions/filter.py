@@ -6,13 +6,21 @@ meaning from the character after it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ratemill.comparisons import Comparison, Operator
 from ratemill.visible import shown
 
 FILTERS_MAX = 10
 FILTER_BYTES_MAX = 8 * 1024
-OPERATORS = ("eq", "like", "in", "gt", "ge", "lt", "le", "is_null")
+OPERATORS = {
+    "eq": Operator.EQ,
+    "like": Operator.LIKE,
+    "in": Operator.IN,
+    "gt": Operator.GT,
+    "ge": Operator.GT_EQ,
+    "lt": Operator.LT,
+    "le": Operator.LT_EQ,
+    "is_null": Operator.IS_NULL,
+}
 _QUOTES = "'\""
 _ENDS = ",)"
 _SPECIAL = "(,):"
@@ -22,16 +30,7 @@ class FilterFault(ValueError):
     """Why a filter cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One comparison; ``values`` are several for ``in``, none for ``is_null``, else one."""
-
-    operator: str
-    field: str
-    values: tuple[str, ...]
-
-
-def parse(text: str) -> list[Comparison]:
+def parse(text: str) -> list[Comparison[str]]:
     """Return the comparisons of a filter; raise ``FilterFault``."""
     if len(text.encode(errors="replace")) > FILTER_BYTES_MAX:
         raise FilterFault(f"the filter has more than {FILTER_BYTES_MAX} bytes")
@@ -46,7 +45,7 @@ def parse(text: str) -> list[Comparison]:
     return found
 
 
-def _comparison(reader: _FilterReader) -> Comparison:
+def _comparison(reader: _FilterReader) -> Comparison[str]:
     operator = reader.word()
     if operator not in OPERATORS:
         raise FilterFault(f"'{shown(operator)}' is no operator: {', '.join(OPERATORS)}")
@@ -62,7 +61,7 @@ def _comparison(reader: _FilterReader) -> Comparison:
     fits = {"is_null": not values, "in": bool(values)}.get(operator, len(values) == 1)
     if not fits:
         raise FilterFault(f"{operator}({field}) does not take {len(values)} values")
-    return Comparison(operator, field, tuple(values))
+    return Comparison(field, OPERATORS[operator], tuple(values))
 
 
 class _FilterReader:

@@ -84,7 +84,7 @@ def read_imports(request: Request, principal: Follower) -> Response:
     """Return a page of the imports, the newest first."""
     wanted = read_wanted(request)
     found, total = imports.page(
-        request.app.state.database, principal.owner_id, wanted.asked, offset=wanted.offset, limit=wanted.limit
+        request.app.state.database, principal.owner_id, wanted.comparisons, offset=wanted.offset, limit=wanted.limit
     )
     return lists.page(request, wanted, [_shown(each) for each in found], total)
 
@@ -103,7 +103,7 @@ def read_errors(import_id: str, request: Request, principal: Follower) -> Respon
         request.app.state.database,
         principal.owner_id,
         import_id,
-        wanted.asked,
+        wanted.comparisons,
         offset=wanted.offset,
         limit=wanted.limit,
     )

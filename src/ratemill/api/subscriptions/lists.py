@@ -15,8 +15,8 @@ from ratemill.api.http.hosts import address_of
 from ratemill.api.subscriptions import envelope
 from ratemill.api.subscriptions import filter as subscription_filter
 from ratemill.api.subscriptions.filter import FilterFault
+from ratemill.comparisons import Comparison
 from ratemill.errors import BadRequest, Code, Fault
-from ratemill.ledger.subscription_imports import Asked
 from ratemill.visible import shown
 
 Json = dict[str, Any]
@@ -35,7 +35,7 @@ class ListRequest:
     offset: int
     limit: int
     filter: str | None
-    asked: list[Asked]
+    comparisons: list[Comparison[str]]
 
 
 def parameter(name: str, about: str, schema: Json) -> Json:
@@ -63,10 +63,10 @@ def read_wanted(request: Request) -> ListRequest:
     texts = read_texts(request, (_FILTER, _OFFSET, _LIMIT), faults)
     offset = _whole(texts, _OFFSET, 0, range(OFFSET_MAX + 1), faults)
     limit = _whole(texts, _LIMIT, LIMIT, range(1, LIMIT_MAX + 1), faults)
-    asked = read_filter(texts, faults)
+    comparisons = read_filter(texts, faults)
     if faults:
         raise BadRequest(faults=faults)
-    return ListRequest(offset, limit, texts.get(_FILTER), asked)
+    return ListRequest(offset, limit, texts.get(_FILTER), comparisons)
 
 
 def read_texts(request: Request, names: Sequence[str], faults: list[Fault]) -> dict[str, str]:
@@ -83,12 +83,12 @@ def read_texts(request: Request, names: Sequence[str], faults: list[Fault]) -> d
     return texts
 
 
-def read_filter(texts: dict[str, str], faults: list[Fault]) -> list[Asked]:
+def read_filter(texts: dict[str, str], faults: list[Fault]) -> list[Comparison[str]]:
     """Return the comparisons of the filter, if there is one."""
     if _FILTER not in texts:
         return []
     try:
-        return [Asked(each.operator, each.field, each.values) for each in subscription_filter.parse(texts[_FILTER])]
+        return subscription_filter.parse(texts[_FILTER])
     except FilterFault as error:
         faults.append(Fault(Code.FILTER_NOT_VALID, str(error), field=_FILTER))
         return []

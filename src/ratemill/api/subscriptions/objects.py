@@ -54,7 +54,7 @@ def _add_routes(kind: ObjectKind) -> None:
             request.app.state.database,
             principal.owner_id,
             kind,
-            wanted.asked,
+            wanted.comparisons,
             offset=wanted.offset,
             limit=wanted.limit,
             bytes_max=request.app.state.settings.page_bytes_max,

@@ -12,21 +12,22 @@ from uuid import UUID
 from ratemill.access.tokens import Principal
 from ratemill.catalog.subscriptions import services
 from ratemill.catalog.subscriptions.writing import Order, change_object, create_object
+from ratemill.comparisons import Comparison
 from ratemill.errors import BadRequest, Code, Conflict, Fault, NotFound
 from ratemill.reference.json_text import Value
+from ratemill.reference.subscriptions.filters import check
 from ratemill.reference.subscriptions.lines import Line, LineFault
 from ratemill.settings import Settings
 from ratemill.states import SubscriptionState
-from ratemill.store import comparisons
 from ratemill.store.bulk import Clash
-from ratemill.store.comparisons import Asked
+from ratemill.store.comparisons import types
 from ratemill.store.connections import Connection, Database, clock
 from ratemill.store.subscriptions import pages
 from ratemill.store.subscriptions.pages import ShownObject
 from ratemill.subscription_objects import ObjectKind
 from ratemill.visible import shown
 
-__all__ = ["Asked", "ShownObject", "cancel", "change", "create", "delete", "find", "page"]
+__all__ = ["ShownObject", "cancel", "change", "create", "delete", "find", "page"]
 
 _WITH_ACCOUNT = (ObjectKind.SUBSCRIBER, ObjectKind.SUBSCRIPTION)
 _ATTRIBUTES = "data.attributes"
@@ -36,7 +37,7 @@ def page(
     database: Database,
     owner_id: int,
     kind: ObjectKind,
-    asked: Sequence[Asked],
+    comparisons: Sequence[Comparison[str]],
     *,
     offset: int,
     limit: int,
@@ -44,12 +45,9 @@ def page(
 ) -> tuple[list[ShownObject], int]:
     """Return a page of the objects of a kind, the first made first, and how many there are; raise ``BadRequest``."""
     fields = pages.ACCOUNT_FIELDS if kind in _WITH_ACCOUNT else pages.FIELDS
-    try:
-        comparisons.check(asked, fields)
-    except ValueError as error:
-        raise BadRequest(str(error), code=Code.FILTER_NOT_VALID) from error
+    checked = check(comparisons, types(fields))
     with database.reader(owner_id) as connection:
-        return pages.page(connection, owner_id, kind, asked, fields, offset=offset, limit=limit, bytes_max=bytes_max)
+        return pages.page(connection, owner_id, kind, checked, fields, offset=offset, limit=limit, bytes_max=bytes_max)
 
 
 def find(database: Database, owner_id: int, kind: ObjectKind, object_id: str) -> ShownObject:

@@ -13,7 +13,8 @@ from uuid import UUID
 from psycopg import errors
 from psycopg.rows import class_row
 
-from ratemill.store.comparisons import Asked, Field, conditions
+from ratemill.comparisons import Comparison
+from ratemill.store.comparisons import ComparedColumn, Values, conditions
 from ratemill.store.connections import Connection, driver
 
 PLURALS = ("products", "plans", "subscribers", "offerings", "subscriptions")  # kinds 1 to 5
@@ -81,18 +82,18 @@ _ERROR_COLUMNS = ", ".join(LineError.__dataclass_fields__)
 
 # What a list may be filtered by.
 IMPORT_FIELDS = {
-    "id": Field("import_id", "uuid"),
-    "external_ref": Field("external_ref", "text"),
-    "status": Field("state", "text"),
-    "created_at": Field("created_at", "timestamptz"),
-    "updated_at": Field("updated_at", "timestamptz"),
-    "started_at": Field("started_at", "timestamptz"),
-    "finished_at": Field("finished_at", "timestamptz"),
+    "id": ComparedColumn("import_id", "uuid"),
+    "external_ref": ComparedColumn("external_ref", "text", "md5(external_ref)", "text"),
+    "status": ComparedColumn("state", "text"),
+    "created_at": ComparedColumn("created_at", "timestamptz"),
+    "updated_at": ComparedColumn("updated_at", "timestamptz"),
+    "started_at": ComparedColumn("started_at", "timestamptz"),
+    "finished_at": ComparedColumn("finished_at", "timestamptz"),
 }
 ERROR_FIELDS = {
-    "line_number": Field("line_number", "integer"),
-    "field": Field("field", "text"),
-    "external_ref": Field("external_ref", "text"),
+    "line_number": ComparedColumn("line_number", "integer"),
+    "field": ComparedColumn("field", "text"),
+    "external_ref": ComparedColumn("external_ref", "text"),
 }
 
 
@@ -181,11 +182,11 @@ def find(connection: Connection, import_id: UUID) -> SubscriptionImport | None:
 
 
 def page(
-    connection: Connection, owner_id: int, asked: Sequence[Asked], *, offset: int, limit: int
+    connection: Connection, owner_id: int, comparisons: Sequence[Comparison[str]], *, offset: int, limit: int
 ) -> tuple[list[SubscriptionImport], int]:
     """Return a page of imports, the newest first, and how many there are."""
-    where, values = conditions(asked, IMPORT_FIELDS)
-    values |= {"owner_id": owner_id, "offset": offset, "limit": limit}
+    values: Values = {"owner_id": owner_id, "offset": offset, "limit": limit}
+    where = conditions(comparisons, IMPORT_FIELDS, values)
     clause = f"from subscription_imports where owner_id = %(owner_id)s and {where}"
     total = driver(connection).execute(f"select count(*) {clause}", values).fetchone()
     with driver(connection).cursor(row_factory=class_row(SubscriptionImport)) as cursor:
@@ -195,11 +196,11 @@ def page(
 
 
 def errors_page(
-    connection: Connection, import_number: int, asked: Sequence[Asked], *, offset: int, limit: int
+    connection: Connection, import_number: int, comparisons: Sequence[Comparison[str]], *, offset: int, limit: int
 ) -> tuple[list[LineError], int]:
     """Return a page of what was wrong with lines, by line, and how many faults there are."""
-    where, values = conditions(asked, ERROR_FIELDS)
-    values |= {"import_number": import_number, "offset": offset, "limit": limit}
+    values: Values = {"import_number": import_number, "offset": offset, "limit": limit}
+    where = conditions(comparisons, ERROR_FIELDS, values)
     clause = f"from subscription_import_errors where import_number = %(import_number)s and {where}"
     total = driver(connection).execute(f"select count(*) {clause}", values).fetchone()
     with driver(connection).cursor(row_factory=class_row(LineError)) as cursor:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from psycopg.rows import class_row
 
-from ratemill.store.comparisons import Asked, Field, conditions
+from ratemill.comparisons import Comparison
+from ratemill.store.comparisons import ComparedColumn, Values, conditions
 from ratemill.store.connections import Connection, driver
 
 
@@ -47,13 +48,15 @@ _JOINED = """left join subscription_snapshots n on n.snapshot_number = o.snapsho
 
 # What a list may be filtered by. The database reads no JSON in which a text holds the character NUL.
 FIELDS = {
-    "id": Field("o.object_id", "uuid"),
-    "external_ref": Field("o.external_ref", "text"),
-    "name": Field(r"case when o.attributes not like '%%\\u0000%%' then o.attributes::json ->> 'name' end", "text"),
-    "created_at": Field("o.created_at", "timestamptz"),
-    "updated_at": Field("o.updated_at", "timestamptz"),
+    "id": ComparedColumn("o.object_id", "uuid"),
+    "external_ref": ComparedColumn("o.external_ref", "text", "md5(o.external_ref)", "text"),
+    "name": ComparedColumn(
+        r"case when o.attributes not like '%%\\u0000%%' then o.attributes::json ->> 'name' end", "text"
+    ),
+    "created_at": ComparedColumn("o.created_at", "timestamptz"),
+    "updated_at": ComparedColumn("o.updated_at", "timestamptz"),
 }
-ACCOUNT_FIELDS = {**FIELDS, "account_id": Field("o.account_id", "uuid")}
+ACCOUNT_FIELDS = {**FIELDS, "account_id": ComparedColumn("o.account_id", "uuid")}
 
 
 def find(
@@ -70,8 +73,8 @@ def page(
     connection: Connection,
     owner_id: int,
     kind: int,
-    asked: Sequence[Asked],
-    fields: dict[str, Field],
+    comparisons: Sequence[Comparison[str]],
+    columns: Mapping[str, ComparedColumn],
     *,
     offset: int,
     limit: int,
@@ -81,8 +84,8 @@ def page(
 
     The page ends before ``limit`` at so many bytes, but never before its first object.
     """
-    where, values = conditions(asked, fields)
-    values |= {"owner_id": owner_id, "kind": kind, "offset": offset, "limit": limit, "bytes_max": bytes_max}
+    values: Values = {"owner_id": owner_id, "kind": kind, "offset": offset, "limit": limit, "bytes_max": bytes_max}
+    where = conditions(comparisons, columns, values)
     clause = f"from subscription_objects o where o.owner_id = %(owner_id)s and o.kind = %(kind)s and {where}"
     total = driver(connection).execute(f"select count(*) {clause}", values).fetchone()
     with driver(connection).cursor(row_factory=class_row(ShownObject)) as cursor:
