@@ -7,6 +7,7 @@ amounts are exact decimals; instants are UTC with microseconds. API processes ho
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 
 import polars as pl
 
@@ -149,3 +150,12 @@ def check(table: pl.DataFrame, schema: pl.Schema, *, stage: str) -> pl.DataFrame
     wrong = [f"{name}: {made[name]}, not {schema[name]}" for name in schema if made[name] != schema[name]]
     invariant(not wrong, f"{stage} made columns of another type: {wrong}")
     return ordered
+
+
+def bytes_of(value: object) -> int:
+    """Return about how many bytes the tables of a record have, those of the records in it included."""
+    if isinstance(value, pl.DataFrame | pl.Series):
+        return int(value.estimated_size())
+    if is_dataclass(value):
+        return sum(bytes_of(getattr(value, field.name)) for field in fields(value))
+    return 0

@@ -13,9 +13,8 @@ from typing import Any, Literal, NoReturn
 
 import msgspec
 
-from ratemill.deep_elements import shortened
 from ratemill.errors import BadRequest, Code, Fault, invariant
-from ratemill.nesting import TOO_DEEP, is_too_deep
+from ratemill.nesting import TOO_DEEP, is_too_deep, shortened
 
 Route = Literal["rows", "multi", "single"]
 """Which of the routes a body came by: rows of text, many JSON objects, one JSON object."""

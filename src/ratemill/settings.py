@@ -47,6 +47,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Bytes by which the texts of a table may outgrow its rows in mediation; above it fewer rows are taken.",
     )
+    worker_cache_bytes_max: int = Field(
+        default=384 * 1024 * 1024,
+        ge=1,
+        description="Bytes of price books (two thirds) and of services by identifier that a worker keeps, of all owners; "
+        "a book of 200,000 rates has 55 MB. What is over it is read again.",
+    )
     poll_interval_s: float = Field(
         default=0.05, gt=0, description="How often an idle worker looks for waiting submissions."
     )

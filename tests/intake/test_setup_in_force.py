@@ -17,7 +17,7 @@ from ratemill.intake.worker import Worker
 from ratemill.jobs import reprocess
 from ratemill.jobs.runner import Runner
 from ratemill.settings import Settings
-from ratemill.setup.in_force.book import setup_snapshot
+from ratemill.setup.in_force.book import SetupCaches, setup_snapshot
 from ratemill.store.connections import Database
 
 MORE = """
@@ -211,7 +211,7 @@ def test_a_delete_that_waits_beyond_the_lock_time_out_is_a_conflict(quick: Mill)
     made = quick.request("POST", "/Usage/Rate/Group", json={"name": "idle", "currencyName": "USD"}).json()
     group = made["results"]["items"][0]["identity"]
     owner_id = quick.value("select owner_id from owners where name = %s", quick.owner)
-    with quick.database.worker() as connection, setup_snapshot(connection, owner_id):
+    with quick.database.worker() as connection, setup_snapshot(connection, owner_id, SetupCaches.within(1)):
         (error,) = refused(send(quick, "DELETE", f"Usage/Rate/Group/{group}"), 409)
         post(quick, 1)
     assert error["message"].startswith(f"cannot delete the rate group {group}: usage that may name it is being rated")

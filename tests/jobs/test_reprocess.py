@@ -474,10 +474,10 @@ def test_an_order_that_is_put_off_does_not_hold_up_the_others(guide: Mill, monke
     first, second = ordered(guide, all=True), ordered(guide, ids=[1, 2])
     next_table = reprocess._next_table
 
-    def timed_out(connection: Any, order: Any, tried: Any) -> bool:
+    def timed_out(connection: Any, order: Any, *given: Any) -> bool:
         if order.reprocess_id == first:
             raise Unavailable("canceling statement due to statement timeout")
-        return next_table(connection, order, tried)
+        return next_table(connection, order, *given)
 
     monkeypatch.setattr(reprocess, "_next_table", timed_out)
     run(guide)

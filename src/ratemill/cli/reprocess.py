@@ -67,10 +67,12 @@ def _criteria(filters: list[str], ids: list[int]) -> Criteria:
 
 def _work_until_ended(database: Database, settings: Settings, order: Reprocess) -> Reprocess:
     os.environ.setdefault("POLARS_MAX_THREADS", str(settings.worker_threads))
-    from ratemill.jobs.reprocess import run_table  # after the threads are set, and only where the work is done here
+    from ratemill.intake.caches import RatingCaches  # after the threads are set, and only where the work is done here
+    from ratemill.jobs.reprocess import run_table
 
+    caches = RatingCaches.within(settings)
     while order.ended_at is None:
-        if not run_table(database, settings, order.reprocess_id):
+        if not run_table(database, settings, order.reprocess_id, caches):
             sleep(POLL_S)
         order = ledger_reprocess.find(database, order.owner_id, order.reprocess_id)
     return order

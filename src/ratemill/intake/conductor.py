@@ -10,14 +10,15 @@ import polars as pl
 from ratemill import columns, reasons
 from ratemill.errors import invariant
 from ratemill.heartbeat import beat
+from ratemill.intake.caches import RatingCaches
 from ratemill.intake.claim import WaitingRecords
 from ratemill.intake.duplicates import RECORD, DuplicateCheck, leave_keys, sort_out
 from ratemill.intake.faultpoints import die_at
-from ratemill.intake.holders import holders_of
 from ratemill.mediation.mediate import MediationResult, RowLimits, begin, finish, refuse
 from ratemill.rating.rate import RatingResult, rate
 from ratemill.settings import Settings
 from ratemill.setup.in_force.book import SetupSnapshot, WorkerFeed
+from ratemill.setup.in_force.holders import holders_of
 from ratemill.setup.in_force.mediation_setup import items_named
 from ratemill.store.charges import duplicate_keys, outcomes
 from ratemill.store.connections import Connection, clock
@@ -45,6 +46,7 @@ class Work:
     feed: WorkerFeed
     setup: SetupSnapshot
     waiting: WaitingRecords
+    caches: RatingCaches
     stage: Callable[[str], None] = lambda _: None
 
 
@@ -69,7 +71,7 @@ def conduct(connection: Connection, settings: Settings, work: Work) -> None:
     found = sort_out(connection, work.feed.feed_id, mediated)
     usage = mediated.usage.join(found.duplicates, on=RECORD, how="anti", maintain_order="left")
     work.stage("rating")
-    holders = holders_of(work.setup, usage["usage_identifier"])
+    holders = holders_of(work.setup, usage["usage_identifier"], work.caches.holders)
     beat()
     rated = rate(usage, work.setup.book, holders)
     beat()
@@ -113,7 +115,7 @@ def write_ends(connection: Connection, settings: Settings, work: Work, raw: pl.D
     outcomes.copy(connection, "import_exceptions", refused.with_columns(*fed, at.alias("excepted_at")))
     outcomes.copy(connection, "rating_exceptions", exceptions)
     outcomes.copy(connection, "charges", charges, midway=lambda: die_at("mid-copy", settings))
-    outcomes.note_charged(connection, feed.owner_id, charges)
+    outcomes.note_charged(connection, feed.owner_id, charges, work.caches.charged)
     beat()
     ends = _leave_keys(connection, feed.feed_id, ends)
     batch = raw.select(*RECORD, "batch_id")

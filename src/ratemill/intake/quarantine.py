@@ -13,6 +13,7 @@ from __future__ import annotations
 from ratemill import logs
 from ratemill.errors import fail
 from ratemill.intake.attempts import DEATHS_ALONE_MAX, FAILURES_ALONE_MAX, Trial
+from ratemill.intake.caches import RatingCaches
 from ratemill.intake.claim import suspect_rows
 from ratemill.intake.conductor import Work, conduct, refuse_work
 from ratemill.settings import Settings
@@ -27,7 +28,9 @@ from ratemill.store.work_attempts import NewAttempt
 log = logs.get(__name__)
 
 
-def process_next_part(trial: Trial, settings: Settings, feed_id: int, taken: ClaimedSubmission) -> bool:
+def process_next_part(
+    trial: Trial, settings: Settings, caches: RatingCaches, feed_id: int, taken: ClaimedSubmission
+) -> bool:
     """Try the next part of a submission that the transaction holds: process it, halve it, or refuse its only record."""
     if not taken.has_suspects:
         _list(trial.connection, taken)
@@ -35,10 +38,10 @@ def process_next_part(trial: Trial, settings: Settings, feed_id: int, taken: Cla
     suspect = suspects.first(trial.connection, taken.submission_id)
     if suspect is None:
         fail(f"submission {taken.submission_id} has parts and none to try")
-    if suspect.attempts > 0 and not suspect.is_alone and not _is_taken_whole(trial.connection, feed_id):
+    if suspect.attempts > 0 and not suspect.is_alone and not _is_taken_whole(trial.connection, caches, feed_id):
         _halve(trial.connection, suspect)
         return True
-    _try(trial, settings, feed_id, taken, suspect)
+    _try(trial, settings, caches, feed_id, taken=taken, suspect=suspect)
     _remove(trial.connection, suspect)
     if suspects.first(trial.connection, taken.submission_id) is None:
         work_attempts.clear_submissions(trial.connection, [taken.submission_id])
@@ -66,8 +69,8 @@ def _list(connection: Connection, taken: ClaimedSubmission) -> None:
         suspects.insert(connection, taken.submission_id, row, row, sent_again=True)
 
 
-def _is_taken_whole(connection: Connection, feed_id: int) -> bool:
-    return price_books.worker_feed(connection, feed_id).profile.request_envelope
+def _is_taken_whole(connection: Connection, caches: RatingCaches, feed_id: int) -> bool:
+    return price_books.worker_feed(connection, feed_id, caches.setup).profile.request_envelope
 
 
 def _halve(connection: Connection, suspect: Suspect) -> None:
@@ -86,15 +89,17 @@ def _is_at_fault(suspect: Suspect) -> bool:
     return max(suspect.failures, suspect.doubts) >= FAILURES_ALONE_MAX or suspect.deaths >= DEATHS_ALONE_MAX
 
 
-def _try(trial: Trial, settings: Settings, feed_id: int, taken: ClaimedSubmission, suspect: Suspect) -> None:
+def _try(
+    trial: Trial, settings: Settings, caches: RatingCaches, feed_id: int, *, taken: ClaimedSubmission, suspect: Suspect
+) -> None:
     refuses = _is_at_fault(suspect)
     rows = suspect.first_row, suspect.last_row
     begun = NewAttempt("usage", taken.owner_id, [taken.submission_id], rows, "refusal" if refuses else None)
-    price_books.load(trial.connection, taken.owner_id)
+    price_books.load(trial.connection, taken.owner_id, caches.setup)
     trial.begin(begun)
-    with price_books.in_force(trial.connection, feed_id) as (feed, setup):
+    with price_books.in_force(trial.connection, feed_id, caches.setup) as (feed, setup):
         waiting = suspect_rows(trial.connection, settings, taken, suspect)
-        work = Work(feed, setup, waiting, stage=trial.note_stage)
+        work = Work(feed, setup, waiting, caches, stage=trial.note_stage)
         if refuses:
             _refuse(trial.connection, settings, work, suspect)
         else:

@@ -20,6 +20,7 @@ from ratemill import heartbeat, logs
 from ratemill.errors import DatabaseAway, RatemillError, TableTooLarge, Unavailable
 from ratemill.intake import loop, quarantine
 from ratemill.intake.attempts import Trial, WorkAttempts, is_failure, is_in_doubt
+from ratemill.intake.caches import RatingCaches
 from ratemill.intake.claim import waiting_rows
 from ratemill.intake.conductor import BATCH_ROWS_MAX, Work, conduct
 from ratemill.intake.faultpoints import die_at
@@ -57,6 +58,7 @@ class Worker:
         self._feeds_with_suspects_next: set[int] = set()
         self._turns = Turns()
         self._table_rows = TableRows()
+        self._caches = RatingCaches.within(settings)
         self._due: list[DueFeed] = []
         self._due_until = float("-inf")
         self._doubts = 0  # failures in a row that need not be a record's
@@ -168,7 +170,7 @@ class Worker:
                 return False
             in_hand += taken
             if choice.is_suspect:
-                return quarantine.process_next_part(trial, self._settings, feed.feed_id, taken[0])
+                return quarantine.process_next_part(trial, self._settings, self._caches, feed.feed_id, taken[0])
             rows = self._process(trial, feed.feed_id, choice, taken)
         self._table_rows.note_commit(feed.feed_id)
         die_at("after-commit", self._settings)
@@ -184,12 +186,12 @@ class Worker:
     def _process(self, trial: Trial, feed_id: int, choice: Choice, taken: list[ClaimedSubmission]) -> int:
         """Process the submissions of a table; return how many records that were."""
         submission_ids = [each.submission_id for each in taken]
-        price_books.load(trial.connection, taken[0].owner_id)
+        price_books.load(trial.connection, taken[0].owner_id, self._caches.setup)
         trial.begin(NewAttempt("usage", taken[0].owner_id, submission_ids))
         die_at("after-claim", self._settings)
-        with price_books.in_force(trial.connection, feed_id) as (feed, setup):
+        with price_books.in_force(trial.connection, feed_id, self._caches.setup) as (feed, setup):
             waiting = waiting_rows(trial.connection, self._settings, taken)
-            conduct(trial.connection, self._settings, Work(feed, setup, waiting))
+            conduct(trial.connection, self._settings, Work(feed, setup, waiting, self._caches))
         if choice.has_failed:
             work_attempts.clear_submissions(trial.connection, submission_ids)
         return waiting.raw.height

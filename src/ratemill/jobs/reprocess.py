@@ -8,16 +8,19 @@ stands alone; that one stays open, with the error.
 
 from __future__ import annotations
 
+from functools import partial
+
 import polars as pl
 
 from ratemill import columns, reasons
 from ratemill.errors import invariant
-from ratemill.intake.holders import holders_of
+from ratemill.intake.caches import RatingCaches
 from ratemill.jobs.work import tables
 from ratemill.jobs.work.tries import TableTry
 from ratemill.rating.rate import RatingResult, rate
 from ratemill.settings import Settings
 from ratemill.setup.in_force.book import setup_snapshot
+from ratemill.setup.in_force.holders import holders_of
 from ratemill.store.charges import outcomes, reprocesses
 from ratemill.store.charges.reprocesses import Reprocess
 from ratemill.store.connections import Connection, Database, clock
@@ -33,9 +36,20 @@ _KIND_OF_REASON = {reason.id: reason.kind for reason in reasons.RATING_REASONS}
 _COULD_NOT_BE_PROCESSED = reasons.RATING["could_not_be_processed"].id
 
 
-def run_table(database: Database, settings: Settings, reprocess_id: int) -> bool:
+def run_table(database: Database, settings: Settings, reprocess_id: int, caches: RatingCaches) -> bool:
     """Work off the next table of an order; return False if it is not due, has ended or another process works on it."""
-    return tables.run(database, settings, _KIND, reprocess_id)
+    return tables.run(database, settings, _kind(caches), reprocess_id)
+
+
+def _kind(caches: RatingCaches) -> tables.JobKind[Reprocess]:
+    return tables.JobKind(
+        "reprocess",
+        "reprocess-before-commit",
+        "reprocess-after-commit",
+        _begin,
+        reprocesses.hold,
+        partial(_process, caches),
+    )
 
 
 def _begin(connection: Connection, reprocess_id: int) -> bool:
@@ -50,11 +64,13 @@ def _begin(connection: Connection, reprocess_id: int) -> bool:
     return True
 
 
-def _process(connection: Connection, _settings: Settings, order: Reprocess, errors: list[str | None]) -> bool:
-    return _next_table(connection, order, TableTry(order.attempts, errors, ROWS_MAX))
+def _process(
+    caches: RatingCaches, connection: Connection, _settings: Settings, order: Reprocess, errors: list[str | None]
+) -> bool:
+    return _next_table(connection, order, TableTry(order.attempts, errors, ROWS_MAX), caches)
 
 
-def _next_table(connection: Connection, order: Reprocess, tried: TableTry) -> bool:
+def _next_table(connection: Connection, order: Reprocess, tried: TableTry, caches: RatingCaches) -> bool:
     """Rate the next exceptions of an order and write what came of it; return whether they were the last."""
     chosen = reprocesses.next_exceptions(connection, order, rows_max=tried.rows_max)
     submissions.lock_all(connection, sorted({submission_id for _, submission_id in chosen}))
@@ -62,9 +78,9 @@ def _next_table(connection: Connection, order: Reprocess, tried: TableTry) -> bo
     exceptions = pl.DataFrame(taken, schema=EXCEPTIONS, orient="row").with_columns(
         pl.col("quantity").cast(columns.QUANTITY)
     )
-    rated = _refuse(exceptions, tried.error) if tried.refuses else _rate(connection, order.owner_id, exceptions)
+    rated = _refuse(exceptions, tried.error) if tried.refuses else _rate(connection, order.owner_id, exceptions, caches)
     if not exceptions.is_empty():
-        _write(connection, order, exceptions, rated)
+        _write(connection, order, exceptions, rated, caches)
     ended = len(chosen) < tried.rows_max
     reprocesses.advance(
         connection,
@@ -78,10 +94,10 @@ def _next_table(connection: Connection, order: Reprocess, tried: TableTry) -> bo
     return ended
 
 
-def _rate(connection: Connection, owner_id: int, exceptions: pl.DataFrame) -> RatingResult:
+def _rate(connection: Connection, owner_id: int, exceptions: pl.DataFrame, caches: RatingCaches) -> RatingResult:
     usage = exceptions.select(columns.USAGE.names())
-    with setup_snapshot(connection, owner_id) as setup:
-        return rate(usage, setup.book, holders_of(setup, usage["usage_identifier"]))
+    with setup_snapshot(connection, owner_id, caches.setup) as setup:
+        return rate(usage, setup.book, holders_of(setup, usage["usage_identifier"], caches.holders))
 
 
 def _refuse(exceptions: pl.DataFrame, error: str | None) -> RatingResult:
@@ -93,7 +109,9 @@ def _refuse(exceptions: pl.DataFrame, error: str | None) -> RatingResult:
     return RatingResult(nothing, columns.check(failed, columns.RATING_EXCEPTIONS, stage="reprocess"))
 
 
-def _write(connection: Connection, order: Reprocess, exceptions: pl.DataFrame, rated: RatingResult) -> None:
+def _write(
+    connection: Connection, order: Reprocess, exceptions: pl.DataFrame, rated: RatingResult, caches: RatingCaches
+) -> None:
     """Write charges, attempts, what became of the exceptions, and the counts of their batches."""
     at = clock(connection)
     named = exceptions.select(*RECORD, "rating_exception_id", "feed_id")
@@ -113,7 +131,7 @@ def _write(connection: Connection, order: Reprocess, exceptions: pl.DataFrame, r
         pl.lit(at, columns.INSTANT).alias("rated_at"),
     ]
     outcomes.copy(connection, "charges", charges.drop("rating_exception_id").with_columns(*made))
-    outcomes.note_charged(connection, order.owner_id, charges)
+    outcomes.note_charged(connection, order.owner_id, charges, caches.charged)
     _count(connection, rated.charges)
 
 
@@ -123,13 +141,3 @@ def _count(connection: Connection, charges: pl.DataFrame) -> None:
         connection, *(spans[name].to_list() for name in ("batch_id", "submission_id", "len"))
     )
     invariant(touched == spans.height, f"{spans.height} spans have fewer exceptions, {touched} were found")
-
-
-_KIND = tables.JobKind(
-    "reprocess",
-    "reprocess-before-commit",
-    "reprocess-after-commit",
-    _begin,
-    reprocesses.hold,
-    _process,
-)

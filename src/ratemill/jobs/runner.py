@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Event
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from ratemill import logs
 from ratemill.errors import DatabaseAway, Unavailable
@@ -22,6 +23,9 @@ from ratemill.store.charges import reprocesses
 from ratemill.store.connections import Database
 from ratemill.store.subscriptions import jobs as subscription_jobs
 
+if TYPE_CHECKING:
+    from ratemill.intake.caches import RatingCaches
+
 POLL_S = 0.2
 DOUBT_S_MAX = 60.0  # between two tries at a job while the server or the machine may be the cause of its failures
 
@@ -36,6 +40,7 @@ class Runner:
         self._settings = settings
         self._stopping = stopping
         self._line_reader = LineReader()
+        self._caches: RatingCaches | None = None  # made when there is something to rate
         self._put_off: dict[tuple[str, int], tuple[float, int]] = {}  # until when, after how many failures in doubt
 
     def run(self) -> None:
@@ -82,9 +87,12 @@ class Runner:
 
     def _rate_table(self, reprocess_id: int) -> bool:
         # The table engine is loaded when there is work: most of the time there is none.
+        from ratemill.intake.caches import RatingCaches
         from ratemill.jobs import reprocess
 
-        return reprocess.run_table(self._database, self._settings, reprocess_id)
+        if self._caches is None:
+            self._caches = RatingCaches.within(self._settings)
+        return reprocess.run_table(self._database, self._settings, reprocess_id, self._caches)
 
     def _item_table(self, batch_id: int) -> bool:
         return characteristic_batches.run_table(self._database, self._settings, batch_id)

@@ -18,10 +18,11 @@ from ratemill.intake import accept, conductor
 from ratemill.intake.backlog import BacklogKeeper
 from ratemill.records import Elements, read_elements
 from ratemill.settings import Settings
-from ratemill.setup.in_force.book import setup_snapshot
+from ratemill.setup.in_force.book import SetupCaches, setup_snapshot
 from ratemill.setup.writing import deleting
 from ratemill.setup.writing.deleting import carry_out
 from ratemill.store.charges import charged_objects
+from ratemill.store.charges.charged_objects import charged_object_cache
 
 
 def test_a_delete_names_every_user(mine: Mill):
@@ -68,12 +69,12 @@ def test_what_usage_refers_to_stays(mine: Mill):
 
 def test_a_delete_waits_for_a_worker_that_holds_the_price_book(mine: Mill):
     made = make(mine, "Usage/Rate/Group", name="just now", currencyName="USD")["identity"]
-    nothing: dict[str, list[int]] = {column: [] for column in charged_objects.TABLES}
+    charged = {column: [made] if column == "rate_group_id" else [] for column in charged_objects.TABLES}
     owner_id = mine.value("select owner_id from owners where name = %s", mine.owner)
     with ThreadPoolExecutor() as threads:
-        with mine.database.worker() as connection, setup_snapshot(connection, owner_id):
+        with mine.database.worker() as connection, setup_snapshot(connection, owner_id, SetupCaches.within(1)):
             deleted = _waiting(threads, mine, f"Usage/Rate/Group/{made}")
-            charged_objects.note(connection, owner_id, {**nothing, "rate_group_id": [made]})
+            charged_objects.note(connection, owner_id, charged, charged_object_cache())
         (error,) = refused(deleted.result())
     assert "has charges" in error["message"]
 
@@ -209,6 +210,6 @@ def _waiting(
 def test_a_worker_charges_nothing_that_is_gone(mine: Mill):
     made = make(mine, "Usage/Rate/Group", name="gone by now", currencyName="USD")["identity"]
     done(send(mine, "DELETE", f"Usage/Rate/Group/{made}"), "delete")
-    nothing: dict[str, list[int]] = {column: [] for column in charged_objects.TABLES}
+    charged = {column: [made] if column == "rate_group_id" else [] for column in charged_objects.TABLES}
     with pytest.raises(InvariantFailure), mine.database.worker() as connection:
-        charged_objects.note(connection, 1, {**nothing, "rate_group_id": [made]})
+        charged_objects.note(connection, 1, charged, charged_object_cache())

@@ -11,6 +11,7 @@ import pytest
 from tests.fixtures.mill import GUIDE, Mill, guide_row, mill
 
 from ratemill.catalog.subscriptions.services import ActiveSubscription, end_services, make_services, reprocess_waiting
+from ratemill.intake.caches import RatingCaches
 from ratemill.jobs import reprocess
 from ratemill.settings import Settings
 from ratemill.store.connections import Database, driver
@@ -321,7 +322,8 @@ def test_what_waits_for_an_identifier_of_an_import_is_ordered_and_nothing_else(m
     assert (shown["matchedCount"], shown["createdByUserName"]) == (2, "tester")
     assert shown["subscriptionImportId"] == str(import_id)
     assert len(shown["ids"]) == 2
-    while reprocess.run_table(made.database, made.settings, order):
+    caches = RatingCaches.within(made.settings)
+    while reprocess.run_table(made.database, made.settings, order, caches):
         pass
     shown = made.request("GET", f"/UsageRatedExceptionSchedule/{order}").json()["instance"]
     assert (shown["sentCount"], shown["ratedCount"], shown["failedCount"]) == (2, 2, 0)

@@ -10,16 +10,19 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ratemill.intake.holders import holders_of
+from ratemill.intake.caches import RatingCaches
 from ratemill.rating.book import PriceBook
+from ratemill.settings import Settings
 from ratemill.setup.in_force import book, price_books
 from ratemill.setup.in_force.feeds import find_feed
+from ratemill.setup.in_force.holders import holders_of
 from ratemill.setup.writing.apply import apply_document
 from ratemill.store import owners
 from ratemill.store.connections import Database
 
 EXAMPLE = (Path(__file__).parents[1] / "example.yaml").read_text()
 FULL = (Path(__file__).parents[1] / "full.yaml").read_text()
+CACHES = RatingCaches.within(Settings())  # of this module's database
 
 
 def apply(database: Database, text: str) -> None:
@@ -34,7 +37,7 @@ def owner_id(database: Database) -> int:
 
 
 def book_of(database: Database, owner_id: int) -> PriceBook:
-    with database.worker() as connection, book.setup_snapshot(connection, owner_id) as setup:
+    with database.worker() as connection, book.setup_snapshot(connection, owner_id, CACHES.setup) as setup:
         return setup.book
 
 
@@ -61,11 +64,11 @@ def test_the_tables_hold_every_member_that_makes_a_price(database: Database):
 
 
 def test_all_that_a_table_reads_is_of_one_state(database: Database, owner_id: int):
-    with database.worker() as connection, book.in_force(connection, 1) as (_, setup):
+    with database.worker() as connection, book.in_force(connection, 1, CACHES.setup) as (_, setup):
         apply(database, "ratemill: 1\ndataProfiles: [{name: guide_csv, headerRow: true}]\n")
         apply(database, "ratemill: 1\nusageClasses: [{name: late, usageBaseUnitName: Count}]\n")
         assert "late" not in setup.book.classes["usage_class"].to_list()
-        assert not book.worker_feed(setup.connection, 1).profile.header_row
+        assert not book.worker_feed(setup.connection, 1, CACHES.setup).profile.header_row
         assert owners.version(setup.connection, owner_id) == setup.book.version == setup.position.version
     apply(database, "ratemill: 1\ndataProfiles: [{name: guide_csv, headerRow: false}]\n")
     after = book_of(database, owner_id)
@@ -76,8 +79,8 @@ def test_all_that_a_table_reads_is_of_one_state(database: Database, owner_id: in
 def test_holders_are_identifiers_services_and_accounts_with_their_parents(database: Database):
     with database.worker() as connection:
         owner_id = owners.find(connection, "full") or 0
-        with book.setup_snapshot(connection, owner_id) as setup:
-            found = holders_of(setup, pl.Series(["0033 1", "0033 1", "nobody", None]))
+        with book.setup_snapshot(connection, owner_id, CACHES.setup) as setup:
+            found = holders_of(setup, pl.Series(["0033 1", "0033 1", "nobody", None]), CACHES.holders)
     assert found.identifiers["identifier_type"].to_list() == ["MSISDN", "MSISDN"]
     assert found.services["service"].to_list() == ["Line"]
     assert sorted(found.accounts["account"]) == ["Child", "Parent"]
@@ -85,7 +88,7 @@ def test_holders_are_identifiers_services_and_accounts_with_their_parents(databa
 
 def test_a_worker_gets_the_profile_in_its_version(database: Database, owner_id: int):
     with database.worker() as connection:
-        feed = book.worker_feed(connection, 1)
+        feed = book.worker_feed(connection, 1, CACHES.setup)
         assert (feed.owner_id, feed.name, feed.profile.name, feed.profile_version) == (
             owner_id,
             "Guide Feed",
@@ -94,7 +97,7 @@ def test_a_worker_gets_the_profile_in_its_version(database: Database, owner_id: 
         )
     apply(database, "ratemill: 1\ndataProfiles: [{name: guide_csv, headerRow: true}]\n")
     with database.worker() as connection:
-        feed = book.worker_feed(connection, 1)
+        feed = book.worker_feed(connection, 1, CACHES.setup)
     assert (feed.profile.header_row, feed.profile_version) == (True, 4)
 
 
@@ -105,7 +108,7 @@ def test_a_worker_gets_the_lists_that_a_match_looks_in(database: Database):
         feed = find_feed(connection, "every1")
     assert feed is not None
     with database.worker() as connection:
-        lists = book.worker_feed(connection, feed.feed_id).lists
+        lists = book.worker_feed(connection, feed.feed_id, CACHES.setup).lists
     assert lists["usageClassTypes"]["name"].to_list() == ["Calls"]
 
 

@@ -10,12 +10,12 @@ import pytest
 from tests.api.setup.calls import done, send
 from tests.fixtures.mill import Mill, mill
 
-from ratemill.intake import holders
+from ratemill.intake.caches import RatingCaches
 from ratemill.rating.book import SCHEMAS, PriceBook
 from ratemill.rating.holders import bearers_of
 from ratemill.rating.rate import Holders
 from ratemill.settings import Settings
-from ratemill.setup.in_force import price_books
+from ratemill.setup.in_force import holders, price_books
 from ratemill.setup.in_force.book import setup_snapshot
 from ratemill.setup.price_lists.laying import PriceList, lay
 from ratemill.setup.writing.changes import Author
@@ -52,11 +52,16 @@ def made(database: Database, settings: Settings) -> Iterator[Mill]:
         yield found
 
 
-def in_force(made: Mill) -> tuple[PriceBook, Holders]:
+@pytest.fixture
+def caches(settings: Settings) -> RatingCaches:
+    return RatingCaches.within(settings)
+
+
+def in_force(made: Mill, caches: RatingCaches) -> tuple[PriceBook, Holders]:
     with made.database.worker() as connection:
         owner_id = owners.find(connection, made.owner) or 0
-        with setup_snapshot(connection, owner_id) as setup:
-            return setup.book, holders.holders_of(setup, ASKED)
+        with setup_snapshot(connection, owner_id, caches.setup) as setup:
+            return setup.book, holders.holders_of(setup, ASKED, caches.holders)
 
 
 def live_rates(book: PriceBook) -> pl.DataFrame:
@@ -71,11 +76,9 @@ def bearers(found: Holders) -> pl.DataFrame:
     return joined.sort("usage_identifier", "start_at", "service_id")
 
 
-def assert_as_read_afresh(made: Mill, about: str) -> None:
-    book, found = in_force(made)
-    price_books._books.clear()
-    holders._known.clear()
-    fresh, asked = in_force(made)
+def assert_as_read_afresh(made: Mill, caches: RatingCaches, about: str) -> None:
+    book, found = in_force(made, caches)
+    fresh, asked = in_force(made, RatingCaches.within(made.settings))
     assert book.version == fresh.version, about
     assert live_rates(book).equals(live_rates(fresh)), about
     for name in SCHEMAS:
@@ -154,39 +157,45 @@ CHANGES: dict[str, Callable[[Mill], None]] = {
 }
 
 
-def test_each_change_brings_the_book_and_the_holders_to_what_is_read_afresh(made: Mill):
-    in_force(made)
+def test_each_change_brings_the_book_and_the_holders_to_what_is_read_afresh(made: Mill, caches: RatingCaches):
+    in_force(made, caches)
     for about, change in CHANGES.items():
         change(made)
-        assert_as_read_afresh(made, about)
+        assert_as_read_afresh(made, caches, about)
 
 
-def test_changes_between_two_tables_are_brought_in_together(new_database: Callable[[], str], settings: Settings):
+def test_changes_between_two_tables_are_brought_in_together(
+    new_database: Callable[[], str], settings: Settings, caches: RatingCaches
+):
     database = Database(new_database(), settings)
     with mill(database, settings, document=SET_UP) as made:
-        in_force(made)
+        in_force(made, caches)
         for change in CHANGES.values():
             change(made)
-        assert_as_read_afresh(made, "all of them")
+        assert_as_read_afresh(made, caches, "all of them")
     database.close()
 
 
-def test_a_changed_set_up_is_not_read_again_as_a_whole(made: Mill, monkeypatch: pytest.MonkeyPatch):
-    before, _ = in_force(made)
+def test_a_changed_set_up_is_not_read_again_as_a_whole(
+    made: Mill, caches: RatingCaches, monkeypatch: pytest.MonkeyPatch
+):
+    before, _ = in_force(made, caches)
     monkeypatch.delattr(price_books, "compile_book")
     applied(RATE % ("A", "Spain", "99"))(made)
     applied("accounts: [{name: Other, currencyName: USD}]")(made)
-    after, _ = in_force(made)
+    after, _ = in_force(made, caches)
     assert "99" in [format(price, "d").rstrip("0") for price in after.recent.rates["price"]]  # type: ignore[union-attr]
     assert after.settled is before.settled
 
 
-def test_more_changes_than_are_gone_through_read_the_book_again(made: Mill, monkeypatch: pytest.MonkeyPatch):
-    in_force(made)
+def test_more_changes_than_are_gone_through_read_the_book_again(
+    made: Mill, caches: RatingCaches, monkeypatch: pytest.MonkeyPatch
+):
+    in_force(made, caches)
     monkeypatch.setattr(price_books, "CHANGES_MAX", 0)
     monkeypatch.setattr(holders, "CHANGES_MAX", 0)
     applied(RATE % ("A", "Spain", "98"))(made)
     applied("usageIdentifiers: [{udrUsageIdentifier: nobody, accountName: Top, accountServiceName: Line}]")(made)
-    book, found = in_force(made)
+    book, found = in_force(made, caches)
     assert book.recent is None
     assert "nobody" in found.identifiers["usage_identifier"].to_list()

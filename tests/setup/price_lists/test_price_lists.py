@@ -153,7 +153,8 @@ def test_a_rate_of_the_future_that_has_charges_stays(made: Mill):
     rate_id = made.value("select rate_id from rates where start_at = '2090-01-01' order by rate_id desc limit 1")
     owner_id = made.value("select owner_id from rates where rate_id = %s", rate_id)
     with made.database.worker() as connection:
-        charged_objects.note(connection, owner_id, dict.fromkeys(charged_objects.TABLES, ()) | {"rate_id": [rate_id]})
+        charged = dict.fromkeys(charged_objects.TABLES, ()) | {"rate_id": [rate_id]}
+        charged_objects.note(connection, owner_id, charged, charged_objects.charged_object_cache())
     text = f"{HEAD}\nvoice,France,0.015\n"
     before = rates(made)
     body = lay(made, text, status=400, mode="replace", effective="2030-01-01")

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from ratemill.caches import Cache
+from ratemill.columns import bytes_of
 from ratemill.heartbeat import beat
 from ratemill.rating.book import SCHEMAS, PriceBook, PriceTables, compile_book
 from ratemill.rating.book_updates import update_book
@@ -31,6 +33,7 @@ from ratemill.store.setup import changes
 from ratemill.store.setup import price_book as prices
 from ratemill.store.setup.changes import ChangedIds
 
+OWNERS_MAX = 10_000  # of which a book is kept: an empty one has a few hundred bytes, and its objects a few KB
 CHANGES_MAX = 20_000  # with more the book is read again: the log would take as long to go through
 
 # By list, the tables of which rows are read again, and those that are read again as a whole: a few thousand rows at most.
@@ -57,18 +60,18 @@ class BookAtChange:
     book: PriceBook
 
 
-# The last book of each owner that this process rated for.
-_books: dict[int, BookAtChange] = {}
+def book_cache(bytes_max: int) -> Cache[int, BookAtChange]:
+    """Return an empty cache for the last book of each owner."""
+    return Cache(entries_max=OWNERS_MAX, weight_max=bytes_max, weigh=bytes_of)
 
 
-def book_at(snapshot: Connection, owner_id: int, position: SetupPosition) -> PriceBook:
-    """Return the owner's book at the position that the snapshot sees."""
-    known = _books.get(owner_id)
+def book_at(snapshot: Connection, owner_id: int, position: SetupPosition, books: Cache[int, BookAtChange]) -> PriceBook:
+    """Return the owner's book at the position that the snapshot sees, and keep it in ``books``."""
+    known = books.get(owner_id)
     if known is not None and known.change_id == position.change_id:
-        book = replace(known.book, version=position.version)
-    else:
-        book = _next_book(snapshot, owner_id, known, position.version)
-    _books[owner_id] = BookAtChange(position.change_id, book)
+        return replace(known.book, version=position.version)
+    book = _next_book(snapshot, owner_id, known, position.version)
+    books.put(owner_id, BookAtChange(position.change_id, book))
     return book
 
 

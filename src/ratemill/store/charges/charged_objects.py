@@ -1,6 +1,6 @@
 """Which set-up objects have a charge: written with the first one, so that a delete need not search the charges.
 
-A process keeps in mind what it has seen here, so that a table of charges usually costs no statement at all.
+A process keeps what it has seen here, so that a table of charges usually costs no statement at all.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from psycopg import sql
 
+from ratemill.caches import Cache
 from ratemill.errors import invariant
 from ratemill.store.connections import Connection, driver
 
@@ -22,18 +23,28 @@ TABLES = {
 }
 COLUMNS = {table: column for column, table in TABLES.items()}
 
-_known: dict[str, set[int]] = {}  # by database and column, the objects that are written down and committed
+KNOWN_MAX = 1_000_000  # objects kept of all owners, about 60 MB
+OWNERS_MAX = 10_000  # of which they are kept
+
+ChargedObjects = Cache[tuple[int, str], frozenset[int]]
+"""By owner and column, the objects that are written down and committed."""
 
 
-def note(connection: Connection, owner_id: int, charged: Mapping[str, Sequence[int]]) -> None:
+def charged_object_cache() -> ChargedObjects:
+    """Return an empty cache for the objects that are written down."""
+    return Cache(entries_max=OWNERS_MAX * len(TABLES), weight_max=KNOWN_MAX, weigh=len)
+
+
+def note(connection: Connection, owner_id: int, charged: Mapping[str, Sequence[int]], cache: ChargedObjects) -> None:
     """Write down that these objects, by the columns of ``TABLES``, are charged; raise if one is gone."""
-    database = driver(connection).info.dsn
     for column in TABLES:
-        known = _known.setdefault(f"{database} {column}", set())
+        known = cache.get((owner_id, column)) or frozenset()
         new = sorted(set(charged[column]) - known)
         if new:
             noted = _noted(connection, column, new)
-            known |= {each for each, is_committed in noted.items() if is_committed}
+            committed = frozenset(object_id for object_id, is_committed in noted.items() if is_committed)
+            if committed:
+                cache.put((owner_id, column), committed if len(known) > KNOWN_MAX else known | committed)
             _add(connection, owner_id, column, [each for each in new if each not in noted])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import polars as pl
@@ -16,11 +17,21 @@ from ratemill.characteristics import NUMBERS, Carried
 from ratemill.errors import invariant
 from ratemill.states import RatingExceptionState
 from ratemill.store.charges import charged_objects
+from ratemill.store.charges.charged_objects import ChargedObjects, charged_object_cache
 from ratemill.store.connections import Connection, driver
 from ratemill.store.usage import carried_items
+from ratemill.store.usage.carried_items import ChargedItems, charged_item_cache
 
 _INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%S.%6f+00"
 _CARRIED = pl.Struct(dict.fromkeys(NUMBERS, pl.String))
+
+
+@dataclass(frozen=True, slots=True)
+class ChargedCaches:
+    """What a process has seen written down as charged."""
+
+    objects: ChargedObjects = field(default_factory=charged_object_cache)
+    items: ChargedItems = field(default_factory=charged_item_cache)
 
 
 def copy(connection: Connection, table: str, rows: pl.DataFrame, *, midway: Callable[[], None] | None = None) -> None:
@@ -40,11 +51,11 @@ def copy(connection: Connection, table: str, rows: pl.DataFrame, *, midway: Call
     invariant(cursor.rowcount == rows.height, f"{cursor.rowcount} of {rows.height} rows reached {table}")
 
 
-def note_charged(connection: Connection, owner_id: int, charges: pl.DataFrame) -> None:
+def note_charged(connection: Connection, owner_id: int, charges: pl.DataFrame, caches: ChargedCaches) -> None:
     """Write down the set-up objects and items that these charges name, so far as they are not known to be charged."""
     named = {column: charges[column].drop_nulls().unique().to_list() for column in charged_objects.TABLES}
-    charged_objects.note(connection, owner_id, named)
-    carried_items.note_charged(connection, owner_id, _items_named(charges["extension"]))
+    charged_objects.note(connection, owner_id, named, caches.objects)
+    carried_items.note_charged(connection, owner_id, _items_named(charges["extension"]), caches.items)
 
 
 def _items_named(extensions: pl.Series) -> list[Carried]:

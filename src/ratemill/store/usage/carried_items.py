@@ -2,7 +2,7 @@
 
 Usage names an item by the number of its characteristic and its id, also before the item is imported or after it is gone.
 What a charge names is written down with the first such charge, so that a delete need not search the charges. A process
-keeps in mind what it has seen written down.
+keeps what it has seen written down.
 """
 
 from __future__ import annotations
@@ -11,13 +11,21 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
+from ratemill.caches import Cache
 from ratemill.characteristics import Carried
 from ratemill.store.connections import Connection, driver
 from ratemill.store.policies import OWNER_ENTERED
 
-KNOWN_MAX = 500_000  # kept in mind of all owners, about 100 MB; more are forgotten all at once
+KNOWN_MAX = 500_000  # kept of all owners, about 100 MB; one owner's are forgotten together
+OWNERS_MAX = 10_000  # of which they are kept
 
-_known: set[tuple[str, int, int, str]] = set()  # by database, owner, characteristic and id: written down and committed
+ChargedItems = Cache[int, frozenset[Carried]]
+"""By owner, the items that are written down and committed."""
+
+
+def charged_item_cache() -> ChargedItems:
+    """Return an empty cache for the items that are written down."""
+    return Cache(entries_max=OWNERS_MAX, weight_max=KNOWN_MAX, weigh=len)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +68,10 @@ def described(connection: Connection, named: Collection[Carried]) -> dict[Carrie
     return {(row[0], row[1]): CarriedItem(*row) for row in rows}
 
 
-def note_charged(connection: Connection, owner_id: int, named: Iterable[Carried]) -> None:
+def note_charged(connection: Connection, owner_id: int, named: Iterable[Carried], cache: ChargedItems) -> None:
     """Write down that charges name these items, whether they exist or not."""
-    database = driver(connection).info.dsn
-    new = sorted(each for each in named if (database, owner_id, *each) not in _known)
+    known = cache.get(owner_id) or frozenset()
+    new = sorted(set(named) - known)
     if not new:
         return
     rows = driver(connection).execute(
@@ -74,10 +82,9 @@ def note_charged(connection: Connection, owner_id: int, named: Iterable[Carried]
         """,
         (*_columns(new), owner_id),
     )
-    committed = set(rows.fetchall())
-    if len(_known) > KNOWN_MAX:
-        _known.clear()
-    _known.update((database, owner_id, *each) for each in committed)
+    committed = frozenset(rows.fetchall())
+    if committed:
+        cache.put(owner_id, committed if len(known) > KNOWN_MAX else known | committed)
     # In one order for all, so that no two workers wait for each other.
     driver(connection).execute(
         """

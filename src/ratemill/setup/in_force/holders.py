@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from ratemill import columns
+from ratemill.caches import Cache
 from ratemill.rating.rate import Holders
 from ratemill.setup.in_force.book import SetupSnapshot
 from ratemill.setup.objects.accounts import OBJECT as ACCOUNTS
@@ -24,6 +25,7 @@ from ratemill.store.setup import identifiers as store
 from ratemill.store.setup.changes import ChangedIds
 
 IDENTIFIERS_MAX = 200_000  # kept of one owner, about 100 MB; more are forgotten all at once
+OWNERS_MAX = 10_000  # of which holders are kept
 CHANGES_MAX = 20_000  # with more everything is forgotten
 
 _IDENTIFIERS = pl.Schema([("identifier_id", pl.Int64()), *columns.IDENTIFIERS.items()])
@@ -47,20 +49,24 @@ class KnownHolders:
     accounts: pl.DataFrame
 
 
-_known: dict[int, KnownHolders] = {}
+def holder_cache(bytes_max: int) -> Cache[int, KnownHolders]:
+    """Return an empty cache for the holders known of each owner."""
+    return Cache(entries_max=OWNERS_MAX, weight_max=bytes_max, weigh=columns.bytes_of)
 
 
-def holders_of(snapshot: SetupSnapshot, identifiers: pl.Series) -> Holders:
+def holders_of(snapshot: SetupSnapshot, identifiers: pl.Series, cache: Cache[int, KnownHolders]) -> Holders:
     """Return who has ``identifiers``, and perhaps others, by the set-up of ``snapshot``; ask only for what is new."""
     distinct = identifiers.drop_nulls().unique()
-    known = _brought_forward(snapshot, _known.get(snapshot.owner_id))
+    before = cache.get(snapshot.owner_id)
+    known = _brought_forward(snapshot, before)
     if known is None or known.texts.len() > IDENTIFIERS_MAX:
         known = _ask(snapshot, distinct)
     else:
         missing = distinct.filter(~distinct.is_in(known.texts.implode()))
         if not missing.is_empty():
             known = _both(known, _ask(snapshot, missing))
-    _known[snapshot.owner_id] = known
+    if known is not before:
+        cache.put(snapshot.owner_id, known)
     return Holders(known.identifiers.select(columns.IDENTIFIERS.names()), known.services, known.accounts)
 
 
