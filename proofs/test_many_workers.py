@@ -16,27 +16,17 @@ from time import monotonic
 import pytest
 from proofs.installation import wait_for
 from proofs.senders import PRICE, quantity, row, waiting
-from tests.fixtures.mill import Mill, mill
+from tests.fixtures.mill import Mill
 from tests.fixtures.processes import start
 
 from ratemill.intake.accept import ImportRequest, accept
 from ratemill.intake.backlog import BacklogKeeper
-from ratemill.settings import Settings
-from ratemill.store.connections import Database
 
 WORKERS = 8
 SENDERS = 4
 REQUESTS = 100_000
 SHARES = 400  # the requests are sent in this many shares, by whichever sender is free
 END_S_MAX = 600.0  # for what still waits when the last request is accepted
-
-
-@pytest.fixture
-def guide(new_database: Callable[[], str], settings: Settings) -> Iterator[Mill]:
-    database = Database(new_database(), settings)
-    with mill(database, settings) as made:
-        yield made
-    database.close()
 
 
 @pytest.fixture

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import monotonic
 
 import pytest
-from tests.fixtures.mill import Mill, guide_row, mill
+from tests.fixtures.mill import Mill, guide_row
 from tests.fixtures.processes import started, was_killed
-
-from ratemill.settings import Settings
-from ratemill.store.connections import Database
 
 SEED = 7
 KILLS = 20
 ROWS = 500
-
-
-@pytest.fixture
-def guide(new_database: Callable[[], str], settings: Settings) -> Iterator[Mill]:
-    database = Database(new_database(), settings)
-    with mill(database, settings) as made:
-        yield made
-    database.close()
 
 
 @pytest.mark.timeout(600)

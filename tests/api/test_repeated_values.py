@@ -1,7 +1,6 @@
 """A value that a message repeats is cut and visible, in each dialect and at each step that finds a fault."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,27 +8,17 @@ import pytest
 from tests.api.test_long_messages import assert_readable, messages
 from tests.fixtures import item_jobs
 from tests.fixtures.items import call
-from tests.fixtures.mill import Mill, guide_row, mill
+from tests.fixtures.mill import Mill, guide_row
 from tests.ledger.test_resubmit import JSON_FEED
 
 from ratemill.mediation.profiles import patterns
-from ratemill.settings import Settings
 from ratemill.setup.lint.lint import lint
 from ratemill.setup.writing.apply import apply_document
 from ratemill.store import owners
-from ratemill.store.connections import Database
 
 CONTROL = "\x1b[31m\u202e\u200b"
 LONG = "z" * 240  # less than a name or an id may have: what fails is found late, and repeats it
 TEXTS = {"long": LONG, "both": CONTROL + "y" * 230}
-
-
-@pytest.fixture
-def guide(new_database, settings: Settings) -> Iterator[Mill]:
-    database = Database(new_database(), settings)
-    with mill(database, settings) as made:
-        yield made
-    database.close()
 
 
 @pytest.fixture(params=TEXTS.values(), ids=list(TEXTS))

@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fixtures.mill import GUIDE, Mill, guide_row, mill
+from tests.fixtures.mill import GUIDE, Mill, guide_row
+from tests.fixtures.mills import NewMill
 from tests.fixtures.processes import environment, free_port, started, wait_until
-
-from ratemill.settings import Settings
-from ratemill.store.connections import Database
 
 MENDED = """
 ratemill: 1
@@ -25,18 +23,16 @@ usageIdentifiers: [{udrUsageIdentifier: a, accountName: Acme, accountServiceName
 
 
 @pytest.fixture
-def guide(new_database, settings: Settings) -> Iterator[Mill]:
+def guide(new_mill: NewMill) -> Iterator[Mill]:
     """Yield a mill with three exceptions, of which two are mended, and another owner with the same three."""
-    database = Database(new_database(), settings)
-    with mill(database, settings) as made:
-        other = Mill(database, settings, "other", made.client)
+    with new_mill() as made:
+        other = Mill(made.database, made.settings, "other", made.client)
         other.apply(GUIDE)
         for each in (other, made):
             each.post_rows(*[guide_row(row, identifier=name) for row, name in enumerate(("a", "b", "c"))])
             each.work()
         made.apply(MENDED)
         yield made
-    database.close()
 
 
 def run(guide: Mill, *arguments: str) -> subprocess.CompletedProcess[str]:

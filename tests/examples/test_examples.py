@@ -3,29 +3,19 @@
 import csv
 import runpy
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fixtures.mill import GUIDE_ROW, Mill, mill
+from tests.fixtures.mill import GUIDE_ROW, Mill
 
 from ratemill.client.records import Form, make_requests, read_records
 from ratemill.records import read_elements
-from ratemill.settings import Settings
-from ratemill.store.connections import Database
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 BILL = EXAMPLES / "focus" / "focus_usage_500.csv"
-
-
-@pytest.fixture
-def guide(new_database, settings: Settings) -> Iterator[Mill]:
-    database = Database(new_database(), settings)
-    with mill(database, settings) as made:
-        yield made
-    database.close()
 
 
 def apply(guide: Mill, name: str) -> None:

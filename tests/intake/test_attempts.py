@@ -8,7 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
-from tests.fixtures.mill import Mill, guide_row, mill
+from tests.fixtures.mill import Mill, guide_row
+from tests.fixtures.mills import NewMill
 
 from ratemill.errors import DatabaseAway, StatementDefect, StatementLimit, Unavailable
 from ratemill.heartbeat import Stopping
@@ -16,7 +17,7 @@ from ratemill.intake import conductor, quarantine
 from ratemill.intake.attempts import DEATHS_ALONE_MAX, Trial
 from ratemill.intake.worker import Worker
 from ratemill.rating.rate import rate
-from ratemill.settings import WORKER_CONNECTIONS, Settings
+from ratemill.settings import WORKER_CONNECTIONS
 from ratemill.setup.in_force import book
 from ratemill.store import work_attempts
 from ratemill.store.charges import outcomes
@@ -46,11 +47,9 @@ BEFORE_AND_AFTER = [pytest.param(True, marks=pytest.mark.slow, id="before"), pyt
 
 
 @pytest.fixture(scope="module")
-def shared(new_database, settings: Settings) -> Iterator[Mill]:
-    database = Database(new_database(), settings)
-    with mill(database, settings) as made:
+def shared(new_mill: NewMill) -> Iterator[Mill]:
+    with new_mill() as made:
         yield made
-    database.close()
 
 
 @pytest.fixture

@@ -1,15 +1,16 @@
 """The bound of the backlog holds without a worker, and no owner takes the room or the workers of another."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from threading import Event
 from time import monotonic
 
 import pytest
 from tests.fixtures.mill import GUIDE, Mill, guide_row, mill
+from tests.fixtures.mills import NewMill
 
 from ratemill.intake.worker import Worker
 from ratemill.settings import Settings
-from ratemill.store.connections import Database, driver
+from ratemill.store.connections import driver
 from ratemill.store.usage import backlog
 
 BOUND = 8_000
@@ -30,15 +31,8 @@ def bounded(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def fresh(new_database: Callable[[], str], bounded: Settings) -> Iterator[Database]:
-    database = Database(new_database(), bounded)
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def guide(fresh: Database, bounded: Settings) -> Iterator[Mill]:
-    with mill(fresh, bounded) as made:
+def guide(new_mill: NewMill) -> Iterator[Mill]:
+    with new_mill(backlog_rows_max=BOUND, worker_rows_max=1_000) as made:
         yield made
 
 
@@ -162,12 +156,8 @@ class TestOwners:
         assert other.post_rows(guide_row()).status_code == 200
 
 
-def test_a_record_of_one_owner_is_charged_after_one_table_of_another(
-    new_database: Callable[[], str], settings: Settings
-):
-    small_tables = settings.model_copy(update={"worker_rows_max": 1_000})
-    database = Database(new_database(), small_tables)
-    with mill(database, small_tables) as guide, mill(database, small_tables, "other", GUIDE) as other:
+def test_a_record_of_one_owner_is_charged_after_one_table_of_another(new_mill: NewMill):
+    with new_mill(worker_rows_max=1_000) as guide, mill(guide.database, guide.settings, "other") as other:
         guide.apply(MORE_FEEDS)
         for number in range(FEEDS):
             for request in range(3):
@@ -188,7 +178,6 @@ def test_a_record_of_one_owner_is_charged_after_one_table_of_another(
         guide.work()
         guide.assert_ties()
         other.assert_ties()
-    database.close()
 
 
 def test_nothing_of_another_owner_shows_in_the_figures_that_a_request_reads(guide: Mill):

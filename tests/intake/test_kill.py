@@ -1,24 +1,11 @@
 """Killed anywhere, nothing is lost and nothing comes twice: at every named point, and by two workers."""
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
-from tests.fixtures.mill import PATH, Mill, guide_row, mill
+from tests.fixtures.mill import PATH, Mill, guide_row
 from tests.fixtures.processes import answers, free_port, started, wait_until, was_killed
 
-from ratemill.settings import Settings
-from ratemill.store.connections import Database
-
 WORKER_POINTS = ["after-claim", "after-mediate", "after-rate", "mid-copy", "before-commit", "after-commit"]
-
-
-@pytest.fixture
-def guide(new_database, settings: Settings) -> Iterator[Mill]:
-    database = Database(new_database(), settings)
-    with mill(database, settings) as made:
-        yield made
-    database.close()
 
 
 def post_some(guide: Mill, first: int) -> None:

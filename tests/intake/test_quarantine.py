@@ -1,12 +1,12 @@
 """A record that makes a stage fail, or kills its worker, becomes an exception; every other record goes on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from threading import Event
 from typing import Any
 
 import polars as pl
 import pytest
-from tests.fixtures.mill import Mill, guide_row, mill
+from tests.fixtures.mill import Mill, guide_row
 
 from ratemill.errors import Unavailable
 from ratemill.intake import conductor
@@ -16,17 +16,8 @@ from ratemill.mediation.mediate import begin
 from ratemill.rating.rate import rate
 from ratemill.reasons import BY_ID
 from ratemill.settings import Settings
-from ratemill.store.connections import Database
 
 GUILTY = "guilty"
-
-
-@pytest.fixture
-def guide(new_database, settings: Settings) -> Iterator[Mill]:
-    database = Database(new_database(), settings)
-    with mill(database, settings) as made:
-        yield made
-    database.close()
 
 
 class Killed(BaseException):

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from tests.api.setup.calls import done, identity_of, refused, send
-from tests.fixtures.mill import Mill, guide_row, mill
+from tests.fixtures.mill import Mill, guide_row
+from tests.fixtures.mills import NewMill
 
 from ratemill.intake import conductor
 from ratemill.intake.worker import Worker
@@ -18,7 +19,6 @@ from ratemill.jobs import reprocess
 from ratemill.jobs.runner import Runner
 from ratemill.settings import Settings
 from ratemill.setup.in_force.book import SetupCaches, setup_snapshot
-from ratemill.store.connections import Database
 
 MORE = """
 ratemill: 1
@@ -31,22 +31,17 @@ accountServices: [{accountName: Second, name: Line}]
 
 
 @pytest.fixture
-def guide(new_database: Callable[[], str], settings: Settings) -> Iterator[Mill]:
-    database = Database(new_database(), settings)
-    with mill(database, settings) as made:
+def guide(new_mill: NewMill) -> Iterator[Mill]:
+    with new_mill() as made:
         made.apply(MORE)
         yield made
-    database.close()
 
 
 @pytest.fixture
-def quick(new_database: Callable[[], str], settings: Settings) -> Iterator[Mill]:
+def quick(new_mill: NewMill) -> Iterator[Mill]:
     """Yield a mill whose locks are waited for one second."""
-    brief = settings.model_copy(update={"lock_timeout_s": 1})
-    database = Database(new_database(), brief)
-    with mill(database, brief) as made:
+    with new_mill(lock_timeout_s=1) as made:
         yield made
-    database.close()
 
 
 def put(guide: Mill, path: str, table: str, key: str, name: str, **members: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from tests.fixtures.mill import mill
+from tests.fixtures.mill import Mill, mill
 from tests.fixtures.processes import answers, free_port, started, wait_until, was_killed
 
 from ratemill.settings import Settings
@@ -14,27 +14,24 @@ from ratemill.store.subscriptions import imports as subscription_imports
 LINE = b'{"data":{"type":"subscription_product","attributes":{"external_ref":"%d","name":"A product"}}}\n'
 
 
-def test_an_api_killed_before_the_commit_has_taken_nothing(new_database, settings: Settings):
-    database = Database(new_database(), settings)
-    with mill(database, settings) as store:
-        port = free_port()
-        url = f"http://127.0.0.1:{port}/v2/subscriptions/imports"
-        sent = {
-            "headers": {"Authorization": f"Bearer {store.token}"},
-            "files": {"import_file": b"".join(LINE % number for number in range(5_000))},
-            "data": {"external_ref": "again"},
-        }
-        point = "after-accept-before-commit"
-        with started("api", "--port", str(port), database_url=database.dsn, die_at=point) as api:
-            wait_until(lambda: answers(port))
-            with pytest.raises(httpx.TransportError):
-                httpx.post(url, **sent)  # type: ignore[arg-type]
-            assert was_killed(api)
-        assert store.value("select count(*) from subscription_import_lines") == 0
-        assert store.request("POST", "v2/subscriptions/imports", **sent).status_code == 201
-        assert store.value("select count(*) from subscription_import_lines") == 5_000
-        assert store.value("select count(*) from subscription_imports") == 1
-    database.close()
+def test_an_api_killed_before_the_commit_has_taken_nothing(guide: Mill):
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/v2/subscriptions/imports"
+    sent = {
+        "headers": {"Authorization": f"Bearer {guide.token}"},
+        "files": {"import_file": b"".join(LINE % number for number in range(5_000))},
+        "data": {"external_ref": "again"},
+    }
+    point = "after-accept-before-commit"
+    with started("api", "--port", str(port), database_url=guide.database.dsn, die_at=point) as api:
+        wait_until(lambda: answers(port))
+        with pytest.raises(httpx.TransportError):
+            httpx.post(url, **sent)  # type: ignore[arg-type]
+        assert was_killed(api)
+    assert guide.value("select count(*) from subscription_import_lines") == 0
+    assert guide.request("POST", "v2/subscriptions/imports", **sent).status_code == 201
+    assert guide.value("select count(*) from subscription_import_lines") == 5_000
+    assert guide.value("select count(*) from subscription_imports") == 1
 
 
 @pytest.mark.parametrize("size", [1, 3, 1_000_000])

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from tests.fixtures.item_jobs import child, submitted
-from tests.fixtures.mill import GUIDE, Mill, mill
+from tests.fixtures.mill import Mill
+from tests.fixtures.mills import NewMill
 from tests.intake.test_attempts import at_each_call, cut_off, until_available
 from tests.jobs.subscriptions.test_imports import send, sold
 from tests.jobs.test_reprocess import MENDED, ordered, unknown
@@ -21,12 +22,10 @@ from ratemill.jobs.characteristics import linking as characteristic_linking
 from ratemill.jobs.runner import Runner
 from ratemill.jobs.subscriptions import imports as subscription_imports
 from ratemill.jobs.work import tables
-from ratemill.settings import Settings
 from ratemill.store import work_attempts
 from ratemill.store.characteristics import items as characteristic_items
 from ratemill.store.characteristics import jobs as characteristic_jobs
 from ratemill.store.charges import outcomes, reprocesses
-from ratemill.store.connections import Database
 from ratemill.store.embedded.embedded import Server
 from ratemill.store.subscriptions import jobs as subscription_jobs
 from ratemill.store.subscriptions import objects as subscription_objects
@@ -134,16 +133,14 @@ CASES = [
 
 
 @pytest.fixture
-def guide(new_database, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mill]:
+def guide(new_mill: NewMill, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mill]:
     """Yield a mill whose jobs take four rows to a table."""
     monkeypatch.setattr(reprocess, "ROWS_MAX", 4)
     monkeypatch.setattr(characteristic_batches, "ITEMS_MAX", 4)
     monkeypatch.setattr(characteristic_linking, "LINKS_MAX", 4)
     monkeypatch.setattr(subscription_imports, "LINES_MAX", 4)
-    database = Database(new_database(), settings)
-    with mill(database, settings, document=GUIDE) as made:
+    with new_mill() as made:
         yield made
-    database.close()
 
 
 def work(guide: Mill, job: JobKind, *runners: Runner) -> None:

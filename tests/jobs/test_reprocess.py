@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from httpx import Response
-from tests.fixtures.mill import GUIDE, Mill, guide_row, mill
+from tests.fixtures.mill import GUIDE, Mill, guide_row
+from tests.fixtures.mills import NewMill
 from tests.fixtures.processes import started, wait_until, was_killed
 
 from ratemill.access.tokens import create_token
@@ -17,8 +18,6 @@ from ratemill.errors import Unavailable
 from ratemill.jobs import reprocess
 from ratemill.jobs.runner import Runner
 from ratemill.rating.rate import rate
-from ratemill.settings import Settings
-from ratemill.store.connections import Database
 
 ORDER = "/UsageRatedExceptionSchedule/Reprocess"
 MENDED = """
@@ -29,12 +28,10 @@ usageIdentifiers: [{udrUsageIdentifier: nobody, accountName: Acme, accountServic
 
 
 @pytest.fixture
-def guide(new_database, settings: Settings) -> Iterator[Mill]:
-    database = Database(new_database(), settings)
-    with mill(database, settings) as made:
-        Mill(database, settings, "other", made.client).apply(GUIDE)
+def guide(new_mill: NewMill) -> Iterator[Mill]:
+    with new_mill() as made:
+        Mill(made.database, made.settings, "other", made.client).apply(GUIDE)
         yield made
-    database.close()
 
 
 @pytest.fixture
@@ -285,10 +282,9 @@ FOUND = [
 
 
 @pytest.fixture(scope="module")
-def four(new_database, settings: Settings) -> Iterator[Mill]:
+def four(new_mill: NewMill) -> Iterator[Mill]:
     """Yield a mill with four exceptions; nothing is mended, so they stay open whatever is ordered."""
-    database = Database(new_database(), settings)
-    with mill(database, settings) as made:
+    with new_mill() as made:
         made.apply(
             "ratemill: 1\naccounts: [{name: Euro, currencyName: EUR, usageRatePlanName: Standard}]\n"
             "accountServices: [{accountName: Euro, name: Line}]\n"
@@ -302,7 +298,6 @@ def four(new_database, settings: Settings) -> Iterator[Mill]:
             guide_row(4, identifier="euro"),
         )
         yield made
-    database.close()
 
 
 @pytest.mark.parametrize(("body", "ids"), FOUND, ids=lambda value: str(value)[:90])

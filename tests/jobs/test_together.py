@@ -6,24 +6,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 
 import pytest
-from tests.fixtures.mill import GUIDE, Mill, guide_row, mill
+from tests.fixtures.mill import GUIDE, Mill, guide_row
+from tests.fixtures.mills import NewMill
 
 from ratemill.intake.worker import Worker
 from ratemill.jobs.runner import Runner
 from ratemill.ledger.audit import audit
-from ratemill.settings import Settings
-from ratemill.store.connections import Database
 
 REQUESTS, ROWS = 12, 30
 
 
 @pytest.fixture
-def guide(new_database, settings: Settings) -> Iterator[Mill]:
-    database = Database(new_database(), settings)
-    with mill(database, settings) as made:
-        Mill(database, settings, "other", made.client).apply(GUIDE)
+def guide(new_mill: NewMill) -> Iterator[Mill]:
+    with new_mill() as made:
+        Mill(made.database, made.settings, "other", made.client).apply(GUIDE)
         yield made
-    database.close()
 
 
 def one_request(number: int) -> list[str]:

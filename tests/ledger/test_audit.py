@@ -3,23 +3,20 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.fixtures.mill import Mill, guide_row, mill
+from tests.fixtures.mill import Mill, guide_row
+from tests.fixtures.mills import NewMill
 
 from ratemill.ledger.audit import audit
-from ratemill.settings import Settings
-from ratemill.store.connections import Database
 
 ROWS = [guide_row(0), guide_row(0), guide_row(1), guide_row(2, identifier="nobody"), guide_row(3, value="ninety")]
 
 
 @pytest.fixture
-def guide(new_database, settings: Settings) -> Iterator[Mill]:
-    database = Database(new_database(), settings)
-    with mill(database, settings) as made:
+def guide(new_mill: NewMill) -> Iterator[Mill]:
+    with new_mill() as made:
         made.post_rows(*ROWS)
         made.work()
         yield made
-    database.close()
 
 
 def rules(guide: Mill) -> set[str]:

@@ -1,25 +1,13 @@
 """Import History shows batches of characteristics beside requests of usage, with counts that tie."""
 
 import json
-from collections.abc import Iterator
 from threading import Event
 from typing import Any
 
-import pytest
 from tests.fixtures.histories import counted, histories, history
-from tests.fixtures.mill import Mill, guide_row, mill
+from tests.fixtures.mill import Mill, guide_row
 
 from ratemill.jobs.runner import Runner
-from ratemill.settings import Settings
-from ratemill.store.connections import Database
-
-
-@pytest.fixture
-def guide(new_database, settings: Settings) -> Iterator[Mill]:
-    database = Database(new_database(), settings)
-    with mill(database, settings) as made:
-        yield made
-    database.close()
 
 
 def sent(guide: Mill, *items: dict[str, Any], query: str = "?submit", total: int | None = None) -> dict[str, Any]:

@@ -6,13 +6,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.fixtures.mill import GUIDE, Mill, guide_row, mill
+from tests.fixtures.mill import GUIDE, Mill, guide_row
+from tests.fixtures.mills import NewMill
 
 from ratemill.access.tokens import create_token
 from ratemill.intake import conductor
 from ratemill.rating.rate import rate
-from ratemill.settings import Settings
-from ratemill.store.connections import Database
 
 BAD = guide_row(1, value="ninety")
 JSON_FEED = """
@@ -27,12 +26,10 @@ udrFeeds: [{name: Objects, apiName: objects, dataProfileName: objects, batchWait
 
 
 @pytest.fixture
-def guide(new_database, settings: Settings) -> Iterator[Mill]:
-    database = Database(new_database(), settings)
-    with mill(database, settings) as made:
-        Mill(database, settings, "other", made.client).apply(GUIDE)
+def guide(new_mill: NewMill) -> Iterator[Mill]:
+    with new_mill() as made:
+        Mill(made.database, made.settings, "other", made.client).apply(GUIDE)
         yield made
-    database.close()
 
 
 def sent(guide: Mill, *rows: str) -> str:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.fixtures.items import Json, call, create, done, find, item_mill, refused
+from tests.fixtures.items import Json, call, create, create_named_items, done, find, refused
 from tests.fixtures.mill import Mill
 
 from ratemill.access.tokens import create_token
 from ratemill.errors import StatementDefect
-from ratemill.settings import Settings
 from ratemill.store.connections import driver
 
 
 @pytest.fixture
-def mine(new_database, settings: Settings) -> Iterator[Mill]:
-    with item_mill(new_database(), settings) as made:
-        yield made
+def mine(guide: Mill) -> Mill:
+    create_named_items(guide)
+    return guide
 
 
 def changes(mine: Mill, number: int = 1, **parameters: str) -> list[Json]:

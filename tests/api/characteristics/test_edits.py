@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from tests.fixtures.items import NOBODY, Json, call, create, done, find, ids, item_mill, refused, seed_item
+from tests.fixtures.items import NOBODY, Json, call, create, create_named_items, done, find, ids, refused, seed_item
 from tests.fixtures.mill import LOCAL, Mill
 
 from ratemill.api.server import create_app
@@ -17,9 +16,9 @@ from ratemill.settings import Settings
 
 
 @pytest.fixture
-def mine(new_database, settings: Settings) -> Iterator[Mill]:
-    with item_mill(new_database(), settings) as made:
-        yield made
+def mine(guide: Mill) -> Mill:
+    create_named_items(guide)
+    return guide
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.fixtures.items import NOBODY, Json, call, create, done, find, ids, item_mill, refused, seed_item
+from tests.fixtures.items import NOBODY, Json, call, create, create_named_items, done, find, ids, refused, seed_item
 from tests.fixtures.mill import Mill, mill
 
 from ratemill.access.tokens import create_token
@@ -15,9 +15,9 @@ from ratemill.store.connections import Database
 
 
 @pytest.fixture
-def mine(new_database, settings: Settings) -> Iterator[Mill]:
-    with item_mill(new_database(), settings) as made:
-        yield made
+def mine(guide: Mill) -> Mill:
+    create_named_items(guide)
+    return guide
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,14 @@
 """Jobs of batches over HTTP: every member of the job, its items by page and outcome, the refused ones, cancel."""
 
-from collections.abc import Iterator
 from threading import Event
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from tests.fixtures.mill import Mill, mill
+from tests.fixtures.mill import Mill
 
 from ratemill.access.tokens import create_token
 from ratemill.jobs.runner import Runner
-from ratemill.settings import Settings
-from ratemill.store.connections import Database
 
 JOB_MEMBERS = {
     "jobQueueGuid",
@@ -37,14 +34,6 @@ PAGES = [
     '[{"id":"a"},{"id":"b","parentReference":{"id":"x"}}]',
     '[{"id":"c","ud_n":87.0,"parentReference":{"id":"y"}},{"comment":"no id","unknown":1}]',
 ]
-
-
-@pytest.fixture
-def guide(new_database, settings: Settings) -> Iterator[Mill]:
-    database = Database(new_database(), settings)
-    with mill(database, settings) as made:
-        yield made
-    database.close()
 
 
 def opened(guide: Mill) -> dict[str, Any]:

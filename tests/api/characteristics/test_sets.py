@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.fixtures.items import Json, call, create, done, find, ids, item_mill, refused, seed_item
+from tests.fixtures.items import Json, call, create, create_named_items, done, find, ids, refused, seed_item
 from tests.fixtures.mill import Mill
-
-from ratemill.settings import Settings
 
 
 @pytest.fixture
-def mine(new_database, settings: Settings) -> Iterator[Mill]:
-    with item_mill(new_database(), settings) as made:
-        yield made
+def mine(guide: Mill) -> Mill:
+    create_named_items(guide)
+    return guide
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,8 @@ from pathlib import Path
 
 import pytest
 from tests.client.usage.test_kill import Served
-from tests.fixtures.mill import mill
+from tests.fixtures.mill import Mill
 from tests.fixtures.processes import answers, free_port, started, wait_until
-
-from ratemill.settings import Settings
-from ratemill.store.connections import Database
 
 pytestmark = pytest.mark.slow
 
@@ -23,14 +20,14 @@ COMMAND = ("import", "subscriptions")
 
 
 @pytest.fixture
-def served(new_database, settings: Settings, tmp_path: Path) -> Iterator[Served]:
-    database = Database(new_database(), settings)
-    with mill(database, settings) as guide:
-        port = free_port()
-        with started("api", "--port", str(port), database_url=database.dsn), started("jobs", database_url=database.dsn):
-            wait_until(lambda: answers(port))
-            yield Served(guide, port, tmp_path)
-    database.close()
+def served(guide: Mill, tmp_path: Path) -> Iterator[Served]:
+    port = free_port()
+    with (
+        started("api", "--port", str(port), database_url=guide.database.dsn),
+        started("jobs", database_url=guide.database.dsn),
+    ):
+        wait_until(lambda: answers(port))
+        yield Served(guide, port, tmp_path)
 
 
 def copied(tmp_path: Path, name: str = "subscription_products_and_plans.jsonl") -> Path:

@@ -6,16 +6,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fixtures.mill import Mill, guide_row, mill
+from tests.fixtures.mill import Mill, guide_row
 from tests.fixtures.processes import answers, environment, free_port, started, wait_until
-
-from ratemill.settings import Settings
-from ratemill.store.connections import Database
 
 # The feed checks for no duplicates: a row that came twice would be charged twice.
 UNCHECKED = """
@@ -57,21 +53,12 @@ class Served:
 
 
 @pytest.fixture
-def served(new_database, settings: Settings, tmp_path: Path) -> Iterator[Served]:
-    with opened(new_database(), settings) as guide:
-        port = free_port()
-        with started("api", "--port", str(port), database_url=guide.database.dsn):
-            wait_until(lambda: answers(port))
-            yield Served(guide, port, tmp_path)
-
-
-@contextmanager
-def opened(dsn: str, settings: Settings) -> Iterator[Mill]:
-    database = Database(dsn, settings)
-    with mill(database, settings) as guide:
-        guide.apply(UNCHECKED)
-        yield guide
-    database.close()
+def served(guide: Mill, tmp_path: Path) -> Iterator[Served]:
+    guide.apply(UNCHECKED)
+    port = free_port()
+    with started("api", "--port", str(port), database_url=guide.database.dsn):
+        wait_until(lambda: answers(port))
+        yield Served(guide, port, tmp_path)
 
 
 def write_rows(path: Path) -> Path:

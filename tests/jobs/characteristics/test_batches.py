@@ -1,7 +1,6 @@
 """The job of a batch of characteristics: each item comes to one outcome, and what is refused was never there."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -27,16 +26,6 @@ from tests.fixtures.mill import Mill, mill
 from ratemill.jobs.characteristics import batches, linking
 from ratemill.jobs.runner import Runner
 from ratemill.reference.characteristics import circles
-from ratemill.settings import Settings
-from ratemill.store.connections import Database
-
-
-@pytest.fixture
-def guide(new_database, settings: Settings) -> Iterator[Mill]:
-    database = Database(new_database(), settings)
-    with mill(database, settings) as made:
-        yield made
-    database.close()
 
 
 def test_the_item_of_the_seed_is_imported_once_the_items_that_it_names_are_there(guide: Mill, cases: Path):
@@ -235,16 +224,14 @@ def test_a_declared_type_is_held_and_an_inferred_one_is_warned_of(guide: Mill):
     assert (second["outcome"], [each["code"] for each in second["warnings"]]) == ("created", ["type_differs"])
 
 
-def test_strict_references_must_be_registered(new_database, settings: Settings):
-    database = Database(new_database(), settings)
+def test_strict_references_must_be_registered(guide: Mill):
     item = {"id": "a", "adminClassReference": {"id": "films"}}
-    with mill(database, settings) as loose:
-        assert imported(loose, {**item, "id": "b"}) == (1, 0, 0, 0)
-    with mill(database, settings.model_copy(update={"references_strict": True}), document="ratemill: 1") as strict:
+    assert imported(guide, {**item, "id": "b"}) == (1, 0, 0, 0)
+    settings = guide.settings.model_copy(update={"references_strict": True})
+    with mill(guide.database, settings, document="ratemill: 1") as strict:
         assert imported(strict, item) == (1, 0, 0, 0)
         other = {"id": "c", "adminClassReference": {"id": "books"}}
         assert refused(strict, other) == {"c": ["reference_not_found"]}
-    database.close()
 
 
 def test_a_dry_run_checks_and_counts_and_writes_nothing(guide: Mill):

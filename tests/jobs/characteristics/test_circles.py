@@ -1,7 +1,5 @@
 """Items that lead back to themselves, by their parents or by their bills of materials, are refused and named."""
 
-from collections.abc import Iterator
-
 import pytest
 from tests.fixtures.item_jobs import (
     child,
@@ -12,19 +10,7 @@ from tests.fixtures.item_jobs import (
     run,
     submitted,
 )
-from tests.fixtures.mill import Mill, mill
-
-from ratemill.settings import Settings
-from ratemill.store.connections import Database
-
-
-@pytest.fixture
-def guide(new_database, settings: Settings) -> Iterator[Mill]:
-    database = Database(new_database(), settings)
-    with mill(database, settings) as made:
-        yield made
-    database.close()
-
+from tests.fixtures.mill import Mill
 
 CIRCLES = {
     "oneself": ([], [child("a", "a"), {"id": "b"}], {"a"}),

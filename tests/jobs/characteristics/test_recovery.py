@@ -1,6 +1,5 @@
 """Jobs of characteristics whose process dies, or whose work fails on an item or on a whole batch."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,21 +14,11 @@ from tests.fixtures.item_jobs import (
     stored,
     submitted,
 )
-from tests.fixtures.mill import Mill, mill
+from tests.fixtures.mill import Mill
 from tests.fixtures.processes import started, wait_until, was_killed
 
 from ratemill.jobs.characteristics import batches
 from ratemill.reference.characteristics import circles, upserts
-from ratemill.settings import Settings
-from ratemill.store.connections import Database
-
-
-@pytest.fixture
-def guide(new_database, settings: Settings) -> Iterator[Mill]:
-    database = Database(new_database(), settings)
-    with mill(database, settings) as made:
-        yield made
-    database.close()
 
 
 @pytest.mark.parametrize("point", ["characteristics-before-commit", "characteristics-after-commit"])

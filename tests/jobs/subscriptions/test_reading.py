@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from tests.fixtures.mill import Mill, mill
+from tests.fixtures.mill import Mill
 
 from ratemill.jobs.subscriptions.reading import LineReader, LineTable
-from ratemill.settings import Settings
-from ratemill.store.connections import Connection, Database
+from ratemill.store.connections import Connection
 from ratemill.store.subscriptions import jobs as subscription_jobs
 from ratemill.store.subscriptions.jobs import SubscriptionJob
 from ratemill.subscription_objects import ObjectKind
 
 
 @pytest.fixture
-def connection(new_database: Callable[[], str], settings: Settings) -> Iterator[Connection]:
+def connection(guide: Mill) -> Iterator[Connection]:
     """Yield a connection to a store with an import of five products, three subscribers and a line that is no JSON."""
-    database = Database(new_database(), settings)
-    with mill(database, settings) as made, database.worker() as opened:
-        send(made)
+    with guide.database.worker() as opened:
+        send(guide)
         yield opened
-    database.close()
 
 
 def send(made: Mill) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from threading import Event
 from typing import Any
 
 import pytest
-from tests.fixtures.mill import GUIDE, Mill, guide_row, mill
+from tests.fixtures.mill import GUIDE, Mill, guide_row
+from tests.fixtures.mills import NewMill
 
 from ratemill.jobs.runner import Runner
 from ratemill.settings import Settings
-from ratemill.store.connections import Database
 
 ACCOUNT = "3f1c2a64-6d2e-4a6e-9f0b-2c7a8b1d4e55"
 PERSON = {"account_id": ACCOUNT, "name": "Albert Einstein", "email": "albert@example.com"}
@@ -23,11 +23,9 @@ Json = dict[str, Any]
 
 
 @pytest.fixture
-def store(new_database: Callable[[], str], settings: Settings) -> Iterator[Mill]:
-    database = Database(new_database(), settings)
-    with mill(database, settings, document=PLANS) as made:
+def store(new_mill: NewMill) -> Iterator[Mill]:
+    with new_mill(PLANS) as made:
         yield made
-    database.close()
 
 
 def file_of(*subscriptions: Json, **plan: Any) -> bytes:

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from tests.api.setup.calls import done, send
 from tests.fixtures.mill import Mill, mill
+from tests.fixtures.mills import NewMill
 
 from ratemill.intake.caches import RatingCaches
 from ratemill.rating.book import SCHEMAS, PriceBook
@@ -164,16 +165,12 @@ def test_each_change_brings_the_book_and_the_holders_to_what_is_read_afresh(made
         assert_as_read_afresh(made, caches, about)
 
 
-def test_changes_between_two_tables_are_brought_in_together(
-    new_database: Callable[[], str], settings: Settings, caches: RatingCaches
-):
-    database = Database(new_database(), settings)
-    with mill(database, settings, document=SET_UP) as made:
+def test_changes_between_two_tables_are_brought_in_together(new_mill: NewMill, caches: RatingCaches):
+    with new_mill(SET_UP) as made:
         in_force(made, caches)
         for change in CHANGES.values():
             change(made)
         assert_as_read_afresh(made, caches, "all of them")
-    database.close()
 
 
 def test_a_changed_set_up_is_not_read_again_as_a_whole(
