@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from ratemill.caches import Cache
+from ratemill.caches import TEXT_CHARS_MAX, Cache, cache_short_texts
 
 
 def kept(cache: Cache[int, bytes]) -> list[int]:
@@ -56,3 +56,16 @@ def test_threads_share_a_cache():
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(use, range(4)))
     assert (len(cache), cache.weight) == (5, 20)
+
+
+def test_long_texts_are_not_kept():
+    calls: list[str] = []
+
+    @cache_short_texts
+    def count(text: str) -> int:
+        calls.append(text)
+        return len(text)
+
+    short, long = "x" * TEXT_CHARS_MAX, "x" * (TEXT_CHARS_MAX + 1)
+    assert [count(text) for text in (short, short, long, long)] == [len(text) for text in (short, short, long, long)]
+    assert calls == [short, long, long]

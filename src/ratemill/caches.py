@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from functools import lru_cache, wraps
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -64,3 +65,20 @@ class Cache(Generic[Key, Value]):
     def _remove(self, key: Key) -> None:
         _, weight = self._values.pop(key, (None, 0))
         self._weight -= weight
+
+
+TEXTS_MAX = 4_096
+TEXT_CHARS_MAX = 256  # with this and 4,096 texts a cache has 4 MB at most
+
+Result = TypeVar("Result")
+
+
+def cache_short_texts(function: Callable[[str], Result]) -> Callable[[str], Result]:
+    """Cache a pure function of a text that a sender wrote; longer texts than ``TEXT_CHARS_MAX`` are not kept."""
+    cached = lru_cache(maxsize=TEXTS_MAX)(function)
+
+    @wraps(function)
+    def call(text: str) -> Result:
+        return cached(text) if len(text) <= TEXT_CHARS_MAX else function(text)
+
+    return call

@@ -66,6 +66,7 @@ from ratemill.errors import (
 )
 from ratemill.intake.backlog import BacklogKeeper
 from ratemill.settings import Settings
+from ratemill.setup.reading.long_lists import LongLists
 from ratemill.visible import shown
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
     app = _App(title="Ratemill", version="1", lifespan=_ready, redirect_slashes=False, docs_url=None, redoc_url=None)
     app.state.database, app.state.settings, app.state.bodies = database, settings, Bodies(settings)
     app.state.token_uses, app.state.backlog = TokenUses(database), BacklogKeeper(database)
-    app.state.attempts = FailedAttempts(settings)
+    app.state.attempts, app.state.long_lists = FailedAttempts(settings), LongLists()
     routes = [_without_case(route) for router in ROUTERS for route in router.routes]
     first = [_without_case(route) for router in FIRST for route in router.routes]
     app.router.routes.extend([*first, PathRouter(routes), *routes])

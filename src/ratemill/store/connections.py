@@ -280,12 +280,6 @@ def driver(connection: Connection) -> psycopg.Connection[Any]:
     return below
 
 
-def database_name(connection: Connection) -> str:
-    """Return where the connection leads, without asking the server: its host, port and database."""
-    info = driver(connection).info
-    return f"{info.host}:{info.port}/{info.dbname}"
-
-
 def clock(connection: Connection) -> datetime:
     """Return the database's time: it alone decides waits, expiry and acceptance."""
     ((now,),) = driver(connection).execute("select clock_timestamp()").fetchall()

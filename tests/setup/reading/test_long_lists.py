@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
 from ratemill.pages import Paging
 from ratemill.setup.objects.registry import BY_LIST
 from ratemill.setup.reading import long_lists, searching
+from ratemill.setup.reading.long_lists import LongLists
 from ratemill.setup.reading.searching import SetupQuery
 from ratemill.setup.writing.apply import apply_document
 from ratemill.setup.writing.changes import Author
@@ -39,11 +41,13 @@ GROUND = "\n".join(
 )
 
 
+KEPT = SimpleNamespace(lists=LongLists())  # by the test that runs
+
+
 @pytest.fixture(autouse=True)
 def _short_lists_are_long(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(long_lists, "ROWS_MIN", 5)
-    monkeypatch.setattr(long_lists, "_totals", {})
-    monkeypatch.setattr(long_lists, "_places", {})
+    monkeypatch.setattr(KEPT, "lists", LongLists())
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,7 +56,7 @@ def _ground(database: Database):
 
 
 def page(database: Database, each, asked: SetupQuery, paging: Paging) -> tuple[list[int], int | None]:
-    found = searching.page(database, OWNER, each, asked, paging)
+    found = searching.page(database, OWNER, each, asked, paging, lists=KEPT.lists)
     return [one.identity for one in found.rows], found.total
 
 
@@ -122,7 +126,7 @@ def test_pages_are_the_same_from_whatever_place_they_are_looked_for(database: Da
         for number in numbers:
             found, _ = page(database, RATES, SetupQuery(), Paging(number=number, size=size, with_total=with_total))
             assert found == expected[(number - 1) * size : number * size], (number, size)
-    ((_, places),) = long_lists._places.values()
+    (((_, places), _),) = KEPT.lists._places._values.values()
     assert all(one < other for one, other in pairwise(places))
 
 
@@ -198,3 +202,14 @@ def test_what_is_above_or_below_a_bound_is_counted_from_one_end(
     monkeypatch.setattr(searches, "_FROM_END_MAX", most)
     asked = SetupQuery((searching.comparison(RATES, "amount", operator, bound),))
     assert total(database, asked) == len(page(database, RATES, asked, Paging(size=1_000))[0])
+
+
+def test_places_of_all_searches_are_bounded_together(database: Database, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(long_lists, "ALL_PLACES_MAX", 10)
+    lists = LongLists()
+    for amount in range(5):
+        asked = SetupQuery((searching.comparison(RATES, "amount", "notEq", str(amount)),))
+        for number in range(3, 9):
+            searching.page(database, OWNER, RATES, asked, Paging(number=number, size=3), lists=lists)
+    assert 0 < lists._places.weight <= 10
+    assert len(lists._totals) == 5

@@ -61,14 +61,16 @@ def _add_lists(made: APIRouter, kind: SetupObject) -> None:
 
     def read_page(request: Request, principal: Reader) -> Response:
         asked, found = paging.read_page(request, filters)
-        page = searching.page(request.app.state.database, principal.owner_id, kind, _asked(found), asked)
+        database, lists = request.app.state.database, request.app.state.long_lists
+        page = searching.page(database, principal.owner_id, kind, _asked(found), asked, lists=lists)
         return envelope.reply(envelope.paged(page, asked, _instance))
 
     def read_page_with_details(request: Request, principal: Reader) -> Response:
         asked, found = paging.read_page(request, filters)
-        with request.app.state.database.reader(principal.owner_id) as connection:
-            page = searching.page_within(connection, principal.owner_id, kind, _asked(found), asked)
-            more = details(connection, principal.owner_id, kind, page.rows, PARTS_OF_EACH_MAX)
+        owner_id, lists = principal.owner_id, request.app.state.long_lists
+        with request.app.state.database.reader(owner_id) as connection:
+            page = searching.page_within(connection, owner_id, kind, _asked(found), asked, lists=lists)
+            more = details(connection, owner_id, kind, page.rows, parts_max=PARTS_OF_EACH_MAX, lists=lists)
         return envelope.reply(
             envelope.paged(page, asked, lambda shown: {**shown.instance, "details": more[shown.identity]})
         )
@@ -78,8 +80,9 @@ def _add_lists(made: APIRouter, kind: SetupObject) -> None:
         faults: list[Fault] = []
         header = {**paging.read_header(request, faults), "bytes_max": request.app.state.settings.page_bytes_max}
         body = search_body.read(kind, await read_json_body(request), header, faults)
-        database = request.app.state.database
-        page = await run_in_threadpool(searching.page, database, principal.owner_id, kind, body.query, body.paging)
+        database, lists = request.app.state.database, request.app.state.long_lists
+        owner_id = principal.owner_id
+        page = await run_in_threadpool(searching.page, database, owner_id, kind, body.query, body.paging, lists=lists)
         return await run_in_threadpool(_search_reply, page, body)
 
     path, many = f"/{kind.path.rstrip('/')}", kind.nouns
@@ -137,14 +140,21 @@ def _add_one(made: APIRouter, kind: SetupObject) -> None:
         paging.read_query(request)
         with request.app.state.database.reader(principal.owner_id) as connection:
             shown = searching.find(connection, principal.owner_id, kind, _identity(request))
-            more = details(connection, principal.owner_id, kind, [shown], PARTS_OF_ONE_MAX)
+            more = details(
+                connection,
+                principal.owner_id,
+                kind,
+                [shown],
+                parts_max=PARTS_OF_ONE_MAX,
+                lists=request.app.state.long_lists,
+            )
         return envelope.reply(envelope.one({**shown.instance, "details": more[shown.identity]}))
 
     def read_users(request: Request, principal: Reader) -> Response:
         paging.read_query(request)
         with request.app.state.database.reader(principal.owner_id) as connection:
             shown = searching.find(connection, principal.owner_id, kind, _identity(request))
-            users = used_by(connection, principal.owner_id, kind, shown.identity)
+            users = used_by(connection, principal.owner_id, kind, shown.identity, request.app.state.long_lists)
         return envelope.reply(
             {
                 "trackingId": str(uuid4()),
@@ -298,7 +308,8 @@ def _whole_list(request: Request, owner_id: int, kind: SetupObject, query: Setup
     with request.app.state.database.reader(owner_id) as connection:
         total = searching.total(connection, owner_id, kind, query)
         if total <= ROWS_AT_ONCE:
-            page = searching.page_within(connection, owner_id, kind, query, Paging(size=ROWS_AT_ONCE, with_total=False))
+            whole, lists = Paging(size=ROWS_AT_ONCE, with_total=False), request.app.state.long_lists
+            page = searching.page_within(connection, owner_id, kind, query, whole, lists=lists)
             return envelope.reply(envelope.everything([shown.instance for shown in page.rows]))
         with spool.writing(request.app.state.settings):
             file = spool.new_file(request.app.state.settings)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache, partial
+from functools import partial
 
+from ratemill.caches import cache_short_texts
 from ratemill.reference.characteristics.values import (
     DESCRIPTION_CHARS_MAX,
     NAME_CHARS_MAX,
@@ -86,7 +87,7 @@ def characteristic_of(items: list[Value]) -> int | None:
     return None
 
 
-@lru_cache(maxsize=4_096)
+@cache_short_texts
 def is_kept(name: str) -> bool:
     """Whether a member of that name becomes part of a characteristic's item; of others ``check`` warns."""
     return name in _ITEM or _is_user_defined(name) or _BOM_HEADERS.fullmatch(name) is not None

@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
+from ratemill.caches import TEXT_CHARS_MAX, TEXTS_MAX
 from ratemill.reference.characteristics.items import CHARACTERISTIC_MAX, is_kept
 from ratemill.reference.characteristics.references import is_item_kind, kind_of
 from ratemill.reference.characteristics.values import ItemFault, key_of, read_date
@@ -72,11 +73,15 @@ def _look(value: Value, name: str, path: str, number: int, names: ItemReferences
             _look(each, name, f"{path}[{index}]", number, names)
 
 
-@lru_cache(maxsize=4_096)
 def _target(name: str, number: int) -> tuple[bool, str, int]:
     """Return whether a member of this name is a reference, what it points to, and the characteristic if that is an item."""
     if not name.endswith("Reference") and not name.startswith("ud_"):
         return False, "", 0
+    return _pointed_to(name, number) if len(name) <= TEXT_CHARS_MAX else _pointed_to.__wrapped__(name, number)
+
+
+@lru_cache(maxsize=TEXTS_MAX)
+def _pointed_to(name: str, number: int) -> tuple[bool, str, int]:
     kind = kind_of(name, number)
     return True, kind, int(kind.removeprefix("user")) if is_item_kind(kind) else 0
 

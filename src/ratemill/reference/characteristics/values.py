@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
 from uuid import UUID
 
+from ratemill.caches import cache_short_texts
 from ratemill.errors import Code, Fault, readable
 from ratemill.reference.json_text import Number, Value
 from ratemill.visible import shown as cut
@@ -212,7 +212,7 @@ def check_range(value: Value, at: str, name: str, findings: ItemFindings) -> Non
         findings.fault(*wrong, at, name)
 
 
-@lru_cache(maxsize=4_096)
+@cache_short_texts
 def _range_fault(text: str) -> tuple[str, str] | None:
     ends = _RANGE.fullmatch(text) if len(text) <= 2 * NUMBER_CHARS_MAX else None
     if not ends:
@@ -222,7 +222,7 @@ def _range_fault(text: str) -> tuple[str, str] | None:
     return None
 
 
-_instant = lru_cache(maxsize=4_096)(read_date)
+_instant = cache_short_texts(read_date)
 
 
 def check_date(value: Value, at: str, name: str, findings: ItemFindings) -> None:

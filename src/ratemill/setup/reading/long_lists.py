@@ -9,21 +9,22 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from hashlib import blake2b
 
+from ratemill.caches import Cache
 from ratemill.pages import Paging
 from ratemill.setup.declaration import SetupObject
 from ratemill.store import owners
-from ratemill.store.connections import Connection, database_name
+from ratemill.store.connections import Connection
 from ratemill.store.setup import changes, searches
 from ratemill.store.setup.searches import ObjectSearch, Walk
 
 ROWS_MIN = 5_000  # a shorter list is counted sooner than anything is looked up
 SEARCHES_MAX = 1_000  # of which something is kept
 PLACES_MAX = 1_000  # kept of one search
+ALL_PLACES_MAX = 100_000  # kept of all searches, about 15 MB
 CHANGES_MAX = 5_000  # looked through since a total was counted; with more it is counted anew
 
-_Known = TypeVar("_Known")
 Place = tuple[int, int]  # after so many rows stands this identity
 
 
@@ -36,43 +37,47 @@ class _Total:
     rows: int
 
 
-# By search. Threads share these: what is there is replaced, never altered.
-_totals: dict[tuple[object, ...], _Total] = {}
-_places: dict[tuple[object, ...], tuple[int, tuple[Place, ...]]] = {}  # the version, and places by their rows
+class LongLists:
+    """What a process keeps of long lists, by search; threads share it."""
 
+    def __init__(self) -> None:
+        self._totals: Cache[bytes, _Total] = Cache(entries_max=SEARCHES_MAX)
+        # The version, and places by their rows.
+        self._places: Cache[bytes, tuple[int, tuple[Place, ...]]] = Cache(
+            entries_max=SEARCHES_MAX, weight_max=ALL_PLACES_MAX, weigh=lambda known: len(known[1])
+        )
 
-def total(connection: Connection, kind: SetupObject, search: ObjectSearch) -> int:
-    """Return how many rows a search finds, in a transaction that sees one state."""
-    if not search.is_owned:
-        return searches.count(connection, search)
-    key = _key(connection, search)
-    version = owners.version(connection, search.owner_id)
-    known = _totals.get(key)
-    if known is not None and known.version != version:
-        known = _brought_up(connection, kind, search, known, version)
-    if known is None:
-        rows = searches.count(connection, search)
-        if rows < ROWS_MIN:
-            return rows
-        known = _Total(version, changes.last(connection, search.owner_id), rows)
-    _keep(_totals, key, known)
-    return known.rows
+    def total(self, connection: Connection, kind: SetupObject, search: ObjectSearch) -> int:
+        """Return how many rows a search finds, in a transaction that sees one state."""
+        if not search.is_owned:
+            return searches.count(connection, search)
+        key = _key(search)
+        version = owners.version(connection, search.owner_id)
+        known = self._totals.get(key)
+        if known is not None and known.version != version:
+            known = _brought_up(connection, kind, search, known, version)
+        if known is None:
+            rows = searches.count(connection, search)
+            if rows < ROWS_MIN:
+                return rows
+            known = _Total(version, changes.last(connection, search.owner_id), rows)
+        self._totals.put(key, known)
+        return known.rows
 
-
-def identities(connection: Connection, search: ObjectSearch, paging: Paging, total: int | None) -> list[int]:
-    """Return the identities of one page, looked for from the nearest place known, in a transaction that sees one state."""
-    limit = paging.rows_max if total is None else max(0, min(paging.rows_max, total - paging.offset))
-    if search.order or not search.is_owned or paging.offset < ROWS_MIN:
-        return searches.identities(connection, search, _walk(paging.offset, limit, total, ()))
-    key = _key(connection, search)
-    version = owners.version(connection, search.owner_id)
-    known_at, places = _places.get(key, (version, ()))
-    places = places if known_at == version else ()
-    found = searches.identities(connection, search, _walk(paging.offset, limit, total, places))
-    if found and len(places) < PLACES_MAX:
-        place = (paging.offset + len(found), found[-1])
-        _keep(_places, key, (version, tuple(sorted({*places, place}))))
-    return found
+    def identities(self, connection: Connection, search: ObjectSearch, paging: Paging, total: int | None) -> list[int]:
+        """Return the identities of one page, from the nearest place known, in a transaction that sees one state."""
+        limit = paging.rows_max if total is None else max(0, min(paging.rows_max, total - paging.offset))
+        if search.order or not search.is_owned or paging.offset < ROWS_MIN:
+            return searches.identities(connection, search, _walk(paging.offset, limit, total, ()))
+        key = _key(search)
+        version = owners.version(connection, search.owner_id)
+        known_at, places = self._places.get(key) or (version, ())
+        places = places if known_at == version else ()
+        found = searches.identities(connection, search, _walk(paging.offset, limit, total, places))
+        if found and len(places) < PLACES_MAX:
+            place = (paging.offset + len(found), found[-1])
+            self._places.put(key, (version, tuple(sorted({*places, place}))))
+        return found
 
 
 def _walk(offset: int, limit: int, total: int | None, places: Sequence[Place]) -> Walk:
@@ -101,11 +106,6 @@ def _brought_up(
     return _Total(version, since.last, known.rows + since.created - since.deleted)
 
 
-def _keep(kept: dict[tuple[object, ...], _Known], key: tuple[object, ...], known: _Known) -> None:
-    while key not in kept and len(kept) >= SEARCHES_MAX:
-        kept.pop(next(iter(kept)), None)
-    kept[key] = known
-
-
-def _key(connection: Connection, search: ObjectSearch) -> tuple[object, ...]:
-    return (database_name(connection), *search.key)
+def _key(search: ObjectSearch) -> bytes:
+    """Return a digest: a search may compare with thousands of long values."""
+    return blake2b(repr(search.key).encode(errors="replace"), digest_size=16).digest()

@@ -14,7 +14,7 @@ from ratemill.errors import Code, NotFound
 from ratemill.pages import Page, Paging
 from ratemill.periods import read_instant
 from ratemill.setup.declaration import MemberKind, SetupObject
-from ratemill.setup.reading import long_lists
+from ratemill.setup.reading.long_lists import LongLists
 from ratemill.setup.reading.showing import ObjectView, pointer_of, shape, show
 from ratemill.store.connections import Connection, Database
 from ratemill.store.setup import searches
@@ -104,20 +104,22 @@ def _read(field: SearchColumn, operator: str, value: str | Sequence[str] | None)
     return _READERS[field.type](value)
 
 
-def page(database: Database, owner_id: int, kind: SetupObject, query: SetupQuery, paging: Paging) -> Page[ObjectView]:
+def page(
+    database: Database, owner_id: int, kind: SetupObject, query: SetupQuery, paging: Paging, *, lists: LongLists
+) -> Page[ObjectView]:
     """Return a page of the objects that are looked for, by identity unless another order is asked for."""
     with database.reader(owner_id) as connection:
-        return page_within(connection, owner_id, kind, query, paging)
+        return page_within(connection, owner_id, kind, query, paging, lists=lists)
 
 
 def page_within(
-    connection: Connection, owner_id: int, kind: SetupObject, query: SetupQuery, paging: Paging
+    connection: Connection, owner_id: int, kind: SetupObject, query: SetupQuery, paging: Paging, *, lists: LongLists
 ) -> Page[ObjectView]:
     """Return a page as ``page`` does, in a transaction that is open already."""
     search = _search(owner_id, kind, query)
     by_identity = searches.settled(connection, search)
-    total = long_lists.total(connection, kind, by_identity) if paging.with_total else None
-    found = long_lists.identities(connection, by_identity, paging, total)
+    total = lists.total(connection, kind, by_identity) if paging.with_total else None
+    found = lists.identities(connection, by_identity, paging, total)
     return Page(list(show(connection, owner_id, kind, found).values()), total)
 
 

@@ -8,6 +8,7 @@ from ratemill.pages import Paging
 from ratemill.setup.declaration import SetupObject
 from ratemill.setup.objects.registry import referring
 from ratemill.setup.reading import searching
+from ratemill.setup.reading.long_lists import LongLists
 from ratemill.setup.reading.searching import Comparison, SetupQuery
 from ratemill.setup.reading.showing import Json, ObjectView
 from ratemill.store.connections import Connection
@@ -35,12 +36,12 @@ class Users:
     first: list[User]
 
 
-def used_by(connection: Connection, owner_id: int, kind: SetupObject, identity: int) -> list[Users]:
+def used_by(connection: Connection, owner_id: int, kind: SetupObject, identity: int, lists: LongLists) -> list[Users]:
     """Return who uses an object, by kind and member; kinds without a user are left out."""
     found = []
     for other, member in referring(kind):
         asked = SetupQuery((Comparison(searching.fields(other)[member.id_name], "eq", identity),))
-        page = searching.page_within(connection, owner_id, other, asked, Paging(size=USERS_MAX))
+        page = searching.page_within(connection, owner_id, other, asked, Paging(size=USERS_MAX), lists=lists)
         if page.rows:
             first = [User(other, one.identity, key_words(other, one), member.name) for one in page.rows]
             found.append(Users(other, member.name, page.total or 0, first))
