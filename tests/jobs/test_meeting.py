@@ -18,7 +18,7 @@ from tests.jobs.test_reprocess import MENDED, ordered, unknown
 from ratemill.intake.attempts import Trial
 from ratemill.jobs import reprocess
 from ratemill.jobs.characteristics import batches as characteristic_batches
-from ratemill.jobs.characteristics import linking as characteristic_linking
+from ratemill.jobs.characteristics import passes as characteristic_passes
 from ratemill.jobs.runner import Runner
 from ratemill.jobs.subscriptions import imports as subscription_imports
 from ratemill.jobs.work import tables
@@ -137,7 +137,7 @@ def guide(new_mill: NewMill, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mill]:
     """Yield a mill whose jobs take four rows to a table."""
     monkeypatch.setattr(reprocess, "ROWS_MAX", 4)
     monkeypatch.setattr(characteristic_batches, "ITEMS_MAX", 4)
-    monkeypatch.setattr(characteristic_linking, "LINKS_MAX", 4)
+    monkeypatch.setattr(characteristic_passes, "LINKS_MAX", 4)
     monkeypatch.setattr(subscription_imports, "LINES_MAX", 4)
     with new_mill() as made:
         yield made

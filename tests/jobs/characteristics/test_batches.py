@@ -23,7 +23,7 @@ from tests.fixtures.item_jobs import (
 )
 from tests.fixtures.mill import Mill, mill
 
-from ratemill.jobs.characteristics import batches, linking
+from ratemill.jobs.characteristics import batches, passes
 from ratemill.jobs.runner import Runner
 from ratemill.reference.characteristics import circles
 
@@ -98,7 +98,7 @@ def test_what_an_item_names_may_come_later_in_any_page(guide: Mill):
 
 def test_items_are_found_across_tables(guide: Mill, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(batches, "ITEMS_MAX", 4)
-    monkeypatch.setattr(linking, "LINKS_MAX", 3)
+    monkeypatch.setattr(passes, "LINKS_MAX", 3)
     items = [child(str(n), str(n + 7)) for n in range(23)] + [{"id": str(n)} for n in range(23, 30)]
     assert imported(guide, *items, page_size=3) == (30, 0, 0, 0)
     assert parents(guide) == {str(n): str(n + 7) if n < 23 else None for n in range(30)}

@@ -5,34 +5,28 @@ While the job of a batch changes a characteristic, nobody else does: such a call
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ratemill.catalog.characteristics import writing
 from ratemill.catalog.characteristics.changes import ChangeNote
 from ratemill.catalog.characteristics.items import AUDIT, HIERARCHY, Members, identity, read_object, shown, timestamp
+from ratemill.catalog.characteristics.writing import ItemArrival, ItemWriter, SentItem
 from ratemill.errors import BadRequest, Code, Conflict, Fault
 from ratemill.reference import json_text
-from ratemill.reference.characteristics.fields import check_declared, inferred
 from ratemill.reference.characteristics.items import READ_ONLY, check
 from ratemill.reference.characteristics.references import Reference, rewritten
-from ratemill.reference.characteristics.upserts import PARENT, bill_warnings, kept, merged, names_of
-from ratemill.reference.characteristics.upserts import ItemUse as UseOf
+from ratemill.reference.characteristics.upserts import ItemUse, bill_warnings
 from ratemill.reference.characteristics.values import REFERENCE_KEYS, ItemFault, as_faults, key_of
-from ratemill.reference.json_text import Value
 from ratemill.setup.writing.deleting import wait_for_usage
-from ratemill.store.characteristics import edits, items, jobs, lists, named_objects
-from ratemill.store.characteristics import fields as characteristic_fields
+from ratemill.store.characteristics import items, jobs, lists
 from ratemill.store.characteristics import searches as store
-from ratemill.store.characteristics.edits import ItemDocument
-from ratemill.store.characteristics.items import StoredUse
 from ratemill.store.characteristics.searches import Item
 from ratemill.store.connections import Connection, Database
 from ratemill.store.usage import carried_items
 from ratemill.visible import shown as cut
 
 USERS_NAMED_MAX = 20  # that a refusal to delete names
-CIRCLE_SHOWN_MAX = 10  # items of a circle that a message names
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +51,13 @@ def create(database: Database, owner_id: int, number: int, *, body: bytes, by: I
     warnings = _checked(sent, number)
     with database.face(owner_id) as connection:
         _lock(connection, owner_id, number)
-        work = _ItemChange(connection, owner_id, number, strict=by.strict)
-        members = kept(sent)
-        found = work.resolve(members, None)
-        given = members.get("id")
-        id_ = given if isinstance(given, str) else edits.next_id(connection, owner_id, number)
-        members = members if given == id_ else {"id": id_, **members}
-        row = _kept(members, found.get(PARENT))
-        item_id = edits.insert(connection, owner_id, number, id_, row, author=by.name)
-        if item_id is None:
-            raise _conflict("id_taken", f"there is a user{number} of the id '{cut(id_)}' already", "id")
-        work.note(item_id, members, found)
-        ChangeNote(connection, owner_id, number, by.name).note("item", item_id, id_, None, members)
-        return ItemResult(shown(connection, [item_id])[0], warnings + bill_warnings(members, number, ""))
+        call = _ItemCall(connection, ItemWriter(owner_id, number, by.name, strict=by.strict), sent)
+        if call.change.stored is not None:
+            raise _conflict("id_taken", f"there is a user{number} of the id '{cut(sent['id'])}' already", "id")
+        item_id, id_ = call.write()
+        after = writing.members_of_new(call.change, id_)
+        ChangeNote(connection, owner_id, number, by.name).note("item", item_id, id_, None, after)
+        return ItemResult(shown(connection, [item_id])[0], warnings + bill_warnings(after, number, ""))
 
 
 def update(database: Database, owner_id: int, number: int, guid: str, *, body: bytes, by: ItemAuthor) -> ItemResult:
@@ -87,16 +75,13 @@ def update(database: Database, owner_id: int, number: int, guid: str, *, body: b
         stored = _members(item)
         sent = _sent_back(_without_our_own(answered), item, stored, connection)
         warnings = _checked(sent, number)
-        members = kept(sent)
-        document = merged(stored, members)
-        if document is not None:
-            work = _ItemChange(connection, owner_id, number, strict=by.strict)
-            found = work.resolve(members, item.item_id)
-            parent = found.get(PARENT) if PARENT in members else item.parent_item_id
-            edits.update(connection, item.item_id, _kept(document, parent), by.name)
-            work.note(item.item_id, members, found)
-            ChangeNote(connection, owner_id, number, by.name).note("item", item.item_id, item.id, stored, document)
-            warnings = warnings + bill_warnings(members, number, "")
+        call = _ItemCall(connection, ItemWriter(owner_id, number, by.name, strict=by.strict), {**sent, "id": item.id})
+        if call.change.merged is not None:
+            call.write()
+            ChangeNote(connection, owner_id, number, by.name).note(
+                "item", item.item_id, item.id, stored, call.change.merged
+            )
+            warnings = warnings + bill_warnings(call.change.members, number, "")
         return ItemResult(shown(connection, [item.item_id])[0], warnings)
 
 
@@ -110,70 +95,61 @@ def delete(database: Database, owner_id: int, number: int, guid: str, *, by: Ite
         faults = list(_users(connection, owner_id, item))
         if faults:
             raise Conflict(faults=faults)
-        if not edits.delete(connection, item.item_id):
+        if not items.delete(connection, item.item_id):
             raise _conflict("in_use", f"'{cut(item.id)}' is named by an item that is being imported")
         ChangeNote(connection, owner_id, number, by.name).note("item", item.item_id, item.id, _members(item), None)
 
 
-class _ItemChange:
-    """What the change of one item reads and writes beside it."""
+class _ItemCall:
+    """The item that a call sends, on the way of every item: read and checked, then linked and written."""
 
-    def __init__(self, connection: Connection, owner_id: int, number: int, *, strict: bool) -> None:
-        self._connection, self._owner_id, self._number = connection, owner_id, number
-        self._strict = strict
+    def __init__(self, connection: Connection, writer: ItemWriter, sent: Members) -> None:
+        """Read what the item changes and what it names; raise ``BadRequest`` with every fault."""
+        self._connection, self._writer = connection, writer
+        self._table = writing.read(connection, writer, [SentItem(0, "", sent, None)])
+        self.change = self._table.changes[0]
+        stored = self.change.stored
+        self._item_id = items.new_identities(connection, 1)[0] if stored is None else stored.item_id
+        self._links: dict[str, int] = self._find()
+        self._refuse()
 
-    def resolve(self, members: Members, item_id: int | None) -> dict[str, int]:
-        """Return the items that members name, by member; raise ``BadRequest`` for what cannot be, with all else at fault."""
-        fields = characteristic_fields.page(self._connection, self._number)
-        declared = {each.name: each.type for each in fields if each.declared}
-        faults = check_declared(members, declared, "")
-        names = names_of(members, self._number)
-        uses = names.uses
-        if self._strict:
-            known = named_objects.registered(self._connection, self._owner_id, names.objects)
-            faults += [_unregistered(*each) for each in names.objects if each not in known]
-        candidates = self._candidates(uses)
-        found: dict[str, int] = {}
-        for use in uses:
-            named = candidates.get((use.characteristic, use.key), {}).get(use.value, [])
-            if len(named) == 1:
-                found[use.member] = named[0][0]
-            else:
-                faults.append(_unresolved(use, len(named)))
-        parent = found.get(PARENT)
-        if parent is not None and item_id is not None:
-            circle = [parent, *store.above(self._connection, parent)]
-            if item_id in circle:
-                faults.append(
-                    ItemFault("parents_in_a_circle", self._circle(circle[: circle.index(item_id) + 1]), PARENT)
-                )
-        if faults:
-            raise BadRequest(faults=as_faults(faults))
-        return found
+    def write(self) -> tuple[int, str]:
+        """Write the item and return its identity and its id; raise ``BadRequest`` if it closes a circle."""
+        connection, writer = self._connection, self._writer
+        writing.check_circles(connection, self.change, self._item_id, self._links)
+        self._refuse()
+        id_ = self.change.sent.id
+        if id_ is None:
+            id_ = items.next_numbers(connection, writer.owner_id, writer.characteristic, 1)[0]
+        arrival = ItemArrival(self.change, id_, {**self._links}, self._item_id)
+        writing.write(connection, writer, [arrival], self._table.types)
+        return self._item_id, id_
 
-    def _circle(self, above: list[int]) -> str:
-        """Return how the parents of an item would lead back to it, the last of those above it."""
-        item, *first = [
-            f"'{cut(each.id)}'" for each in store.read(self._connection, [above[-1], *above[:CIRCLE_SHOWN_MAX]])
-        ]
-        way = first if len(above) <= CIRCLE_SHOWN_MAX else [*first, "…", item]
-        return f"the parents run in a circle: {' → '.join([item, *way])}"
+    def _find(self) -> dict[str, int]:
+        """Return the items that the item names, itself among them; note a fault for each that is nowhere."""
+        links: dict[str, int] = {}
+        for use in self.change.names.uses:
+            found = self._table.found[use.characteristic, use.key].get(use.value, ())
+            if len(found) == 1:
+                links[use.member] = found[0][0]
+            elif not found and self._is_itself(use):
+                links[use.member] = self._item_id
+            elif not found:
+                self.change.faults.append(writing.not_found("", use))
+        return links
 
-    def _candidates(self, uses: Iterable[UseOf]) -> dict[tuple[int, str], dict[str, list[tuple[int, str]]]]:
-        """Return the items that may be meant, identity and id, by characteristic and key, then by value."""
-        asked: defaultdict[tuple[int, str], list[str]] = defaultdict(list)
-        for use in uses:
-            asked[use.characteristic, use.key].append(use.value)
-        return {of: items.find(self._connection, self._owner_id, *of, values) for of, values in asked.items()}
+    def _is_itself(self, use: ItemUse) -> bool:
+        """Return whether a use that the store does not know names the item itself, as an item of a batch may."""
+        sent = self.change.sent
+        own = {"id": sent.id, "description": self.change.members.get("description") if sent.id else None}
+        return use.characteristic == self._writer.characteristic and own.get(use.key) == use.value
 
-    def note(self, item_id: int, members: Members, used_ids: Mapping[str, int]) -> None:
-        """Write down what an item names now, but for its parent, which it bears itself, and the fields that it has."""
-        names = names_of(members, self._number)
-        uses = [StoredUse(item_id, member, used) for member, used in used_ids.items() if member != PARENT]
-        items.forget_uses(self._connection, [(item_id, name) for name in members])
-        items.insert_uses(self._connection, self._owner_id, uses)
-        named_objects.register(self._connection, self._owner_id, names.objects)
-        characteristic_fields.infer(self._connection, self._owner_id, self._number, inferred(members))
+    def _refuse(self) -> None:
+        change = self.change
+        if change.faults:
+            itself = [use for use in change.names.uses if self._links.get(use.member) == self._item_id]
+            change.faults += [writing.of_refused("", use) for use in itself if change.stored is None]
+            raise BadRequest(faults=as_faults(change.faults))
 
 
 def _without_our_own(sent: Members) -> Members:
@@ -246,13 +222,6 @@ def _members(item: Item) -> Members:
     return document if isinstance(document, dict) else {}
 
 
-def _kept(members: Mapping[str, Value], parent_item_id: int | None) -> ItemDocument:
-    description = members.get("description")
-    return ItemDocument(
-        json_text.write(dict(members)), description if isinstance(description, str) else None, parent_item_id
-    )
-
-
 def _lock(connection: Connection, owner_id: int, number: int) -> None:
     batch_id = jobs.at_work(connection, owner_id, number)
     if batch_id is not None:
@@ -275,18 +244,6 @@ def _users(connection: Connection, owner_id: int, item: Item) -> Iterable[Fault]
         yield Fault(
             Code.IN_USE, f"charges name characteristic{item.characteristic} '{cut(item.id)}'", field="", word="in_use"
         )
-
-
-def _unresolved(use: UseOf, count: int) -> ItemFault:
-    of = f"the {use.key} '{cut(use.value)}'"
-    if count:
-        return ItemFault("reference_ambiguous", f"{cut(use.member)}: several items have {of}", use.member)
-    message = f"{cut(use.member)}: no item of characteristic {use.characteristic} has {of}"
-    return ItemFault("reference_not_found", message, use.member)
-
-
-def _unregistered(kind: str, key: str, value: str) -> ItemFault:
-    return ItemFault("reference_not_found", f"nothing of kind {kind} is registered under {key} '{cut(value)}'", "")
 
 
 def _conflict(word: str, message: str, member: str = "") -> Conflict:

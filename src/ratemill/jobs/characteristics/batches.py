@@ -7,11 +7,9 @@ where the last table was committed. A table that failed is halved until the guil
 
 from __future__ import annotations
 
-from ratemill.jobs.characteristics.linking import link
+from ratemill.jobs.characteristics.passes import link, stage, write
 from ratemill.jobs.characteristics.reading import next_items
 from ratemill.jobs.characteristics.settling import settle
-from ratemill.jobs.characteristics.staging import stage
-from ratemill.jobs.characteristics.writing import write
 from ratemill.jobs.work import tables
 from ratemill.jobs.work.tries import TableTry
 from ratemill.settings import Settings

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
 
+from ratemill.catalog.characteristics.writing import SentItem
 from ratemill.errors import invariant
 from ratemill.reference import json_text
-from ratemill.reference.json_text import Value
 from ratemill.store.characteristics import jobs
 from ratemill.store.characteristics.jobs import ItemJob, StoredPage
 from ratemill.store.characteristics.staging import Faults
@@ -18,44 +17,19 @@ from ratemill.store.connections import Connection
 TEXT_BYTES_MAX = 32 * 1024 * 1024  # of the pages that are open at once, as sent; the first is opened whatever its size
 
 
-class BatchItem(NamedTuple):
-    """An item as it was sent; ``number`` in its batch, ``warnings`` those of its receipt.
-
-    ``compact`` is its JSON without blanks, None where only its members tell that.
-    """
-
-    number: int
-    page_number: int
-    item_index: int
-    item: dict[str, Value]
-    compact: str | None
-    warnings: Faults
-
-    @property
-    def at(self) -> str:
-        """Return the path of the item in its page."""
-        return f"items[{self.item_index}]"
-
-    @property
-    def id(self) -> str | None:
-        """Return the id that was sent."""
-        value = self.item.get("id")
-        return value if isinstance(value, str) else None
-
-
-def next_items(connection: Connection, job: ItemJob, items_max: int) -> list[BatchItem]:
+def next_items(connection: Connection, job: ItemJob, items_max: int) -> list[SentItem]:
     """Return the next items of a batch; none if there are no more."""
     pages = jobs.pages(connection, job, items_max=items_max)
     return list(islice(_items_of(pages, job, None), items_max))
 
 
-def items_of(connection: Connection, job: ItemJob, numbers: Sequence[int]) -> list[BatchItem]:
+def items_of(connection: Connection, job: ItemJob, numbers: Sequence[int]) -> list[SentItem]:
     """Return the items of these numbers, in order; if they are large only the first of them."""
     pages = jobs.pages_of(connection, job, numbers)
     return list(_items_of(pages, job, set(numbers)))
 
 
-def _items_of(pages: Iterable[StoredPage], job: ItemJob, wanted: Container[int] | None) -> Iterator[BatchItem]:
+def _items_of(pages: Iterable[StoredPage], job: ItemJob, wanted: Container[int] | None) -> Iterator[SentItem]:
     opened = 0
     for page in pages:
         text = page.items
@@ -67,14 +41,14 @@ def _items_of(pages: Iterable[StoredPage], job: ItemJob, wanted: Container[int] 
         for index, each in enumerate(json_text.elements(text)):
             number = first + index
             if number >= job.next_item if wanted is None else number in wanted:
-                yield _read(number, page.page_number, index, each.decode(), warnings.get(index, []))
+                yield _read(number, index, each.decode(), warnings.get(index, []))
 
 
-def _read(number: int, page_number: int, index: int, text: str, warnings: Faults) -> BatchItem:
+def _read(number: int, index: int, text: str, warnings: Faults) -> SentItem:
     compact = json_text.compact(text)
     item = json_text.reread(compact or text)
-    invariant(isinstance(item, dict), f"item {index} of page {page_number} is no object")
-    return BatchItem(number, page_number, index, item if isinstance(item, dict) else {}, compact, warnings)
+    invariant(isinstance(item, dict), f"item {number} of a batch is no object")
+    return SentItem(number, f"items[{index}]", item if isinstance(item, dict) else {}, compact, warnings)
 
 
 def _by_index(warnings: Iterable[dict[str, str]]) -> dict[int, Faults]:

@@ -10,7 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ratemill.reference.characteristics.values import ItemFault, path_of
+from ratemill.visible import shown
+
 Links = Mapping[int, Sequence[int]]
+
+PARENTS, BILLS = "parents", "bills"  # kinds of ties
+SHOWN_MAX = 10  # items of a circle that a message names
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +110,16 @@ def _circles(ties: Ties, refused: set[int]) -> Iterator[list[int]]:
                 del place[each]
                 done.add(each)
             del path[end:], waiting[end:]
+
+
+def named_of(circle: Sequence[int]) -> list[int]:
+    """Return the items of a circle that its message names: the first of them, and the one to which it leads back."""
+    return [*circle[:SHOWN_MAX], circle[0]]
+
+
+def fault(kind: str, circle: Sequence[int], ids: Sequence[str], *, at: str, member: str) -> ItemFault:
+    """Return the fault of an item in a circle; ``ids`` are those of ``named_of``, ``at`` is the path of the item."""
+    middle = ["…"] if len(circle) > SHOWN_MAX else []
+    way = " → ".join([*(f"'{shown(each)}'" for each in ids[:-1]), *middle, f"'{shown(ids[-1])}'"])
+    what = "the parents run" if kind == PARENTS else "the bills of materials lead"
+    return ItemFault(f"{kind}_in_a_circle", f"{what} in a circle: {way}", path_of(at, member))

@@ -1,4 +1,8 @@
-"""Items of characteristics as they are written, in bulk: found by what names them, inserted, changed, linked."""
+"""Items of characteristics as they are written: found by what names them, inserted, updated, linked, deleted.
+
+With an item goes what it names: other items, and the objects that no call creates, which are registered under their kind,
+key and value when an item names them for the first time.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,8 @@ from datetime import datetime
 from time import time_ns
 from typing import Any, NamedTuple
 from uuid import UUID
+
+from psycopg import errors
 
 from ratemill.store import bulk
 from ratemill.store.connections import Connection, driver
@@ -40,6 +46,14 @@ _MATCHED = {"description": "description = v.value", "guid": "guid = v.value::uui
 _LISTED = "any(array(select json_array_elements_text(%(values)s::json)))"
 _OF_OWNER = "owner_id = %(owner_id)s and characteristic = %(characteristic)s"
 
+# Named objects, sent as one JSON text as well.
+_NAMED = "(select o ->> 0 as kind, o ->> 1 as key, o ->> 2 as value from json_array_elements(%(objects)s::json) o) v"
+
+# What is added to the items of a recursive query: the parents above them; the components below them.
+ABOVE = "select i.parent_item_id from up join characteristic_items i using (item_id) where i.parent_item_id is not null"
+OF_BILL = "member ~ '^user[0-9]+BOMHeaders\\['"
+BELOW = f"select u.used_item_id from down join characteristic_uses u using (item_id) where u.{OF_BILL}"
+
 
 @dataclass(frozen=True, slots=True)
 class StoredItem:
@@ -65,12 +79,13 @@ class NewItem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ChangedItem:
-    """What of an item is written anew."""
+    """The columns of an item that are updated; ``batch_id`` is the batch that wrote it last."""
 
     item_id: int
     description: str | None
     parent_item_id: int | None
     document: str
+    batch_id: int | None
 
 
 class StoredUse(NamedTuple):
@@ -147,14 +162,22 @@ def new_guids(count: int) -> list[str]:
 
 def insert(
     connection: Connection,
-    items: Iterable[NewItem],
+    items: Sequence[NewItem],
     *,
     owner_id: int,
     characteristic: int,
-    batch_id: int,
+    batch_id: int | None,
     created_by: str,
 ) -> None:
-    """Write new items of a batch."""
+    """Write new items: those of a batch by lines, which are fastest; a call, which may not COPY, by a statement."""
+    if batch_id is None:
+        rows = (
+            (i.item_id, owner_id, characteristic, i.guid, i.id, i.description, i.parent_item_id, i.document)
+            for i in items
+        )
+        written = ((*row, None, created_by, created_by) for row in rows)
+        bulk.insert_rows(connection, "characteristic_items", _NEW, written)
+        return
     author = escaped(created_by)
     lines = (
         f"{i.item_id}\t{owner_id}\t{characteristic}\t{i.guid}\t{escaped(i.id)}\t{escaped(i.description)}\t"
@@ -164,17 +187,15 @@ def insert(
     copy_lines(connection, "characteristic_items", _NEW, lines)
 
 
-def update(
-    connection: Connection, items: Sequence[ChangedItem], *, batch_id: int, changed_at: datetime, changed_by: str
-) -> None:
-    """Write changed items of a batch and count their revision."""
+def update(connection: Connection, items: Sequence[ChangedItem], *, changed_at: datetime, changed_by: str) -> None:
+    """Update items and count their revision."""
     rows: list[dict[str, Any]] = [
         {
             "item_id": item.item_id,
             "description": item.description,
             "parent_item_id": item.parent_item_id,
             "document": item.document,
-            "batch_id": batch_id,
+            "batch_id": item.batch_id,
             "changed_at": changed_at,
             "changed_by": changed_by,
         }
@@ -182,6 +203,46 @@ def update(
     ]
     if rows:
         bulk.update_rows(connection, "characteristic_items", "item_id", _CHANGED, rows)
+
+
+def delete(connection: Connection, item_id: int) -> bool:
+    """Delete an item; False if something came to need it meanwhile."""
+    try:
+        with driver(connection).transaction():
+            driver(connection).execute("delete from characteristic_items where item_id = %s", (item_id,))
+    except errors.ForeignKeyViolation:
+        return False
+    return True
+
+
+def next_numbers(
+    connection: Connection, owner_id: int, characteristic: int, count: int, *, batch_id: int | None = None
+) -> list[str]:
+    """Take the next numbers of a characteristic that are the id of no item, nor of a staged one of the batch."""
+    values = {"owner_id": owner_id, "characteristic": characteristic, "batch_id": batch_id}
+    statement = f"select next_number from characteristics where {_OF_OWNER} for update"
+    row = driver(connection).execute(statement, values).fetchone()
+    following, span = (row[0] if row else 1), count
+    free: list[str] = []
+    while len(free) < count:
+        tried = [str(number) for number in range(following, following + span)]
+        used = _used_ids(connection, values | {"ids": tried})
+        free += [number for number in tried if number not in used][: count - len(free)]
+        following, span = following + span, 2 * span
+    statement = f"update characteristics set next_number = %(next)s where {_OF_OWNER}"
+    driver(connection).execute(statement, values | {"next": int(free[-1]) + 1})
+    return free
+
+
+def _used_ids(connection: Connection, values: dict[str, Any]) -> set[str]:
+    rows = driver(connection).execute(
+        f"""
+        select id from characteristic_items where {_OF_OWNER} and id = any(%(ids)s)
+        union all select id from characteristic_staged where batch_id = %(batch_id)s and id = any(%(ids)s)
+        """,
+        values,
+    )
+    return {row[0] for row in rows}
 
 
 def set_parents(connection: Connection, parents: Mapping[int, int]) -> None:
@@ -212,3 +273,61 @@ def insert_uses(connection: Connection, owner_id: int, uses: Iterable[StoredUse]
     """Write what items name."""
     rows = ((owner_id, use.item_id, use.member, use.used_item_id) for use in uses)
     bulk.insert_rows(connection, "characteristic_uses", ("owner_id", "item_id", "member", "used_item_id"), rows)
+
+
+def above(connection: Connection, item_ids: Sequence[int]) -> list[tuple[int, int]]:
+    """Return each of the items, and of those above them, with its parent."""
+    statement = f"""
+        with recursive up as (select unnest(%s::bigint[]) as item_id union {ABOVE})
+        select i.item_id, i.parent_item_id from up join characteristic_items i using (item_id)
+        where i.parent_item_id is not null"""
+    return driver(connection).execute(statement, (list(item_ids),)).fetchall()
+
+
+def below(connection: Connection, item_ids: Sequence[int]) -> list[tuple[int, str, int]]:
+    """Return each of the items, and of the components below them, with a member that names a component, and that."""
+    statement = f"""
+        with recursive down as (select unnest(%s::bigint[]) as item_id union {BELOW})
+        select u.item_id, u.member, u.used_item_id from down join characteristic_uses u using (item_id)
+        where u.{OF_BILL}"""
+    return driver(connection).execute(statement, (list(item_ids),)).fetchall()
+
+
+def ids_of(connection: Connection, item_ids: Sequence[int]) -> dict[int, str]:
+    """Return the ids of items by their identities."""
+    statement = "select item_id, id from characteristic_items where item_id = any(%s)"
+    return dict(driver(connection).execute(statement, (list(item_ids),)).fetchall())
+
+
+def register(connection: Connection, owner_id: int, objects: Iterable[tuple[str, str, str]]) -> None:
+    """Register the objects of these kinds, keys and values that are not yet; sorted, so that no two calls deadlock."""
+    asked = list(set(objects))
+    if asked:
+        driver(connection).execute(
+            f"""
+            insert into named_objects (owner_id, kind, key, value, guid)
+            select %(owner_id)s, v.kind, v.key, v.value, gen_random_uuid() from {_NAMED}
+            where not exists (select from named_objects o
+                where o.owner_id = %(owner_id)s and o.kind = v.kind and o.key = v.key and o.value = v.value)
+            order by v.kind, v.key, v.value
+            on conflict (owner_id, kind, key, value) do nothing
+            """,
+            {"owner_id": owner_id, "objects": json.dumps(asked, ensure_ascii=False)},
+        )
+
+
+def registered(
+    connection: Connection, owner_id: int, objects: Iterable[tuple[str, str, str]]
+) -> set[tuple[str, str, str]]:
+    """Return those of the objects that are registered."""
+    asked = list(set(objects))
+    if not asked:
+        return set()
+    found = driver(connection).execute(
+        f"""
+        select o.kind, o.key, o.value from {_NAMED}
+        join named_objects o on o.owner_id = %(owner_id)s and o.kind = v.kind and o.key = v.key and o.value = v.value
+        """,
+        {"owner_id": owner_id, "objects": json.dumps(asked, ensure_ascii=False)},
+    )
+    return {(row[0], row[1], row[2]) for row in found}

@@ -14,6 +14,7 @@ from uuid import uuid4
 from psycopg import sql
 
 from ratemill.store import bulk
+from ratemill.store.characteristics import items
 from ratemill.store.characteristics.jobs import ItemJob
 from ratemill.store.connections import Connection, driver
 
@@ -21,7 +22,6 @@ FETCHED_ROWS = 10_000
 _STAGED = ("batch_id", "owner_id", "item_number", "id", "description", "parent_cleared", "bills", "written", "faults")
 _USES = ("batch_id", "owner_id", "item_number", "member", "characteristic", "key", "value", "used_item_id", "used_id")
 _PARENT = "parentReference"
-_BILL = "member ~ '^user[0-9]+BOMHeaders\\['"
 
 Faults = list[dict[str, str]]
 
@@ -80,10 +80,10 @@ def taken(connection: Connection, job: ItemJob, ids: Sequence[str]) -> set[str]:
     return {row[0] for row in rows}
 
 
-def stage(connection: Connection, job: ItemJob, items: Iterable[StagedItem], uses: Iterable[StagedUse]) -> None:
+def stage(connection: Connection, job: ItemJob, staged: Iterable[StagedItem], uses: Iterable[StagedUse]) -> None:
     """Write the items of one table, and what they name."""
     of = job.batch_id, job.owner_id
-    rows = ((*of, i.item_number, i.id, i.description, i.parent_cleared, i.bills, i.written, i.faults) for i in items)
+    rows = ((*of, i.item_number, i.id, i.description, i.parent_cleared, i.bills, i.written, i.faults) for i in staged)
     bulk.insert_rows(connection, "characteristic_staged", _STAGED, rows)
     named = ((*of, u.item_number, u.member, u.characteristic, u.key, u.value, u.used_item_id, u.used_id) for u in uses)
     bulk.insert_rows(connection, "characteristic_staged_uses", _USES, named)
@@ -154,15 +154,7 @@ def number_items(connection: Connection, job: ItemJob) -> None:
     waiting = [row[0] for row in rows]
     if not waiting:
         return
-    statement = "select next_number from characteristics where owner_id = %s and characteristic = %s for update"
-    row = driver(connection).execute(statement, (job.owner_id, job.characteristic)).fetchone()
-    following = row[0] if row else 1
-    given: list[str] = []
-    while len(given) < len(waiting):
-        tried = [str(number) for number in range(following, following + len(waiting) - len(given))]
-        used = _used_ids(connection, job, tried)
-        given += [each for each in tried if each not in used]
-        following += len(tried)
+    given = items.next_numbers(connection, job.owner_id, job.characteristic, len(waiting), batch_id=job.batch_id)
     driver(connection).execute(
         """
         update characteristic_staged s set id = v.id from unnest(%s::bigint[], %s::text[]) v (item_number, id)
@@ -170,22 +162,6 @@ def number_items(connection: Connection, job: ItemJob) -> None:
         """,
         (waiting, given, job.batch_id),
     )
-    driver(connection).execute(
-        "update characteristics set next_number = %s where owner_id = %s and characteristic = %s",
-        (following, job.owner_id, job.characteristic),
-    )
-
-
-def _used_ids(connection: Connection, job: ItemJob, ids: list[str]) -> set[str]:
-    rows = driver(connection).execute(
-        """
-        select id from characteristic_items
-        where owner_id = %(owner_id)s and characteristic = %(characteristic)s and id = any(%(ids)s)
-        union all select id from characteristic_staged where batch_id = %(batch_id)s and id = any(%(ids)s)
-        """,
-        _of(job) | {"ids": ids},
-    )
-    return {row[0] for row in rows}
 
 
 def faulty(connection: Connection, job: ItemJob) -> list[int]:
@@ -235,8 +211,7 @@ def stored_parents(connection: Connection, job: ItemJob) -> Iterator[tuple[int, 
             from characteristic_staged_uses u left join characteristic_items f on u.used_item_id is null
                 and f.owner_id = u.owner_id and f.characteristic = u.characteristic and f.id = u.used_id
             where u.batch_id = %(batch_id)s and u.member = '{_PARENT}' and coalesce(u.used_item_id, f.item_id) is not null
-            union
-            select i.parent_item_id from up join characteristic_items i using (item_id) where i.parent_item_id is not null
+            union {items.ABOVE}
         )
         select coalesce(t.item_number, -i.item_id), coalesce(p.item_number, -i.parent_item_id)
         from up join characteristic_items i using (item_id) join characteristic_items o on o.item_id = i.parent_item_id
@@ -252,7 +227,7 @@ def bills(connection: Connection, job: ItemJob) -> Iterator[tuple[int, int]]:
     yield from _streamed(
         connection,
         f"""
-        select u.item_number, coalesce(t.item_number, -u.used_item_id) {_NAMED} and u.{_BILL}
+        select u.item_number, coalesce(t.item_number, -u.used_item_id) {_NAMED} and u.{items.OF_BILL}
             and (t.item_number is not null or u.used_item_id is not null)
         """,
         _of(job),
@@ -269,9 +244,8 @@ def stored_bills(connection: Connection, job: ItemJob) -> Iterator[tuple[int, in
         f"""
         with recursive down as (
             select used_item_id as item_id from characteristic_staged_uses
-            where batch_id = %(batch_id)s and {_BILL} and used_item_id is not null
-            union
-            select u.used_item_id from down join characteristic_uses u using (item_id) where u.{_BILL}
+            where batch_id = %(batch_id)s and {items.OF_BILL} and used_item_id is not null
+            union {items.BELOW}
         )
         select coalesce(t.item_number, -i.item_id), coalesce(p.item_number, -o.item_id),
             coalesce(split_part(u.member, '[', 1) = any(t.bills), false)
@@ -281,7 +255,7 @@ def stored_bills(connection: Connection, job: ItemJob) -> Iterator[tuple[int, in
             and i.characteristic = %(characteristic)s
         left join characteristic_staged p on p.batch_id = %(batch_id)s and p.id = o.id
             and o.characteristic = %(characteristic)s
-        where u.{_BILL}
+        where u.{items.OF_BILL}
         """,
         _of(job),
     )
