@@ -130,7 +130,7 @@ def _read(body: bytes) -> TokenRequest:
         if members.get(name) is None
     ]
     feeds = members.get("udrFeedNames")
-    if isinstance(feeds, list) and not (feeds and all(isinstance(each, str) for each in feeds)):
+    if isinstance(feeds, list) and not (feeds and all(isinstance(feed, str) for feed in feeds)):
         faults.append(Fault(Code.VALUE_NOT_VALID, "udrFeedNames must name one feed or more", field="udrFeedNames"))
     if members.get("never") is True and members.get("expires") is not None:
         faults.append(Fault(Code.VALUE_NOT_VALID, "expires and never exclude each other", field="never"))

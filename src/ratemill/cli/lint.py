@@ -33,8 +33,8 @@ def lint(
 
 
 def _print(linted: LintReport) -> None:
-    for each in linted.findings:
-        print_line(f"{each.severity} {each.rule}: {each.list} {each.key}: {each.message}")
+    for finding in linted.findings:
+        print_line(f"{finding.severity} {finding.rule}: {finding.list} {finding.key}: {finding.message}")
     for rule, (_, total, shown) in linted.totals().items():
         if total > shown:
             print_line(f"{rule}: {total - shown} more")

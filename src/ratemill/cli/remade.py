@@ -57,7 +57,7 @@ def remade_text(remade: Json) -> str:
 def _instance(remade: RemakeResult) -> Json:
     return {
         "equal": remade.is_equal,
-        "differences": [_difference(each) for each in remade.differences],
+        "differences": [_difference(difference) for difference in remade.differences],
         "message": remade.nothing,
     }
 

@@ -58,10 +58,10 @@ def _criteria(filters: list[str], ids: list[int]) -> Criteria:
         return ledger_reprocess.by_ids(ids)
     if not filters:
         return ledger_reprocess.all_of_them()
-    wrong = [each for each in filters if "=" not in each]
+    wrong = [filter_ for filter_ in filters if "=" not in filter_]
     if wrong:
         raise UsageFault(f"--filter is NAME=VALUE, not '{wrong[0]}'", exit_code=USED_WRONGLY)
-    named = [each.partition("=") for each in filters]
+    named = [filter_.partition("=") for filter_ in filters]
     return by_search([comparison(name, "eq", value) for name, _, value in named])
 
 

@@ -114,7 +114,7 @@ def create(
         if submit:
             batches.submit(connection, batch.batch_id, submitted_by=principal.name, dry_run=submit.dry_run)
         if idempotency_key is not None:
-            kept = [asdict(each) for each in warnings]
+            kept = [asdict(warning) for warning in warnings]
             batches.keep_answer(connection, batch.batch_id, key=idempotency_key, sha256=digest, warnings=kept)
         die_at("after-accept-before-commit", settings)
     return BatchReceipt(batch.batch_id, batch.job_id, warnings)
@@ -260,7 +260,10 @@ def _put(connection: Connection, batch: CharacteristicBatch, page: BatchPage, pa
         page.number,
         item_count=len(page.items),
         items=packed,
-        warnings=[{"code": each.code, "message": each.message, "property": each.property} for each in page.warnings],
+        warnings=[
+            {"code": warning.code, "message": warning.message, "property": warning.property}
+            for warning in page.warnings
+        ],
         items_before=before or 0,
         characteristic=batch.characteristic or page.characteristic,
     )
@@ -300,7 +303,7 @@ def _missing(connection: Connection, batch: CharacteristicBatch) -> Fault | None
 
 def _listed(pages: Sequence[int], count: int) -> str:
     more = f" and {count - len(pages)} more" if count > len(pages) else ""
-    return ", ".join(str(each) for each in pages) + more
+    return ", ".join(str(page) for page in pages) + more
 
 
 def _counted(items: int) -> str:

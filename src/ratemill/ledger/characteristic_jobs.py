@@ -30,7 +30,7 @@ def outcomes(
     database: Database, owner_id: int, job_id: str, *, outcome: str | None, skip: int, top: int
 ) -> tuple[int, list[ItemOutcome]]:
     """Return how many items came to an end, or to that outcome, and some of them by page, then index."""
-    by_lower = {each.lower(): each for each in OUTCOMES}
+    by_lower = {outcome.lower(): outcome for outcome in OUTCOMES}
     if outcome is not None and outcome.lower() not in by_lower:
         message = f"outcome may be {', '.join(OUTCOMES)}, not '{shown(outcome)}'"
         raise BadRequest(faults=[Fault(Code.PARAMETER_NOT_VALID, message, field="outcome", word="parameter_not_valid")])

@@ -108,7 +108,7 @@ def lives_within(connection: Connection, names: list[RecordName], bytes_max: int
 def _length(life: RecordLife) -> int:
     """Return the characters of what may be long in the life of a record: texts that were sent, or made of them."""
     usage = [*life.charges, *([life.rating_exception] if life.rating_exception else [])]
-    texts = [life.raw, *[each.raw for each in life.revisions], *_long_texts(usage)]
+    texts = [life.raw, *[revision.raw for revision in life.revisions], *_long_texts(usage)]
     if life.import_exception:
         texts.append(life.import_exception.raw)
     return sum(len(text) for text in texts if text)

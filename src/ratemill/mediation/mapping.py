@@ -85,7 +85,7 @@ def _longest(rows: pl.DataFrame, origin: Origin, limit: int) -> int:
         case Literal(text):
             return min(len(text), limit)
         case Combine(sources, separator):
-            parts = (longest(rows[field_column(each)]) for each in sources)
+            parts = (longest(rows[field_column(source)]) for source in sources)
             return min(sum(parts) + len(separator) * len(sources), limit)
         case Formula():
             return FORMULA_CHARS_MAX
@@ -131,11 +131,11 @@ def _repeated(rows: pl.DataFrame, text: str, target: str, faults: FaultTables) -
 
 def _joined(rows: pl.DataFrame, origin: Combine, target: str, faults: FaultTables) -> pl.Series:
     limit = faults.limits.field_chars_max
-    columns = [rows[field_column(each)] for each in origin.sources]
+    columns = [rows[field_column(source)] for source in origin.sources]
     separators = len(origin.separator.encode()) * len(columns) * rows.height
     faults.growth.require_targets(sum(map(size, columns)) + separators)
     lengths = joined_lengths(columns, origin.separator, limit)
-    parts = [pl.col(each.name) for each in columns]
+    parts = [pl.col(column.name) for column in columns]
     if lengths is None:
         return rows.select(absent_if_empty(_concatenated(parts, origin))).to_series()
     over = pl.lit(lengths > limit)

@@ -84,7 +84,7 @@ def _within_limits(rows: pl.DataFrame, profile: Profile, faults: FaultTables) ->
 def _headers(rows: pl.DataFrame, profile: Profile) -> pl.Series:
     """Return the places of first rows whose fields are the names of the fields, as far as the columns are wide."""
     is_label = [
-        pl.col(field_column(each.name)).str.strip_chars() == each.name[: each.length] for each in profile.fields
+        pl.col(field_column(field.name)).str.strip_chars() == field.name[: field.length] for field in profile.fields
     ]
     return rows.filter(pl.col("row_index") == 1, pl.all_horizontal(is_label))[AT]
 
@@ -96,8 +96,10 @@ def _columnar(rows: pl.DataFrame, profile: Profile, faults: FaultTables) -> pl.D
     broken = rows["raw"].str.contains("[\r\n]")
     faults.note("row_must_be_one_line", rows, broken)
     fields = {
-        field_column(each.name): absent_if_empty(_RAW.str.slice((each.start or 1) - 1, each.length).str.strip_chars())
-        for each in profile.fields
+        field_column(field.name): absent_if_empty(
+            _RAW.str.slice((field.start or 1) - 1, field.length).str.strip_chars()
+        )
+        for field in profile.fields
     }
     return (rows.filter(~broken) if broken.any() else rows).with_columns(**fields, **_no_extra())
 

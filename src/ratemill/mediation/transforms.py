@@ -45,11 +45,11 @@ class _FieldText:
 
 def transform(rows: pl.DataFrame, profile: Profile, faults: FaultTables) -> pl.DataFrame:
     """Return the rows with the fields transformed and defaults filled in, in the order of the fields."""
-    for each in profile.fields:
-        if each.transforms:
-            rows = _transform_field(rows, each, profile, faults)
-        if each.default is not None:
-            rows = _fill(rows, each.name, each.default, faults)
+    for field in profile.fields:
+        if field.transforms:
+            rows = _transform_field(rows, field, profile, faults)
+        if field.default is not None:
+            rows = _fill(rows, field.name, field.default, faults)
     return rows
 
 

@@ -63,10 +63,10 @@ class Validator:
 
     def required_fields(self, rows: pl.DataFrame) -> None:
         """Note the rows without a field that the profile requires."""
-        for each in self.profile.fields:
-            if each.required:
-                absent = rows[field_column(each.name)].is_null()
-                self.faults.note("field_is_required", rows, absent, field=each.name)
+        for field in self.profile.fields:
+            if field.required:
+                absent = rows[field_column(field.name)].is_null()
+                self.faults.note("field_is_required", rows, absent, field=field.name)
 
     def unknown_members(self, rows: pl.DataFrame) -> None:
         """Note the JSON objects with a member that is no field, if the profile refuses them."""

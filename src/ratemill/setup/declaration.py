@@ -177,7 +177,7 @@ class SetupObject:
         """The column that another object's ``…Name`` shows; None if only an identity tells them apart."""
         if "name" in self._by_column:
             return "name"
-        return next((each.column for each in self.key_members if each.kind is MemberKind.TEXT), None)
+        return next((key_member.column for key_member in self.key_members if key_member.kind is MemberKind.TEXT), None)
 
     @cached_property
     def references(self) -> tuple[Member, ...]:

@@ -68,7 +68,7 @@ class World:
         found = bulk.read_links(
             self.connection, "location_group_members", "location_group_id", "location_id", list(location_group_ids)
         )
-        return {each: set(found.get(each, ())) for each in location_group_ids}
+        return {location_group_id: set(found.get(location_group_id, ())) for location_group_id in location_group_ids}
 
     def rates_at_location_groups(self, sheets: set[Sheet]) -> dict[int, Row]:
         """Return the rates of these groups and classes that hold at location groups, by identity, as they will be."""
@@ -90,7 +90,7 @@ class World:
 
     def stored_rows(self, table: str, columns: tuple[str, ...], column: str, ids: Iterable[int]) -> list[Row]:
         """Return the stored rows of ``table`` that refer to one of ``ids`` by ``column``."""
-        known = [each for each in ids if each > 0]
+        known = [id_ for id_ in ids if id_ > 0]
         if not known or self.owner_id is None:
             return []
         return bulk.read_rows(self.connection, table, columns, self.owner_id, {column: known})

@@ -57,7 +57,9 @@ def condition(comparison: Comparison[Any], column: ComparedColumn, values: Value
 
 def conditions(comparisons: Iterable[Comparison[str]], columns: Mapping[str, ComparedColumn], values: Values) -> str:
     """Return the condition that all comparisons of ``columns`` hold."""
-    return joined((condition(each, columns[each.member], values) for each in comparisons), any_of=False)
+    return joined(
+        (condition(comparison, columns[comparison.member], values) for comparison in comparisons), any_of=False
+    )
 
 
 def types(columns: Mapping[str, ComparedColumn]) -> dict[str, str]:

@@ -77,7 +77,7 @@ def _built_in_inserts() -> str:
         values = (
             ", ".join(f"'{each}'" if isinstance(each, str) else str(each) for each in row.values()) for row in rows
         )
-        tuples = ",\n        ".join(f"(id, {each}, true)" for each in values)
+        tuples = ",\n        ".join(f"(id, {value}, true)" for value in values)
         lines.append(f"    insert into {table} (owner_id, {', '.join(rows[0])}, built_in) values\n        {tuples};")
     return "\n".join(lines)
 

@@ -162,7 +162,7 @@ def revoke(connection: Connection, token_ids: Sequence[int]) -> int:
         "update tokens set revoked_at = clock_timestamp() where token_id = any(%s) and revoked_at is null",
         "update tokens set revoked_at = clock_timestamp() where login_of = any(%s) and revoked_at is null",
     )
-    return sum(driver(connection).execute(each, (list(token_ids),)).rowcount for each in statements)
+    return sum(driver(connection).execute(statement, (list(token_ids),)).rowcount for statement in statements)
 
 
 def note_uses(connection: Connection, uses: Mapping[int, float]) -> None:

@@ -95,7 +95,7 @@ def _answer(
     status: int,
     headers: dict[str, str] | None,
 ) -> Response:
-    errors, warned = [_written(each) for each in faults], [_written(each) for each in warnings]
+    errors, warned = [_written(fault) for fault in faults], [_written(warning) for warning in warnings]
     body = {
         "result": content,
         "errors": errors,

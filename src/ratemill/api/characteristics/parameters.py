@@ -38,7 +38,7 @@ class Parameters:
             elif given.lower() in known:
                 self._texts[name] = text
             elif collection and given.startswith("$"):
-                others = ", ".join(each for each in names if each.startswith("$")) or "none that begin with $"
+                others = ", ".join(name for name in names if name.startswith("$")) or "none that begin with $"
                 self.fault(given, f"is no parameter of this call, which knows {others}")
             elif given.lower() not in seen:
                 message = f"'{shown(given)}' is no parameter of this call, which knows {', '.join(names) or 'none'}"

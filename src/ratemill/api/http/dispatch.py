@@ -22,7 +22,7 @@ class PathRouter(BaseRoute):
         self._routes: defaultdict[str, list[Route]] = defaultdict(list)
         for route in routes:
             if isinstance(route, Route) and all(
-                isinstance(each, PathIdentity) for each in route.param_convertors.values()
+                isinstance(convertor, PathIdentity) for convertor in route.param_convertors.values()
             ):
                 self._routes[re.sub(r"\{\w+\}", "{}", route.path_format).lower()].append(route)
 

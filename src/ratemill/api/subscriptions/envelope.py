@@ -61,7 +61,7 @@ def time(at: datetime) -> str:
 
 def _refused(status: int, faults: Sequence[Fault], headers: dict[str, str] | None) -> Response:
     shown = _STATUSES.get(status, status)
-    return _answer({"errors": [_error(shown, each) for each in faults]}, shown, headers)
+    return _answer({"errors": [_error(shown, fault) for fault in faults]}, shown, headers)
 
 
 def _error(status: int, fault: Fault) -> Json:

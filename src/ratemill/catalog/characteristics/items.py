@@ -117,7 +117,7 @@ def part(items: list[Members], query: CollectionQuery, known: Iterable[str]) -> 
     if faults:
         raise BadRequest(faults=faults)
     tree = odata_filter.read_filter(query.filter) if query.filter else None
-    chosen = [each for each in items if tree is None or odata_filter.holds(tree, each)]
+    chosen = [item for item in items if tree is None or odata_filter.holds(tree, item)]
     if query.order:
         chosen = odata_filter.arranged(chosen, odata_filter.read_order(query.order))
     return Collection(chosen[query.skip : query.skip + query.top], len(chosen))

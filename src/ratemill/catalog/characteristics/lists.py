@@ -109,7 +109,7 @@ def delete(database: Database, owner_id: int, number: int, guid: str, *, by: str
         users = store.users(connection, number, [named, by_guid], limit=USERS_NAMED_MAX)
         if users:
             faults = [
-                Fault(Code.IN_USE, f"user{number} '{cut(each)}' names it", field="", word="in_use") for each in users
+                Fault(Code.IN_USE, f"user{number} '{cut(user)}' names it", field="", word="in_use") for user in users
             ]
             raise Conflict(faults=faults)
         _note(ChangeNote(connection, owner_id, number, by), found, None)
@@ -174,7 +174,7 @@ class _ListMembers:
             return []
         named: list[tuple[int, str]] = []
         keys = [key_of(each) if isinstance(each, dict) else None for each in sent]
-        known = {key: self._find(key, keys) for key in {each[0] for each in keys if each}}
+        known = {key: self._find(key, keys) for key in {key[0] for key in keys if key}}
         for index, key in enumerate(keys):
             at = f"{member}[{index}]"
             found = known[key[0]].get(key[1], []) if key else []
@@ -193,7 +193,7 @@ class _ListMembers:
 
 
 def _shown(connection: Connection, number: int, lists: Sequence[List]) -> list[Members]:
-    item_ids = sorted({item_id for each in lists for item_id in each.members})
+    item_ids = sorted({item_id for list_ in lists for item_id in list_.members})
     known = {item.item_id: item for item in readings.read(connection, item_ids)} if item_ids else {}
 
     def named(item_list: List, *, excluded: bool) -> list[Value]:
@@ -203,15 +203,15 @@ def _shown(connection: Connection, number: int, lists: Sequence[List]) -> list[M
     return [
         {
             "_type": list_kind(number),
-            "displayName": each.value,
-            "guid": str(each.guid),
-            "sid": Number(each.list_id),
-            each.key: each.value,
-            "includedItems": named(each, excluded=False),
-            "excludedItems": named(each, excluded=True),
-            "createdDatetime": write_local(each.created_at),
+            "displayName": list_.value,
+            "guid": str(list_.guid),
+            "sid": Number(list_.list_id),
+            list_.key: list_.value,
+            "includedItems": named(list_, excluded=False),
+            "excludedItems": named(list_, excluded=True),
+            "createdDatetime": write_local(list_.created_at),
         }
-        for each in lists
+        for list_ in lists
     ]
 
 

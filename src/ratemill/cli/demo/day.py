@@ -78,7 +78,7 @@ class _DemoPrices:
 def _show_call(transcript: Transcript, lives: list[Json]) -> None:
     """Show a call to a place that takes its parent's price, and work its amount out by hand."""
     prices = _read_prices(examples() / "telecom")
-    life = next(each for each in lives if _place(each) and _place(each) not in prices.rates)
+    life = next(life for life in lives if _place(life) and _place(life) not in prices.rates)
     usage, charge = life["udrMediated"], life["charges"][0]
     place = charge["geoTreeLocationName"]
     rate = prices.rates[prices.place_with_rate(place)]
@@ -166,7 +166,7 @@ def _exceptions(mill: Mill) -> list[Json]:
 
 
 def _by_reason(exceptions: list[Json]) -> str:
-    found = Counter(each["reasonName"] for each in exceptions)
+    found = Counter(exception["reasonName"] for exception in exceptions)
     return f"{len(exceptions)} rating exceptions: " + ", ".join(
         f"{name} {count}" for name, count in sorted(found.items())
     )

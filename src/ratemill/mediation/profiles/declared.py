@@ -214,7 +214,7 @@ class Profile:
 
     def mapped(self) -> tuple[Mapping, ...]:
         """Return what fills each target, the declared mappings and those unasked, in the order of the usage record."""
-        found = {each.target: each for each in self.mappings}
+        found = {mapping.target: mapping for mapping in self.mappings}
         for name in self.names:
             target = automatic_target(name)
             # A field that bears the target's own name goes before `DateTime`.

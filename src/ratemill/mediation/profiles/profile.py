@@ -64,7 +64,7 @@ def write_profile(profile: Profile) -> dict[str, Any]:
         "quote": (profile.quote, '"'),
         "headerRow": (profile.header_row, False),
         "timeZone": (profile.time_zone, "UTC"),
-        "mappings": ([_write_mapping(each) for each in profile.mappings], []),
+        "mappings": ([_write_mapping(mapping) for mapping in profile.mappings], []),
         "filter": (_write_condition(profile.filter) if profile.filter else None, None),
         "duplicateKey": (None if profile.duplicate_key is None else list(profile.duplicate_key), None),
         "duplicateWindowDays": (profile.duplicate_window_days, None),
@@ -82,7 +82,7 @@ def _write_field(field: Field) -> dict[str, Any]:
         "length": (field.length, None),
         "required": (field.required, False),
         "default": (field.default, None),
-        "transforms": ([_write_transform(each) for each in field.transforms], []),
+        "transforms": ([_write_transform(transform) for transform in field.transforms], []),
     }
     return {"name": field.name} | {name: value for name, (value, default) in optional.items() if value != default}
 

@@ -207,7 +207,7 @@ class ProfileReader:
         terms = [self.term(each, at) for at, each in self.items(entry.get("search"), f"{path}.search")]
         if not terms:
             self.fault(f"{path}.search", "a condition compares at least one field")
-        return Condition(tuple(each for each in terms if each), any_of)
+        return Condition(tuple(term for term in terms if term), any_of)
 
     def term(self, value: object, path: str) -> Term | None:
         """Read one comparison."""

@@ -130,13 +130,15 @@ def _members(body: bytes) -> dict[str, Value]:
 
 def _unknown(members: dict[str, Value], known: Iterable[str]) -> list[ItemFault]:
     message = f"is not known here and is passed over; known are {', '.join(known)}"
-    return [ItemFault("member_not_known", f"{cut(each)} {message}", each) for each in members if each not in known]
+    return [
+        ItemFault("member_not_known", f"{cut(member)} {message}", member) for member in members if member not in known
+    ]
 
 
 def _required(members: dict[str, Value], name: str, faults: list[ItemFault]) -> Value:
     value = members.get(name)
     if value is None:
-        meant = [each for each in members if each.lower() == name.lower() and each != name]
+        meant = [member for member in members if member.lower() == name.lower() and member != name]
         hint = f"; '{cut(meant[0])}' is another name" if meant else ""
         faults.append(ItemFault("member_required", f"{name} is required{hint}", name))
     return value

@@ -58,11 +58,9 @@ def reader_of(connection: Connection, owner_id: int) -> Read:
 def items_named(connection: Connection, owner_id: int, begun: MappedRows) -> dict[str, pl.Series]:
     """Return which of the items exist that rows name and that their profile requires to exist, in one query."""
     named = begun.items_named()
-    asked = [(NUMBERS[target], each) for target, ids in named.items() for each in ids]
+    asked = [(NUMBERS[target], id_) for target, ids in named.items() for id_ in ids]
     found = carried_items.existing(connection, owner_id, asked)
-    return {
-        target: pl.Series([each for each in ids if (NUMBERS[target], each) in found]) for target, ids in named.items()
-    }
+    return {target: pl.Series([id_ for id_ in ids if (NUMBERS[target], id_) in found]) for target, ids in named.items()}
 
 
 def _usage_classes(read: Read) -> pl.DataFrame:

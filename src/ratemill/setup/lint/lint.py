@@ -36,7 +36,7 @@ class LintReport:
 
     def totals(self) -> dict[str, tuple[str, int, int]]:
         """Return severity, count and how many are shown, by rule."""
-        shown = Counter(each.rule for each in self.findings)
+        shown = Counter(finding.rule for finding in self.findings)
         return {rule: (severity, count, shown[rule]) for (rule, severity), count in self.counts.items()}
 
 
@@ -73,15 +73,15 @@ def as_json(linted: LintReport) -> Json:
         ],
         "findings": [
             {
-                "rule": each.rule,
-                "severity": each.severity,
-                "message": each.message,
-                "list": each.list,
-                "identity": each.identity,
-                "key": each.key,
-                "member": each.member,
+                "rule": finding.rule,
+                "severity": finding.severity,
+                "message": finding.message,
+                "list": finding.list,
+                "identity": finding.identity,
+                "key": finding.key,
+                "member": finding.member,
             }
-            for each in linted.findings
+            for finding in linted.findings
         ],
     }
 
@@ -105,7 +105,7 @@ def _read(connection: Connection, owner_id: int, plan_key: int | str) -> PlanSet
     is_placed = any(rate["location_id"] or rate["location_group_id"] for rate in rates)
     return PlanSetup(
         plan=plan,
-        groups=[groups[each] for each in group_ids],
+        groups=[groups[group_id] for group_id in group_ids],
         rates=rates,
         classes=reader.by_id("usageClasses"),
         units=reader.by_id("usageUnits"),

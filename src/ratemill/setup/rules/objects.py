@@ -298,7 +298,11 @@ def _pairs_that_tie(rates: list[Row], world: World) -> Iterator[tuple[Row, Row]]
 
 def _members(location_group_ids: set[int], world: World) -> dict[int, set[int]]:
     known = world.rows["geoTreeLocationGroups"]
-    members = {each: set(known[each].get("location_ids") or ()) for each in location_group_ids if each in known}
+    members = {
+        location_group_id: set(known[location_group_id].get("location_ids") or ())
+        for location_group_id in location_group_ids
+        if location_group_id in known
+    }
     return members | world.stored_members(location_group_ids - members.keys())
 
 
@@ -333,16 +337,16 @@ def overlapping(entries: list[Entry], world: World, columns: tuple[str, ...]) ->
 
 
 def _overlaps_of(rows: list[tuple[int, Row]], by_identity: dict[int, Entry]) -> Iterator[tuple[Entry, str]]:
-    rows = [each for each in rows if _is_a_span(each[1])]
+    rows = [row for row in rows if _is_a_span(row[1])]
     rows.sort(
         key=lambda numbered: (numbered[1]["start_at"] is not None, numbered[1]["start_at"] or EARLIEST, -numbered[0])
     )
     furthest = rows[0] if rows else None
-    for each in rows[1:]:
-        if furthest is not None and _before(each[1]["start_at"], furthest[1]["end_at"]):
-            yield from _name_overlap(each, furthest, by_identity)
-        if furthest is not None and not _ends_later(furthest[1]["end_at"], each[1]["end_at"]):
-            furthest = each
+    for row in rows[1:]:
+        if furthest is not None and _before(row[1]["start_at"], furthest[1]["end_at"]):
+            yield from _name_overlap(row, furthest, by_identity)
+        if furthest is not None and not _ends_later(furthest[1]["end_at"], row[1]["end_at"]):
+            furthest = row
 
 
 def _ends_later(one: datetime | None, other: datetime | None) -> bool:

@@ -64,11 +64,11 @@ class ApplyResult:
         return {
             **{action: self.count(action) for action in (CREATED, UPDATED, UNCHANGED)},
             "items": [
-                {"list": each.list, "key": each.key, "action": each.action, "identity": each.identity}
-                for each in self.items
+                {"list": item.list, "key": item.key, "action": item.action, "identity": item.identity}
+                for item in self.items
             ],
-            "errors": [fault_as_json(each) for each in self.errors],
-            "warnings": [fault_as_json(each) for each in self.warnings],
+            "errors": [fault_as_json(error) for error in self.errors],
+            "warnings": [fault_as_json(warning) for warning in self.warnings],
         }
 
 

@@ -23,7 +23,7 @@ class ImportHistory(UnratedHistory):
 
 
 def _counts(what: str) -> list[str]:
-    return [f"h.{each}_{what}" for each in PLURALS]
+    return [f"h.{plural}_{what}" for plural in PLURALS]
 
 
 IMPORTS = HistorySource(

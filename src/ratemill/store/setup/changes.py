@@ -122,7 +122,7 @@ def note(
         connection,
         instance,
         "case when v.before is null then 'created' else 'updated' end, v.before::json, {after}",
-        {**_of(changing), "ids": list(object_ids), "before": [before.get(each) for each in object_ids]},
+        {**_of(changing), "ids": list(object_ids), "before": [before.get(object_id) for object_id in object_ids]},
     )
 
 
@@ -252,7 +252,7 @@ def _as_json(instance: Instance) -> sql.Composable:
     ]
     if len(pairs) == 1:
         return sql.SQL("json_build_object({})").format(*pairs)
-    whole = sql.SQL(" || ").join(sql.SQL("jsonb_build_object({})").format(each) for each in pairs)
+    whole = sql.SQL(" || ").join(sql.SQL("jsonb_build_object({})").format(pair) for pair in pairs)
     return sql.SQL("({})::json").format(whole)
 
 

@@ -74,8 +74,8 @@ def read(connection: Connection, shape: Shape, identities: Sequence[int]) -> dic
     sought = identities[0] if is_one else list(identities)
     with driver(connection).cursor(row_factory=dict_row) as cursor:
         rows = {row[shape.identity]: row for row in cursor.execute(_reading(shape, is_one=is_one), (sought,))}
-    for each in shape.lists:
-        _add_list(connection, each, rows)
+    for list_ in shape.lists:
+        _add_list(connection, list_, rows)
     return rows
 
 

@@ -57,12 +57,12 @@ class SubscriptionImport:
     @property
     def uploaded(self) -> tuple[int, ...]:
         """Return how many lines bear each type, kinds 1 to 5."""
-        return tuple(getattr(self, f"{each}_uploaded") for each in PLURALS)
+        return tuple(getattr(self, f"{plural}_uploaded") for plural in PLURALS)
 
     @property
     def imported(self) -> tuple[int, ...]:
         """Return how many lines of each type were imported, kinds 1 to 5."""
-        return tuple(getattr(self, f"{each}_imported") for each in PLURALS)
+        return tuple(getattr(self, f"{plural}_imported") for plural in PLURALS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def insert(
 ) -> int | None:
     """Order an import; return its number, or None if one that has not ended has the same reference."""
     counts = [uploaded.get(kind, 0) for kind in range(1, len(PLURALS) + 1)]
-    counted = ", ".join(f"{each}_uploaded" for each in PLURALS)
+    counted = ", ".join(f"{plural}_uploaded" for plural in PLURALS)
     try:
         row = (
             driver(connection)

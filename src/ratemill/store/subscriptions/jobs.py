@@ -135,7 +135,7 @@ def advance(
         {
             "imported": imported,
             "refused": len(refusals),
-            "faults": sum(len(each.faults) for each in refusals),
+            "faults": sum(len(refusal.faults) for refusal in refusals),
             "kind": kind,
             "next_line": next_line,
             "attempts": attempts,
@@ -146,9 +146,9 @@ def advance(
 
 def _write(connection: Connection, job: SubscriptionJob, refusals: Iterable[LineRefusal]) -> None:
     rows = [
-        (job.import_number, job.owner_id, each.line_number, position, uuid4(), field, error, each.external_ref)
-        for each in refusals
-        for position, (field, error) in enumerate(each.faults, 1)
+        (job.import_number, job.owner_id, refusal.line_number, position, uuid4(), field, error, refusal.external_ref)
+        for refusal in refusals
+        for position, (field, error) in enumerate(refusal.faults, 1)
     ]
     if rows:
         bulk.insert_rows(connection, "subscription_import_errors", _FAULT, rows)

@@ -202,7 +202,7 @@ def new_numbers(connection: Connection, count: int) -> list[int]:
 def insert(connection: Connection, owner_id: int, objects: Sequence[SubscriptionObject]) -> None:
     """Write new objects, which have their numbers, but for their terms; raise ``Clash`` if a reference is taken."""
     if objects:
-        rows = ((owner_id, *_row(each)) for each in objects)
+        rows = ((owner_id, *_row(object_)) for object_ in objects)
         bulk.insert_rows(connection, "subscription_objects", ("owner_id", *_OBJECT), rows)
 
 
@@ -211,9 +211,9 @@ def insert_terms(
 ) -> None:
     """Write the terms of new subscriptions, with the services that they became, by object number."""
     rows = [
-        (owner_id, each.object_number, service_of.get(each.object_number or 0), *each.terms)
-        for each in objects
-        if each.terms
+        (owner_id, object_.object_number, service_of.get(object_.object_number or 0), *object_.terms)
+        for object_ in objects
+        if object_.terms
     ]
     if rows:
         columns = ("owner_id", "object_number", "service_id", *_TERMS)
@@ -236,7 +236,7 @@ def update(connection: Connection, objects: Sequence[SubscriptionObject]) -> Non
             """,
             values,
         )
-    subscriptions = [(each.object_number, each.terms) for each in objects if each.terms]
+    subscriptions = [(object_.object_number, object_.terms) for object_ in objects if object_.terms]
     if subscriptions:
         assigned = ", ".join(f"{name} = %({name})s" for name in _TERMS)
         with driver(connection).cursor() as cursor:
@@ -248,7 +248,7 @@ def update(connection: Connection, objects: Sequence[SubscriptionObject]) -> Non
 
 def insert_trial(connection: Connection, owner_id: int, trial: int, objects: Iterable[SubscriptionObject]) -> None:
     """Keep what a dry run would have written, with the documents of snapshots, instead of what it kept before."""
-    kept = [each for each in objects if each.external_ref is not None]
+    kept = [object_ for object_ in objects if object_.external_ref is not None]
     if not kept:
         return
     with bulk.looked_up_by_index(connection):

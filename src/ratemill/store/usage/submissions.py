@@ -229,12 +229,12 @@ def choose(
         """,
         (feed.feed_id, min(_CANDIDATES_MAX, bounds.rows_max // max(1, feed.rows_typical) + 1)),
     ).fetchall()
-    ids = [each.submission_id for each in candidates]
+    ids = [candidate.submission_id for candidate in candidates]
     failed = work_attempts.of_submissions(connection, ids)
     divided = suspects.divided(connection, ids)
     tried = {number for number, tables in failed.items() if tables.tables >= attempts_max} | divided
-    others = [each for each in candidates if each.submission_id not in tried]
-    suspected = [each for each in candidates if each.submission_id in tried]
+    others = [candidate for candidate in candidates if candidate.submission_id not in tried]
+    suspected = [candidate for candidate in candidates if candidate.submission_id in tried]
     if suspected and (suspects_first or not others):
         choice = _choose_suspects(suspected, failed, divided, bounds)
     else:
@@ -263,12 +263,12 @@ def _fill(candidates: list[WaitingSubmission], bounds: TableBounds) -> list[int]
     """Return the first candidates that fit one table; the first alone may be over its bounds."""
     chosen: list[int] = []
     rows = body_bytes = 0
-    for each in candidates:
-        rows += each.rows_waiting
-        body_bytes += each.body_bytes
+    for candidate in candidates:
+        rows += candidate.rows_waiting
+        body_bytes += candidate.body_bytes
         if chosen and (rows > bounds.rows_max or body_bytes > bounds.body_bytes_max):
             break
-        chosen.append(each.submission_id)
+        chosen.append(candidate.submission_id)
     return chosen
 
 
