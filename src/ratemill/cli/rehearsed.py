@@ -13,7 +13,7 @@ import typer
 
 from ratemill.access.database import Database
 from ratemill.api.http.envelope import Json
-from ratemill.cli.imports.usage import readable
+from ratemill.cli.imports.run import readable
 from ratemill.cli.setup import placed, read_text
 from ratemill.client.files import BLOCK_BYTES, STDIN, opened, survey
 from ratemill.client.records import read_records

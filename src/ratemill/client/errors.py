@@ -13,6 +13,7 @@ ClientError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ratemill.errors import Fault, RatemillError
 
@@ -58,3 +59,22 @@ class ImportIsLate(ClientError):
 
 class ImportIsRunning(ClientError):
     """Another process imports this file now."""
+
+
+def faults_of(error: RatemillError) -> list[dict[str, Any]]:
+    """Return the faults that the server named, or the line of the file that is at fault."""
+    if isinstance(error, UnreadableFile):
+        return [{"line": error.line, "message": str(error)}]
+    if isinstance(error, Rejection):
+        known = [
+            {
+                "code": each.code or None,
+                "message": each.message,
+                "row": each.row,
+                "field": each.field,
+                "path": each.path,
+            }
+            for each in error.faults
+        ]
+        return [{name: value for name, value in each.items() if value is not None} for each in known]
+    return []

@@ -13,10 +13,9 @@ import httpx
 import pytest
 
 from ratemill.client import calls
+from ratemill.client import run as client_run
 from ratemill.client.calls import Client
-from ratemill.client.characteristics import importing
 from ratemill.client.characteristics.importing import (
-    ItemImportMonitor,
     ItemImportOptions,
     ItemImportResult,
     import_items,
@@ -24,6 +23,7 @@ from ratemill.client.characteristics.importing import (
 from ratemill.client.characteristics.items import look_through
 from ratemill.client.characteristics.journal import ItemJournal
 from ratemill.client.errors import ChangedFile, Rejection, Unreachable
+from ratemill.client.run import ImportMonitor
 
 GUID = "00000000-0000-0000-0000-00000000000{}"
 BATCH = re.compile(r"/api/Import/User7s/Batch/(\d+)(/clear)?\Z")
@@ -92,7 +92,7 @@ def refusal(status: int, message: str, path: str) -> httpx.Response:
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(calls, "BACKOFF_S_MIN", 0.0)
-    monkeypatch.setattr(importing, "LOOK_S", 0.0)
+    monkeypatch.setattr(client_run, "LOOK_S", 0.0)
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def run(server: Batches, path: Path, **asked: Any) -> ItemImportResult:
     file, outcome = look_through(path, "jsonl"), ItemImportResult(path.name, 7)
     with server.client() as client, ItemJournal(path.with_suffix(".journal")) as journal:
         wanted = ItemImportOptions(7, path.name, page_size=2, in_flight=2, **asked)
-        return import_items(client, file, wanted, journal, ItemImportMonitor(outcome))
+        return import_items(client, file, wanted, journal, ImportMonitor(outcome))
 
 
 def failing(page: int, answer: httpx.Response | None = None):

@@ -11,14 +11,14 @@ import pytest
 from ratemill.client import calls
 from ratemill.client.calls import Client
 from ratemill.client.errors import ChangedFile, Rejection, Unreachable
+from ratemill.client.run import ImportMonitor
 from ratemill.client.subscriptions import importing
 from ratemill.client.subscriptions.importing import (
-    SubscriptionImportMonitor,
     SubscriptionImportOptions,
     SubscriptionImportResult,
-    SubscriptionJournal,
     import_subscriptions,
 )
+from ratemill.client.subscriptions.journal import SubscriptionJournal
 
 CONTENT = b'{"data":{"type":"subscription_product","attributes":{"name":"First"}}}\n'
 
@@ -86,7 +86,7 @@ def file(tmp_path: Path) -> Path:
 def run(
     server: Pretended, file: Path, *, journal: str = "journal", retry_s: float = 60, **asked: Any
 ) -> SubscriptionImportResult:
-    watched = SubscriptionImportMonitor(SubscriptionImportResult(str(file)))
+    watched = ImportMonitor(SubscriptionImportResult(str(file)))
     with SubscriptionJournal(file.with_name(journal)) as held, server.client(retry_s=retry_s) as client:
         return import_subscriptions(
             client, file, SubscriptionImportOptions(file.name, retry_s=retry_s, **asked), held, watched

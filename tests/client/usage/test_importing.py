@@ -10,8 +10,9 @@ from tests.client.pretended import Server, breaks, refuses
 
 from ratemill.client import calls, files
 from ratemill.client.errors import ChangedFile, ImportIsLate, ImportIsRunning, Rejection, Unreachable, UnreadableFile
+from ratemill.client.run import ImportMonitor
 from ratemill.client.usage import importing
-from ratemill.client.usage.importing import UsageImportMonitor, UsageImportResult, import_file
+from ratemill.client.usage.importing import UsageImportResult, import_file
 from ratemill.client.usage.journal import Journal
 from ratemill.client.usage.targets import TargetOptions, find_feed, target_of
 
@@ -42,9 +43,7 @@ def run(
     with server.client(retry_s=retry_s) as client, Journal(path.with_suffix(".journal")) as journal:
         target = target_of(find_feed(client, "Guide Feed"), path, asked or TargetOptions())
         outcome = UsageImportResult(path.name, "Guide Feed")
-        return import_file(
-            client, target, path, journal, UsageImportMonitor(outcome), again=again, late=late, in_flight=2
-        )
+        return import_file(client, target, path, journal, ImportMonitor(outcome), again=again, late=late, in_flight=2)
 
 
 def rejecting_request(number: int):

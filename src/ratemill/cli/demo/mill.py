@@ -22,7 +22,8 @@ import ratemill
 from ratemill.access import removal
 from ratemill.cli.demo.shown import DemoFailure
 from ratemill.client.calls import Client, Json
-from ratemill.client.usage.importing import UsageImportMonitor, UsageImportResult, import_file
+from ratemill.client.run import ImportMonitor
+from ratemill.client.usage.importing import UsageImportResult, import_file
 from ratemill.client.usage.journal import Journal
 from ratemill.client.usage.targets import TargetOptions, find_feed, target_of
 from ratemill.errors import UsageFault
@@ -58,7 +59,7 @@ class Mill:
         """Import a file as `ratemill import usage` does."""
         found = find_feed(self.client, feed)
         with Journal(self.home / f"{path.name}.ratemill-import") as journal:
-            watched = UsageImportMonitor(UsageImportResult(str(path), feed))
+            watched = ImportMonitor(UsageImportResult(str(path), feed))
             return import_file(self.client, target_of(found, path, TargetOptions()), path, journal, watched)
 
     def histories(self, outcome: UsageImportResult) -> list[Json]:

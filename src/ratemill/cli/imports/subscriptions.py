@@ -3,41 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ratemill.cli.imports.usage import (
-    JOURNAL_SUFFIX,
+from ratemill.cli.imports.run import (
+    Again,
+    FileImport,
+    ImportCommand,
+    JournalPath,
     RetrySeconds,
+    ServerOptions,
     Token,
     Url,
-    client_of,
-    readable,
+    imported_before,
+    progress_bars,
+    run_command,
     say,
-    stop_on_signals,
+    say_rejection,
+    write_refused,
 )
-from ratemill.cli.terminal.common import AsJson, read_settings
-from ratemill.cli.terminal.tables import progress_of
-from ratemill.client.calls import RETRY_S, Client, Json
-from ratemill.client.errors import ClientError, Rejection
-from ratemill.client.files import STDIN, digest_of
+from ratemill.cli.terminal.common import AsJson
+from ratemill.client.calls import RETRY_S, Json
+from ratemill.client.errors import Rejection
 from ratemill.client.subscriptions.importing import (
     ERRORS_MAX,
-    SubscriptionImportMonitor,
     SubscriptionImportOptions,
     SubscriptionImportResult,
-    SubscriptionJournal,
     import_subscriptions,
     refused,
 )
-from ratemill.client.usage.watching import faults_of
+from ratemill.client.subscriptions.journal import SubscriptionJournal
 from ratemill.errors import RatemillError
-from ratemill.printing import print_json, print_line
-from ratemill.settings import Settings
 
 ERRORS_SHOWN_MAX = 20  # faults of lines that are said; --json has more, the server all
 
@@ -58,70 +57,54 @@ def import_subscription_file(
     external_ref: Annotated[
         str | None, typer.Option(help="Reference of the import; else one is made.", show_default=False)
     ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Import anew what was imported to its end.")] = False,
-    journal: Annotated[
-        Path | None,
-        typer.Option(help="Where to note what was answered; else beside the file.", show_default=False),
-    ] = None,
+    again: Again = False,
+    journal: JournalPath = None,
     retry_seconds: RetrySeconds = RETRY_S,
     as_json: AsJson = False,
 ) -> None:
     """Import products, plans, subscribers, offerings and subscriptions from JSON lines; 1 if a line was refused."""
-    settings = read_settings()
-    stopping = stop_on_signals()
-    outcome = SubscriptionImportResult(str(file), dry_run)
-    trouble: RatemillError | None = None
-    with (
-        client_of(settings, url, token, retry_s=retry_seconds, in_flight=1, stopping=stopping) as client,
-        readable(file) as path,
-    ):
-        name = "stdin" if str(file) == STDIN else file.name
-        asked = SubscriptionImportOptions(name, external_ref, upsert, dry_run, again, retry_seconds)
-        try:
-            with SubscriptionJournal(journal or _journal_of(file, path, settings)) as held, _progress() as bar:
-                watched = SubscriptionImportMonitor(outcome, bar.sent, bar.processed, stopping, settings.die_at)
-                import_subscriptions(client, path, asked, held, watched)
-            if refused_to is not None and not outcome.already_imported:
-                _write_refused(client, outcome, refused_to)
-        except KeyboardInterrupt:
-            trouble = ClientError("stopped; the same command goes on where it ended")
-        except RatemillError as error:
-            trouble = error
-    _print(outcome, trouble, as_json=as_json)
-    raise typer.Exit(0 if outcome.is_good and not trouble else 1)
+    options = SubscriptionImportOptions("", external_ref, upsert, dry_run, again, retry_seconds)
+    command = _SubscriptionCommand(file, options, journal, refused_to)
+    run_command(command, file, ServerOptions(url, token, retry_seconds), as_json=as_json)
 
 
-def _journal_of(file: Path, path: Path, settings: Settings) -> Path:
-    """Return where an import is noted: beside the file, and for standard input in the home, by its content."""
-    if str(file) == STDIN:
-        return settings.home / "imports" / f"subscriptions-{digest_of(path)}.jsonl"
-    return file.with_name(f"{file.name}{JOURNAL_SUFFIX}-subscriptions")
+class _SubscriptionCommand(ImportCommand[SubscriptionImportResult]):
+    """An import of subscription data."""
 
+    faults_member = "faults"  # "errors" are those of lines
 
-def _write_refused(client: Client, outcome: SubscriptionImportResult, to: Path) -> None:
-    """Write the refused lines as they were sent."""
-    if outcome.shown is None:
-        return
-    try:
-        to.write_bytes(refused(client, outcome.shown["id"]))
-    except OSError as error:
-        raise ClientError(f"the refused lines cannot be written to {to}: {error.strerror}") from error
+    def __init__(
+        self, file: Path, options: SubscriptionImportOptions, journal: Path | None, refused_to: Path | None
+    ) -> None:
+        super().__init__(SubscriptionImportResult(str(file), options.dry_run))
+        self._options, self._journal, self._refused_to = options, journal, refused_to
 
+    def run(self, running: FileImport) -> None:
+        """Send the file, wait for its import, and write the refused lines if that is asked for."""
+        place = self._journal or running.journal_place("subscriptions", "-subscriptions")
+        with SubscriptionJournal(place) as journal, progress_bars() as bars:
+            monitor = running.monitor(self.result, bars)
+            import_subscriptions(
+                running.client, running.path, replace(self._options, name=running.name), journal, monitor
+            )
+        shown = self.result.shown
+        if self._refused_to is not None and shown is not None and not self.result.already_imported:
+            write_refused(self._refused_to, "lines", [refused(running.client, shown["id"])])
 
-def _print(outcome: SubscriptionImportResult, trouble: RatemillError | None, *, as_json: bool) -> None:
-    if as_json:
-        failed = {"error": str(trouble), "faults": faults_of(trouble)} if trouble else {}
-        print_json({**outcome.as_json(), **failed})
-        return
-    for line in _lines(outcome):
-        print_line(line)
-    _tell_errors(outcome)
-    if isinstance(trouble, Rejection):
-        for fault in trouble.faults:
-            say(fault.message)
-        say(f"the server answered {trouble.status}" + ("" if outcome.shown else "; nothing is imported"))
-    elif trouble:
-        say(str(trouble))
+    def lines(self) -> Iterator[str]:
+        """Yield the import and what became of its lines."""
+        return _lines(self.result)
+
+    def say_refused(self) -> None:
+        """Report the faults of lines."""
+        _tell_errors(self.result)
+
+    def say_trouble(self, trouble: RatemillError) -> None:
+        """Report what the import failed at."""
+        if isinstance(trouble, Rejection):
+            say_rejection(trouble, "" if self.result.shown else "nothing is imported")
+        else:
+            say(str(trouble))
 
 
 def _tell_errors(outcome: SubscriptionImportResult) -> None:
@@ -143,8 +126,7 @@ def _is_taken(error: Json) -> bool:
 
 def _lines(outcome: SubscriptionImportResult) -> Iterator[str]:
     if outcome.already_imported:
-        named = "standard input" if outcome.file == STDIN else outcome.file
-        yield f"{named} was imported before: nothing was sent; --again imports it anew"
+        yield imported_before(outcome.file)
     shown = outcome.shown
     if shown is None:
         return
@@ -165,27 +147,3 @@ def _by_type(records: Json) -> Iterator[str]:
     for name, uploaded in records["uploaded"].items():
         if uploaded:
             yield f"  {name:24} {records['imported'][name]:>6} of {uploaded}"
-
-
-class _SubscriptionBars:
-    """The progress bars: bytes sent, lines processed."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._sending, self._processing = (progress.add_task(word, total=None) for word in ("sent", "processed"))
-
-    def sent(self, size: int, total: int) -> None:
-        """Show how many bytes are sent."""
-        self._progress.update(self._sending, completed=size, total=total)
-
-    def processed(self, lines: int, total: int) -> None:
-        """Show how many lines the import has done."""
-        self._progress.update(self._processing, completed=lines, total=total)
-
-
-@contextmanager
-def _progress() -> Iterator[_SubscriptionBars]:
-    """Yield progress bars on standard error, which show themselves on a terminal only."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with progress_of(*columns) as progress:
-        yield _SubscriptionBars(progress)

@@ -7,20 +7,19 @@ import of the same file afterwards sends no page again.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 from http import HTTPStatus
-from threading import Event
-from time import monotonic
 
-from ratemill.client.calls import LOOK_S, Client, Json
+from ratemill.client.calls import Client, Json
 from ratemill.client.characteristics.items import ItemFile, ItemPage, pages
 from ratemill.client.characteristics.journal import ItemImportIdentity, ItemJournal, JournalBatch
-from ratemill.client.errors import ChangedFile, ClientError, Rejection
+from ratemill.client.errors import ChangedFile, Rejection
 from ratemill.client.faultpoints import die_at
-from ratemill.client.under_way import note_rest
+from ratemill.client.run import ImportMonitor, look_until_ended, look_up, run_import
+from ratemill.client.under_way import PartsUnderWay
 from ratemill.errors import Fault
 
 PAGE_ITEMS = 1_000
@@ -89,84 +88,114 @@ class ItemImportResult:
         }
 
 
-@dataclass(slots=True)
-class ItemImportMonitor:
-    """How an import is followed and stopped: ``sent`` is told the items answered, ``processed`` those of the job."""
-
-    outcome: ItemImportResult
-    sent: Callable[[int], None] = lambda _items: None
-    processed: Callable[[int], None] = lambda _items: None
-    stopping: Event = field(default_factory=Event)
-    die_at: str = ""
-
-
 def import_items(
-    client: Client, file: ItemFile, options: ItemImportOptions, journal: ItemJournal, watched: ItemImportMonitor
+    client: Client,
+    file: ItemFile,
+    options: ItemImportOptions,
+    journal: ItemJournal,
+    monitor: ImportMonitor[ItemImportResult],
 ) -> ItemImportResult:
-    """Send a file's items as a batch, submit it and wait for its job; return the outcome, which ``watched`` has too.
+    """Send a file's items as a batch, submit it and wait for its job; return the result, which ``monitor`` has too.
 
     An import of the same content that ended well is not done again unless that is asked for; one that has not ended goes
     on. A page that the server refuses does not keep the others back, so that every fault of the file is told at once:
     ``Rejection`` has them with their places in the file, and nothing of the batch is imported.
     """
-    outcome = watched.outcome
-    outcome.sha256, outcome.items, outcome.dry_run = file.sha256, file.count, options.dry_run
-    what = ItemImportIdentity(options.characteristic, file.shape, file.sha256, file.count, options.page_size)
-    batch = _batch_to_go_on(client, journal, what, watched, again=options.again)
-    if batch is None:
-        batch = _new_batch(client, journal, what, options)
-    outcome.batch_id, outcome.pages = batch.batch_id, -(-file.count // options.page_size)
-    outcome.pages_resumed = len(batch.pages)
-    if batch.job is not None:
-        outcome.already_imported, outcome.submitted, outcome.dry_run, outcome.job = True, True, False, batch.job
-        return outcome
-    if not batch.submitted:
-        _send_pages(client, _PagesUnderWay(file, journal, batch, watched, options.in_flight))
-        _submit(client, batch, dry_run=options.dry_run)
-        if options.dry_run:
-            outcome.job = _wait(client, batch, watched)
-            return outcome
-        journal.submitted()
-        die_at("import-after-submit-is-written", watched.die_at)
-    outcome.submitted, outcome.dry_run = True, False
-    outcome.job = _wait(client, batch, watched)
-    journal.ended(outcome.job)
-    return outcome
+    return run_import(_ItemImport(client, file, options, journal, monitor))
 
 
-def _batch_to_go_on(
-    client: Client, journal: ItemJournal, what: ItemImportIdentity, watched: ItemImportMonitor, *, again: bool
-) -> JournalBatch | None:
-    """Return the batch of the same content that has not ended or ended well; clear one that nobody will end.
+@dataclass(slots=True)
+class _ItemImport:
+    """The steps of an import of items: pages of one batch, which is then submitted."""
 
-    A dry run that is under way is waited for.
-    """
-    last = journal.last
-    if last is None:
+    client: Client
+    file: ItemFile
+    options: ItemImportOptions
+    journal: ItemJournal
+    monitor: ImportMonitor[ItemImportResult]
+
+    def resume(self) -> JournalBatch | None:
+        """Return the batch of the same content that has not ended or ended well; clear one that nobody will end.
+
+        A dry run that is under way is waited for.
+        """
+        result, file = self.monitor.result, self.file
+        result.sha256, result.items, result.dry_run = file.sha256, file.count, self.options.dry_run
+        last = self.journal.last
+        if last is None:
+            return None
+        if last.what == self._identity:
+            return self._to_go_on(last)
+        if last.job is None and not last.submitted:
+            _clear(self.client, last)
         return None
-    if last.what == what:
+
+    def begin(self) -> JournalBatch:
+        """Create a batch, and note it."""
+        what, options = self._identity, self.options
+        content = {"importFileName": options.name, "pageSize": what.page_size, "totalItems": what.items}
+        if options.description is not None:
+            content["description"] = options.description
+        made = self.client.create_batch(what.characteristic, content)
+        return self.journal.begin(JournalBatch(what, made["batchId"], made["jobQueueGuid"]))
+
+    def take(self, begun: JournalBatch) -> bool:
+        """Take over which pages were answered before, and how the job of an earlier run ended."""
+        result = self.monitor.result
+        result.batch_id, result.pages = begun.batch_id, -(-self.file.count // self.options.page_size)
+        result.pages_resumed = len(begun.pages)
+        if begun.job is None:
+            return False
+        result.submitted, result.dry_run, result.job = True, False, begun.job
+        return True
+
+    def send(self, begun: JournalBatch) -> None:
+        """Send the pages and submit the batch."""
+        if begun.submitted:
+            return
+        _PageSending(self.client, self.file, self.journal, begun, self.monitor).send_all(self.options.in_flight)
+        _submit(self.client, begun, dry_run=self.options.dry_run)
+        if not self.options.dry_run:
+            self.journal.submitted()
+            die_at("import-after-submit-is-written", self.monitor.die_at)
+
+    def finish(self, begun: JournalBatch) -> None:
+        """Wait for the job; a dry run leaves the batch open and is not noted."""
+        result = self.monitor.result
+        if begun.submitted:
+            result.submitted, result.dry_run = True, False
+        result.job = self._wait(begun)
+        if begun.submitted:
+            self.journal.ended(result.job)
+
+    @property
+    def _identity(self) -> ItemImportIdentity:
+        file, options = self.file, self.options
+        return ItemImportIdentity(options.characteristic, file.shape, file.sha256, file.count, options.page_size)
+
+    def _to_go_on(self, last: JournalBatch) -> JournalBatch | None:
         if last.job is not None:
-            return last if last.job["state"] == _GOOD and not again else None
-        try:
-            job = client.job(last.job_id)
-        except Rejection as error:
-            if error.status != HTTPStatus.NOT_FOUND:
-                raise
-            if again:
-                return None
-            raise ChangedFile(
-                f"the server does not know the batch {last.batch_id} that the journal says was begun: it is another server, "
-                f"or another owner's token. Begin a new batch with --again",
-            ) from error
-        if job["state"] == "cleared":
+            return last if last.job["state"] == _GOOD and not self.options.again else None
+        job = look_up(partial(self.client.job, last.job_id), "batch", last.batch_id, again=self.options.again)
+        if job is None or job["state"] == "cleared":
             return None
         if job["dryRun"]:
-            job = _wait(client, last, watched)
+            job = self._wait(last)
         last.submitted = job["state"] != _OPEN
         return last
-    if last.job is None and not last.submitted:
-        _clear(client, last)
-    return None
+
+    def _wait(self, begun: JournalBatch) -> Json:
+        """Look at the job of a batch that was submitted until it has ended, a dry run with an open batch."""
+        return look_until_ended(partial(self._look, begun.job_id), _has_ended, self.monitor.stopping)
+
+    def _look(self, job_id: str) -> Json:
+        job = self.client.job(job_id)
+        self.monitor.processed(job["completedCountNumber"], self.file.count)
+        return job
+
+
+def _has_ended(job: Json) -> bool:
+    return job["state"] in ENDED or job["state"] == _OPEN
 
 
 def _clear(client: Client, batch: JournalBatch) -> None:
@@ -178,47 +207,55 @@ def _clear(client: Client, batch: JournalBatch) -> None:
             raise
 
 
-def _new_batch(
-    client: Client, journal: ItemJournal, what: ItemImportIdentity, options: ItemImportOptions
-) -> JournalBatch:
-    content = {"importFileName": options.name, "pageSize": what.page_size, "totalItems": what.items}
-    if options.description is not None:
-        content["description"] = options.description
-    made = client.create_batch(what.characteristic, content)
-    batch = JournalBatch(what, made["batchId"], made["jobQueueGuid"])
-    journal.begin(batch)
-    return journal.last or batch
+def _submit(client: Client, batch: JournalBatch, *, dry_run: bool) -> None:
+    try:
+        client.submit_batch(batch.what.characteristic, batch.batch_id, dry_run=dry_run)
+    except Rejection as error:
+        # The answer to an earlier try may be lost: then the job says that the batch is submitted.
+        if error.status != HTTPStatus.CONFLICT or client.job(batch.job_id)["state"] == _OPEN:
+            raise
 
 
 @dataclass(slots=True)
-class _PagesUnderWay:
-    """The pages under way, oldest first; ``refused`` are the faults of pages that the server would not have."""
+class _PageSending:
+    """The pages of a batch on their way; ``refused`` are the faults of pages that the server would not have."""
 
+    client: Client
     file: ItemFile
     journal: ItemJournal
     batch: JournalBatch
-    watched: ItemImportMonitor
-    in_flight: int
-    pending: deque[tuple[ItemPage, Future[None]]] = field(default_factory=deque)
+    monitor: ImportMonitor[ItemImportResult]
     refused: list[Fault] = field(default_factory=list)
     status: int = 0
     items: int = 0
 
-    def is_answered(self, page: ItemPage) -> bool:
-        """Return whether the journal knows the answer to a page."""
-        known = self.batch.pages.get(page.number)
-        if known is None:
-            return False
-        if known != page.sha256:
-            raise ChangedFile("the file changed while it was imported")
-        self._done(page)
-        return True
+    def send_all(self, in_flight: int) -> None:
+        """Send every page that the journal does not know as answered, a few at once."""
+        PartsUnderWay(self._send, self._note, in_flight, self._is_enough).send_all(self._unanswered())
+        if self.refused:
+            _clear(self.client, self.batch)  # only another file can mend it, and that has a batch of its own
+            raise Rejection(self.status, self.refused)
 
-    def note_next(self) -> None:
-        """Wait for the oldest answer and note it."""
-        page, future = self.pending.popleft()
+    def _unanswered(self) -> Iterator[ItemPage]:
+        for page in pages(self.file.items(), self.batch.what.page_size):
+            known = self.batch.pages.get(page.number)
+            if known is None:
+                yield page
+            elif known != page.sha256:
+                raise ChangedFile("the file changed while it was imported")
+            else:
+                self._done(page)
+
+    def _send(self, page: ItemPage) -> None:
+        self.client.send_page(self.batch.what.characteristic, self.batch.batch_id, page.body)
+
+    def _is_enough(self) -> bool:
+        return len(self.refused) >= FAULTS_MAX
+
+    def _note(self, page: ItemPage, answer: Future[None]) -> None:
+        """Note the answer to a page, or keep its faults."""
         try:
-            future.result()
+            answer.result()
         except Rejection as error:
             if error.status != HTTPStatus.BAD_REQUEST:
                 raise
@@ -227,12 +264,12 @@ class _PagesUnderWay:
             return
         self.journal.answered(page.number, page.sha256)
         if len(self.batch.pages) == _SECOND:
-            die_at("import-after-second-page-is-written", self.watched.die_at)
+            die_at("import-after-second-page-is-written", self.monitor.die_at)
         self._done(page)
 
     def _done(self, page: ItemPage) -> None:
         self.items += len(page.places)
-        self.watched.sent(self.items)
+        self.monitor.sent(self.items, self.file.count)
 
 
 def _placed(fault: Fault, page: ItemPage, file: ItemFile) -> Fault:
@@ -256,54 +293,3 @@ def _index_of(path: str) -> tuple[int | None, str]:
     if start != "items" or not bracket or not index.isdigit():
         return None, path
     return int(index), inner.removeprefix(".")
-
-
-def _send_pages(client: Client, sending: _PagesUnderWay) -> None:
-    """Send every page that the journal does not know as answered, a few at once."""
-    trouble: BaseException | None = None
-    batch = sending.batch
-    with ThreadPoolExecutor(sending.in_flight) as threads:
-        try:
-            for page in pages(sending.file.items(), batch.what.page_size):
-                if sending.is_answered(page):
-                    continue
-                while len(sending.pending) >= sending.in_flight:
-                    sending.note_next()
-                if len(sending.refused) >= FAULTS_MAX:
-                    break
-                sent = threads.submit(client.send_page, batch.what.characteristic, batch.batch_id, page.body)
-                sending.pending.append((page, sent))
-        except (ClientError, KeyboardInterrupt) as error:
-            trouble = error
-        trouble = note_rest(sending.pending, sending.note_next, trouble)
-    if trouble:
-        raise trouble
-    if sending.refused:
-        _clear(client, batch)  # only another file can mend it, and that has a batch of its own
-        raise Rejection(sending.status, sending.refused)
-
-
-def _submit(client: Client, batch: JournalBatch, *, dry_run: bool) -> None:
-    try:
-        client.submit_batch(batch.what.characteristic, batch.batch_id, dry_run=dry_run)
-    except Rejection as error:
-        # The answer to an earlier try may be lost: then the job says that the batch is submitted.
-        if error.status != HTTPStatus.CONFLICT or client.job(batch.job_id)["state"] == _OPEN:
-            raise
-
-
-def _wait(client: Client, batch: JournalBatch, watched: ItemImportMonitor) -> Json:
-    """Look at the job of a batch that was submitted until it has ended, a dry run with an open batch."""
-    for job in _looks(client, batch, watched):
-        watched.processed(job["completedCountNumber"])
-        if job["state"] in ENDED or job["state"] == _OPEN:
-            return job
-    raise KeyboardInterrupt
-
-
-def _looks(client: Client, batch: JournalBatch, watched: ItemImportMonitor) -> Iterator[Json]:
-    while True:
-        looked_at = monotonic()
-        yield client.job(batch.job_id)
-        if watched.stopping.wait(max(0.0, LOOK_S - (monotonic() - looked_at))):
-            return

@@ -7,10 +7,9 @@ was, ``job`` how its job ended. A dry run leaves its batch open and is not noted
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ratemill.client.calls import Json
-from ratemill.client.usage.journal import Notes
+from ratemill.client.journal import LastImport
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +35,11 @@ class JournalBatch:
     job: Json | None = None
 
 
-class ItemJournal(Notes):
-    """The journal of an import of items; only the batch that was begun last can go on."""
+class ItemJournal(LastImport[JournalBatch]):
+    """The journal of an import of items."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or make the journal, and read what it knows."""
-        super().__init__(path)
-        self.last: JournalBatch | None = None
-        for entry in self.read():
-            try:
-                self._follow(entry)
-            except (KeyError, TypeError, AttributeError) as error:
-                raise self.damaged() from error
-
-    def begin(self, batch: JournalBatch) -> None:
-        """Note a new batch."""
+    def begin(self, batch: JournalBatch) -> JournalBatch:
+        """Note a new batch; return it."""
         what = {
             "characteristic": batch.what.characteristic,
             "shape": batch.what.shape,
@@ -58,36 +47,29 @@ class ItemJournal(Notes):
             "items": batch.what.items,
             "pageSize": batch.what.page_size,
         }
-        self._note({"batch": {"batchId": batch.batch_id, "jobQueueGuid": batch.job_id, **what}})
+        self.note({"batch": {"batchId": batch.batch_id, "jobQueueGuid": batch.job_id, **what}})
+        return self.last or batch
 
     def answered(self, number: int, sha256: str) -> None:
         """Note that a page was answered."""
-        self._note({"page": number, "sha256": sha256})
+        self.note({"page": number, "sha256": sha256})
 
     def submitted(self) -> None:
         """Note that the batch was submitted."""
-        self._note({"submitted": True})
+        self.note({"submitted": True})
 
     def ended(self, job: Json) -> None:
         """Note how the job ended."""
-        self._note({"job": job})
+        self.note({"job": job})
 
-    def _note(self, entry: Json) -> None:
-        self.add(entry)
-        self._follow(entry)
+    def _begun(self, entry: Json) -> JournalBatch | None:
+        begun = entry.get("batch")
+        if begun is None:
+            return None
+        what = ItemImportIdentity(*(begun[name] for name in ("characteristic", "shape", "sha256", "items", "pageSize")))
+        return JournalBatch(what, begun["batchId"], begun["jobQueueGuid"])
 
-    def _follow(self, entry: Json) -> None:
-        """Take one more note into account."""
-        if "batch" in entry:
-            begun = entry["batch"]
-            what = ItemImportIdentity(
-                *(begun[name] for name in ("characteristic", "shape", "sha256", "items", "pageSize"))
-            )
-            self.last = JournalBatch(what, begun["batchId"], begun["jobQueueGuid"])
-            return
-        last = self.last
-        if last is None:
-            raise self.damaged()
+    def _add(self, last: JournalBatch, entry: Json) -> None:
         if "page" in entry:
             last.pages[entry["page"]] = entry["sha256"]
         elif "submitted" in entry:

@@ -10,89 +10,25 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from itertools import count
 from pathlib import Path
-from threading import Event
 from time import monotonic
 from typing import BinaryIO
 from urllib.parse import quote
 
-from ratemill.client.calls import LOOK_S, RETRY_S, Client, Json, backoff, content_of
-from ratemill.client.errors import ChangedFile, ClientError, Rejection, Unreachable
+from ratemill.client.calls import RETRY_S, Client, Json, backoff, content_of
+from ratemill.client.errors import ClientError, Rejection, Unreachable
 from ratemill.client.faultpoints import die_at
 from ratemill.client.files import BLOCK_BYTES, digest_of, opened, spooled
-from ratemill.client.usage.journal import Notes
+from ratemill.client.run import ImportMonitor, look_until_ended, look_up, run_import
+from ratemill.client.subscriptions.journal import JournalUpload, SubscriptionImportIdentity, SubscriptionJournal
 
 IMPORTS = "/v2/subscriptions/imports"
 ERRORS_MAX = 1_000  # of the faults of lines, that are read
 _PAGE = 100
 _ENDED = ("success", "failed")
-
-
-@dataclass(frozen=True, slots=True)
-class SubscriptionImportIdentity:
-    """What is imported: by these two imports are told to be the same."""
-
-    sha256: str
-    upsert: bool
-    dry_run: bool
-
-
-@dataclass(slots=True)
-class JournalUpload:
-    """A sending that a journal knows; ``before`` is the newest import of the reference from before it."""
-
-    what: SubscriptionImportIdentity
-    external_ref: str
-    before: str | None
-    import_id: str | None = None
-    ended: Json | None = None
-
-
-class SubscriptionJournal(Notes):
-    """The journal of a file of subscription data; only what was begun last can go on."""
-
-    def __init__(self, path: Path) -> None:
-        """Open or make the journal, and read what it knows."""
-        super().__init__(path)
-        self.last: JournalUpload | None = None
-        for entry in self.read():
-            try:
-                self._follow(entry)
-            except (KeyError, TypeError, AttributeError) as error:
-                raise self.damaged() from error
-
-    def begin(self, sending: JournalUpload) -> None:
-        """Note that a file is about to be sent."""
-        what = {"sha256": sending.what.sha256, "upsert": sending.what.upsert, "dryRun": sending.what.dry_run}
-        self._note({"sending": {**what, "externalRef": sending.external_ref, "before": sending.before}})
-
-    def accepted(self, import_id: str) -> None:
-        """Note that the file was taken."""
-        self._note({"import": import_id})
-
-    def ended(self, shown: Json) -> None:
-        """Note how the import ended."""
-        self._note({"ended": shown})
-
-    def _note(self, entry: Json) -> None:
-        self.add(entry)
-        self._follow(entry)
-
-    def _follow(self, entry: Json) -> None:
-        if "sending" in entry:
-            begun = entry["sending"]
-            what = SubscriptionImportIdentity(begun["sha256"], begun["upsert"], begun["dryRun"])
-            self.last = JournalUpload(what, begun["externalRef"], begun["before"])
-            return
-        last = self.last
-        if last is None:
-            raise self.damaged()
-        if "import" in entry:
-            last.import_id = entry["import"]
-        else:
-            last.ended = entry["ended"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,47 +70,130 @@ class SubscriptionImportResult:
         }
 
 
-@dataclass(slots=True)
-class SubscriptionImportMonitor:
-    """How an import is followed and stopped: ``sent`` is told bytes and their total, ``processed`` lines and theirs."""
-
-    outcome: SubscriptionImportResult
-    sent: Callable[[int, int], None] = lambda _bytes, _total: None
-    processed: Callable[[int, int], None] = lambda _lines, _total: None
-    stopping: Event = field(default_factory=Event)
-    die_at: str = ""
-
-
 def import_subscriptions(
     client: Client,
     path: Path,
     options: SubscriptionImportOptions,
     journal: SubscriptionJournal,
-    watched: SubscriptionImportMonitor,
+    monitor: ImportMonitor[SubscriptionImportResult],
 ) -> SubscriptionImportResult:
-    """Send a file, unless the server has it, and wait for its import; return the outcome, which ``watched`` has too.
+    """Send a file, unless the server has it, and wait for its import; return the result, which ``monitor`` has too.
 
     What was imported without a fault is not sent again unless that is asked for.
     """
-    outcome = watched.outcome
-    outcome.sha256 = digest_of(path)
-    what = SubscriptionImportIdentity(outcome.sha256, options.upsert, options.dry_run)
-    sending = _to_go_on(client, journal, what, again=options.again)
-    if sending is not None and sending.ended is not None:
-        outcome.already_imported, outcome.shown = True, sending.ended
-        return outcome
-    if sending is None:
-        ref = options.external_ref or f"{options.name} {outcome.sha256[:12]} {secrets.token_hex(4)}"
-        journal.begin(JournalUpload(what, ref, _newest(client, ref) if options.external_ref else None))
-        sending = journal.last
-    assert sending is not None  # noqa: S101 -- it was begun just now
-    if sending.import_id is None:
-        journal.accepted(_send(client, path, sending, options, watched))
-        die_at("import-after-submit-is-written", watched.die_at)
-    outcome.shown = _wait(client, str(sending.import_id), watched)
-    outcome.errors = list(errors(client, outcome.shown))
-    journal.ended(outcome.shown)
-    return outcome
+    return run_import(_SubscriptionImport(client, path, options, journal, monitor))
+
+
+@dataclass(slots=True)
+class _SubscriptionImport:
+    """The steps of an import of subscription data: the file is sent whole."""
+
+    client: Client
+    path: Path
+    options: SubscriptionImportOptions
+    journal: SubscriptionJournal
+    monitor: ImportMonitor[SubscriptionImportResult]
+
+    def resume(self) -> JournalUpload | None:
+        """Return the sending of the same content that has not ended, or that ended well."""
+        self.monitor.result.sha256 = digest_of(self.path)
+        last = self.journal.last
+        if last is None or last.what != self._identity:
+            return None
+        if last.ended is not None:
+            return last if _is_good(last.ended) and not self.options.again else None
+        if last.import_id is None:
+            newest = _newest(self.client, last.external_ref)
+            if newest != last.before and newest is not None:
+                self.journal.accepted(newest)
+            return last
+        is_there = look_up(
+            partial(_shown, self.client, last.import_id), "import", last.import_id, again=self.options.again
+        )
+        return last if is_there else None
+
+    def begin(self) -> JournalUpload:
+        """Note the reference of the sending, and the newest import that has it already."""
+        options = self.options
+        ref = options.external_ref or f"{options.name} {self.monitor.result.sha256[:12]} {secrets.token_hex(4)}"
+        before = _newest(self.client, ref) if options.external_ref else None
+        return self.journal.begin(JournalUpload(self._identity, ref, before))
+
+    def take(self, begun: JournalUpload) -> bool:
+        """Take over how an earlier run ended."""
+        self.monitor.result.shown = begun.ended
+        return begun.ended is not None
+
+    def send(self, begun: JournalUpload) -> None:
+        """Send the file until the server has it."""
+        if begun.import_id is None:
+            self.journal.accepted(self._send(begun))
+            die_at("import-after-submit-is-written", self.monitor.die_at)
+
+    def finish(self, begun: JournalUpload) -> None:
+        """Wait for the import, and read its first faults."""
+        look = partial(self._look, str(begun.import_id))
+        shown = look_until_ended(look, _has_ended, self.monitor.stopping)
+        self.monitor.result.errors = list(errors(self.client, shown))
+        self.journal.ended(shown)
+
+    @property
+    def _identity(self) -> SubscriptionImportIdentity:
+        return SubscriptionImportIdentity(self.monitor.result.sha256, self.options.upsert, self.options.dry_run)
+
+    def _send(self, begun: JournalUpload) -> str:
+        """Send a file until the server has it; return the number of its import."""
+        deadline = monotonic() + self.options.retry_s
+        was_lost = False
+        for attempt in count():
+            try:
+                with _plain(self.path) as file:
+                    return self._upload(file, begun)
+            except Unreachable as error:
+                trouble: ClientError = error
+            except Rejection as error:
+                if not (was_lost and error.status == HTTPStatus.CONFLICT):
+                    raise
+                trouble = error
+            was_lost = True
+            newest = _newest(self.client, begun.external_ref)
+            if newest is not None and newest != begun.before:
+                return newest
+            pause = backoff(attempt)
+            if monotonic() + pause > deadline or self.monitor.stopping.wait(pause):
+                raise trouble
+        raise AssertionError  # pragma: no cover -- the count does not end
+
+    def _upload(self, file: BinaryIO, begun: JournalUpload) -> str:
+        switches = {"upsert": begun.what.upsert, "dry_run": begun.what.dry_run}
+        metered = _MeteredFile(file, self.monitor.sent)
+        response = self.client.call(
+            "POST",
+            IMPORTS,
+            once=True,
+            params={switch: "true" for switch, is_on in switches.items() if is_on},
+            data={"external_ref": begun.external_ref},
+            files={"import_file": (self.options.name, metered, "application/x-ndjson")},
+        )
+        number: str = content_of(response)["data"]["id"]
+        return number
+
+    def _look(self, import_id: str) -> Json:
+        shown = _shown(self.client, import_id)
+        lines = shown["meta"]["lines"]
+        self.monitor.processed(lines["imported"] + lines["refused"], lines["total"])
+        self.monitor.result.shown = shown
+        return shown
+
+
+def _shown(client: Client, import_id: str) -> Json:
+    """Return an import as the server shows it."""
+    shown: Json = content_of(client.call("GET", f"{IMPORTS}/{import_id}"))["data"]
+    return shown
+
+
+def _has_ended(shown: Json) -> bool:
+    return shown["attributes"]["status"] in _ENDED
 
 
 def errors(client: Client, shown: Json) -> Iterator[Json]:
@@ -193,84 +212,10 @@ def refused(client: Client, import_id: str) -> bytes:
     return client.call("GET", f"{IMPORTS}/{import_id}/refused").content
 
 
-def _to_go_on(
-    client: Client, journal: SubscriptionJournal, what: SubscriptionImportIdentity, *, again: bool
-) -> JournalUpload | None:
-    """Return the sending of the same content that has not ended, or that ended well."""
-    last = journal.last
-    if last is None or last.what != what:
-        return None
-    if last.ended is not None:
-        return last if _is_good(last.ended) and not again else None
-    if last.import_id is None:
-        newest = _newest(client, last.external_ref)
-        if newest != last.before and newest is not None:
-            journal.accepted(newest)
-        return journal.last
-    try:
-        client.call("GET", f"{IMPORTS}/{last.import_id}")
-    except Rejection as error:
-        if error.status != HTTPStatus.NOT_FOUND:
-            raise
-        if again:
-            return None
-        raise ChangedFile(
-            f"the server does not know the import {last.import_id} that the journal says was begun: it is another server, "
-            f"or another owner's token. Begin a new import with --again",
-        ) from error
-    return last
-
-
-def _send(
-    client: Client,
-    path: Path,
-    sending: JournalUpload,
-    options: SubscriptionImportOptions,
-    watched: SubscriptionImportMonitor,
-) -> str:
-    """Send a file until the server has it; return the number of its import."""
-    deadline = monotonic() + options.retry_s
-    was_lost = False
-    for attempt in count():
-        try:
-            with _plain(path) as file:
-                return _upload(client, file, sending, options.name, watched)
-        except Unreachable as error:
-            trouble: ClientError = error
-        except Rejection as error:
-            if not (was_lost and error.status == HTTPStatus.CONFLICT):
-                raise
-            trouble = error
-        was_lost = True
-        newest = _newest(client, sending.external_ref)
-        if newest is not None and newest != sending.before:
-            return newest
-        pause = backoff(attempt)
-        if monotonic() + pause > deadline or watched.stopping.wait(pause):
-            raise trouble
-    raise AssertionError  # pragma: no cover -- the count does not end
-
-
-def _upload(
-    client: Client, file: BinaryIO, sending: JournalUpload, name: str, watched: SubscriptionImportMonitor
-) -> str:
-    switches = {"upsert": sending.what.upsert, "dry_run": sending.what.dry_run}
-    response = client.call(
-        "POST",
-        IMPORTS,
-        once=True,
-        params={switch: "true" for switch, is_on in switches.items() if is_on},
-        data={"external_ref": sending.external_ref},
-        files={"import_file": (name, _MeteredFile(file, watched.sent), "application/x-ndjson")},
-    )
-    number: str = content_of(response)["data"]["id"]
-    return number
-
-
 class _MeteredFile:
     """A file that tells how far it was read."""
 
-    def __init__(self, file: BinaryIO, tell: Callable[[int, int], None]) -> None:
+    def __init__(self, file: BinaryIO, tell: Callable[[int, int | None], None]) -> None:
         self._file, self._tell = file, tell
         self._size = file.seek(0, 2)
         file.seek(0)
@@ -303,20 +248,6 @@ def _newest(client: Client, external_ref: str) -> str | None:
     asked = quote(f'eq(external_ref,"{operand}")', safe="")
     found = content_of(client.call("GET", f"{IMPORTS}?page[limit]=1&filter={asked}"))["data"]
     return found[0]["id"] if found else None
-
-
-def _wait(client: Client, import_id: str, watched: SubscriptionImportMonitor) -> Json:
-    """Look at an import until it has ended."""
-    while True:
-        looked_at = monotonic()
-        shown: Json = content_of(client.call("GET", f"{IMPORTS}/{import_id}"))["data"]
-        lines = shown["meta"]["lines"]
-        watched.processed(lines["imported"] + lines["refused"], lines["total"])
-        watched.outcome.shown = shown
-        if shown["attributes"]["status"] in _ENDED:
-            return shown
-        if watched.stopping.wait(max(0.0, LOOK_S - (monotonic() - looked_at))):
-            raise KeyboardInterrupt
 
 
 def _is_good(shown: Json | None) -> bool:

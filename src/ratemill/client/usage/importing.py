@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -21,11 +20,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ratemill.client.calls import Answer, Client, Json
-from ratemill.client.errors import ChangedFile, ClientError, ImportIsLate, Rejection
+from ratemill.client.errors import ChangedFile, ImportIsLate, Rejection
 from ratemill.client.faultpoints import die_at
 from ratemill.client.files import BLOCK_BYTES, Survey, opened, survey
 from ratemill.client.records import Form, UsageRequest, make_requests, read_records
-from ratemill.client.under_way import note_rest
+from ratemill.client.run import ImportMonitor, run_import
+from ratemill.client.under_way import PartsUnderWay
 from ratemill.client.usage.journal import Journal, JournalImport
 from ratemill.client.usage.targets import ImportTarget
 from ratemill.periods import write_instant
@@ -48,6 +48,11 @@ class UsageImportResult:
     requests_replayed: int = 0
     records: int = 0
     tracking_ids: list[str] = field(default_factory=list)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether every request was answered: an import that was not raises."""
+        return True
 
     def take(self, begun: JournalImport) -> None:
         """Take over what was answered so far, before this run or in it."""
@@ -72,85 +77,106 @@ class UsageImportResult:
         }
 
 
-@dataclass(slots=True)
-class UsageImportMonitor:
-    """How an import is followed and stopped: ``progress`` is told the bytes read and the records answered."""
-
-    outcome: UsageImportResult
-    sized: Callable[[int], None] = lambda _size: None
-    progress: Callable[[int, int], None] = lambda _bytes, _records: None
-    die_at: str = ""
-
-
 def import_file(
     client: Client,
     target: ImportTarget,
     path: Path,
     journal: Journal,
-    watched: UsageImportMonitor,
+    monitor: ImportMonitor[UsageImportResult],
     *,
     again: bool = False,
     late: bool = False,
     in_flight: int = IN_FLIGHT,
 ) -> UsageImportResult:
-    """Send what a file holds to a feed and return the outcome, which ``watched`` has also if an error is raised.
+    """Send what a file holds to a feed and return the result, which ``monitor`` has even if an error is raised.
 
     ``again`` begins an import anew that is done, ``late`` goes on with one however long ago it stopped.
 
     Raises ``UnreadableFile`` before anything is sent, ``ChangedFile`` if the journal knows the file otherwise,
     ``ImportIsLate``, and ``Rejection`` or ``Unreachable`` where the server refused a request or could not be reached.
     """
-    last = journal.last
-    seen = survey(path, target.form, start_size=last.size if last else 0)
-    watched.sized(seen.size)
-    watched.outcome.sha256 = seen.sha256
-    begun = _known(journal, target, seen)
-    if begun and again and (begun.done or not _is_of_this_server(client, begun)):
-        begun = None
-    if begun is None:
-        begun = _new(target, seen, last, again=again)
-        journal.begin(begun)
-    elif not _is_of_this_server(client, begun):
-        raise ChangedFile(
-            "the server does not know the requests that the journal says it answered: it is another server, or "
-            "another owner's token. Begin a new import with --again",
-        )
-    elif not late:
-        _check_not_late(begun, in_flight)
-    watched.outcome.already_imported = begun.done
-    if begun.done:
-        watched.outcome.take(begun)
-        return watched.outcome
-    _send_all(client, target, path, _RequestsUnderWay(journal, begun, watched, in_flight))
-    journal.finish({"requests": watched.outcome.requests, "records": watched.outcome.records})
-    return watched.outcome
+    return run_import(_UsageImport(client, target, path, journal, monitor, again, late, in_flight))
 
 
-def _known(journal: Journal, target: ImportTarget, seen: Survey) -> JournalImport | None:
-    """Return the import of this content that is done, or the last if it is of this content and can go on."""
-    for begun in reversed(journal.imports):
-        same = (begun.feed_id, begun.form, begun.sha256) == (target.feed_id, asdict(target.form), seen.sha256)
-        if same and (begun.done or begun is journal.last):
-            return begun
-    return None
+@dataclass(slots=True)
+class _UsageImport:
+    """The steps of an import of usage: requests of at most 1,000 records, each under its key."""
 
+    client: Client
+    target: ImportTarget
+    path: Path
+    journal: Journal
+    monitor: ImportMonitor[UsageImportResult]
+    again: bool
+    late: bool
+    in_flight: int
+    seen: Survey = field(init=False)
 
-def _new(target: ImportTarget, seen: Survey, last: JournalImport | None, *, again: bool) -> JournalImport:
-    """Return a new import, unless it would send again what was sent of another content of the file."""
-    if last and not again and not last.done and last.answered:
-        raise ChangedFile(
-            f"the file, the feed or the form differs from the import that was begun and is not done: "
-            f"{len(last.answered)} of its requests were answered. Import what it was to its end, "
-            f"or begin a new import of all that the file holds now with --again",
-        )
-    if last and not again and seen.size > last.size and seen.sha256_of_start == last.sha256:
-        raise ChangedFile(
-            "the file has grown since it was imported: import what is new as a file of its own, "
-            "or all that it holds now, what was imported included, with --again",
-        )
-    return JournalImport(
-        target.feed_id, asdict(target.form), seen.size, seen.sha256, secrets.token_hex(8) if again else ""
-    )
+    def resume(self) -> JournalImport | None:
+        """Return the import of this content that is done, or the last if it can go on."""
+        last = self.journal.last
+        self.seen = survey(self.path, self.target.form, start_size=last.size if last else 0)
+        self.monitor.sent(0, self.seen.size)
+        self.monitor.result.sha256 = self.seen.sha256
+        begun = self._known()
+        if begun is None or (self.again and begun.done):
+            return None
+        if not _is_of_this_server(self.client, begun):
+            if self.again:
+                return None
+            raise ChangedFile(
+                "the server does not know the requests that the journal says it answered: it is another server, or "
+                "another owner's token. Begin a new import with --again",
+            )
+        if not self.late:
+            _check_not_late(begun, self.in_flight)
+        return begun
+
+    def begin(self) -> JournalImport:
+        """Note a new import, unless it would send again what was sent of another content of the file."""
+        last, seen = self.journal.last, self.seen
+        if last and not self.again and not last.done and last.answered:
+            raise ChangedFile(
+                f"the file, the feed or the form differs from the import that was begun and is not done: "
+                f"{len(last.answered)} of its requests were answered. Import what it was to its end, "
+                f"or begin a new import of all that the file holds now with --again",
+            )
+        if last and not self.again and seen.size > last.size and seen.sha256_of_start == last.sha256:
+            raise ChangedFile(
+                "the file has grown since it was imported: import what is new as a file of its own, "
+                "or all that it holds now, what was imported included, with --again",
+            )
+        form, generation = asdict(self.target.form), secrets.token_hex(8) if self.again else ""
+        return self.journal.begin(JournalImport(self.target.feed_id, form, seen.size, seen.sha256, generation))
+
+    def take(self, begun: JournalImport) -> bool:
+        """Take over what was answered, if that is all."""
+        if begun.done:
+            self.monitor.result.take(begun)
+        return begun.done
+
+    def send(self, begun: JournalImport) -> None:
+        """Send every request that the journal does not know as answered, a few at once."""
+        sending = _RequestSending(self.client, self.target, self.journal, begun, self.monitor)
+        try:
+            with opened(self.path) as file:
+                sending.send_all(file, self.in_flight)
+        finally:
+            self.monitor.result.take(begun)
+        if sending.read.digest.hexdigest() != begun.sha256:
+            raise ChangedFile("the file changed while it was imported; what was read of it was sent")
+
+    def finish(self, _begun: JournalImport) -> None:
+        """Note that every request was answered: their records wait in the server, which shows them by tracking id."""
+        result = self.monitor.result
+        self.journal.finish({"requests": result.requests, "records": result.records})
+
+    def _known(self) -> JournalImport | None:
+        this = (self.target.feed_id, asdict(self.target.form), self.seen.sha256)
+        for begun in reversed(self.journal.imports):
+            if (begun.feed_id, begun.form, begun.sha256) == this and (begun.done or begun is self.journal.last):
+                return begun
+        return None
 
 
 def _check_not_late(begun: JournalImport, in_flight: int) -> None:
@@ -180,91 +206,10 @@ def _is_of_this_server(client: Client, begun: JournalImport) -> bool:
     return True
 
 
-def _send_all(client: Client, target: ImportTarget, path: Path, sending: _RequestsUnderWay) -> None:
-    """Send every request that the journal does not know as answered, a few at once, and note the answers in order."""
-    begun, read = sending.begun, _FilePosition()
-    trouble: BaseException | None = None
-    with opened(path) as file, ThreadPoolExecutor(sending.in_flight) as threads:
-        try:
-            for request in _requests(read.blocks(file), target.form):
-                if not sending.is_answered(request):
-                    sending.make_room()
-                    key = idempotency_key(begun, request)
-                    future = threads.submit(
-                        client.post_usage, str(target.feed_id), target.form.route, request.body, key
-                    )
-                    sending.pending.append(_Pending(request, read.size, future))
-            sending.all_sent = True
-        except (ClientError, KeyboardInterrupt) as error:
-            trouble = error
-        trouble = note_rest(sending.pending, sending.note_next, trouble)
-    sending.watched.outcome.take(begun)
-    if trouble:
-        raise trouble
-    if read.digest.hexdigest() != begun.sha256:
-        raise ChangedFile("the file changed while it was imported; what was read of it was sent")
-
-
 def idempotency_key(begun: JournalImport, request: UsageRequest) -> str:
     """Return the key of a request: the same for the same request of the same import, and for no other."""
     named = f"{begun.feed_id} {begun.form['route']} {begun.sha256} {begun.generation}"
     return f"{hashlib.sha256(named.encode()).hexdigest()[:32]}-{request.number}-{request.sha256[:32]}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Pending:
-    """A request under way, and how far the file was read for it."""
-
-    request: UsageRequest
-    position: int
-    future: Future[Answer]
-
-
-@dataclass(slots=True)
-class _RequestsUnderWay:
-    """The requests under way, oldest first."""
-
-    journal: Journal
-    begun: JournalImport
-    watched: UsageImportMonitor
-    in_flight: int
-    pending: deque[_Pending] = field(default_factory=deque)
-    all_sent: bool = False
-    records: int = 0
-
-    def is_answered(self, request: UsageRequest) -> bool:
-        """Return whether the journal knows the answer to a request."""
-        known = self.begun.answered.get(request.number)
-        if known is None:
-            return False
-        if known.sha256 != request.sha256:
-            raise ChangedFile(f"request {request.number} is another than the one that was answered in its place")
-        self.watched.outcome.requests_resumed += 1
-        self.records += request.records
-        return True
-
-    def make_room(self) -> None:
-        """Wait until fewer requests are under way than may be."""
-        while len(self.pending) >= self.in_flight:
-            self.note_next()
-
-    def note_next(self) -> None:
-        """Wait for the oldest answer and note it."""
-        oldest = self.pending.popleft()
-        answer = oldest.future.result()
-        self._may_die_before()
-        self.journal.answered(oldest.request, answer.tracking_id)
-        if len(self.begun.answered) == _SECOND:
-            die_at("import-after-second-answer-is-written", self.watched.die_at)
-        self.watched.outcome.requests_replayed += answer.replayed
-        self.records += oldest.request.records
-        self.watched.progress(oldest.position, self.records)
-
-    def _may_die_before(self) -> None:
-        if not self.begun.answered:
-            die_at("import-before-first-answer-is-written", self.watched.die_at)
-        if self.all_sent and not self.pending:
-            die_at("import-before-last-answer-is-written", self.watched.die_at)
 
 
 @dataclass(slots=True)
@@ -280,6 +225,55 @@ class _FilePosition:
             self.size += len(block)
             self.digest.update(block)
             yield block
+
+
+@dataclass(slots=True)
+class _RequestSending:
+    """The requests of an import on their way, each with how far the file was read for it."""
+
+    client: Client
+    target: ImportTarget
+    journal: Journal
+    begun: JournalImport
+    monitor: ImportMonitor[UsageImportResult]
+    under_way: PartsUnderWay[tuple[UsageRequest, int], Answer] = field(init=False)
+    read: _FilePosition = field(default_factory=_FilePosition)
+    records: int = 0
+
+    def send_all(self, file: BinaryIO, in_flight: int) -> None:
+        """Send the requests of a file that were not answered; note the answers in order."""
+        self.under_way = PartsUnderWay(self._send, self._note, in_flight)
+        self.under_way.send_all(self._unanswered(file))
+
+    def _unanswered(self, file: BinaryIO) -> Iterator[tuple[UsageRequest, int]]:
+        for request in _requests(self.read.blocks(file), self.target.form):
+            known = self.begun.answered.get(request.number)
+            if known is None:
+                yield request, self.read.size
+            elif known.sha256 != request.sha256:
+                raise ChangedFile(f"request {request.number} is another than the one that was answered in its place")
+            else:
+                self.monitor.result.requests_resumed += 1
+                self.records += request.records
+
+    def _send(self, part: tuple[UsageRequest, int]) -> Answer:
+        request, _ = part
+        key = idempotency_key(self.begun, request)
+        return self.client.post_usage(str(self.target.feed_id), self.target.form.route, request.body, key)
+
+    def _note(self, part: tuple[UsageRequest, int], future: Future[Answer]) -> None:
+        (request, position), answer = part, future.result()
+        if not self.begun.answered:
+            die_at("import-before-first-answer-is-written", self.monitor.die_at)
+        if self.under_way.is_last:
+            die_at("import-before-last-answer-is-written", self.monitor.die_at)
+        self.journal.answered(request, answer.tracking_id)
+        if len(self.begun.answered) == _SECOND:
+            die_at("import-after-second-answer-is-written", self.monitor.die_at)
+        self.monitor.result.requests_replayed += answer.replayed
+        self.records += request.records
+        self.monitor.sent(position, self.begun.size)
+        self.monitor.processed(self.records, None)
 
 
 def _requests(blocks: Iterator[bytes], form: Form) -> Iterator[UsageRequest]:

@@ -20,10 +20,11 @@ from typing import Literal
 import msgspec
 
 from ratemill.client.calls import Client, Json
-from ratemill.client.errors import ChangedFile, ClientError, ImportIsLate, Rejection, UnreadableFile
+from ratemill.client.errors import ChangedFile, ClientError, ImportIsLate, Rejection, UnreadableFile, faults_of
 from ratemill.client.faultpoints import die_at
 from ratemill.client.files import digest_of
-from ratemill.client.usage.importing import UsageImportMonitor, UsageImportResult, import_file
+from ratemill.client.run import ImportMonitor
+from ratemill.client.usage.importing import UsageImportResult, import_file
 from ratemill.client.usage.journal import Journal
 from ratemill.client.usage.targets import TargetOptions, find_feed, target_of
 from ratemill.errors import RatemillError
@@ -105,7 +106,7 @@ class FolderWatch:
         journal = self.folder / JOURNALS / f"{feed.feed_id}-{digest_of(path)}.jsonl"
         with Journal(journal) as held:
             target = target_of(feed, path, self.options)
-            watched = UsageImportMonitor(outcome, die_at=self.die_at)
+            watched = ImportMonitor(outcome, die_at=self.die_at)
             import_file(self.client, target, path, held, watched, in_flight=self.in_flight)
 
     def _move(self, path: Path, state: State, result: Json) -> Path:
@@ -120,25 +121,6 @@ class FolderWatch:
             return path.rename(folder / name)
         except OSError as error:
             raise ClientError(f"{path} cannot be moved to {folder}: {error.strerror or error}") from error
-
-
-def faults_of(error: RatemillError) -> list[Json]:
-    """Return the faults that the server named, or the line of the file that is at fault."""
-    if isinstance(error, UnreadableFile):
-        return [{"line": error.line, "message": str(error)}]
-    if isinstance(error, Rejection):
-        known = [
-            {
-                "code": each.code or None,
-                "message": each.message,
-                "row": each.row,
-                "field": each.field,
-                "path": each.path,
-            }
-            for each in error.faults
-        ]
-        return [{name: value for name, value in each.items() if value is not None} for each in known]
-    return []
 
 
 def _is_the_files_fault(error: RatemillError) -> bool:
