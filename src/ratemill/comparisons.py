@@ -57,6 +57,15 @@ class Comparison(Generic[Member]):
 
 
 @dataclass(frozen=True, slots=True)
+class RawComparison:
+    """A comparison as a caller wrote it: the names of a member and an operator, and a text, a list of texts or None."""
+
+    member: str
+    operator: str
+    value: str | Sequence[str] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Junction(Generic[Member]):
     """Two or more parts of which all must hold, or any."""
 

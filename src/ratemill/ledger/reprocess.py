@@ -7,39 +7,31 @@ What is meant is always said: certain exceptions, those that a filter finds, or 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from ratemill import money
+from ratemill.comparisons import (
+    JSON_OPERATORS,
+    TERMS_MAX,
+    ComparisonRules,
+    RawComparison,
+    operator_named,
+    read_truth,
+    read_values,
+)
 from ratemill.errors import BadRequest, Code, Fault, NotFound
 from ratemill.ledger.reading import NUMBER_MAX
 from ratemill.periods import read_instant
 from ratemill.store.charges import reprocesses
-from ratemill.store.charges.reprocesses import MEMBERS, OPERATORS, Criteria, Reprocess
+from ratemill.store.charges.reprocesses import MEMBERS, Criteria, Reprocess
 from ratemill.store.connections import Database
 from ratemill.visible import shown
 
-__all__ = ["Comparison", "Criteria", "Reprocess", "all_of_them", "by_ids", "by_search", "find", "order"]
+__all__ = ["Criteria", "Reprocess", "all_of_them", "by_ids", "by_search", "find", "order"]
 
 
 IDS_MAX = 100_000  # ticked by hand or by a script; more are better found by a filter
-TERMS_MAX = 100
-VALUES_MAX = 10_000
-NO_VALUE = {"isNull", "isNotNull"}
-MANY_VALUES = {"in", "notIn"}
-OF_TEXTS = {"contains", "startsWith", "endsWith"}
-OF_ORDERED = {"lt", "ltEq", "gt", "gtEq"}
-_ORDERED = {"numeric", "timestamptz", "text"}
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One comparison of a filter; ``value`` is a text, a list of texts, or None."""
-
-    name: str
-    operator: str
-    value: str | Sequence[str] | None
 
 
 def all_of_them() -> Criteria:
@@ -54,7 +46,7 @@ def by_ids(ids: Sequence[int]) -> Criteria:
     return {"ids": sorted({each for each in ids if 0 < each <= NUMBER_MAX})}
 
 
-def by_search(comparisons: Sequence[Comparison], *, any_of: bool = False) -> Criteria:
+def by_search(comparisons: Sequence[RawComparison], *, any_of: bool = False) -> Criteria:
     """Mean the exceptions that a filter finds; raise ``BadRequest`` with every fault of it."""
     if not 0 < len(comparisons) <= TERMS_MAX:
         raise BadRequest(
@@ -87,40 +79,22 @@ def find(database: Database, owner_id: int, reprocess_id: int) -> Reprocess:
     return found
 
 
-def _term(row: int, asked: Comparison, faults: list[Fault]) -> Mapping[str, object]:
+def _term(row: int, comparison: RawComparison, faults: list[Fault]) -> Mapping[str, object]:
     """Return a comparison as it is kept; add what is wrong with it to ``faults``."""
     try:
-        values = _values(asked)
+        values = _values(comparison)
     except ValueError as error:
-        faults.append(Fault(Code.FILTER_NOT_VALID, str(error), row=row, field=asked.name))
-        values = []
-    return {"name": asked.name, "operator": asked.operator, "values": values}
+        faults.append(Fault(Code.FILTER_NOT_VALID, str(error), row=row, field=comparison.member))
+        values = ()
+    return {"name": comparison.member, "operator": comparison.operator, "values": values}
 
 
-def _values(asked: Comparison) -> list[str]:
-    member = MEMBERS.get(asked.name)
-    if member is None:
-        raise ValueError(f"'{shown(asked.name)}' is no member of a rating exception")
-    if asked.operator not in OPERATORS:
-        raise ValueError(f"'{shown(asked.operator)}' is no operator: {', '.join(OPERATORS)}")
-    if asked.operator in OF_TEXTS and member.type != "text":
-        raise ValueError(f"{asked.operator} compares texts only")
-    if asked.operator in OF_ORDERED and member.type not in _ORDERED:
-        raise ValueError(f"{asked.operator} compares what has an order only")
-    return [_READERS[member.type](value) for value in _listed(asked)]
-
-
-def _listed(asked: Comparison) -> list[str]:
-    if asked.operator in NO_VALUE:
-        if asked.value is not None:
-            raise ValueError(f"{asked.operator} takes no value")
-        return []
-    values = [asked.value] if isinstance(asked.value, str) else list(asked.value or ())
-    if asked.operator not in MANY_VALUES and (len(values) != 1 or not isinstance(asked.value, str)):
-        raise ValueError(f"{asked.operator} takes one value")
-    if not 0 < len(values) <= VALUES_MAX:
-        raise ValueError(f"{asked.operator} takes 1 to {VALUES_MAX} values, not {len(values)}")
-    return values
+def _values(comparison: RawComparison) -> tuple[str, ...]:
+    column = MEMBERS.get(comparison.member)
+    if column is None:
+        raise ValueError(f"'{shown(comparison.member)}' is no member of a rating exception")
+    operator = operator_named(comparison.operator, JSON_OPERATORS)
+    return read_values(operator, column.type, comparison.value, _RULES)
 
 
 def _number(text: str) -> str:
@@ -138,9 +112,7 @@ def _instant(text: str) -> str:
 
 
 def _boolean(text: str) -> str:
-    if text.lower() not in {"true", "false"}:
-        raise ValueError(f"'{shown(text)}' is neither true nor false")
-    return text.lower()
+    return str(read_truth(text)).lower()
 
 
 def _tracking_id(text: str) -> str:
@@ -156,10 +128,7 @@ def _text(text: str) -> str:
     return text
 
 
-_READERS = {
-    "numeric": _number,
-    "timestamptz": _instant,
-    "boolean": _boolean,
-    "uuid": _tracking_id,
-    "text": _text,
-}
+_RULES = ComparisonRules(
+    {"numeric": _number, "timestamptz": _instant, "boolean": _boolean, "uuid": _tracking_id, "text": _text},
+    ordered=frozenset({"numeric", "timestamptz", "text"}),
+)

@@ -7,13 +7,14 @@ import pytest
 from ratemill.api.usage.mending import NOTE_CHARS_MAX
 from ratemill.api.usage.reprocess_body import MEMBERS
 from ratemill.characteristics import NAMES
-from ratemill.ledger.reprocess import IDS_MAX, TERMS_MAX, VALUES_MAX
+from ratemill.comparisons import JSON_OPERATORS, TERMS_MAX, VALUES_MAX
+from ratemill.ledger.reprocess import IDS_MAX
 from ratemill.store.charges import reprocesses
 
 PAGE = (Path(__file__).parents[3] / "docs/reference/mending.md").read_text()
 
 
-@pytest.mark.parametrize("word", [*(name for name in MEMBERS if name not in NAMES[1:-1]), *reprocesses.OPERATORS])
+@pytest.mark.parametrize("word", [*(name for name in MEMBERS if name not in NAMES[1:-1]), *JSON_OPERATORS])
 def test_members_and_operators_are_named(word: str):
     assert f"`{word}`" in PAGE
 

@@ -25,13 +25,14 @@ from ratemill.api.http.envelope import Json
 from ratemill.api.http.paging import Parameter
 from ratemill.api.http.paths import IDENTITY, RESOURCES
 from ratemill.api.setup import schemas, search_body
+from ratemill.comparisons import Comparison, Operator
 from ratemill.errors import Fault
 from ratemill.pages import Page, Paging
 from ratemill.setup.declaration import SetupObject
 from ratemill.setup.objects.registry import BASE_UNITS, OBJECTS
 from ratemill.setup.reading import searching
 from ratemill.setup.reading.details import PARTS_OF_EACH_MAX, PARTS_OF_ONE_MAX, details
-from ratemill.setup.reading.searching import Comparison, SearchColumn, SetupQuery
+from ratemill.setup.reading.searching import ColumnComparison, SearchColumn, SetupQuery
 from ratemill.setup.reading.showing import ObjectView, etag
 from ratemill.setup.reading.used_by import User, used_by
 
@@ -223,11 +224,11 @@ def _filters(kind: SetupObject) -> dict[str, Parameter]:
     }
 
 
-def _reader(kind: SetupObject, name: str, field: SearchColumn) -> Callable[[str], Comparison]:
+def _reader(kind: SetupObject, name: str, field: SearchColumn) -> Callable[[str], ColumnComparison]:
     read = _READERS[field.type]
 
-    def comparison(text: str) -> Comparison:
-        return Comparison(searching.fields(kind)[name], "eq", read(text))
+    def comparison(text: str) -> ColumnComparison:
+        return Comparison(searching.fields(kind)[name], Operator.EQ, (read(text),))
 
     return comparison
 
@@ -260,7 +261,7 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
 }
 
 
-def _asked(comparisons: dict[str, Comparison]) -> SetupQuery:
+def _asked(comparisons: dict[str, ColumnComparison]) -> SetupQuery:
     return SetupQuery(tuple(comparisons.values()))
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from ratemill.api.http import paging
 from ratemill.api.http.bodies import compared, object_of
+from ratemill.comparisons import TERMS_MAX
 from ratemill.errors import BadRequest, Code, Fault
 from ratemill.pages import PAGE_ROWS_MAX, Paging
 from ratemill.setup.declaration import SetupObject
 from ratemill.setup.reading import searching
-from ratemill.setup.reading.searching import OPERATORS, TERMS_MAX, Comparison, SetupQuery
+from ratemill.setup.reading.searching import OPERATORS, ColumnComparison, SetupQuery
 from ratemill.visible import shown
 
 TOP = 100  # rows of the only page, if no page is asked for
@@ -96,11 +97,11 @@ class _SearchBodyReader:
             raise BadRequest(faults=self._faults)
         return read
 
-    def _terms(self, query: dict[str, Any]) -> tuple[Comparison, ...]:
+    def _terms(self, query: dict[str, Any]) -> tuple[ColumnComparison, ...]:
         terms = self._list(query, "search", TERMS_MAX)
         return tuple(found for at, term in enumerate(terms) if (found := self._term(term, f"query.search[{at}]")))
 
-    def _term(self, term: object, at: str) -> Comparison | None:
+    def _term(self, term: object, at: str) -> ColumnComparison | None:
         if not isinstance(term, dict):
             self._fault(at, "a comparison is an object with name, operator and value")
             return None

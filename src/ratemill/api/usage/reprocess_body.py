@@ -11,9 +11,10 @@ from typing import Any, NoReturn
 from ratemill import characteristics
 from ratemill.api.http.bodies import compared, object_of
 from ratemill.api.http.envelope import Json
+from ratemill.comparisons import MANY_VALUES, NO_VALUE, RawComparison
 from ratemill.errors import BadRequest, Code
 from ratemill.ledger import reprocess
-from ratemill.ledger.reprocess import Comparison, Criteria, Reprocess
+from ratemill.ledger.reprocess import Criteria, Reprocess
 from ratemill.periods import read_instant, write_instant
 from ratemill.visible import shown
 
@@ -76,18 +77,18 @@ def read(body: bytes) -> ReprocessRequest:
     return ReprocessRequest(readers[given[0]](asked[given[0]]), _start(asked.get("scheduledStart")))
 
 
-def comparison(name: str, operator: str, value: object) -> Comparison:
+def comparison(name: str, operator: str, value: object) -> RawComparison:
     """Return the comparison of a member of the wire."""
     member = _BY_LOWER.get(name.lower())
     if member is None:
         _refuse(f"'{shown(name)}' is no member of a rating exception: {_SHOWN}, characteristic1 to characteristic20")
     try:
-        return Comparison(MEMBERS[member], operator, compared(value))
+        return RawComparison(MEMBERS[member], operator, compared(value))
     except ValueError as error:
         _refuse(str(error))
 
 
-def by_search(comparisons: list[Comparison], *, any_of: bool = False) -> Criteria:
+def by_search(comparisons: list[RawComparison], *, any_of: bool = False) -> Criteria:
     """Mean the exceptions that a filter finds; what is wrong with it is said in the members of the wire."""
     try:
         return reprocess.by_search(comparisons, any_of=any_of)
@@ -126,9 +127,9 @@ def _filter_criteria(criteria: Mapping[str, Any]) -> Json:
 
 
 def _shown(operator: str, values: list[str]) -> Json:
-    if operator in reprocess.NO_VALUE:
+    if operator in NO_VALUE:
         return {}
-    return {"value": values if operator in reprocess.MANY_VALUES else values[0]}
+    return {"value": values if operator in MANY_VALUES else values[0]}
 
 
 def _filter(value: object) -> Criteria:
@@ -142,7 +143,7 @@ def _filter(value: object) -> Criteria:
     return by_search([_comparison(each) for each in search], any_of=condition == "or")
 
 
-def _comparison(value: object) -> Comparison:
+def _comparison(value: object) -> RawComparison:
     if not isinstance(value, dict) or not set(value) <= {"name", "operator", "value"}:
         _refuse("a comparison is an object with name, operator and value")
     name, operator = value.get("name"), value.get("operator")

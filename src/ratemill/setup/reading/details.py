@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ratemill.comparisons import Comparison, Operator
 from ratemill.pages import Paging
 from ratemill.setup.declaration import Member, SetupObject
 from ratemill.setup.objects.registry import BY_LIST, children
 from ratemill.setup.reading import searching
 from ratemill.setup.reading.long_lists import LongLists
-from ratemill.setup.reading.searching import Comparison, SetupQuery
+from ratemill.setup.reading.searching import SetupQuery
 from ratemill.setup.reading.showing import Json, ObjectView, show
 from ratemill.store.connections import Connection
 from ratemill.store.setup import searches
@@ -83,7 +84,7 @@ def _parts(
 ) -> dict[int, tuple[int, list[Json]]]:
     """Return how many parts each object has, and the first of them; the total of one with many is kept."""
     if len(identities) == 1:
-        asked = SetupQuery((Comparison(searching.fields(child)[member.id_name], "eq", identities[0]),))
+        asked = SetupQuery((Comparison(searching.fields(child)[member.id_name], Operator.EQ, (identities[0],)),))
         page = searching.page_within(connection, owner_id, child, asked, Paging(size=parts_max), lists=lists)
         return {identities[0]: (page.total or 0, [one.instance for one in page.rows])}
     counted = searches.parts(

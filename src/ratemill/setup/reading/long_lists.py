@@ -98,7 +98,7 @@ def _brought_up(
     connection: Connection, kind: SetupObject, search: ObjectSearch, known: _Total, version: int
 ) -> _Total | None:
     """Return a total as of a later version, by the log of changes; None if that does not tell."""
-    if known.version > version or any(one.field.pointer or one.field.pointers for one in search.comparisons):
+    if known.version > version or any(one.member.pointer or one.member.pointers for one in search.comparisons):
         return None  # other lists decide, too
     since = changes.since(connection, search.owner_id, kind.list_name, known.change_id, most=CHANGES_MAX)
     if since is None or (search.comparisons and since.rows):

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
 
 from ratemill import money
+from ratemill.comparisons import Comparison, ComparisonRules, Operator, operator_named, read_truth, read_values
 from ratemill.errors import Code, NotFound
 from ratemill.pages import Page, Paging
 from ratemill.periods import read_instant
@@ -18,18 +18,28 @@ from ratemill.setup.reading.long_lists import LongLists
 from ratemill.setup.reading.showing import ObjectView, pointer_of, shape, show
 from ratemill.store.connections import Connection, Database
 from ratemill.store.setup import searches
-from ratemill.store.setup.searches import OPERATORS, Comparison, ObjectSearch, SearchColumn
+from ratemill.store.setup.searches import ColumnComparison, ObjectSearch, SearchColumn
 from ratemill.visible import shown
 
-__all__ = ["OPERATORS", "Comparison", "SearchColumn"]
+__all__ = ["ColumnComparison", "SearchColumn"]
 
 NUMBER_MAX = 2**63 - 1  # what the database counts with
-TERMS_MAX = 100
-VALUES_MAX = 10_000
-NO_VALUE = ("isNull", "isNotNull")
-MANY_VALUES = ("in", "notIn")
-OF_TEXTS = ("contains", "startsWith", "endsWith")
-OF_ORDERED = ("lt", "ltEq", "gt", "gtEq")
+OPERATORS = (
+    Operator.EQ,
+    Operator.NOT_EQ,
+    Operator.IN,
+    Operator.LT,
+    Operator.LT_EQ,
+    Operator.GT,
+    Operator.GT_EQ,
+    Operator.CONTAINS,
+    Operator.STARTS_WITH,
+    Operator.ENDS_WITH,
+    Operator.IS_NULL,
+    Operator.IS_NOT_NULL,
+    Operator.NOT_IN,
+)
+_NULL = {Operator.EQ: Operator.IS_NULL, Operator.NOT_EQ: Operator.IS_NOT_NULL}  # a comparison with null
 _WHOLE = re.compile(r"[+-]?\d{1,40}\Z", re.ASCII)
 _TYPES = {
     MemberKind.TEXT: "text",
@@ -46,7 +56,7 @@ _TYPES = {
 class SetupQuery:
     """What a caller looks for: comparisons joined by and, or by or; the order by wire names, True where it descends."""
 
-    comparisons: tuple[Comparison, ...] = ()
+    comparisons: tuple[ColumnComparison, ...] = ()
     any_of: bool = False
     order: tuple[tuple[str, bool], ...] = ()
 
@@ -74,34 +84,15 @@ def orderable(kind: SetupObject) -> list[str]:
     return [name for name, field in fields(kind).items() if field.pointers is None]
 
 
-def comparison(kind: SetupObject, name: str, operator: str, value: str | Sequence[str] | None) -> Comparison:
+def comparison(kind: SetupObject, name: str, operator: str, value: str | Sequence[str] | None) -> ColumnComparison:
     """Return a comparison of a member; raise ``ValueError`` with what is wrong with it."""
     field = fields(kind).get(name)
     if field is None:
         raise ValueError(f"'{shown(name)}' is nothing that a {kind.noun} is found by: {', '.join(fields(kind))}")
-    if operator not in OPERATORS:
-        raise ValueError(f"'{shown(operator)}' is no operator: {', '.join(OPERATORS)}")
-    if value is None and operator in ("eq", "notEq"):
-        operator = "isNull" if operator == "eq" else "isNotNull"
-    return Comparison(field, operator, _read(field, operator, value))
-
-
-def _read(field: SearchColumn, operator: str, value: str | Sequence[str] | None) -> Any:  # noqa: ANN401 - the field makes the type
-    if operator in NO_VALUE:
-        if value is not None:
-            raise ValueError(f"{operator} takes no value")
-        return None
-    if operator in OF_TEXTS and field.type != "text":
-        raise ValueError(f"{operator} compares texts only")
-    if operator in OF_ORDERED and field.type == "boolean":
-        raise ValueError(f"{operator} compares what has an order only")
-    if operator in MANY_VALUES:
-        if value is None or isinstance(value, str) or not 0 < len(value) <= VALUES_MAX:
-            raise ValueError(f"{operator} takes a list of 1 to {VALUES_MAX} values")
-        return [_READERS[field.type](one) for one in value]
-    if not isinstance(value, str):
-        raise ValueError(f"{operator} takes one value")  # noqa: TRY004 - what was sent is at fault, not our types
-    return _READERS[field.type](value)
+    named = operator_named(operator, OPERATORS)
+    if value is None and named in _NULL:
+        named = _NULL[named]
+    return Comparison(field, named, read_values(named, field.type, value, _RULES))
 
 
 def page(
@@ -169,12 +160,6 @@ def _owner(text: str) -> int:
     return max(-1, min(_whole(text), 2**31 - 1))
 
 
-def _boolean(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise ValueError(f"'{shown(text)}' is neither true nor false")
-    return text.lower() == "true"
-
-
 def _number(text: str) -> Decimal:
     if (number := money.decimal_within(text)) is None:
         raise ValueError(f"'{shown(text)}' is not a number of ours")
@@ -188,11 +173,16 @@ def _instant(text: str) -> object:
         raise ValueError(f"'{shown(text)}' is not a time: write 2022-05-01T00:00:00Z or 2022-05-01") from None
 
 
-_READERS = {
-    "text": _text,
-    "bigint": _whole,
-    "integer": _owner,
-    "boolean": _boolean,
-    "numeric": _number,
-    "timestamptz": _instant,
-}
+_RULES = ComparisonRules(
+    {
+        "text": _text,
+        "bigint": _whole,
+        "integer": _owner,
+        "boolean": read_truth,
+        "numeric": _number,
+        "timestamptz": _instant,
+    },
+    ordered=frozenset({"text", "bigint", "integer", "numeric", "timestamptz"}),
+    many_values="{operator} takes a list of 1 to {bound} values",
+    many_in_a_list=True,
+)

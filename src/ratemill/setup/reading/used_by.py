@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ratemill.comparisons import Comparison, Operator
 from ratemill.pages import Paging
 from ratemill.setup.declaration import SetupObject
 from ratemill.setup.objects.registry import referring
 from ratemill.setup.reading import searching
 from ratemill.setup.reading.long_lists import LongLists
-from ratemill.setup.reading.searching import Comparison, SetupQuery
+from ratemill.setup.reading.searching import SetupQuery
 from ratemill.setup.reading.showing import Json, ObjectView
 from ratemill.store.connections import Connection
 
@@ -40,7 +41,7 @@ def used_by(connection: Connection, owner_id: int, kind: SetupObject, identity: 
     """Return who uses an object, by kind and member; kinds without a user are left out."""
     found = []
     for other, member in referring(kind):
-        asked = SetupQuery((Comparison(searching.fields(other)[member.id_name], "eq", identity),))
+        asked = SetupQuery((Comparison(searching.fields(other)[member.id_name], Operator.EQ, (identity,)),))
         page = searching.page_within(connection, owner_id, other, asked, Paging(size=USERS_MAX), lists=lists)
         if page.rows:
             first = [User(other, one.identity, key_words(other, one), member.name) for one in page.rows]

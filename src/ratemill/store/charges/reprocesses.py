@@ -15,10 +15,12 @@ from typing import Any
 from psycopg.rows import class_row
 
 from ratemill import characteristics
+from ratemill.comparisons import Comparison, Operator
 from ratemill.reasons import RATING_KINDS, RATING_REASONS, shown_chars_max
 from ratemill.records import record_identity
 from ratemill.states import RatingExceptionState
 from ratemill.store import shown_texts
+from ratemill.store.comparisons import ComparedColumn, Values, condition, joined
 from ratemill.store.connections import Connection, driver
 
 Criteria = Mapping[str, Any]
@@ -46,18 +48,6 @@ class Reprocess:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """What of an exception ``e`` may be compared: its expression, and the type in which it is.
-
-    ``digest`` is the column by whose index equal texts are found.
-    """
-
-    expression: str
-    type: str
-    digest: str = ""
-
-
 _REASON = """(select r.{column} from unnest(
     %(reason_ids)s::integer[], %(reason_names)s::text[], %(messages)s::text[], %(chars_max)s::integer[]
     ) as r (reason_id, name, message, chars_max) where r.reason_id = e.reason_id)"""
@@ -65,66 +55,44 @@ _REASON = """(select r.{column} from unnest(
 _SHOWN_VALUE = shown_texts.expression("coalesce(e.value, '')", _REASON.format(column="chars_max"))
 _OF = "(select x.{column} from {table} x where x.{key} = e.{key})"
 
+# What of an exception ``e`` may be compared.
 MEMBERS = {
-    "rating_exception_id": Member("e.rating_exception_id", "numeric"),
-    "record_id": Member("(e.submission_id * %(rows_bound)s + e.row_index)", "numeric"),
-    "submission_id": Member("e.submission_id", "numeric"),
-    "request_tracking_id": Member(
+    "rating_exception_id": ComparedColumn("e.rating_exception_id", "numeric"),
+    "record_id": ComparedColumn("(e.submission_id * %(rows_bound)s + e.row_index)", "numeric"),
+    "submission_id": ComparedColumn("e.submission_id", "numeric"),
+    "request_tracking_id": ComparedColumn(
         _OF.format(column="request_tracking_id", table="submissions", key="submission_id"), "uuid"
     ),
-    "import_tracking_id": Member(
+    "import_tracking_id": ComparedColumn(
         _OF.format(column="import_tracking_id", table="submissions", key="submission_id"), "uuid"
     ),
-    "feed": Member(_OF.format(column="name", table="feeds", key="feed_id"), "text"),
-    "batch_id": Member("e.batch_id", "numeric"),
-    "row_index": Member("e.row_index", "numeric"),
-    "kind": Member("e.kind", "numeric"),
-    "kind_name": Member("(%(kind_names)s::text[])[e.kind]", "text"),
-    "reason_id": Member("e.reason_id", "numeric"),
-    "reason": Member(_REASON.format(column="name"), "text"),
-    "message": Member(
+    "feed": ComparedColumn(_OF.format(column="name", table="feeds", key="feed_id"), "text"),
+    "batch_id": ComparedColumn("e.batch_id", "numeric"),
+    "row_index": ComparedColumn("e.row_index", "numeric"),
+    "kind": ComparedColumn("e.kind", "numeric"),
+    "kind_name": ComparedColumn("(%(kind_names)s::text[])[e.kind]", "text"),
+    "reason_id": ComparedColumn("e.reason_id", "numeric"),
+    "reason": ComparedColumn(_REASON.format(column="name"), "text"),
+    "message": ComparedColumn(
         f"replace({_REASON.format(column='message')}, '{{value}}', {_SHOWN_VALUE})",
         "text",
     ),
-    "attempts": Member("e.attempts", "numeric"),
-    "last_attempt_at": Member("e.last_attempt_at", "timestamptz"),
-    "complete": Member(f"(e.state <> {RatingExceptionState.OPEN:d})", "boolean"),
-    "reprocess_id": Member("e.reprocess_id", "numeric"),
-    "usage_at": Member("e.usage_at", "timestamptz"),
-    "identifier_type": Member("e.identifier_type", "text"),
-    "usage_identifier": Member("e.usage_identifier", "text", "e.usage_identifier_digest"),
-    "originating_identifier": Member("e.originating_identifier", "text"),
-    "terminating_identifier": Member("e.terminating_identifier", "text"),
-    "quantity": Member("e.quantity", "numeric"),
-    "usage_class": Member(_OF.format(column="name", table="usage_classes", key="usage_class_id"), "text"),
-    "reverse_rating": Member("e.reverse_rating", "boolean"),
-    "account": Member(_OF.format(column="name", table="accounts", key="account_id"), "text"),
-    "service": Member(_OF.format(column="name", table="services", key="service_id"), "text"),
-    "rate_plan": Member(_OF.format(column="name", table="rate_plans", key="rate_plan_id"), "text"),
-    **{name: Member(f"(e.extension ->> '{name}')", "text") for name in characteristics.NAMES},
-}
-
-# What an operator does with an expression and its value, or its list of values.
-OPERATORS = {
-    "eq": "{left} = {value}",
-    "notEq": "{left} is distinct from {value}",
-    "lt": "{left} < {value}",
-    "ltEq": "{left} <= {value}",
-    "gt": "{left} > {value}",
-    "gtEq": "{left} >= {value}",
-    "contains": "position({value} in {left}) > 0",
-    "startsWith": "starts_with({left}, {value})",
-    "endsWith": "right({left}, length({value})) = {value}",
-    "in": "{left} = any({values})",
-    "notIn": "({left} = any({values})) is not true",
-    "isNull": "{left} is null",
-    "isNotNull": "{left} is not null",
-}
-
-# How an index over digests finds what these operators do, before the texts are compared.
-_BY_DIGEST = {
-    "eq": "{digest} = md5({value})::uuid",
-    "in": "{digest} = any(array(select md5(w.text)::uuid from unnest({values}) w (text)))",
+    "attempts": ComparedColumn("e.attempts", "numeric"),
+    "last_attempt_at": ComparedColumn("e.last_attempt_at", "timestamptz"),
+    "complete": ComparedColumn(f"(e.state <> {RatingExceptionState.OPEN:d})", "boolean"),
+    "reprocess_id": ComparedColumn("e.reprocess_id", "numeric"),
+    "usage_at": ComparedColumn("e.usage_at", "timestamptz"),
+    "identifier_type": ComparedColumn("e.identifier_type", "text"),
+    "usage_identifier": ComparedColumn("e.usage_identifier", "text", "e.usage_identifier_digest"),
+    "originating_identifier": ComparedColumn("e.originating_identifier", "text"),
+    "terminating_identifier": ComparedColumn("e.terminating_identifier", "text"),
+    "quantity": ComparedColumn("e.quantity", "numeric"),
+    "usage_class": ComparedColumn(_OF.format(column="name", table="usage_classes", key="usage_class_id"), "text"),
+    "reverse_rating": ComparedColumn("e.reverse_rating", "boolean"),
+    "account": ComparedColumn(_OF.format(column="name", table="accounts", key="account_id"), "text"),
+    "service": ComparedColumn(_OF.format(column="name", table="services", key="service_id"), "text"),
+    "rate_plan": ComparedColumn(_OF.format(column="name", table="rate_plans", key="rate_plan_id"), "text"),
+    **{name: ComparedColumn(f"(e.extension ->> '{name}')", "text") for name in characteristics.NAMES},
 }
 
 _NAMES = {
@@ -172,12 +140,12 @@ def insert(
 
 def match(connection: Connection, order: Reprocess) -> None:
     """Count the exceptions that an order selects, and let it go no further than the last of them."""
-    condition, values = _condition(order.criteria)
+    where, values = _condition(order.criteria)
     driver(connection).execute(
         f"""
         update reprocesses r set rows_matched = m.rows, until_exception_id = m.last_id
         from (select count(*) as rows, coalesce(max(e.rating_exception_id), 0) as last_id
-              from rating_exceptions e where {_SELECTED} and ({condition})) m
+              from rating_exceptions e where {_SELECTED} and ({where})) m
         where r.reprocess_id = %(reprocess_id)s
         """,
         _of(order) | values,
@@ -223,12 +191,12 @@ def begin(connection: Connection, reprocess_id: int) -> None:
 
 def next_exceptions(connection: Connection, order: Reprocess, *, rows_max: int) -> list[tuple[int, int]]:
     """Return the next exceptions that an order selects, each with its submission, without a lock."""
-    condition, values = _condition(order.criteria)
+    where, values = _condition(order.criteria)
     rows = driver(connection).execute(
         f"""
         select e.rating_exception_id, e.submission_id from rating_exceptions e
         where {_SELECTED} and e.rating_exception_id > %(last_exception_id)s
-            and e.rating_exception_id <= %(until_exception_id)s and ({condition})
+            and e.rating_exception_id <= %(until_exception_id)s and ({where})
         order by e.rating_exception_id limit %(rows_max)s
         """,
         _of(order) | values | {"rows_max": rows_max},
@@ -296,15 +264,11 @@ def _condition(criteria: Criteria) -> tuple[str, dict[str, Any]]:
         return "true", {}
     if "ids" in criteria:
         return "e.rating_exception_id = any(%(ids)s)", {"ids": criteria["ids"]}
-    terms, values = [], dict[str, Any](_NAMES)
-    if any(each["name"] == "message" for each in criteria["search"]):
+    comparisons = [
+        Comparison(each["name"], Operator(each["operator"]), tuple(each["values"])) for each in criteria["search"]
+    ]
+    values: Values = dict(_NAMES)
+    if any(each.member == "message" for each in comparisons):
         values[shown_texts.PARAMETER] = shown_texts.invisible_characters()
-    for number, each in enumerate(criteria["search"]):
-        member, name = MEMBERS[each["name"]], f"value_{number}"
-        one = {"value": f"%({name})s::{member.type}", "values": f"%({name})s::{member.type}[]"}
-        term = OPERATORS[each["operator"]].format(left=member.expression, **one)
-        if member.digest and each["operator"] in _BY_DIGEST:
-            term = f"{_BY_DIGEST[each['operator']].format(digest=member.digest, **one)} and {term}"
-        terms.append(term)
-        values[name] = each["values"] if "{values}" in OPERATORS[each["operator"]] else "".join(each["values"])
-    return f" {criteria['condition']} ".join(f"({term})" for term in terms), values
+    conditions = [condition(each, MEMBERS[each.member], values) for each in comparisons]
+    return joined(conditions, any_of=criteria["condition"] == "or"), values

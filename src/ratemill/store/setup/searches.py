@@ -4,30 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from psycopg import sql
 from sqlalchemy import UniqueConstraint
 
+from ratemill.comparisons import NO_VALUE, Comparison, Operator
+from ratemill.store.comparisons import Values, bound, joined, not_true, positive, test
 from ratemill.store.connections import Connection, driver
 from ratemill.store.schema.tables import metadata
 from ratemill.store.setup.pages import Pointer, PointerList
 
-# Operators by their name on the wire: what is true of an expression {e} and a value {v}.
-_TESTS = {
-    "eq": "{e} = {v}",
-    "in": "{e} = any({v})",
-    "lt": "{e} < {v}",
-    "ltEq": "{e} <= {v}",
-    "gt": "{e} > {v}",
-    "gtEq": "{e} >= {v}",
-    "contains": "strpos({e}, {v}) > 0",
-    "startsWith": "starts_with({e}, {v})",
-    "endsWith": "right({e}, length({v})) = {v}",
-    "isNull": "{e} is null",
-    "isNotNull": "{e} is not null",
-}
-_NEGATED = {"notEq": "eq", "notIn": "in"}
 _BY_TARGET_ROWS_MAX = 10_000  # a later page in the order of names is sorted for
 _NAMES_MAX = 2_000  # names gone through for a page in their order, before all is sorted
 _SETTLED_MAX = 1_000  # identities that a name may stand for before it is left to the database
@@ -35,9 +22,8 @@ _SETTLED_MAX = 1_000  # identities that a name may stand for before it is left t
 _COUNTED = {"rates": ("rate_counts", "rates", frozenset({"rate_group_id", "usage_class_id"}))}
 # Columns with an index of each owner's rows in their order, and operators that hold for one end of it: True where the last.
 _IN_ORDER = {"rates": frozenset({"amount"})}
-_AT_ONE_END = {"lt": False, "ltEq": False, "gt": True, "gtEq": True}
+_AT_ONE_END = {Operator.LT: False, Operator.LT_EQ: False, Operator.GT: True, Operator.GT_EQ: True}
 _FROM_END_MAX = 20_000  # rows gone through from that end before all are counted
-OPERATORS = ("eq", "notEq", *[name for name in _TESTS if name != "eq"], "notIn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +37,7 @@ class SearchColumn:
     by_name: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A field, an operator, and the value; a list of values for ``in`` and ``notIn``."""
-
-    field: SearchColumn
-    operator: str
-    value: Any = None
+ColumnComparison: TypeAlias = Comparison[SearchColumn]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +47,7 @@ class ObjectSearch:
     table: str
     identity: str
     owner_id: int
-    comparisons: tuple[Comparison, ...] = ()
+    comparisons: tuple[ColumnComparison, ...] = ()
     any_of: bool = False
     order: tuple[tuple[SearchColumn, bool], ...] = ()  # a field, and whether it descends
 
@@ -100,35 +80,35 @@ def settled(connection: Connection, search: ObjectSearch) -> ObjectSearch:
     return replace(search, comparisons=tuple(_settled(connection, each) for each in search.comparisons))
 
 
-def _settled(connection: Connection, each: Comparison) -> Comparison:
+def _settled(connection: Connection, each: ColumnComparison) -> ColumnComparison:
     """Return a comparison by name, or through another table, as one of a column; as it is if that means many."""
-    field, operator = each.field, _NEGATED.get(each.operator, each.operator)
+    field, (operator, negated) = each.member, positive(each.operator)
     pointer = field.pointer
-    if pointer is None or not (field.by_name or pointer.through) or operator in ("isNull", "isNotNull"):
+    if pointer is None or not (field.by_name or pointer.through) or operator in NO_VALUE:
         return each
-    value = sql.SQL(f"%(value)s::{field.type}{'[]' if operator == 'in' else ''}")
+    values: Values = {"limit": _SETTLED_MAX + 1}
+    value = bound(each, field.type, values)
     if pointer.through is None:
         table, identity, column = pointer.table, pointer.identity, pointer.column
-        test = _test(operator, sql.Identifier("s", pointer.name or pointer.identity), value)
+        tested = test(operator, _quoted("s", pointer.name or pointer.identity), value)
     else:
         table, identity, column = pointer.through.table, pointer.through.identity, pointer.through.column
-        own = sql.Identifier("s", pointer.column)
-        test = _named(own, pointer, operator, value) if field.by_name else _test(operator, own, value)
+        own = _quoted("s", pointer.column)
+        tested = _named(own, pointer, operator, value) if field.by_name else test(operator, own, value)
     statement = sql.SQL("select s.{} from {} s where {} limit %(limit)s").format(
-        sql.Identifier(identity), sql.Identifier(table), test
+        sql.Identifier(identity), sql.Identifier(table), sql.SQL(tested)
     )
-    values = {"value": each.value, "limit": _SETTLED_MAX + 1}
     found = [row[0] for row in driver(connection).execute(statement, values)]
     if len(found) > _SETTLED_MAX:
         return each
-    return Comparison(SearchColumn(column, "bigint"), "notIn" if each.operator in _NEGATED else "in", found)
+    return Comparison(SearchColumn(column, "bigint"), Operator.NOT_IN if negated else Operator.IN, tuple(found))
 
 
 def count(connection: Connection, search: ObjectSearch) -> int:
     """Return how many rows a search finds."""
     if (few := _count_from_end(connection, search)) is not None:
         return few
-    values: dict[str, Any] = {}
+    values: Values = {}
     counted: sql.Composable = sql.SQL("count(*)")
     if _is_counted(search):
         table, rows, _ = _COUNTED[search.table]
@@ -148,15 +128,15 @@ def _count_from_end(connection: Connection, search: ObjectSearch) -> int | None:
     if len(search.comparisons) != 1:
         return None
     (each,) = search.comparisons
-    if each.operator not in _AT_ONE_END or each.field.column not in _IN_ORDER.get(search.table, ()):
+    if each.operator not in _AT_ONE_END or each.member.column not in _IN_ORDER.get(search.table, ()):
         return None
-    values: dict[str, Any] = {"owner_id": search.owner_id, "most": _FROM_END_MAX}
+    values: Values = {"owner_id": search.owner_id, "most": _FROM_END_MAX}
     statement = sql.SQL(
         "select count(*) filter (where {holds}) from (select t.{column} from {table} t where t.owner_id = %(owner_id)s"
         " order by t.{column} {direction} limit %(most)s) t"
     ).format(
-        holds=_holds(search, each, 0, values),
-        column=sql.Identifier(each.field.column),
+        holds=sql.SQL(_holds(search, each, values)),
+        column=sql.Identifier(each.member.column),
         table=sql.Identifier(search.table),
         direction=sql.SQL("desc" if _AT_ONE_END[each.operator] else "asc"),
     )
@@ -168,7 +148,7 @@ def _count_from_end(connection: Connection, search: ObjectSearch) -> int | None:
 def _is_counted(search: ObjectSearch) -> bool:
     """Whether all that is compared is what the rows are counted by."""
     _, _, columns = _COUNTED.get(search.table, ("", "", frozenset()))
-    fields = [each.field for each in search.comparisons]
+    fields = [each.member for each in search.comparisons]
     return bool(columns) and all(
         field.column in columns and field.pointers is None and (field.pointer is None or field.pointer.through is None)
         for field in fields
@@ -181,7 +161,7 @@ def identities(connection: Connection, search: ObjectSearch, walk: Walk) -> list
         return []
     if (found := _by_target(connection, search, walk)) is not None:
         return found
-    values: dict[str, Any] = {"limit": walk.limit, "offset": walk.skipped, "place": walk.place}
+    values: Values = {"limit": walk.limit, "offset": walk.skipped, "place": walk.place}
     ordered, joined = _order(search, backwards=walk.backwards)
     beyond: sql.Composable = sql.SQL("")
     if walk.place is not None:
@@ -247,7 +227,7 @@ def _has_unset(connection: Connection, names: dict[str, sql.Composable], values:
 
 def identities_after(connection: Connection, search: ObjectSearch, identity: int, limit: int) -> list[int]:
     """Return up to ``limit`` identities above one, in their order."""
-    values: dict[str, Any] = {"after": identity, "limit": limit}
+    values: Values = {"after": identity, "limit": limit}
     statement = sql.SQL("select t.{0} from {1} t where {2} and t.{0} > %(after)s order by 1 limit %(limit)s").format(
         sql.Identifier(search.identity), sql.Identifier(search.table), _conditions(search, values)
     )
@@ -267,72 +247,63 @@ def parts(
     return {whole_id: (total, children) for whole_id, total, children in found}
 
 
-def _conditions(search: ObjectSearch, values: dict[str, Any]) -> sql.Composable:
-    holds = [_holds(search, each, at, values) for at, each in enumerate(search.comparisons)]
-    joined = sql.SQL(" or " if search.any_of else " and ").join(holds)
-    whole = sql.SQL("({})").format(joined) if holds else sql.SQL("true")
+def _conditions(search: ObjectSearch, values: Values) -> sql.Composable:
+    whole = joined((_holds(search, each, values) for each in search.comparisons), any_of=search.any_of)
     if not search.is_owned:
-        return whole
+        return sql.SQL(whole)
     values["owner_id"] = search.owner_id
-    return sql.SQL("t.owner_id = %(owner_id)s and {}").format(whole)
+    return sql.SQL(f"t.owner_id = %(owner_id)s and ({whole})")
 
 
-def _holds(search: ObjectSearch, each: Comparison, at: int, values: dict[str, Any]) -> sql.Composable:
-    operator = _NEGATED.get(each.operator, each.operator)
-    if operator not in ("isNull", "isNotNull"):
-        values[f"v{at}"] = each.value
-    array = "[]" if operator == "in" else ""
-    value = sql.SQL(f"%(v{at})s::{each.field.type}{array}")
-    test = _points(search, each.field, operator, value)
-    return sql.SQL("({}) is not true").format(test) if each.operator in _NEGATED else sql.SQL("({})").format(test)
+def _holds(search: ObjectSearch, each: ColumnComparison, values: Values) -> str:
+    operator, negated = positive(each.operator)
+    tested = _points(search, each.member, operator, bound(each, each.member.type, values))
+    return not_true(tested) if negated else f"({tested})"
 
 
-def _points(search: ObjectSearch, field: SearchColumn, operator: str, value: sql.SQL) -> sql.Composable:
+def _points(search: ObjectSearch, field: SearchColumn, operator: Operator, value: str) -> str:
     """Return the test of what a field points to, as one of the column that points there."""
     if field.pointers is not None:
         return _through_list(search, field, field.pointers, operator, value)
     pointer = field.pointer
     if pointer is None:
-        return _test(operator, sql.Identifier("t", field.column), value)
+        return test(operator, _quoted("t", field.column), value)
     through = pointer.through
-    column = sql.Identifier("t" if through is None else "s", pointer.column)
-    test = _test(operator, column, value)
-    if field.by_name and operator not in ("isNull", "isNotNull"):
-        test = _named(column, pointer, operator, value)
+    column = _quoted("t" if through is None else "s", pointer.column)
+    tested = test(operator, column, value)
+    if field.by_name and operator not in NO_VALUE:
+        tested = _named(column, pointer, operator, value)
     if through is None:
-        return test
-    return sql.SQL("t.{} = any(array(select s.{} from {} s where {}))").format(
-        sql.Identifier(through.column), sql.Identifier(through.identity), sql.Identifier(through.table), test
-    )
+        return tested
+    return _among(_quoted("t", through.column), "s", through.identity, through.table, tested)
 
 
 def _through_list(
-    search: ObjectSearch, field: SearchColumn, pointer_list: PointerList, operator: str, value: sql.SQL
-) -> sql.Composable:
-    child = sql.Identifier("l", pointer_list.child)
-    if operator in ("isNull", "isNotNull"):
-        test: sql.Composable = sql.SQL("true")
+    search: ObjectSearch, field: SearchColumn, pointer_list: PointerList, operator: Operator, value: str
+) -> str:
+    child = _quoted("l", pointer_list.child)
+    if operator in NO_VALUE:
+        tested = "true"
     elif field.by_name:
-        test = _named(child, pointer_list, operator, value)
+        tested = _named(child, pointer_list, operator, value)
     else:
-        test = _test(operator, child, value)
-    found = sql.SQL("t.{} = any(array(select l.{} from {} l where {}))").format(
-        sql.Identifier(search.identity), sql.Identifier(pointer_list.parent), sql.Identifier(pointer_list.link), test
-    )
-    return sql.SQL("not {}").format(found) if operator == "isNull" else found
+        tested = test(operator, child, value)
+    found = _among(_quoted("t", search.identity), "l", pointer_list.parent, pointer_list.link, tested)
+    return f"not {found}" if operator is Operator.IS_NULL else found
 
 
-def _named(column: sql.Composable, target: Pointer | PointerList, operator: str, value: sql.SQL) -> sql.Composable:
-    return sql.SQL("{} = any(array(select x.{} from {} x where {}))").format(
-        column,
-        sql.Identifier(target.identity),
-        sql.Identifier(target.table),
-        _test(operator, sql.Identifier("x", target.name or target.identity), value),
-    )
+def _named(column: str, target: Pointer | PointerList, operator: Operator, value: str) -> str:
+    tested = test(operator, _quoted("x", target.name or target.identity), value)
+    return _among(column, "x", target.identity, target.table, tested)
 
 
-def _test(operator: str, expression: sql.Composable, value: sql.SQL) -> sql.Composable:
-    return sql.SQL(_TESTS[operator]).format(e=expression, v=value)
+def _among(expression: str, alias: str, column: str, table: str, condition: str) -> str:
+    """Return the test that an expression is among the values of a column of those rows that a condition means."""
+    return f"{expression} = any(array(select {_quoted(alias, column)} from {_quoted(table)} {alias} where {condition}))"
+
+
+def _quoted(*names: str) -> str:
+    return sql.Identifier(*names).as_string()
 
 
 def _order(search: ObjectSearch, *, backwards: bool) -> tuple[list[sql.Composable], list[sql.Composable]]:
