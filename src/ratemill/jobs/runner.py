@@ -14,7 +14,7 @@ from ratemill.intake import loop
 from ratemill.intake.attempts import is_in_doubt
 from ratemill.jobs.characteristics import batches as characteristic_batches
 from ratemill.jobs.subscriptions import imports as subscription_imports
-from ratemill.jobs.subscriptions.reading import LineReader
+from ratemill.jobs.subscriptions.imports import LineReader
 from ratemill.jobs.work import tables
 from ratemill.pauses import growing
 from ratemill.settings import Settings

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from tests.fixtures.mill import Mill
 
-from ratemill.jobs.subscriptions.reading import LineReader, LineTable
+from ratemill.jobs.subscriptions.imports import LineReader, LineTable
 from ratemill.store.connections import Connection
 from ratemill.store.subscriptions import jobs as subscription_jobs
 from ratemill.store.subscriptions.jobs import SubscriptionJob

@@ -12,12 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratemill.reference.json_text import Value
+from ratemill.reference.subscriptions.drafts import LineContext, LineDecisions
 from ratemill.reference.subscriptions.lines import FileLine, Line, read
-from ratemill.reference.subscriptions.references import names_of
+from ratemill.reference.subscriptions.records import names_of
 from ratemill.reference.subscriptions.upserts import (
     FAULTS_MAX,
-    LineContext,
-    LineDecisions,
     decide,
     decide_change,
 )

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from operator import itemgetter
 from typing import NamedTuple
 from uuid import UUID
 
-from ratemill.setup.declaration import NAME_CHARS_MAX, SetupObject
+from ratemill.setup.declaration import NAME_CHARS_MAX
 from ratemill.setup.objects.accounts import OBJECT as ACCOUNTS
 from ratemill.setup.objects.identifiers import OBJECT as IDENTIFIERS
 from ratemill.setup.objects.services import OBJECT as SERVICES
 from ratemill.setup.world import Row
-from ratemill.setup.writing.changes import Author, Log, Via
-from ratemill.store import bulk, owners
+from ratemill.setup.writing.changes import Author, Via
+from ratemill.setup.writing.rows import RowChanges, RowWriter
+from ratemill.store import owners
 from ratemill.store.connections import Connection, clock
 from ratemill.store.subscriptions import services as subscription_services
 from ratemill.store.subscriptions.services import ServiceTerms, SubscriptionService
@@ -69,7 +69,6 @@ def make_services(
     """
     if not live:
         return ServiceOutcome({}, {})
-    owners.lock_price_book(connection, owner_id)
     return _ServiceWriter(connection, owner_id, Author(made_by, via)).run(live)
 
 
@@ -88,7 +87,6 @@ def end_services(
     """
     if not object_numbers:
         return
-    owners.lock_price_book(connection, owner_id)
     _ServiceWriter(connection, owner_id, Author(made_by, via)).end(object_numbers, at)
 
 
@@ -112,20 +110,6 @@ def _may_identify(text: str) -> bool:
     return len(text) <= NAME_CHARS_MAX and bool(text.strip()) and "\0" not in text
 
 
-@dataclass(slots=True)
-class _RowChanges:
-    """Rows of one kind to be written: new ones, changed ones by identity, and identities of those that go."""
-
-    object: SetupObject
-    columns: tuple[str, ...]
-    new: list[Row] = field(default_factory=list)
-    changed: dict[int, Row] = field(default_factory=dict)
-    gone: list[int] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return bool(self.new or self.changed or self.gone)
-
-
 class _Span(NamedTuple):
     """A stretch of time for which one holder has an identifier: a stored service, or a subscription in hand."""
 
@@ -145,12 +129,12 @@ class _ServiceWriter:
 
     def __init__(self, connection: Connection, owner_id: int, author: Author) -> None:
         self._connection, self._owner_id = connection, owner_id
-        self._log = Log(connection, author)
+        self._rows = RowWriter(connection, owner_id, author)
         self._now = clock(connection)
         self._unknown = self._identifier_type()
-        self._accounts = _RowChanges(ACCOUNTS, ("name", "currency"))
-        self._services = _RowChanges(SERVICES, ("account_id", "name", *_SPAN))
-        self._identifiers = _RowChanges(IDENTIFIERS, _OF_IDENTIFIER[1:])
+        self._accounts = RowChanges(ACCOUNTS, ("name", "currency"))
+        self._services = RowChanges(SERVICES, ("account_id", "name", *_SPAN), _SPAN)
+        self._identifiers = RowChanges(IDENTIFIERS, _OF_IDENTIFIER[1:], _SPAN)
         self._texts: dict[int, tuple[str, ...]] = {}
         self._faults: dict[int, str] = {}
 
@@ -196,13 +180,10 @@ class _ServiceWriter:
 
     def _raise_version(self, *, is_due: bool = False) -> None:
         if is_due or self._accounts or self._services or self._identifiers:
-            owners.raise_version(self._connection, self._owner_id, subscriptions=is_due)
-
-    def _read(self, table: str, columns: tuple[str, ...], by: dict[str, list[object]]) -> list[Row]:
-        return bulk.read_rows(self._connection, table, columns, self._owner_id, by, by_index=True)
+            self._rows.raise_version(subscriptions=is_due)
 
     def _identifier_type(self) -> int:
-        (row,) = self._read("identifier_types", ("identifier_type_id",), {"name": [_UNKNOWN]})
+        (row,) = self._rows.read("identifier_types", ("identifier_type_id",), {"name": [_UNKNOWN]})
         return int(row["identifier_type_id"])
 
     # what each subscription needs
@@ -212,7 +193,7 @@ class _ServiceWriter:
     ) -> list[ActiveSubscription]:
         """Return those whose identifiers nobody else has at their time, the first of several that want one."""
         spans: defaultdict[str, list[_Span]] = defaultdict(list)
-        for row in self._read("identifiers", _OF_IDENTIFIER, {"usage_identifier": _all(self._texts.values())}):
+        for row in self._rows.read("identifiers", _OF_IDENTIFIER, {"usage_identifier": _all(self._texts.values())}):
             if row["identifier_type_id"] == self._unknown:
                 spans[row["usage_identifier"]].append(_Span(row["start_at"], row["end_at"], row["service_id"]))
         sound, clashes = [], []
@@ -248,7 +229,7 @@ class _ServiceWriter:
     def _account_of(self, live: list[ActiveSubscription]) -> dict[int, int]:
         """Return the account of each subscription by object number; those that are not there are made."""
         plain, other = ([name(each) for each in live] for name in (_account_name, _account_name_with_currency))
-        rows = self._read("accounts", ("account_id", "name", "currency"), {"name": _all([plain, other])})
+        rows = self._rows.read("accounts", ("account_id", "name", "currency"), {"name": _all([plain, other])})
         currency_of = {row["name"]: row["currency"] for row in rows}
         name_of: dict[int, str] = {}
         for each, name, longer in zip(live, plain, other, strict=True):
@@ -262,7 +243,7 @@ class _ServiceWriter:
                 self._faults[each.object_number] = message
         identity_of = {row["name"]: row["account_id"] for row in rows}
         new = [name for name in dict.fromkeys(name_of.values()) if name not in identity_of]
-        for name, identity in zip(new, self._identities(ACCOUNTS, len(new)), strict=True):
+        for name, identity in zip(new, self._rows.identities(ACCOUNTS, len(new)), strict=True):
             identity_of[name] = identity
             self._accounts.new.append({"account_id": identity, "name": name, "currency": currency_of[name]})
         return {number: identity_of[name] for number, name in name_of.items()}
@@ -270,7 +251,7 @@ class _ServiceWriter:
     def _make(self, live: list[ActiveSubscription], account_of: dict[int, int]) -> dict[int, int]:
         """Add services and identifiers; return the service of each subscription."""
         names = self._free_names(live, account_of)
-        services = self._identities(SERVICES, len(live))
+        services = self._rows.identities(SERVICES, len(live))
         for each, name, service_id in zip(live, names, services, strict=True):
             span = {"start_at": each.terms.started_at, "end_at": each.terms.ended_at}
             account_id = account_of[each.object_number]
@@ -287,7 +268,7 @@ class _ServiceWriter:
         """Return a name for the service of each, unlike any other of its account."""
         accounts = [account_of[each.object_number] for each in live]
         wished = [self._texts[each.object_number][0] for each in live]
-        rows = self._read("services", ("account_id", "name"), {"account_id": list(accounts), "name": list(wished)})
+        rows = self._rows.read("services", ("account_id", "name"), {"account_id": list(accounts), "name": list(wished)})
         taken = {(row["account_id"], row["name"]) for row in rows}
         names = []
         for each, account_id, wish in zip(live, accounts, wished, strict=True):
@@ -330,38 +311,13 @@ class _ServiceWriter:
                 self._identifiers.changed[row["identifier_id"]] = {"start_at": row["start_at"], "end_at": at}
 
     def _identifiers_of(self, service_ids: list[int]) -> list[Row]:
-        return self._read("identifiers", _OF_IDENTIFIER, {"service_id": list(service_ids)}) if service_ids else []
-
-    # written in bulk
-
-    def _identities(self, kind: SetupObject, count: int) -> list[int]:
-        return bulk.new_identities(self._connection, kind.table, kind.identity, count) if count else []
+        return self._rows.read("identifiers", _OF_IDENTIFIER, {"service_id": list(service_ids)}) if service_ids else []
 
     def _write(self) -> None:
-        identities = self._identities(IDENTIFIERS, len(self._identifiers.new))
+        identities = self._rows.identities(IDENTIFIERS, len(self._identifiers.new))
         for row, identity in zip(self._identifiers.new, identities, strict=True):
             row["identifier_id"] = identity
-        for rows in (self._accounts, self._services, self._identifiers):
-            if rows:
-                self._write_rows(rows)
-
-    def _write_rows(self, rows: _RowChanges) -> None:
-        """Write the rows of one kind and the log of it; what goes or ends makes room for what is new."""
-        kind, connection = rows.object, self._connection
-        changed = list(rows.changed)
-        before = self._log.seen(kind, changed)
-        if rows.gone:
-            self._log.note_deleted(kind, rows.gone)
-            bulk.delete_rows(connection, kind.table, kind.identity, rows.gone)
-        if changed:
-            written = [{kind.identity: identity, **row} for identity, row in rows.changed.items()]
-            bulk.update_rows(connection, kind.table, kind.identity, _SPAN, written)
-        if rows.new:
-            columns = (kind.identity, *rows.columns)
-            of = itemgetter(*columns)
-            values = ((self._owner_id, *of(row)) for row in rows.new)
-            bulk.insert_rows(connection, kind.table, ("owner_id", *columns), values)
-        self._log.note(kind, [*changed, *(row[kind.identity] for row in rows.new)], before)
+        self._rows.write((self._accounts, self._services, self._identifiers))
 
 
 def _account_name(subscription: ActiveSubscription) -> str:

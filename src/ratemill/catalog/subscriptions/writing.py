@@ -15,10 +15,10 @@ from uuid import UUID, uuid4
 from ratemill.catalog.subscriptions import services
 from ratemill.catalog.subscriptions.services import ActiveSubscription
 from ratemill.reference.json_text import Value
-from ratemill.reference.subscriptions import references, upserts
+from ratemill.reference.subscriptions import records, upserts
+from ratemill.reference.subscriptions.drafts import LineContext, LineDecisions
 from ratemill.reference.subscriptions.lines import FileLine, Line, LineFault
-from ratemill.reference.subscriptions.references import LineReferences
-from ratemill.reference.subscriptions.upserts import LineContext, LineDecisions
+from ratemill.reference.subscriptions.records import LineReferences
 from ratemill.setup.writing.changes import Via
 from ratemill.states import SubscriptionState
 from ratemill.store.connections import Connection, clock
@@ -65,7 +65,7 @@ def write_lines(
 
     ``meanwhile`` is done while the database writes; it does not use the connection.
     """
-    known = _StoredContext(connection, order, references.names_of(each.line for each in lines))
+    known = _StoredContext(connection, order, records.names_of(each.line for each in lines))
     refused: dict[int, list[LineFault]] = {}
     while True:
         kept = [each for each in lines if each.line_number not in refused]
@@ -99,7 +99,7 @@ def _write_in_parts(
 
 def create_object(connection: Connection, order: Order, line: Line) -> UUID | list[LineFault]:
     """Make one object; return its id, or its faults."""
-    known = _StoredContext(connection, order, references.names_of([line]))
+    known = _StoredContext(connection, order, records.names_of([line]))
     decided = upserts.decide([FileLine(1, line)], known.fresh())
     return _written_alone(connection, order, decided, line.kind)
 
@@ -112,7 +112,7 @@ def change_object(
     if stored is None:
         raise LookupError(object_number)
     line = Line(stored.kind, stored.external_ref, attributes, "")
-    known = _StoredContext(connection, order, references.names_of([line]))
+    known = _StoredContext(connection, order, records.names_of([line]))
     decided = upserts.decide_change(stored, attributes, known.fresh())
     return _written_alone(connection, order, decided, stored.kind)
 

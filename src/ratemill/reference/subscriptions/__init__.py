@@ -1,1 +1,1 @@
-"""Subscription objects: lines, references, values, offerings and terms, upserts."""
+"""Subscription objects: lines, attributes, offerings and terms, upserts."""

@@ -1,4 +1,4 @@
-"""The attributes of each kind of subscription object: what must be there, of what form, within what limits.
+"""The attributes of each kind of subscription object: what must be there, of what form, and which refer to other objects.
 
 What is not known is passed over, and null is as good as absent. Every fault is found, in the order of the attributes here,
 which is also the order in which the reference page names them.
@@ -6,13 +6,16 @@ which is also the order in which the reference page names them.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
+from uuid import UUID
 
 from ratemill.reference.json_text import Value
 from ratemill.reference.subscriptions import values
-from ratemill.reference.subscriptions.lines import EXTERNAL_REF_CHARS_MAX, LineFault, kind_of
-from ratemill.reference.subscriptions.values import Form
+from ratemill.reference.subscriptions.lines import EXTERNAL_REF_CHARS_MAX, Line, LineFault, kind_of, reference_of
+from ratemill.reference.subscriptions.values import Form, is_uuid
 from ratemill.subscription_objects import ObjectKind
 
 Attributes = dict[str, Value]
@@ -170,6 +173,14 @@ def in_order(kind: ObjectKind, faults: list[LineFault]) -> list[LineFault]:
     return sorted(faults, key=lambda fault: positions.get(fault.field, -1))
 
 
+def merge(before: Value, changes: Attributes, kind: ObjectKind) -> Attributes:
+    """Return attributes with their changes: null takes one away, and a new way to an offering takes the old one's place."""
+    dropped = OF_A_WAY if kind is ObjectKind.SUBSCRIPTION and not OF_A_WAY.isdisjoint(changes) else frozenset()
+    stored = before if isinstance(before, dict) else {}
+    merged = {name: value for name, value in stored.items() if name not in dropped} | changes
+    return {name: value for name, value in merged.items() if value is not None}
+
+
 def _faults(kind: ObjectKind, attributes: Attributes, *, prefix: str = "", partial: bool = False) -> list[LineFault]:
     """Return the faults of attributes one by one, in their order."""
     found: list[LineFault] = []
@@ -236,3 +247,53 @@ def _start(attributes: Attributes) -> Iterable[LineFault]:
     if attributes.get("started_at") is not None and attributes.get("first_invoice_paid") is not True:
         return (LineFault("started_at", '"started_at" needs "first_invoice_paid" to be true'),)
     return ()
+
+
+@dataclass(slots=True)
+class LineReferences:
+    """What lines refer to: references by kind, and ids by kind."""
+
+    refs: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    ids: dict[int, set[UUID]] = field(default_factory=lambda: defaultdict(set))
+    accounts: set[str] = field(default_factory=set)
+
+
+def names_of(lines: Iterable[Line]) -> LineReferences:
+    """Return what lines refer to, and the references that they would take."""
+    names = LineReferences()
+    for line in lines:
+        attributes = line.attributes
+        _take_ref(names, line.kind, attributes.get("external_ref"))
+        if line.kind is ObjectKind.OFFERING:
+            _take_elements(names, attributes)
+        elif line.kind is ObjectKind.SUBSCRIPTION:
+            _take_ref(names, ObjectKind.OFFERING, attributes.get("offering_external_ref"))
+            offering_id = attributes.get("offering_id")
+            if is_uuid(offering_id):
+                names.ids[ObjectKind.OFFERING].add(UUID(str(offering_id)))
+            offering = attributes.get("offering")
+            if isinstance(offering, dict):
+                _take_ref(names, ObjectKind.OFFERING, offering.get("external_ref"))
+                _take_elements(names, attributes)
+        account_id = attributes.get("account_id")
+        if is_uuid(account_id):
+            names.accounts.add(str(account_id).lower())
+    return names
+
+
+def _take_elements(names: LineReferences, attributes: Attributes) -> None:
+    for kind in (ObjectKind.PRODUCT, ObjectKind.PLAN):
+        elements = attributes.get(kind.plural)
+        for each in elements if isinstance(elements, list) else ():
+            if isinstance(each, dict):
+                _take_ref(names, kind, each.get("external_ref"))
+            else:
+                _take_ref(names, kind, each)
+                if is_uuid(each):
+                    names.ids[kind].add(UUID(str(each)))
+
+
+def _take_ref(names: LineReferences, kind: ObjectKind, value: Value) -> None:
+    ref = reference_of(value)
+    if ref is not None:
+        names.refs[kind].add(ref)
