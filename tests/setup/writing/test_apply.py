@@ -246,7 +246,7 @@ def test_two_documents_at_once_wait_for_each_other(database: Database):
 
 def test_the_last_guard_against_overlapping_identifiers_says_the_same(database: Database, monkeypatch):
     apply(database, FULL)
-    monkeypatch.setattr("ratemill.setup.rules.objects.overlapping", lambda *_: iter(()))
+    monkeypatch.setattr("ratemill.setup.rules.spans.overlapping", lambda *_: iter(()))
     text = """ratemill: 1
 owner: full
 usageIdentifiers:

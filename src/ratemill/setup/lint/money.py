@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ratemill.money import PRICE_DIGITS_MAX, QUANTITY_PLACES_MAX, places, plain, significant_digits
 from ratemill.setup.lint.plan import Finding, PlanSetup, by_currency, on_rate
-from ratemill.setup.rules.objects import PRODUCT_DIGITS_MAX
+from ratemill.setup.rules.rates import PRODUCT_DIGITS_MAX
 from ratemill.setup.world import Row
 
 NEAR_DIGITS = 2  # a product that has no more than so many digits left is near the end
@@ -46,7 +46,7 @@ def _amount_places(setup: PlanSetup, rate: Row) -> int:
 
 
 def digits_near_limit(setup: PlanSetup) -> Iterator[Finding]:
-    """Find rates whose largest product is near 38 digits: see ``ratemill.setup.rules.objects.products_fit``."""
+    """Find rates whose largest product is near 38 digits: see ``ratemill.setup.rules.rates.products_fit``."""
     for rate in setup.rates:
         unit = setup.units.get(rate["usage_unit_id"]) if rate["calculation"] == "perUnit" else None
         per_digits = len(str(int(unit["multiplier"]))) if unit is not None else 1

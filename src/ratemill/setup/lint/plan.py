@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Literal
 
 from ratemill.periods import write_instant
-from ratemill.setup.rules.objects import EARLIEST
+from ratemill.setup.rules.spans import EARLIEST
 from ratemill.setup.world import Row
 
 Severity = Literal["error", "warning", "notice"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ratemill.setup.declaration import Rule, SetupObject, reference, span
+from ratemill.setup.rules.accounts import zone_of_named_account
 from ratemill.setup.rules.buckets import attached_once, currency_of_account, not_drawn_on_yet
-from ratemill.setup.rules.objects import start_before_end, zone_of_named_account
+from ratemill.setup.rules.spans import start_before_end
 
 OBJECT = SetupObject(
     list_name="accountUsageBuckets",

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from ratemill.periods import read_zone
 from ratemill.setup.declaration import Member, MemberKind, Rule, SetupObject, name_member, reference, span
+from ratemill.setup.rules.accounts import account_zone, currency_of_charged_account
 from ratemill.setup.rules.buckets import account_keeps_currency_of_buckets
 from ratemill.setup.rules.currencies import check_currency
-from ratemill.setup.rules.objects import (
-    account_zone,
-    currency_of_charged_account,
-    currency_without_group,
-    no_cycle,
-    start_before_end,
-)
+from ratemill.setup.rules.names import no_cycle
+from ratemill.setup.rules.plans import currency_without_group
+from ratemill.setup.rules.spans import start_before_end
 
 BILL_DAY_MAX = 31
 

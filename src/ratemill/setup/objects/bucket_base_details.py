@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ratemill.setup.declaration import Member, MemberKind, Rule, SetupObject, reference
 from ratemill.setup.rules.buckets import class_counts_as_base
-from ratemill.setup.rules.objects import location_as_class_says, one_place
+from ratemill.setup.rules.rates import location_as_class_says, one_place
 
 OBJECT = SetupObject(
     list_name="usageBucketBaseDetails",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ratemill.setup.declaration import NAME_CHARS_MAX, Member, MemberKind, SetupObject, name_member, reference
-from ratemill.setup.rules.objects import unique_without_case
+from ratemill.setup.rules.names import unique_without_case
 from ratemill.visible import shown
 
 BATCH_WAIT_S_MAX = 30  # the longest that a record may wait for its batch

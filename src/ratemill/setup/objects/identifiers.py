@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ratemill.setup.declaration import Rule, SetupObject, name_member, reference, span
-from ratemill.setup.rules.objects import account_with_service, no_overlap, start_before_end, zone_of_named_account
+from ratemill.setup.rules.accounts import account_with_service, zone_of_named_account
+from ratemill.setup.rules.spans import no_overlap, start_before_end
 
 OBJECT = SetupObject(
     list_name="usageIdentifiers",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ratemill.setup.declaration import Link, Member, MemberKind, SetupObject, name_member
-from ratemill.setup.rules.objects import groups_without_tie
+from ratemill.setup.rules.ties import groups_without_tie
 
 OBJECT = SetupObject(
     list_name="geoTreeLocationGroups",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ratemill.setup.declaration import SetupObject, name_member, reference
-from ratemill.setup.rules.objects import no_cycle
+from ratemill.setup.rules.names import no_cycle
 
 OBJECT = SetupObject(
     list_name="geoTreeLocations",

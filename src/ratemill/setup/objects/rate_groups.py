@@ -14,7 +14,8 @@ from ratemill.setup.declaration import (
     span,
 )
 from ratemill.setup.rules.currencies import check_currency
-from ratemill.setup.rules.objects import pass_through_in_no_plan, start_before_end, time_period_not_rated
+from ratemill.setup.rules.plans import pass_through_in_no_plan, time_period_not_rated
+from ratemill.setup.rules.spans import start_before_end
 
 OBJECT = SetupObject(
     list_name="usageRateGroups",

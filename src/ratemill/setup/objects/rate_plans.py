@@ -12,7 +12,7 @@ from ratemill.setup.declaration import (
     name_member,
     precision,
 )
-from ratemill.setup.rules.objects import plan_without_pass_through
+from ratemill.setup.rules.plans import plan_without_pass_through
 
 OBJECT = SetupObject(
     list_name="usageRatePlans",

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from ratemill.setup.declaration import NAME_CHARS_MAX, Member, MemberKind, Rule, SetupObject, reference, span
-from ratemill.setup.rules.objects import (
+from ratemill.setup.rules.rates import (
     location_as_class_says,
     minimum_below_maximum,
-    no_tie,
-    no_tie_through_groups,
     one_place,
     products_fit,
     rate_everywhere,
-    same_base_unit_as_class,
-    start_before_end,
 )
+from ratemill.setup.rules.spans import start_before_end
+from ratemill.setup.rules.ties import no_tie, no_tie_through_groups
+from ratemill.setup.rules.units import same_base_unit_as_class
 
 OBJECT = SetupObject(
     list_name="usageRates",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ratemill.setup.declaration import Rule, SetupObject, name_member, reference, span
+from ratemill.setup.rules.accounts import zone_of_named_account
 from ratemill.setup.rules.buckets import service_keeps_currency_of_buckets
-from ratemill.setup.rules.objects import currency_without_group, start_before_end, zone_of_named_account
+from ratemill.setup.rules.plans import currency_without_group
+from ratemill.setup.rules.spans import start_before_end
 
 OBJECT = SetupObject(
     list_name="accountServices",

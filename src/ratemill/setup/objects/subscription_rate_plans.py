@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ratemill.setup.declaration import Member, MemberKind, Rule, SetupObject, reference
-from ratemill.setup.rules.objects import one_kind_of_subscription
+from ratemill.setup.rules.accounts import one_kind_of_subscription
 
 EXTERNAL_REF_CHARS_MAX = 2_048  # characters of a reference of another system
 

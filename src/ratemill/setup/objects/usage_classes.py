@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ratemill.setup.declaration import Member, MemberKind, Rule, SetupObject, name_member, reference
-from ratemill.setup.rules.objects import rater_with_rates
+from ratemill.setup.rules.rates import rater_with_rates
 
 OBJECT = SetupObject(
     list_name="usageClasses",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ratemill.setup.declaration import Member, MemberKind, Rule, SetupObject, name_member, reference
-from ratemill.setup.rules.objects import rounding_fits, same_base_unit
+from ratemill.setup.rules.units import rounding_fits, same_base_unit
 
 OBJECT = SetupObject(
     list_name="usageRoundings",

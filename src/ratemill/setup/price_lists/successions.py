@@ -14,7 +14,7 @@ from ratemill.errors import Code, Fault
 from ratemill.periods import read_instant, write_instant
 from ratemill.setup.declaration import Entry, Member
 from ratemill.setup.objects.registry import BY_LIST, WRITABLE
-from ratemill.setup.rules.objects import EARLIEST
+from ratemill.setup.rules.spans import EARLIEST
 from ratemill.setup.world import Row, World
 from ratemill.store import bulk
 from ratemill.visible import shown

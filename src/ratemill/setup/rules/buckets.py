@@ -9,7 +9,9 @@ from decimal import Decimal
 from ratemill.money import decimal_within, plain
 from ratemill.setup.declaration import Entry, Finding, Member, MemberKind
 from ratemill.setup.nodes import ScalarForm
-from ratemill.setup.rules.objects import Findings, ListRule, overlapping, quantity_fits
+from ratemill.setup.rules.findings import Findings, ListRule
+from ratemill.setup.rules.spans import overlapping
+from ratemill.setup.rules.units import quantity_fits
 from ratemill.setup.values import InvalidValue, read_value
 from ratemill.setup.world import Row, World
 from ratemill.visible import shown

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from ratemill.setup.declaration import Entry
-from ratemill.setup.rules.objects import Findings
+from ratemill.setup.rules.findings import Findings
 from ratemill.setup.world import World
 from ratemill.visible import shown
 
