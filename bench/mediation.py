@@ -20,7 +20,8 @@ import polars as pl
 
 from ratemill.columns import RAW
 from ratemill.mediation.mediate import mediate
-from ratemill.mediation.profiles.profile import Profile, read_profile
+from ratemill.mediation.profiles.declared import Profile
+from ratemill.mediation.profiles.profile import read_profile
 
 RUNS = 15
 NAMES = [

@@ -3,8 +3,10 @@
 import ast
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import is_dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import pytest
 
@@ -12,8 +14,8 @@ SOURCE = Path(__file__).parent.parent / "src" / "ratemill"
 
 # A stage may import itself, the ground, and the stages named here.
 MAY_IMPORT = {
-    "cli": {"api", "jobs", "intake", "ledger", "catalog", "setup", "access", "client"},
-    "api": {"intake", "ledger", "catalog", "setup", "access", "reference"},
+    "cli": {"api", "jobs", "intake", "ledger", "catalog", "setup", "access", "client", "store"},
+    "api": {"intake", "ledger", "catalog", "setup", "access", "reference", "store"},
     "jobs": {"intake", "ledger", "catalog", "setup", "mediation", "rating", "reference", "store"},
     "intake": {"ledger", "setup", "access", "mediation", "rating", "reference", "store"},
     "ledger": {"setup", "mediation", "rating", "reference", "store"},
@@ -26,6 +28,7 @@ MAY_IMPORT = {
     "store": set(),
     "client": set(),
 }
+ONLY_RECORDS = {"cli", "api"}  # of the store they know the records that it returns and the filters that it takes
 PURE = {"mediation", "rating", "reference"}
 DRIVERS = {"psycopg", "psycopg_pool", "sqlalchemy", "alembic"}
 NOT_IN_PURE = DRIVERS | {"os", "io", "pathlib", "socket", "subprocess", "time", "httpx", "fastapi", "ratemill.settings"}
@@ -107,6 +110,32 @@ def test_imports_run_one_way(stage: str, path: Path):
         return
     allowed = MAY_IMPORT[stage] | {stage} if stage else set()
     assert stages_imported(path) <= allowed
+
+
+def is_record(value: object) -> bool:
+    """Whether a value is the type of a record, or a name for such types."""
+    if isinstance(value, type):
+        return is_dataclass(value) or hasattr(value, "_fields")
+    return get_origin(value) is not None
+
+
+def test_the_top_stages_know_only_records_of_the_store():
+    for stage, path in modules():
+        for node in ast.walk(ast.parse(path.read_text())) if stage in ONLY_RECORDS else ():
+            assert not isinstance(node, ast.Import) or not any(
+                "ratemill.store" in alias.name for alias in node.names
+            ), path
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ratemill.store"):
+                module = import_module(node.module or "")
+                others = [alias.name for alias in node.names if not is_record(getattr(module, alias.name, None))]
+                assert not others, f"{path} imports {others} from {node.module}: only records may be"
+
+
+def test_no_module_only_passes_names_on():
+    """A name is imported from the module that defines it; four modules gather what belongs together."""
+    gathering = {"access/database.py", "store/connections.py", "store/embedded/embedded.py", "store/schema/tables.py"}
+    found = {path.relative_to(SOURCE).as_posix() for _, path in modules() if "\n__all__ = " in path.read_text()}
+    assert found == gathering
 
 
 def test_the_pure_stages_know_no_world():

@@ -8,12 +8,12 @@ from tests.fixtures.mill import Mill, guide_row
 from tests.fixtures.two_mills import items, post, two_mills
 
 from ratemill.ledger import charges
-from ratemill.ledger.charges import Charge, ChargeFilters
 from ratemill.pages import Paging
 from ratemill.periods import read_instant
 from ratemill.records import ChargeName, charge_identity, charge_name, record_identity
 from ratemill.settings import Settings
 from ratemill.store.charges import charges as charge_store
+from ratemill.store.charges.charges import Charge, ChargeFilters
 from ratemill.store.connections import Database
 
 MORE = """

@@ -9,7 +9,8 @@ import polars as pl
 
 from ratemill.columns import RAW
 from ratemill.mediation.mediate import MediationResult, mediate
-from ratemill.mediation.profiles.profile import Profile, read_profile
+from ratemill.mediation.profiles.declared import Profile
+from ratemill.mediation.profiles.profile import read_profile
 from ratemill.reasons import BY_ID
 
 GUIDE_NAMES = [

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.mediation.tables import ends, faults, mediated, short
 
 from ratemill.mediation.bounds import joined_lengths, replaced_lengths, substituted_lengths
-from ratemill.mediation.mediate import RowLimits
+from ratemill.mediation.working import RowLimits
 
 TEXTS = st.lists(st.none() | st.text("ab1 é-", max_size=12), max_size=6)
 LIMITS = RowLimits(field_chars_max=100, record_chars_max=400)

@@ -8,7 +8,8 @@ from tests.mediation.tables import CLASSES, raw, short
 
 from ratemill.errors import TableTooLarge
 from ratemill.mediation.growth import Growth
-from ratemill.mediation.mediate import MediationResult, RowLimits, begin, mediate
+from ratemill.mediation.mediate import MediationResult, begin, mediate
+from ratemill.mediation.working import RowLimits
 
 ROWS = 40
 LIMITS = RowLimits(growth_bytes_max=20_000)  # 500 bytes a row

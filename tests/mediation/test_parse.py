@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.mediation.tables import CLASSES, GUIDE_ROW, ends, fate, faults, guide, guide_row, mediated, raw, short
 
-from ratemill.mediation.mediate import RowLimits, rehearse
+from ratemill.mediation.mediate import rehearse
 from ratemill.mediation.profiles.profile import read_profile
+from ratemill.mediation.working import RowLimits
 
 BAD_FORMS = {
     "nul": (GUIDE_ROW.replace("Unknown", "Un\x00known"), "row_must_not_contain_nul"),

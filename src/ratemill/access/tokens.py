@@ -41,8 +41,6 @@ SECRET_PREFIX = "rm_"  # noqa: S105 - no secret, but what says what a found one 
 EXPIRY_DAYS = 365  # unless another is given: a forgotten token ends one day
 TOKEN_REQUIRED = "a valid token is required: Authorization: Bearer SECRET"  # noqa: S105 -- a message
 
-__all__ = ["Token"]
-
 log = logs.get(__name__)
 
 

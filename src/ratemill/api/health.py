@@ -15,7 +15,7 @@ from starlette.responses import Response
 from ratemill.api.http.envelope import reply
 from ratemill.errors import Unavailable
 from ratemill.intake import health
-from ratemill.intake.health import Health
+from ratemill.store.usage.workers import Health
 
 ANSWER_S_MAX = 4.5  # 5 s are promised
 LOOKS_MAX = 2  # at the database at the same time

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from ratemill.access import tokens
-from ratemill.access.tokens import Principal, Token, TokenRequest
+from ratemill.access.tokens import Principal, TokenRequest
 from ratemill.api.http import envelope, paging
 from ratemill.api.http.auth import needs
 from ratemill.api.http.bodies import read_json_body
@@ -20,6 +20,7 @@ from ratemill.api.http.paths import RESOURCES
 from ratemill.errors import BadRequest, Code, Fault
 from ratemill.nesting import TOO_DEEP, is_too_deep
 from ratemill.periods import read_instant, write_instant
+from ratemill.store.tokens import Token
 from ratemill.visible import shown
 
 router = APIRouter(prefix=RESOURCES, tags=["Tokens"])

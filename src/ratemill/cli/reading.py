@@ -25,12 +25,13 @@ from ratemill.errors import NotFound, UsageFault
 from ratemill.ledger import charges as ledger_charges
 from ratemill.ledger import exceptions as ledger_exceptions
 from ratemill.ledger import history as ledger_history
-from ratemill.ledger.exceptions import ImportExceptionFilters, RatingExceptionFilters
-from ratemill.ledger.history import AnyHistory
 from ratemill.ledger.lookup import look_up
 from ratemill.pages import PAGE_ROWS_MAX, Page, Paging
 from ratemill.printing import print_json, print_notice
 from ratemill.settings import Settings
+from ratemill.store.charges.import_exceptions import ImportExceptionFilters
+from ratemill.store.charges.rating_exceptions import RatingExceptionFilters
+from ratemill.store.histories.requests import AnyHistory
 
 POLL_S = 0.2
 

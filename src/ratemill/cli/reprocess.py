@@ -14,9 +14,9 @@ from ratemill.api.usage.reprocess_body import by_search, comparison, reprocess_i
 from ratemill.cli.terminal.common import AsJson, existing_database, read_settings, user_name
 from ratemill.errors import USED_WRONGLY, UsageFault
 from ratemill.ledger import reprocess as ledger_reprocess
-from ratemill.ledger.reprocess import Criteria, Reprocess
 from ratemill.printing import print_json, print_line
 from ratemill.settings import Settings
+from ratemill.store.charges.reprocesses import Criteria, Reprocess
 
 POLL_S = 0.2
 

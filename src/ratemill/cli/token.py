@@ -9,20 +9,12 @@ from typing import Annotated
 import typer
 
 from ratemill.access.database import DEFAULT_OWNER
-from ratemill.access.tokens import (
-    EXPIRY_DAYS,
-    RIGHTS,
-    Token,
-    TokenRequest,
-    add_token,
-    list_tokens,
-    revoke_tokens,
-    state_of,
-)
+from ratemill.access.tokens import EXPIRY_DAYS, RIGHTS, TokenRequest, add_token, list_tokens, revoke_tokens, state_of
 from ratemill.cli.terminal.common import AsJson, existing_database, opened_database, user_name
 from ratemill.errors import USED_WRONGLY, BadRequest, UsageFault
 from ratemill.periods import read_instant, write_instant
 from ratemill.printing import print_json, print_line, print_notice
+from ratemill.store.tokens import Token
 from ratemill.visible import shown
 
 app = typer.Typer(help="Tokens: who may call, for which owner, with which rights.", no_args_is_help=True)

@@ -26,17 +26,6 @@ from ratemill.store.characteristics.batches import CharacteristicBatch
 from ratemill.store.connections import Connection, Database
 from ratemill.store.usage import submissions
 
-__all__ = [
-    "BatchReceipt",
-    "BatchSubmission",
-    "CharacteristicBatch",
-    "ReceivedPage",
-    "clear",
-    "create",
-    "read",
-    "receive",
-]
-
 ANY = "UserXs"  # the collection that is of no one characteristic
 _NUMBER_MAX = 2**63 - 1
 

@@ -14,7 +14,8 @@ from ratemill.intake.caches import RatingCaches
 from ratemill.intake.claim import WaitingRecords
 from ratemill.intake.duplicates import RECORD, DuplicateCheck, leave_keys, sort_out
 from ratemill.intake.faultpoints import die_at
-from ratemill.mediation.mediate import MediationResult, RowLimits, begin, finish, refuse
+from ratemill.mediation.mediate import MediationResult, begin, finish, refuse
+from ratemill.mediation.working import RowLimits
 from ratemill.rating.rate import RatingResult, rate
 from ratemill.settings import Settings
 from ratemill.setup.in_force.book import SetupSnapshot, WorkerFeed

@@ -6,8 +6,6 @@ from ratemill.store.connections import Database
 from ratemill.store.usage import workers
 from ratemill.store.usage.workers import Health
 
-__all__ = ["Health", "look"]
-
 
 def look(database: Database) -> Health:
     """Return the health that the database shows; raise ``Unavailable`` soon if it does not answer."""

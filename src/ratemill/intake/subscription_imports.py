@@ -23,8 +23,6 @@ from ratemill.store.subscriptions.imports import SubscriptionImport
 from ratemill.subscription_objects import ObjectKind
 from ratemill.visible import shown
 
-__all__ = ["SubscriptionImport", "Upload", "receive"]
-
 log = logs.get(__name__)
 
 _FILE, _REFERENCE = "import_file", "external_ref"

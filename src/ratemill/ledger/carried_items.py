@@ -12,8 +12,6 @@ from ratemill.store.usage import carried_items
 from ratemill.store.usage.carried_items import CarriedItem
 from ratemill.store.usage.usage_records import UsageRecord
 
-__all__ = ["CarriedItem", "with_items"]
-
 _Usage = TypeVar("_Usage", bound=UsageRecord)
 
 

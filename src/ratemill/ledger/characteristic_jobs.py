@@ -15,8 +15,6 @@ from ratemill.store.characteristics.jobs import ItemJob, ItemOutcome
 from ratemill.store.connections import Connection, Database
 from ratemill.visible import shown
 
-__all__ = ["OUTCOMES", "ItemJob", "ItemOutcome", "cancel", "find", "outcomes", "refused"]
-
 OUTCOMES = ("created", "updated", "unchanged", "refused")
 
 

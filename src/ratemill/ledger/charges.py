@@ -13,8 +13,6 @@ from ratemill.store.charges.charges import Charge, ChargeFilters
 from ratemill.store.connections import Database
 from ratemill.store.usage import carried_items
 
-__all__ = ["Charge", "ChargeFilters"]
-
 _IDENTITY_MAX = 2**80  # beyond the number of any charge
 
 

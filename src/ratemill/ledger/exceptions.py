@@ -14,8 +14,6 @@ from ratemill.store.charges.import_exceptions import ImportException, ImportExce
 from ratemill.store.charges.rating_exceptions import RatingException, RatingExceptionFilters
 from ratemill.store.connections import Connection, Database
 
-__all__ = ["ImportException", "ImportExceptionFilters", "RatingException", "RatingExceptionFilters"]
-
 
 @dataclass(frozen=True, slots=True)
 class ExceptionKind:

@@ -12,28 +12,9 @@ from ratemill.pages import Page, Paging
 from ratemill.states import RequestState
 from ratemill.store.connections import Database
 from ratemill.store.histories import requests as histories
-from ratemill.store.histories.characteristics import ItemHistory
-from ratemill.store.histories.requests import AnyHistory, Batch, Counts, History, HistoryFilters
-from ratemill.store.histories.subscriptions import ImportHistory
+from ratemill.store.histories.requests import AnyHistory, Batch, History, HistoryFilters
 from ratemill.store.histories.unrated import UnratedHistory
 from ratemill.visible import shown
-
-__all__ = [
-    "AnyHistory",
-    "Batch",
-    "Counts",
-    "History",
-    "HistoryFilters",
-    "ImportHistory",
-    "ItemHistory",
-    "UnratedHistory",
-    "find",
-    "find_batch",
-    "is_done",
-    "not_found",
-    "page",
-    "state_of",
-]
 
 
 def find(database: Database, owner_id: int, key: str) -> AnyHistory:

@@ -16,8 +16,6 @@ from ratemill.store.histories.requests import Batch, History
 from ratemill.store.usage import holders, record_ends
 from ratemill.store.usage.holders import AccountServices, IdentifierSpan
 
-__all__ = ["AccountServices", "IdentifierSpan", "LookupMatch", "look_up"]
-
 
 @dataclass(frozen=True, slots=True)
 class LookupMatch:

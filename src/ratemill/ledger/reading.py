@@ -5,14 +5,12 @@ from __future__ import annotations
 from uuid import UUID
 
 from ratemill.errors import Code, NotFound
-from ratemill.store.connections import Connection, Database
+from ratemill.store.connections import Connection
 from ratemill.store.histories import requests as histories
 from ratemill.store.histories.characteristics import ItemHistory
 from ratemill.store.histories.requests import History
 from ratemill.store.histories.subscriptions import ImportHistory
 from ratemill.visible import shown
-
-__all__ = ["Database"]
 
 NUMBER_MAX = 2**63 - 1
 

@@ -17,8 +17,9 @@ import polars as pl
 from ratemill import columns
 from ratemill.errors import TableTooLarge
 from ratemill.ledger.trace import RecordLife, RecordName
-from ratemill.mediation.mediate import MediationResult, RowLimits, mediate
+from ratemill.mediation.mediate import MediationResult, mediate
 from ratemill.mediation.profiles.profile import read_profile
+from ratemill.mediation.working import RowLimits
 from ratemill.reasons import row_message
 from ratemill.setup.in_force.mediation_setup import MediationSetup, mediation_setup, reader_of
 from ratemill.states import RecordState

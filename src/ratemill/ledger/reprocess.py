@@ -28,9 +28,6 @@ from ratemill.store.charges.reprocesses import MEMBERS, Criteria, Reprocess
 from ratemill.store.connections import Database
 from ratemill.visible import shown
 
-__all__ = ["Criteria", "Reprocess", "all_of_them", "by_ids", "by_search", "find", "order"]
-
-
 IDS_MAX = 100_000  # ticked by hand or by a script; more are better found by a filter
 
 

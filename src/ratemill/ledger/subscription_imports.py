@@ -14,8 +14,6 @@ from ratemill.store.subscriptions import imports
 from ratemill.store.subscriptions.imports import LineError, SubscriptionImport
 from ratemill.visible import shown
 
-__all__ = ["LineError", "SubscriptionImport", "errors", "find", "page", "refused_lines"]
-
 
 def page(
     database: Database, owner_id: int, comparisons: Sequence[Comparison[str]], *, offset: int, limit: int

@@ -27,8 +27,6 @@ from ratemill.store.usage.record_ends import DuplicateRecord, RawBody, Revision,
 from ratemill.store.usage.submissions import unpack
 from ratemill.store.usage.usage_records import LONG_TEXTS, UsageRecord
 
-__all__ = ["DuplicateRecord", "Revision", "page"]
-
 _LIVES_AT_ONCE_MIN, _LIVES_AT_ONCE_MAX = 50, 200  # a record has at most 1 M characters
 _ANY_ROWS = 2**31  # the request's own limit was checked when it was accepted
 

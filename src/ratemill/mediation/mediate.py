@@ -23,19 +23,6 @@ from ratemill.mediation.validate import Items, Validator
 from ratemill.mediation.working import AT, FAULTS, FaultTables, RowLimits, target_column
 from ratemill.reasons import IMPORT
 
-__all__ = [
-    "MappedRows",
-    "MediationResult",
-    "Rehearsal",
-    "RowLimits",
-    "begin",
-    "finish",
-    "mediate",
-    "refuse",
-    "rehearse",
-    "show",
-]
-
 _LIMITS = RowLimits()
 _NO_LISTS: Lists = {}
 _NO_ITEMS: Items = {}

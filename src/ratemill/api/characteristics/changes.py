@@ -11,8 +11,9 @@ from ratemill.api.characteristics.items import SKIP_MAX, TOP, TOP_MAX, Json, Rea
 from ratemill.api.characteristics.parameters import Parameters
 from ratemill.api.http import paging
 from ratemill.catalog.characteristics import changes as characteristic_changes
-from ratemill.catalog.characteristics.changes import ACTIONS, OBJECTS, CharacteristicChangeFilters
+from ratemill.catalog.characteristics.changes import ACTIONS, OBJECTS
 from ratemill.catalog.characteristics.items import CollectionQuery
+from ratemill.store.characteristics.changes import CharacteristicChangeFilters
 from ratemill.visible import shown
 
 router = APIRouter(prefix="/api/data", tags=["Characteristics"])

@@ -17,8 +17,8 @@ from ratemill.api.http.envelope import Json
 from ratemill.api.http.exact_json import Exact
 from ratemill.catalog.characteristics.items import Collection, CollectionQuery
 from ratemill.ledger import characteristic_jobs as jobs
-from ratemill.ledger.characteristic_jobs import ItemJob, ItemOutcome
 from ratemill.reference.json_text import Number, Value
+from ratemill.store.characteristics.jobs import ItemJob, ItemOutcome
 
 router = APIRouter(prefix="/api/Import/Jobs", tags=["Characteristic jobs"])
 

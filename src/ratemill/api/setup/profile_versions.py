@@ -15,7 +15,7 @@ from ratemill.api.http.paths import IDENTITY, RESOURCES
 from ratemill.api.setup import schemas
 from ratemill.periods import write_instant
 from ratemill.setup.in_force import profile_versions
-from ratemill.setup.in_force.profile_versions import KeptVersion
+from ratemill.store.setup.data_profiles import KeptVersion
 
 router = APIRouter(prefix=RESOURCES, tags=["Set-up: dataProfiles"])
 

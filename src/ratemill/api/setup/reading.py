@@ -32,9 +32,10 @@ from ratemill.setup.declaration import SetupObject
 from ratemill.setup.objects.registry import BASE_UNITS, OBJECTS
 from ratemill.setup.reading import searching
 from ratemill.setup.reading.details import PARTS_OF_EACH_MAX, PARTS_OF_ONE_MAX, details
-from ratemill.setup.reading.searching import ColumnComparison, SearchColumn, SetupQuery
+from ratemill.setup.reading.searching import SetupQuery
 from ratemill.setup.reading.showing import ObjectView, etag
 from ratemill.setup.reading.used_by import User, used_by
+from ratemill.store.setup.searches import ColumnComparison, SearchColumn
 
 Reader = Annotated[Principal, Depends(needs("read"))]
 

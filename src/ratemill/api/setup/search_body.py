@@ -13,7 +13,8 @@ from ratemill.errors import BadRequest, Code, Fault
 from ratemill.pages import PAGE_ROWS_MAX, Paging
 from ratemill.setup.declaration import SetupObject
 from ratemill.setup.reading import searching
-from ratemill.setup.reading.searching import OPERATORS, ColumnComparison, SetupQuery
+from ratemill.setup.reading.searching import OPERATORS, SetupQuery
+from ratemill.store.setup.searches import ColumnComparison
 from ratemill.visible import shown
 
 TOP = 100  # rows of the only page, if no page is asked for

@@ -21,8 +21,9 @@ from ratemill.periods import write_instant
 from ratemill.setup.declaration import SetupObject
 from ratemill.setup.objects.registry import OBJECTS
 from ratemill.setup.writing import changes, deleting, editing, patching
-from ratemill.setup.writing.changes import Author, SetupChange, SetupChangeFilters
+from ratemill.setup.writing.changes import Author
 from ratemill.setup.writing.editing import EditResult, EditTarget
+from ratemill.store.setup.changes import SetupChange, SetupChangeFilters
 
 router = APIRouter(prefix=RESOURCES)
 

@@ -18,9 +18,8 @@ from ratemill.api.subscriptions.lists import FILTER, PAGED, parameter, read_want
 from ratemill.api.subscriptions.upload import REFERENCE_CHARS_MAX, received
 from ratemill.errors import Fault
 from ratemill.intake import subscription_imports as intake
-from ratemill.intake.subscription_imports import SubscriptionImport
 from ratemill.ledger import subscription_imports as imports
-from ratemill.ledger.subscription_imports import LineError
+from ratemill.store.subscriptions.imports import LineError, SubscriptionImport
 from ratemill.subscription_objects import by_kind
 
 router = APIRouter(prefix=f"{PREFIX}/imports", tags=["Subscription imports"])

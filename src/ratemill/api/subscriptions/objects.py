@@ -17,13 +17,13 @@ from ratemill.api.subscriptions import envelope, lists
 from ratemill.api.subscriptions.envelope import OWNER, PREFIX, Json, time
 from ratemill.api.subscriptions.lists import PAGED, read_wanted
 from ratemill.catalog.subscriptions import objects
-from ratemill.catalog.subscriptions.objects import ShownObject
 from ratemill.errors import BadRequest, Code, Fault
 from ratemill.reference import json_text
 from ratemill.reference.json_text import Value
 from ratemill.reference.subscriptions import lines
 from ratemill.reference.subscriptions.lines import Line
 from ratemill.states import SubscriptionState
+from ratemill.store.subscriptions.pages import ShownObject
 from ratemill.subscription_objects import ObjectKind
 
 router = APIRouter(prefix=PREFIX, tags=["Subscriptions"])

@@ -9,7 +9,7 @@ from ratemill.api.http import paging
 from ratemill.api.http.paging import TIMES, Parameter
 from ratemill.api.usage.carried_filters import ITEMS, split_items
 from ratemill.errors import USED_WRONGLY, Fault, UsageFault
-from ratemill.ledger.charges import ChargeFilters
+from ratemill.store.charges.charges import ChargeFilters
 
 FILTERS = {
     "trackingId": Parameter("tracking_id", paging.read_tracking_id, "Either tracking id of the request."),

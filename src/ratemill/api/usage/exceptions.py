@@ -20,8 +20,9 @@ from ratemill.api.usage.instances import (
     rating_exception_instance,
 )
 from ratemill.ledger import exceptions
-from ratemill.ledger.exceptions import ImportExceptionFilters, RatingExceptionFilters
 from ratemill.reasons import IMPORT, RATING_KINDS
+from ratemill.store.charges.import_exceptions import ImportExceptionFilters
+from ratemill.store.charges.rating_exceptions import RatingExceptionFilters
 
 router = APIRouter(prefix=RESOURCES, tags=["Reading back"])
 

@@ -27,8 +27,8 @@ from ratemill.api.usage.instances import (
 )
 from ratemill.errors import BadRequest, Code, Fault, Forbidden, NotFound
 from ratemill.ledger import history, trace
-from ratemill.ledger.history import AnyHistory, HistoryFilters
 from ratemill.setup.in_force.feeds import find_feed, read_row_form
+from ratemill.store.histories.requests import AnyHistory, HistoryFilters
 from ratemill.visible import shown
 
 router = APIRouter(prefix=RESOURCES, tags=["Reading back"])

@@ -9,17 +9,25 @@ from uuid import UUID
 
 from ratemill.api.http.envelope import Json
 from ratemill.ledger import charges, exceptions, history
-from ratemill.ledger.charges import Charge
-from ratemill.ledger.exceptions import ExceptionKind, ImportException, RatingException
-from ratemill.ledger.history import AnyHistory, Batch, Counts, ImportHistory, ItemHistory, UnratedHistory
-from ratemill.ledger.lookup import AccountServices, IdentifierSpan, LookupMatch
-from ratemill.ledger.trace import Attempt, DuplicateRecord, RecordLife, Revision
+from ratemill.ledger.exceptions import ExceptionKind
+from ratemill.ledger.lookup import LookupMatch
+from ratemill.ledger.trace import Attempt, RecordLife
 from ratemill.money import plain
 from ratemill.periods import write_instant
 from ratemill.reasons import BY_ID, RATING_KINDS
 from ratemill.records import ChargeName, charge_identity, record_identity
-from ratemill.setup.in_force.feeds import Feed, RowForm
+from ratemill.setup.in_force.feeds import RowForm
 from ratemill.states import ImportExceptionState, RatingExceptionState, RecordState, RequestState
+from ratemill.store.charges.charges import Charge
+from ratemill.store.charges.import_exceptions import ImportException
+from ratemill.store.charges.rating_exceptions import RatingException
+from ratemill.store.histories.characteristics import ItemHistory
+from ratemill.store.histories.requests import AnyHistory, Batch, Counts
+from ratemill.store.histories.subscriptions import ImportHistory
+from ratemill.store.histories.unrated import UnratedHistory
+from ratemill.store.setup.feeds import Feed
+from ratemill.store.usage.holders import AccountServices, IdentifierSpan
+from ratemill.store.usage.record_ends import DuplicateRecord, Revision
 from ratemill.subscription_objects import by_kind
 
 BATCH_TYPE, ITEM_BATCH_TYPE, IMPORT_BATCH_TYPE = "Usage By API", "Characteristics By API", "Subscriptions By API"

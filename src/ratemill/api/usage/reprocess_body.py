@@ -14,8 +14,8 @@ from ratemill.api.http.envelope import Json
 from ratemill.comparisons import MANY_VALUES, NO_VALUE, RawComparison
 from ratemill.errors import BadRequest, Code
 from ratemill.ledger import reprocess
-from ratemill.ledger.reprocess import Criteria, Reprocess
 from ratemill.periods import read_instant, write_instant
+from ratemill.store.charges.reprocesses import Criteria, Reprocess
 from ratemill.visible import shown
 
 # The members of a rating exception on the wire that a filter may name.

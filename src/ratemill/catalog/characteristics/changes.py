@@ -14,8 +14,6 @@ from ratemill.store.characteristics import changes as store
 from ratemill.store.characteristics.changes import CharacteristicChange, CharacteristicChangeFilters, Object
 from ratemill.store.connections import Connection, Database
 
-__all__ = ["ACTIONS", "OBJECTS", "ChangeNote", "CharacteristicChangeFilters", "page"]
-
 OBJECTS = ("item", "list", "field")
 ACTIONS = ("created", "updated", "deleted")
 

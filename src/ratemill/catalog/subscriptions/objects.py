@@ -27,8 +27,6 @@ from ratemill.store.subscriptions.pages import ShownObject
 from ratemill.subscription_objects import ObjectKind
 from ratemill.visible import shown
 
-__all__ = ["ShownObject", "cancel", "change", "create", "delete", "find", "page"]
-
 _WITH_ACCOUNT = (ObjectKind.SUBSCRIBER, ObjectKind.SUBSCRIPTION)
 _ATTRIBUTES = "data.attributes"
 

@@ -27,8 +27,6 @@ from ratemill.store.subscriptions import objects as store
 from ratemill.store.subscriptions import services as subscription_services
 from ratemill.subscription_objects import ObjectKind, SubscriptionObject
 
-__all__ = ["Order", "change_object", "create_object", "write_lines"]
-
 PART_LINES = 4_096  # lines that are written at once: while the database writes some, the next are decided on
 _REFERENCE = "external_ref"
 

@@ -33,8 +33,6 @@ from ratemill.mediation.profiles.declared import (
 from ratemill.mediation.profiles.declared import Mapping as TargetMapping
 from ratemill.mediation.profiles.reader import ProfileReader
 
-__all__ = ["Profile", "ProfileFaults", "read_profile", "write_profile"]
-
 _MANY_VALUES = (Operator.IN, Operator.NOT_IN)
 
 

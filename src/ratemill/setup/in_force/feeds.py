@@ -8,8 +8,6 @@ from ratemill.store.connections import Connection
 from ratemill.store.setup import feeds
 from ratemill.store.setup.feeds import Feed
 
-__all__ = ["Feed", "RowForm", "find_feed", "read_row_form"]
-
 
 @dataclass(frozen=True, slots=True)
 class RowForm:

@@ -8,8 +8,6 @@ from ratemill.store.connections import Database
 from ratemill.store.setup import data_profiles
 from ratemill.store.setup.data_profiles import KeptVersion
 
-__all__ = ["KeptVersion", "find", "page"]
-
 _VERSION_MAX = 2**31 - 1  # what the database counts versions with
 
 

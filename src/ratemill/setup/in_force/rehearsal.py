@@ -19,8 +19,9 @@ from ratemill import columns
 from ratemill.access.owners import require, unknown
 from ratemill.errors import Code, Fault, NotFound, UsageFault
 from ratemill.mediation import mediate
-from ratemill.mediation.mediate import MappedRows, MediationResult, RowLimits
+from ratemill.mediation.mediate import MappedRows, MediationResult
 from ratemill.mediation.profiles.profile import read_profile
+from ratemill.mediation.working import RowLimits
 from ratemill.reasons import row_message
 from ratemill.setup.declaration import Entry, SetupObject
 from ratemill.setup.documents.document import Document, read_document

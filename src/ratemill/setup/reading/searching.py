@@ -21,8 +21,6 @@ from ratemill.store.setup import searches
 from ratemill.store.setup.searches import ColumnComparison, ObjectSearch, SearchColumn
 from ratemill.visible import shown
 
-__all__ = ["ColumnComparison", "SearchColumn"]
-
 NUMBER_MAX = 2**63 - 1  # what the database counts with
 OPERATORS = (
     Operator.EQ,

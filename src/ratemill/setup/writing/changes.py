@@ -22,8 +22,6 @@ from ratemill.store.setup import changes
 from ratemill.store.setup.changes import ChangeOrigin, Instance, SetupChange, SetupChangeFilters
 from ratemill.visible import shown
 
-__all__ = ["SetupChange", "SetupChangeFilters"]
-
 Via = Literal["document", "http", "import", "command"]
 _STATED = {MemberKind.PRICE: changes.digits, MemberKind.QUANTITY: changes.digits, MemberKind.INSTANT: changes.instant}
 

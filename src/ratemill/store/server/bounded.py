@@ -19,8 +19,6 @@ from psycopg.waiting import Ready, Wait
 
 from ratemill.errors import Unavailable
 
-__all__ = ["CONNECT_S_MAX", "GRACE_S", "BoundedConnection", "ServerSilent", "connect"]
-
 CONNECT_S_MAX = 5
 GRACE_S = 5.0  # what the server gets beyond a statement's own time-out to report it
 TICK_S = 1.0  # how often `on_wait` is called

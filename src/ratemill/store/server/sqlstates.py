@@ -22,8 +22,6 @@ from ratemill.errors import (
     WriteRace,
 )
 
-__all__ = ["CLASSES", "STATES", "Cause", "cause_of", "error_from", "is_connected"]
-
 MESSAGE_CHARS_MAX = 300  # of a message of the server, which may quote a value
 
 
