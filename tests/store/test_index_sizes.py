@@ -13,7 +13,7 @@ from psycopg import sql
 
 from ratemill.errors import UnstorableData
 from ratemill.intake.accept import IDEMPOTENCY_KEY_CHARS_MAX
-from ratemill.reference.characteristics import fields as characteristic_fields
+from ratemill.reference.characteristics import values as item_values
 from ratemill.reference.characteristics.values import ID_CHARS_MAX, NAME_CHARS_MAX, REFERENCE_CHARS_MAX, REFERENCE_KEYS
 from ratemill.settings import Settings
 from ratemill.setup.declaration import MemberKind
@@ -26,7 +26,7 @@ PLACE_CHARS_MAX = 2 * NAME_CHARS_MAX + 64  # of a place in an item: a lookup, it
 BOUNDS = {
     "alembic_version.version_num": 32,
     "characteristic_batches.idempotency_key": IDEMPOTENCY_KEY_CHARS_MAX,
-    "characteristic_fields.name": characteristic_fields.NAME_CHARS_MAX,
+    "characteristic_fields.name": item_values.DECLARED_NAME_CHARS_MAX,
     "characteristic_items.id": ID_CHARS_MAX,
     "characteristic_staged.id": ID_CHARS_MAX,
     "characteristic_staged_uses.member": PLACE_CHARS_MAX,

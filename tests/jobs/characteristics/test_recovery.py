@@ -18,7 +18,8 @@ from tests.fixtures.mill import Mill
 from tests.fixtures.processes import started, wait_until, was_killed
 
 from ratemill.jobs.characteristics import batches
-from ratemill.reference.characteristics import circles, upserts
+from ratemill.reference.characteristics import circles, references
+from ratemill.reference.characteristics import items as item_members
 
 
 @pytest.mark.parametrize("point", ["characteristics-before-commit", "characteristics-after-commit"])
@@ -42,7 +43,8 @@ def test_a_process_killed_in_the_middle_is_taken_up_and_neither_doubles_nor_lose
 def test_an_item_on_which_the_work_fails_is_refused_with_the_error_and_the_others_go_on(
     guide: Mill, monkeypatch: pytest.MonkeyPatch, step: str
 ):
-    work = getattr(upserts, step)
+    module = {"names_of": references, "kept": item_members}[step]
+    work = getattr(module, step)
 
     def failing(item: Item, *arguments: Any) -> Any:
         if item["id"] in ("7", "19"):
@@ -50,7 +52,7 @@ def test_an_item_on_which_the_work_fails_is_refused_with_the_error_and_the_other
         return work(item, *arguments)
 
     monkeypatch.setattr(batches, "ITEMS_MAX", 16)
-    monkeypatch.setattr(upserts, step, failing)
+    monkeypatch.setattr(module, step, failing)
     found = refused(guide, *[{"id": str(n)} for n in range(40)])
     assert found == {"7": ["could_not_be_processed"], "19": ["could_not_be_processed"]}
     assert len(stored(guide)) == 38

@@ -3,8 +3,7 @@
 import pytest
 
 from ratemill.reference import json_text
-from ratemill.reference.characteristics.fields import check_declared, inferred, types_for
-from ratemill.reference.characteristics.values import ItemFault
+from ratemill.reference.characteristics.values import ItemFault, check_declared, inferred, types_for
 
 READ = json_text.read(
     '{"id": "1", "ud_text": "0", "ud_number": 0, "ud_flag": false, "ud_reference": {"id": "x"}, "ud_null": null,'

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ratemill.reference import json_text
-from ratemill.reference.characteristics.items import characteristic_of, check, is_kept
+from ratemill.reference.characteristics.items import bill_warnings, characteristic_of, check, is_kept, kept, merged
 from ratemill.reference.characteristics.values import (
     DESCRIPTION_CHARS_MAX,
     ID_CHARS_MAX,
@@ -343,3 +343,47 @@ def test_the_characteristic_is_told_by_the_names_of_members(items: Any, number: 
 )
 def test_a_reference_names_by_one_key(reference: Any, key: Any):
     assert key_of(reference) == key
+
+
+# How an item joins what is stored
+
+
+def read_item(text: str) -> dict[str, Any]:
+    value = json_text.read(text)
+    assert isinstance(value, dict)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("stored", "sent", "expected"),
+    [
+        ('{"id":"a"}', '{"id":"a"}', None),
+        ('{"id":"a"}', '{"id":"a","comment":null}', None),
+        ('{"n":1,"m":{"x":[1,"2"]}}', '{"m":{"x":[1,"2"]}}', None),
+        ('{"n":1}', '{"n":1.0}', '{"n":1.0}'),
+        ('{"n":1}', '{"n":"1"}', '{"n":"1"}'),
+        ('{"m":{"x":[1]}}', '{"m":{"x":["1"]}}', '{"m":{"x":["1"]}}'),
+        ('{"a":1,"b":2}', '{"c":3,"a":null}', '{"a":null,"b":2,"c":3}'),
+        ('{"a":true}', '{"a":"true"}', '{"a":"true"}'),
+    ],
+)
+def test_what_is_sent_takes_the_place_of_what_is_stored(stored: str, sent: str, expected: str | None):
+    found = merged(read_item(stored), read_item(sent))
+    assert (json_text.write(found) if found is not None else None) == expected
+
+
+def test_members_that_an_item_does_not_have_are_not_kept():
+    assert list(kept(read_item('{"ud_a":1,"nonsense":2,"id":"x","user2BOMHeaders":[],"guid":"g"}'))) == [
+        "ud_a",
+        "id",
+        "user2BOMHeaders",
+    ]
+
+
+def test_bills_that_follow_each_other_are_not_warned_of():
+    bills = """{"user1BOMHeaders":[
+        {"effectiveFromDate":"2021-01-01T00:00:00","effectiveToDate":"2021-12-31T23:59:59",
+         "user1BOMDetails":[{"allocationPercent":33.3},{"allocationPercent":66.7}]},
+        {"effectiveFromDate":"2022-01-01T00:00:00+00:00","effectiveToDate":"9999-12-31T23:59:59","user1BOMDetails":[{}]},
+        {"effectiveToDate":"2020-01-01T00:00:00","user1BOMDetails":[{"allocationPercent":1e2}]}]}"""
+    assert bill_warnings(read_item(bills), 1, "items[0]") == []

@@ -1,9 +1,11 @@
 """The references of an item, found and replaced."""
 
+from typing import Any
+
 import pytest
 
 from ratemill.reference import json_text
-from ratemill.reference.characteristics.references import Reference, kind_of, references, rewritten
+from ratemill.reference.characteristics.references import ItemUse, Reference, kind_of, names_of, references, rewritten
 
 READ = json_text.read(
     """{"id": "a", "parentReference": {"id": "p"}, "adminClassReference": {"id": "exampleID"}, "ud_where": {"id": "there"},
@@ -49,3 +51,34 @@ def test_what_is_not_looked_up_stays_as_it_is():
 )
 def test_the_name_of_a_member_tells_what_it_points_to(member: str, kind: str):
     assert kind_of(member, 2) == kind
+
+
+def read_item(text: str) -> dict[str, Any]:
+    value = json_text.read(text)
+    assert isinstance(value, dict)
+    return value
+
+
+def test_items_and_objects_are_named_with_their_places():
+    found = names_of(
+        read_item("""{"id":"a","parentReference":{"id":"p"},"adminClassReference":{"id":"films"},"ud_r":{"id":"r"},"ud_s":"text",
+            "udLookup_T":{"udfLookupItems":[{"contact2Reference":{"id":"c"},"udKeyXReference":{"sid":7},"ud_T":{"id":"t"},
+            "startPostedPeriodReference":{"id":"m"},"udKeyXListReference":{"description":"l"}}]},
+            "user3BOMHeaders":[{"allocationMethodReference":{"registeredProdedureName":"proc"},
+            "user3BOMDetails":[{"udKey3Reference":{"guid":"AB"}}]}]}"""),
+        2,
+    )
+    assert found.uses == [
+        ItemUse("parentReference", 2, "id", "p"),
+        ItemUse("udLookup_T.udfLookupItems[0].udKeyXReference", 2, "sid", "7"),
+        ItemUse("user3BOMHeaders[0].user3BOMDetails[0].udKey3Reference", 3, "guid", "ab"),
+    ]
+    assert found.objects == [
+        ("adminClass", "id", "films"),
+        ("ud_r", "id", "r"),
+        ("contact", "id", "c"),
+        ("ud_T", "id", "t"),
+        ("period", "id", "m"),
+        ("user2list", "description", "l"),
+        ("procedure", "registeredProdedureName", "proc"),
+    ]

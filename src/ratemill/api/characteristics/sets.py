@@ -25,7 +25,7 @@ from ratemill.api.http.exact_json import Exact
 from ratemill.catalog.characteristics import fields as characteristic_fields
 from ratemill.catalog.characteristics import lists as characteristic_lists
 from ratemill.catalog.characteristics.items import part_faults
-from ratemill.reference.characteristics.fields import LOOKUP, TYPES
+from ratemill.reference.characteristics.values import LOOKUP, TYPES
 
 router = APIRouter(prefix="/api/data", tags=["Characteristics"])
 

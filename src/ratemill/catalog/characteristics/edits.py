@@ -14,12 +14,11 @@ from ratemill.catalog.characteristics.items import AUDIT, HIERARCHY, Members, id
 from ratemill.catalog.characteristics.writing import ItemArrival, ItemWriter, SentItem
 from ratemill.errors import BadRequest, Code, Conflict, Fault
 from ratemill.reference import json_text
-from ratemill.reference.characteristics.items import READ_ONLY, check
-from ratemill.reference.characteristics.references import Reference, rewritten
-from ratemill.reference.characteristics.upserts import ItemUse, bill_warnings
+from ratemill.reference.characteristics.items import READ_ONLY, bill_warnings, check
+from ratemill.reference.characteristics.references import ItemUse, Reference, rewritten
 from ratemill.reference.characteristics.values import REFERENCE_KEYS, ItemFault, as_faults, key_of
 from ratemill.setup.writing.deleting import wait_for_usage
-from ratemill.store.characteristics import items, jobs, lists
+from ratemill.store.characteristics import items, lists
 from ratemill.store.characteristics import searches as store
 from ratemill.store.characteristics.searches import Item
 from ratemill.store.connections import Connection, Database
@@ -223,7 +222,7 @@ def _members(item: Item) -> Members:
 
 
 def _lock(connection: Connection, owner_id: int, number: int) -> None:
-    batch_id = jobs.at_work(connection, owner_id, number)
+    batch_id = items.at_work(connection, owner_id, number)
     if batch_id is not None:
         message = f"batch {batch_id} changes user{number} now: try again once its job has ended"
         raise _conflict("batch_at_work", message)

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from ratemill.catalog.characteristics.changes import ChangeNote
 from ratemill.catalog.characteristics.items import Collection, CollectionQuery, Members, part, read_object, write_local
 from ratemill.errors import BadRequest, Code, Conflict, Fault, NotFound
-from ratemill.reference.characteristics.fields import LOOKUP, NAME_CHARS_MAX, is_field, types_for
-from ratemill.reference.characteristics.values import ItemFault
+from ratemill.reference.characteristics.values import DECLARED_NAME_CHARS_MAX, LOOKUP, ItemFault, is_field, types_for
 from ratemill.reference.json_text import Number
 from ratemill.store.characteristics import fields as store
-from ratemill.store.characteristics import jobs
+from ratemill.store.characteristics import items
 from ratemill.store.characteristics.fields import CharacteristicField
 from ratemill.store.connections import Connection, Database
 from ratemill.visible import shown
@@ -58,7 +57,7 @@ def declare(
         raise BadRequest(faults=faults)
     type_ = str(sent["type"])
     with database.face(owner_id) as connection:
-        batch_id = jobs.at_work(connection, owner_id, number)
+        batch_id = items.at_work(connection, owner_id, number)
         if batch_id is not None:
             raise _conflict(
                 "batch_at_work", f"batch {batch_id} changes user{number} now: try again once its job has ended"
@@ -82,11 +81,11 @@ def declare(
 def remove(database: Database, owner_id: int, number: int, name: str, *, by: str) -> None:
     """Forget a field that no item has; raise ``NotFound``, ``Conflict``."""
     with database.face(owner_id) as connection:
-        jobs.at_work(connection, owner_id, number)
+        items.at_work(connection, owner_id, number)
         found = _find(connection, number, name)
-        items = store.bearers(connection, number, name, None)
-        if items:
-            raise _conflict("in_use", f"{items} items have a value in {shown(name)}")
+        count = store.bearers(connection, number, name, None)
+        if count:
+            raise _conflict("in_use", f"{count} items have a value in {shown(name)}")
         store.remove(connection, number, name)
         ChangeNote(connection, owner_id, number, by).note("field", found.field_id, name, _told(found), None)
 
@@ -95,8 +94,8 @@ def _faults(name: object, type_: object) -> list[Fault]:
     if not isinstance(name, str) or isinstance(name, Number) or not is_field(name) or name in ("ud_", "udLookup_"):
         return [_fault("name", "name must begin with ud_ or udLookup_ and go on")]
     faults = []
-    if len(name) > NAME_CHARS_MAX or "\0" in name or "/" in name:
-        faults.append(_fault("name", f"name has up to {NAME_CHARS_MAX} characters, and no slash or NUL"))
+    if len(name) > DECLARED_NAME_CHARS_MAX or "\0" in name or "/" in name:
+        faults.append(_fault("name", f"name has up to {DECLARED_NAME_CHARS_MAX} characters, and no slash or NUL"))
     if type_ not in types_for(name):
         faults.append(_fault("type", f"type must be one of {', '.join(types_for(name))}"))
     return faults

@@ -14,9 +14,8 @@ from uuid import UUID
 from ratemill.errors import BadRequest, Code, Fault, NotFound
 from ratemill.pages import PAGE_BYTES_MAX
 from ratemill.reference import json_text, odata_filter
-from ratemill.reference.characteristics.fields import is_field
 from ratemill.reference.characteristics.references import Reference, references, rewritten
-from ratemill.reference.characteristics.values import REFERENCE_KEYS, ItemFault
+from ratemill.reference.characteristics.values import REFERENCE_KEYS, ItemFault, is_field
 from ratemill.reference.json_text import Number, Value
 from ratemill.reference.odata_filter import FilterFault
 from ratemill.store.characteristics import fields

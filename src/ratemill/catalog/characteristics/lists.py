@@ -25,7 +25,7 @@ from ratemill.reference import json_text
 from ratemill.reference.characteristics.references import list_kind
 from ratemill.reference.characteristics.values import DESCRIPTION_CHARS_MAX, REFERENCE_CHARS_MAX, ItemFault, key_of
 from ratemill.reference.json_text import Number, Value
-from ratemill.store.characteristics import items, jobs
+from ratemill.store.characteristics import items
 from ratemill.store.characteristics import lists as store
 from ratemill.store.characteristics import searches as readings
 from ratemill.store.characteristics.lists import List
@@ -69,7 +69,7 @@ def create(database: Database, owner_id: int, number: int, body: bytes, *, by: s
     sent, warnings = read_object(body, MEMBERS)
     description = sent.get("description")
     with database.face(owner_id) as connection:
-        jobs.at_work(connection, owner_id, number)
+        items.at_work(connection, owner_id, number)
         naming = _ListMembers(connection, owner_id, number)
         naming.faults += _description_faults(description)
         known = naming.members(sent, {})
@@ -87,7 +87,7 @@ def update(database: Database, owner_id: int, number: int, guid: str, *, body: b
     """Say anew what is in a list, as far as it is sent; raise ``NotFound``, ``BadRequest``, ``Conflict``."""
     sent, warnings = read_object(body, MEMBERS)
     with database.face(owner_id) as connection:
-        jobs.at_work(connection, owner_id, number)
+        items.at_work(connection, owner_id, number)
         found = _find(connection, number, guid)
         told = sent.get("description", found.value)
         if told != found.value:
@@ -102,7 +102,7 @@ def update(database: Database, owner_id: int, number: int, guid: str, *, body: b
 def delete(database: Database, owner_id: int, number: int, guid: str, *, by: str) -> None:
     """Delete a list that no item names; raise ``NotFound``, ``Conflict``."""
     with database.face(owner_id) as connection:
-        jobs.at_work(connection, owner_id, number)
+        items.at_work(connection, owner_id, number)
         found = _find(connection, number, guid)
         by_guid = json_text.write({"guid": str(found.guid)})[1:-1]
         named = f'ListReference":{json_text.write({found.key: found.value})}'

@@ -12,15 +12,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ratemill.reference import json_text
-from ratemill.reference.characteristics import circles, upserts
-from ratemill.reference.characteristics import fields as field_types
+from ratemill.reference.characteristics import circles, references
+from ratemill.reference.characteristics import items as item_members
 from ratemill.reference.characteristics.circles import BILLS, PARENTS, Ties
-from ratemill.reference.characteristics.upserts import PARENT, ItemReferences, ItemUse, NamedObject
-from ratemill.reference.characteristics.values import ItemFault, path_of
+from ratemill.reference.characteristics.references import PARENT, ItemReferences, ItemUse, NamedObject
+from ratemill.reference.characteristics.values import ItemFault, check_declared, inferred, path_of
 from ratemill.reference.json_text import Value
-from ratemill.store.characteristics import fields, items
-from ratemill.store.characteristics.fields import Types
-from ratemill.store.characteristics.items import ChangedItem, NewItem, StoredItem, StoredUse
+from ratemill.store.characteristics import items
+from ratemill.store.characteristics.items import ChangedItem, FieldTypes, NewItem, StoredItem, StoredUse
 from ratemill.store.connections import Connection, clock
 from ratemill.visible import shown
 
@@ -84,7 +83,7 @@ class ItemTable:
 
     changes: list[ItemChange]
     found: Found
-    types: Types
+    types: FieldTypes
 
 
 class ItemArrival(NamedTuple):
@@ -108,7 +107,7 @@ class ItemWriteResult(NamedTuple):
 class TableWrites:
     """The rows that items come to, and what became of each item; ``late`` are links to items that are written later."""
 
-    types: Types
+    types: FieldTypes
     guids: Iterator[str]
     new: list[NewItem] = field(default_factory=list)
     changed: list[ChangedItem] = field(default_factory=list)
@@ -128,14 +127,14 @@ _NO_NAMES = ItemReferences([], [])
 
 def change_of(writer: ItemWriter, sent: SentItem, stored: StoredItem | None) -> ItemChange:
     """Return what an item changes of the one that is stored under its id, if there is one."""
-    members = upserts.kept(sent.item)
+    members = item_members.kept(sent.item)
     merged: Members | None = members
     if stored is not None:
         merged = None
         if members is not sent.item or sent.compact != stored.document:
             before = json_text.reread(stored.document)
-            merged = upserts.merged(before if isinstance(before, dict) else {}, members)
-    names = _NO_NAMES if merged is None else upserts.names_of(members, writer.characteristic)
+            merged = item_members.merged(before if isinstance(before, dict) else {}, members)
+    names = _NO_NAMES if merged is None else references.names_of(members, writer.characteristic)
     return ItemChange(sent, members, stored, merged, names)
 
 
@@ -144,7 +143,7 @@ def read(connection: Connection, writer: ItemWriter, sent: Sequence[SentItem]) -
     given = [id_ for each in sent if (id_ := each.id) is not None]
     stored = items.read(connection, writer.owner_id, writer.characteristic, given) if given else {}
     changes = [change_of(writer, each, stored.get(each.id or "")) for each in sent]
-    types = fields.types(connection, writer.owner_id, writer.characteristic)
+    types = items.field_types(connection, writer.owner_id, writer.characteristic)
     table = ItemTable(changes, _find(connection, writer, changes), types)
     _check_fields(table)
     if writer.strict:
@@ -170,7 +169,7 @@ def _check_fields(table: ItemTable) -> None:
     declared = {name: kind for name, (kind, is_declared) in table.types.items() if is_declared}
     for change in table.changes if declared else ():
         if change.merged is not None:
-            change.faults += field_types.check_declared(change.members, declared, change.sent.at)
+            change.faults += check_declared(change.members, declared, change.sent.at)
 
 
 def _check_objects(connection: Connection, writer: ItemWriter, table: ItemTable) -> None:
@@ -218,11 +217,13 @@ def of_refused(at: str, use: ItemUse) -> ItemFault:
 
 def check_circles(connection: Connection, change: ItemChange, item_id: int, links: Mapping[str, int]) -> None:
     """Note a fault if the parents or the bills of materials of one item lead back to it, as a batch of it alone would."""
+    if change.stored is None and item_id not in links.values():
+        return  # nothing leads to a new item
     ties: dict[str, Ties] = {}
     if PARENT in links:
         parents = [(item, PARENT, parent) for item, parent in items.above(connection, [links[PARENT]])]
         ties[PARENTS] = _ties(item_id, [links[PARENT]], parents, {PARENT})
-    bills = upserts.bills_of(change.members)
+    bills = item_members.bills_of(change.members)
     components = [used for member, used in links.items() if _head(member) in bills]
     if components:
         ties[BILLS] = _ties(item_id, components, items.below(connection, components), set(bills))
@@ -258,7 +259,9 @@ def _head(member: str) -> str:
 # Write
 
 
-def write(connection: Connection, writer: ItemWriter, arrivals: Sequence[ItemArrival], types: Types) -> TableWrites:
+def write(
+    connection: Connection, writer: ItemWriter, arrivals: Sequence[ItemArrival], types: FieldTypes
+) -> TableWrites:
     """Write items that hold, unless it is a dry run; return what became of each."""
     new = 0 if writer.dry_run else sum(1 for arrival in arrivals if arrival.change.stored is None)
     rows = TableWrites(types, iter(items.new_guids(new)))
@@ -280,14 +283,14 @@ def write(connection: Connection, writer: ItemWriter, arrivals: Sequence[ItemArr
         items.forget_uses(connection, rows.replaced)
         items.insert_uses(connection, owner_id, rows.uses)
         items.register(connection, owner_id, rows.objects)
-        fields.infer(connection, owner_id, characteristic, rows.inferred)
+        items.infer_fields(connection, owner_id, characteristic, rows.inferred)
     return rows
 
 
 def _add(rows: TableWrites, writer: ItemWriter, arrival: ItemArrival) -> None:
     """Add the rows of an item, and what became of it."""
     change = arrival.change
-    types = field_types.inferred(change.members)
+    types = inferred(change.members)
     stored = change.stored
     if change.merged is None:
         rows.outcomes.append(ItemWriteResult("unchanged", stored.guid if stored else None, types))

@@ -1,15 +1,16 @@
-"""The passes over a batch that go table by table: stage, write, link.
+"""The passes over a batch that go table by table: its items are read again from its pages, then staged, written, linked.
 
 Staging writes an item at once where all that it names is there. The others are staged with what they name, until it is
-known which items of the whole batch hold (``settling``); then they are written, and last linked with those that were
+known which items of the whole batch hold (``batches.settle``); then they are written, and last linked with those that were
 written after them. Reading, checks and rows are those of an item that a call sends (``catalog/characteristics/writing.py``).
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import islice
 
 from ratemill import logs
 from ratemill.catalog.characteristics import writing
@@ -23,19 +24,19 @@ from ratemill.catalog.characteristics.writing import (
     SentItem,
 )
 from ratemill.errors import invariant
-from ratemill.jobs.characteristics.reading import items_of
-from ratemill.reference.characteristics import upserts
-from ratemill.reference.characteristics.upserts import PARENT
+from ratemill.reference import json_text
+from ratemill.reference.characteristics import items as item_members
+from ratemill.reference.characteristics.references import PARENT
 from ratemill.reference.characteristics.values import ItemFault
 from ratemill.settings import Settings
-from ratemill.store.characteristics import fields, items, jobs, staging
-from ratemill.store.characteristics.fields import Types
-from ratemill.store.characteristics.items import StoredItem, StoredUse
-from ratemill.store.characteristics.jobs import ItemJob, ItemOutcome
-from ratemill.store.characteristics.staging import StagedItem, StagedUse, WaitingItem
+from ratemill.store.characteristics import items, jobs, staging
+from ratemill.store.characteristics.items import FieldTypes, StoredItem, StoredUse
+from ratemill.store.characteristics.jobs import ItemJob, ItemOutcome, StoredPage
+from ratemill.store.characteristics.staging import Faults, StagedItem, StagedUse, WaitingItem
 from ratemill.store.connections import Connection
 from ratemill.visible import shown
 
+TEXT_BYTES_MAX = 32 * 1024 * 1024  # of the pages that are open at once, as sent; the first is opened whatever its size
 LINKS_MAX = 20_000  # of one transaction: rows of numbers
 
 log = logs.get(__name__)
@@ -50,6 +51,53 @@ def _writer(job: ItemJob, *, strict: bool) -> ItemWriter:
         batch_id=job.batch_id,
         dry_run=job.dry_run,
     )
+
+
+# Read
+
+
+def next_items(connection: Connection, job: ItemJob, items_max: int) -> list[SentItem]:
+    """Return the next items of a batch; none if there are no more."""
+    pages = jobs.pages(connection, job, items_max=items_max)
+    return list(islice(_items_of(pages, job, None), items_max))
+
+
+def items_of(connection: Connection, job: ItemJob, numbers: Sequence[int]) -> list[SentItem]:
+    """Return the items of these numbers, in order; if they are large only the first of them."""
+    pages = jobs.pages_of(connection, job, numbers)
+    return list(_items_of(pages, job, set(numbers)))
+
+
+def _items_of(pages: Iterable[StoredPage], job: ItemJob, wanted: Container[int] | None) -> Iterator[SentItem]:
+    opened = 0
+    for page in pages:
+        text = page.items
+        opened += len(text)
+        if opened > TEXT_BYTES_MAX and opened > len(text):
+            return
+        warnings = _by_index(page.warnings)
+        first = page.page_number * job.page_size
+        for index, each in enumerate(json_text.elements(text)):
+            number = first + index
+            if number >= job.next_item if wanted is None else number in wanted:
+                yield _read(number, index, each.decode(), warnings.get(index, []))
+
+
+def _read(number: int, index: int, text: str, warnings: Faults) -> SentItem:
+    compact = json_text.compact(text)
+    item = json_text.reread(compact or text)
+    invariant(isinstance(item, dict), f"item {number} of a batch is no object")
+    return SentItem(number, f"items[{index}]", item if isinstance(item, dict) else {}, compact, warnings)
+
+
+def _by_index(warnings: Iterable[dict[str, str]]) -> dict[int, Faults]:
+    """Return the warnings of a page by the item that they are about."""
+    found: defaultdict[int, Faults] = defaultdict(list)
+    for warning in warnings:
+        index, closed, _ = warning.get("property", "").removeprefix("items[").partition("]")
+        if closed and index.isdigit():
+            found[int(index)].append(warning)
+    return found
 
 
 # Stage
@@ -145,7 +193,7 @@ def _may_close_a_circle(change: ItemChange, links: Links, stored: StoredItem) ->
         return False
     if PARENT in change.members and links.get(PARENT) != stored.parent_item_id:
         return True
-    return any(change.members[name] for name in upserts.bills_of(change.members))
+    return any(change.members[name] for name in item_members.bills_of(change.members))
 
 
 def _staged(change: ItemChange, id_: str | None) -> StagedItem:
@@ -156,7 +204,7 @@ def _staged(change: ItemChange, id_: str | None) -> StagedItem:
         id_,
         description if isinstance(description, str) else None,
         PARENT in members and members[PARENT] is None,
-        upserts.bills_of(members) or None,
+        item_members.bills_of(members) or None,
         written=False,
         faults=[asdict(fault) for fault in change.faults] or None,
     )
@@ -213,7 +261,7 @@ def write(connection: Connection, job: ItemJob, table: Sequence[WaitingItem], *,
         )
         for each, id_ in holding
     ]
-    types = fields.types(connection, job.owner_id, job.characteristic)
+    types = items.field_types(connection, job.owner_id, job.characteristic)
     late = _write(connection, writer, job, arrivals, types, refused=refused)
     staging.keep_uses(connection, job, first, last, late)
     return last
@@ -234,7 +282,7 @@ def _write(
     writer: ItemWriter,
     job: ItemJob,
     arrivals: Sequence[ItemArrival],
-    types: Types,
+    types: FieldTypes,
     *,
     refused: Mapping[int, ItemOutcome] | None = None,
 ) -> list[tuple[int, str]]:
@@ -245,7 +293,7 @@ def _write(
         sent = arrival.change.sent
         warnings = [
             *sent.warnings,
-            *map(asdict, upserts.bill_warnings(arrival.change.members, job.characteristic, sent.at)),
+            *map(asdict, item_members.bill_warnings(arrival.change.members, job.characteristic, sent.at)),
             *map(asdict, _of_other_types(own_types, types, sent.at)),
         ]
         page_number, index = divmod(sent.number, job.page_size)
@@ -256,7 +304,7 @@ def _write(
     return rows.late
 
 
-def _of_other_types(own_types: Mapping[str, str], types: Types, at: str) -> Iterable[ItemFault]:
+def _of_other_types(own_types: Mapping[str, str], types: FieldTypes, at: str) -> Iterable[ItemFault]:
     """Yield a warning for each field whose value is of another type than in the first item that had it."""
     for name, kind in own_types.items():
         if name in types and not types[name][1] and kind != types[name][0]:

@@ -1,1 +1,1 @@
-"""Items of characteristics: values, fields, references, circles, upserts."""
+"""Items of characteristics: values, references, circles, and how they join what is stored."""

@@ -1,4 +1,4 @@
-"""What an item of a characteristic may look like: every fault at once, each with the path of its property.
+"""What an item of a characteristic may look like, and how it joins what is stored: faults, each with its path; merging.
 
 Checked when an item is received: shape, types, ranges, dates. What it refers to is settled when it is processed. ``null``
 in the place of any member says that it has no value.
@@ -7,7 +7,9 @@ in the place of any member says that it has no value.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 
 from ratemill.caches import cache_short_texts
@@ -31,11 +33,11 @@ from ratemill.reference.characteristics.values import (
     is_storable,
     kind_of,
     path_of,
+    read_date,
 )
-from ratemill.reference.json_text import Value
+from ratemill.reference.json_text import Number, Value
 from ratemill.visible import shown
 
-CHARACTERISTIC_MAX = 20
 READ_ONLY = frozenset(
     {
         "_timestamp",
@@ -50,6 +52,9 @@ READ_ONLY = frozenset(
 )
 """Members of an answer, which one that sends it back need not take out."""
 
+Item = Mapping[str, Value]
+
+_PERCENT_WHOLE = 100
 _N = "([1-9]|1[0-9]|20)"
 _BOM_HEADERS = re.compile(f"user{_N}BOMHeaders")
 _BOM_DETAILS = re.compile(f"user{_N}BOMDetails")
@@ -272,3 +277,81 @@ _BOM_DETAIL: dict[str, Check] = {
     "largeSortOrderNumber": check_whole,
     "quantity": check_number,
 }
+
+
+# How an item joins what is stored
+
+
+def kept(item: dict[str, Value]) -> dict[str, Value]:
+    """Return the members of an item that its characteristic keeps, those that it knows, in their order; itself if all."""
+    if all(map(is_kept, item)):
+        return item
+    return {name: value for name, value in item.items() if is_kept(name)}
+
+
+def bills_of(item: Item) -> list[str]:
+    """Return the members of an item that hold its bills of materials."""
+    return [name for name in item if name.endswith("BOMHeaders") and is_kept(name)]
+
+
+def merged(stored: Item, sent: Item) -> dict[str, Value] | None:
+    """Return ``stored`` with the members of ``sent`` in the place of its own; None if each equals what is stored.
+
+    A member that is sent holds as a whole; one that is not sent stays. A null equals a member that is not there.
+    """
+    changed = {name: value for name, value in sent.items() if not _same(stored.get(name), value)}
+    return {**stored, **changed} if changed else None
+
+
+def bill_warnings(item: Item, number: int, at: str) -> list[ItemFault]:
+    """Return a warning for each bill of materials whose percents are not 100, or whose dates meet those of another."""
+    headers = item.get(f"user{number}BOMHeaders")
+    if not isinstance(headers, list):
+        return []
+    warnings: list[ItemFault] = []
+    spans: list[tuple[datetime, datetime, int]] = []
+    for index, header in enumerate(headers):
+        if not isinstance(header, dict):
+            continue
+        path = f"{at}.user{number}BOMHeaders[{index}]"
+        total = _percents(header.get(f"user{number}BOMDetails"))
+        if total is not None and total != _PERCENT_WHOLE:
+            warnings.append(ItemFault("percents_not_100", f"allocationPercent comes to {total:f}, not 100", path))
+        span = _span(header)
+        warnings += [
+            ItemFault("dates_overlap", f"the dates meet those of user{number}BOMHeaders[{other}]", path)
+            for start, end, other in spans
+            if start < span[1] and span[0] < end
+        ]
+        spans.append((*span, index))
+    return warnings
+
+
+def _same(stored: Value, sent: Value) -> bool:
+    """Return whether two values are the same JSON: a number is no text, and has its digits."""
+    if stored != sent:
+        return False
+    if isinstance(stored, dict) and isinstance(sent, dict):
+        return all(_same(stored[name], value) for name, value in sent.items())
+    if isinstance(stored, list) and isinstance(sent, list):
+        return all(map(_same, stored, sent))
+    return isinstance(stored, Number) == isinstance(sent, Number)
+
+
+def _percents(details: Value) -> Decimal | None:
+    if not isinstance(details, list):
+        return None
+    given = [
+        detail["allocationPercent"] for detail in details if isinstance(detail, dict) and "allocationPercent" in detail
+    ]
+    numbers = [Decimal(each) for each in given if isinstance(each, Number)]
+    return sum(numbers, Decimal()) if numbers else None
+
+
+def _span(header: dict[str, Value]) -> tuple[datetime, datetime]:
+    start, end = (_instant(header.get(name)) for name in ("effectiveFromDate", "effectiveToDate"))
+    return start or datetime.min.replace(tzinfo=UTC), end or datetime.max.replace(tzinfo=UTC)
+
+
+def _instant(text: Value) -> datetime | None:
+    return read_date(text) if isinstance(text, str) else None

@@ -1,4 +1,4 @@
-"""The values of which an item of a characteristic is made: texts, numbers, ranges, dates, references, and their faults.
+"""The values of which an item of a characteristic is made: texts, numbers, ranges, dates, references, user-defined fields.
 
 ``null`` in the place of any member says that it has no value.
 """
@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -310,3 +310,88 @@ def check_user_defined(value: Value, at: str, name: str, findings: ItemFindings)
     elif isinstance(value, list):
         message = "must be a text, a number, true, false or a reference, not a list"
         findings.fault("must_not_be_a_list", message, at, name)
+
+
+# User-defined fields: a type is inferred from the first item that has the field, or declared, and then held
+
+
+PREFIX, LOOKUP_PREFIX = "ud_", "udLookup_"
+LOOKUP = "lookup"
+TYPES = ("string", "number", "boolean", "dateTime", "reference")
+DECLARED_NAME_CHARS_MAX = 255
+
+
+def is_field(name: str) -> bool:
+    """Return whether a member is a user-defined field."""
+    return name.startswith((PREFIX, LOOKUP_PREFIX))
+
+
+def types_for(name: str) -> tuple[str, ...]:
+    """Return the types that a field of this name may be declared with."""
+    return (LOOKUP,) if name.startswith(LOOKUP_PREFIX) else TYPES
+
+
+def inferred(item: Mapping[str, Value]) -> dict[str, str]:
+    """Return the type of each user-defined field of an item by its value; a field that is null tells none."""
+    return {
+        name: known
+        for name, value in item.items()
+        if name[:2] == "ud" and is_field(name) and (known := _type_of(name, value)) is not None
+    }
+
+
+def check_declared(item: Mapping[str, Value], declared: Mapping[str, str], at: str) -> list[ItemFault]:
+    """Return a fault for each field of an item that is not of its declared type.
+
+    ``declared`` gives types by name, ``at`` is the path of the item such as ``items[3]``, or empty.
+    """
+    return [
+        ItemFault(
+            "wrong_type",
+            f"{cut(name)} is declared as {declared[name]}, not {_told(value)}",
+            f"{at}.{name}".lstrip("."),
+        )
+        for name, value in item.items()
+        if name in declared and not _is_of(value, declared[name])
+    ]
+
+
+def _type_of(name: str, value: Value) -> str | None:
+    if value is None:
+        return None
+    return LOOKUP if name.startswith(LOOKUP_PREFIX) else _TYPE_BY_CLASS.get(type(value))
+
+
+_TYPE_BY_CLASS: dict[type, str] = {Number: "number", bool: "boolean", dict: "reference", str: "string"}
+
+
+def _is_of(value: Value, known: str) -> bool:
+    if value is None:
+        return True
+    if known == "number":
+        return isinstance(value, Number)
+    if known == "boolean":
+        return isinstance(value, bool)
+    if known in ("reference", LOOKUP):
+        return isinstance(value, dict)
+    if not isinstance(value, str) or isinstance(value, Number):
+        return False
+    return known == "string" or _is_time(value)
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _told(value: Value) -> str:
+    if isinstance(value, Number):
+        return f"the number {cut(value)}"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f"the text '{cut(value)}'"
+    return "an object" if isinstance(value, dict) else "a list"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,13 +10,10 @@ from psycopg.rows import class_row
 from ratemill.store.connections import Connection, driver
 from ratemill.store.policies import OWNER_ENTERED
 
-Types = dict[str, tuple[str, bool]]
-"""The type of each field by its name, and whether it is declared."""
-
 
 @dataclass(frozen=True, slots=True)
 class CharacteristicField:
-    """A field of a characteristic; ``type`` is one of ``characteristic_fields.TYPES`` or ``lookup``."""
+    """A field of a characteristic; ``type`` is one of ``values.TYPES`` or ``lookup``."""
 
     field_id: int
     characteristic: int
@@ -62,23 +58,3 @@ def bearers(connection: Connection, characteristic: int, name: str, json_type: s
     values = {"characteristic": characteristic, "name": name, "json_type": json_type}
     row = driver(connection).execute(statement, values, prepare=False).fetchone()
     return int(row[0]) if row else 0
-
-
-def types(connection: Connection, owner_id: int, characteristic: int) -> Types:
-    """Return type of each user-defined field of a characteristic, and whether it is declared."""
-    statement = "select name, type, declared from characteristic_fields where owner_id = %s and characteristic = %s"
-    return {row[0]: (row[1], row[2]) for row in driver(connection).execute(statement, (owner_id, characteristic))}
-
-
-def infer(connection: Connection, owner_id: int, characteristic: int, types: Mapping[str, str]) -> None:
-    """Write the fields that are not known yet."""
-    names = sorted(types)
-    if names:
-        driver(connection).execute(
-            """
-            insert into characteristic_fields (owner_id, characteristic, name, type)
-            select %s, %s, name, type from unnest(%s::text[], %s::text[]) v (name, type)
-            on conflict (owner_id, characteristic, name) do nothing
-            """,
-            (owner_id, characteristic, names, [types[name] for name in names]),
-        )

@@ -1,7 +1,7 @@
 """Items of characteristics as they are written: found by what names them, inserted, updated, linked, deleted.
 
 With an item goes what it names: other items, and the objects that no call creates, which are registered under their kind,
-key and value when an item names them for the first time.
+key and value when an item names them for the first time; and the types of its user-defined fields, inferred in the same way.
 """
 
 from __future__ import annotations
@@ -55,6 +55,10 @@ OF_BILL = "member ~ '^user[0-9]+BOMHeaders\\['"
 BELOW = f"select u.used_item_id from down join characteristic_uses u using (item_id) where u.{OF_BILL}"
 
 
+FieldTypes = dict[str, tuple[str, bool]]
+"""The type of each user-defined field by its name, and whether it is declared."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredItem:
     """An item as it is stored; ``document`` is the JSON of its members, ``batch_id`` the batch that wrote it last."""
@@ -94,6 +98,15 @@ class StoredUse(NamedTuple):
     item_id: int
     member: str
     used_item_id: int
+
+
+def at_work(connection: Connection, owner_id: int, characteristic: int) -> int | None:
+    """Return the batch that is changing a characteristic, and keep any other from beginning in this transaction."""
+    statement = "insert into characteristics (owner_id, characteristic) values (%s, %s) on conflict do nothing"
+    driver(connection).execute(statement, (owner_id, characteristic))
+    statement = "select batch_id from characteristics where owner_id = %s and characteristic = %s for update"
+    row = driver(connection).execute(statement, (owner_id, characteristic)).fetchone()
+    return row[0] if row else None
 
 
 def find(
@@ -331,3 +344,23 @@ def registered(
         {"owner_id": owner_id, "objects": json.dumps(asked, ensure_ascii=False)},
     )
     return {(row[0], row[1], row[2]) for row in found}
+
+
+def field_types(connection: Connection, owner_id: int, characteristic: int) -> FieldTypes:
+    """Return type of each user-defined field of a characteristic, and whether it is declared."""
+    statement = "select name, type, declared from characteristic_fields where owner_id = %s and characteristic = %s"
+    return {row[0]: (row[1], row[2]) for row in driver(connection).execute(statement, (owner_id, characteristic))}
+
+
+def infer_fields(connection: Connection, owner_id: int, characteristic: int, types: Mapping[str, str]) -> None:
+    """Write the fields that are not known yet."""
+    names = sorted(types)
+    if names:
+        driver(connection).execute(
+            """
+            insert into characteristic_fields (owner_id, characteristic, name, type)
+            select %s, %s, name, type from unnest(%s::text[], %s::text[]) v (name, type)
+            on conflict (owner_id, characteristic, name) do nothing
+            """,
+            (owner_id, characteristic, names, [types[name] for name in names]),
+        )

@@ -129,15 +129,6 @@ def begin(connection: Connection, job: ItemJob) -> bool:
     return True
 
 
-def at_work(connection: Connection, owner_id: int, characteristic: int) -> int | None:
-    """Return the batch that is changing a characteristic, and keep any other from beginning in this transaction."""
-    statement = "insert into characteristics (owner_id, characteristic) values (%s, %s) on conflict do nothing"
-    driver(connection).execute(statement, (owner_id, characteristic))
-    statement = "select batch_id from characteristics where owner_id = %s and characteristic = %s for update"
-    row = driver(connection).execute(statement, (owner_id, characteristic)).fetchone()
-    return row[0] if row else None
-
-
 def advance(connection: Connection, batch_id: int, *, step: int, next_item: int, attempts: int = 0) -> None:
     """Write down that a table is done, and where the next one begins."""
     driver(connection).execute(
