@@ -40,10 +40,10 @@ def build(
     if draft.faults or None in products or None in plans:
         return None, plans
     entries = [
-        [offerings.entry(each.kind, each.object_id, each.attributes) for each in part if each]
+        [offerings.entry(held.kind, held.object_id, held.attributes) for held in part if held]
         for part in (products, plans)
     ]
-    length = sum(len(each) for part in entries for each in part)
+    length = sum(len(entry) for part in entries for entry in part)
     if length > SNAPSHOT_CHARS_MAX:
         error = f'"products" and "plans" have {length} characters together, at most {SNAPSHOT_CHARS_MAX} are allowed'
         draft.faults.append(LineFault("products", error))
@@ -55,13 +55,13 @@ def _elements(draft: LineDraft, kind: ObjectKind, attributes: Attributes) -> lis
     elements = attributes.get(kind.plural)
     if not isinstance(elements, list):
         return [None]
-    return [_element(draft, kind, each, f"{kind.plural}[{index}]") for index, each in enumerate(elements)]
+    return [_element(draft, kind, element, f"{kind.plural}[{index}]") for index, element in enumerate(elements)]
 
 
 def _element(draft: LineDraft, kind: ObjectKind, value: Value, at: str) -> SubscriptionObject | None:
     """Return what an element names, or what it brings."""
     if isinstance(value, dict):
-        return _inline(draft, kind, {name: each for name, each in value.items() if name != "meta"}, at)
+        return _inline(draft, kind, {name: member for name, member in value.items() if name != "meta"}, at)
     ref = reference_of(value)
     if ref is None:
         return None  # which is a fault of its form

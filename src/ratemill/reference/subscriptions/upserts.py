@@ -24,11 +24,11 @@ FAULTS_MAX = 100  # of one line; more would only be longer
 def decide(lines: Iterable[FileLine], world: LineContext) -> LineDecisions:
     """Return what lines come to, taken in turn; the world then holds what they made."""
     decided = LineDecisions()
-    for one in lines:
-        draft = LineDraft(world, one.line_number)
-        faults = check(one.line.kind, one.line.attributes) + _write_line(draft, one.line)
+    for line_number, line in lines:
+        draft = LineDraft(world, line_number)
+        faults = check(line.kind, line.attributes) + _write_line(draft, line)
         if faults:
-            decided.faults[one.line_number] = cut(in_order(one.line.kind, faults))
+            decided.faults[line_number] = cut(in_order(line.kind, faults))
         else:
             draft.keep(decided)
     return decided
@@ -159,8 +159,8 @@ def _chosen(
     plan_id, ref = attributes.get("plan_id"), attributes.get("selected_plan")
     if plan_id is None and ref is None:
         listed = attributes.get("plans")
-        marked = [is_selected(each) for each in listed] if isinstance(listed, list) else []
-        chosen = next((each for each, is_marked in zip(plans, marked, strict=False) if is_marked and each), None)
+        marked = [is_selected(plan) for plan in listed] if isinstance(listed, list) else []
+        chosen = next((plan for plan, is_marked in zip(plans, marked, strict=False) if is_marked and plan), None)
         return offering.plan(plan_id=str(chosen.object_id)) if chosen else None
     name, value = ("plan_id", plan_id) if plan_id is not None else ("selected_plan", ref)
     known = reference_of(value)

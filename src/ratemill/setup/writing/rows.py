@@ -47,9 +47,9 @@ class RowWriter:
 
     def write(self, changes: Sequence[RowChanges]) -> None:
         """Write the changes, each kind before the next; within one, what goes or ends makes room for what is new."""
-        for each in changes:
-            if each:
-                self._write(each)
+        for change in changes:
+            if change:
+                self._write(change)
 
     def raise_version(self, *, subscriptions: bool) -> None:
         """Let workers read the price book again; ``subscriptions`` if what rates subscriptions changed."""
