@@ -6,13 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ratemill.comparisons import TERMS_MAX, Comparison, Condition, Junction, Operator
 from ratemill.reference.odata_filter import (
-    COMPARISONS_MAX,
     DEPTH_MAX,
-    Comparison,
     Direction,
     FilterFault,
-    Junction,
+    Path,
     arranged,
     holds,
     read_filter,
@@ -20,8 +19,8 @@ from ratemill.reference.odata_filter import (
 )
 
 
-def is_(field: str, value: str | None, operator: str = "eq") -> Comparison:
-    return Comparison(tuple(field.split(".")), operator, value)
+def is_(field: str, *values: str, operator: Operator = Operator.EQ) -> Comparison[Path]:
+    return Comparison(tuple(field.split(".")), operator, values)
 
 
 A, B, C = is_("a", "1"), is_("b", "2"), is_("c", "3")
@@ -31,13 +30,16 @@ A, B, C = is_("a", "1"), is_("b", "2"), is_("c", "3")
     ("text", "tree"),
     [
         ("id eq '004 Product'", is_("id", "004 Product")),
-        ("description contains 'O''Neill (and) or'", is_("description", "O'Neill (and) or", "contains")),
-        ("id StartsWith ''", is_("id", "", "startswith")),
-        ("parentReference.id ne 'x'", is_("parentReference.id", "x", "ne")),
-        ("parentReference/id ne 'x'", is_("parentReference.id", "x", "ne")),
-        ("  sid ge 12 ", is_("sid", "12", "ge")),
+        (
+            "description contains 'O''Neill (and) or'",
+            is_("description", "O'Neill (and) or", operator=Operator.CONTAINS),
+        ),
+        ("id StartsWith ''", is_("id", "", operator=Operator.STARTS_WITH)),
+        ("parentReference.id ne 'x'", is_("parentReference.id", "x", operator=Operator.NOT_EQ)),
+        ("parentReference/id ne 'x'", is_("parentReference.id", "x", operator=Operator.NOT_EQ)),
+        ("  sid ge 12 ", is_("sid", "12", operator=Operator.GT_EQ)),
         ("royaltyBearingFlag eq TRUE", is_("royaltyBearingFlag", "true")),
-        ("comment eq null", is_("comment", None)),
+        ("comment eq null", is_("comment", operator=Operator.IS_NULL)),
         ("a eq '1' and b eq '2' or c eq '3'", Junction("or", (Junction("and", (A, B)), C))),
         ("a eq '1' or b eq '2' and c eq '3'", Junction("or", (A, Junction("and", (B, C))))),
         ("(a eq '1' OR b eq '2')And(c eq '3')", Junction("and", (Junction("or", (A, B)), C))),
@@ -45,7 +47,7 @@ A, B, C = is_("a", "1"), is_("b", "2"), is_("c", "3")
         ("((a eq '1'))", A),
     ],
 )
-def test_a_filter_is_read_as_it_is_meant(text: str, tree: Comparison | Junction):
+def test_a_filter_is_read_as_it_is_meant(text: str, tree: Condition[Path]):
     assert read_filter(text) == tree
 
 
@@ -74,9 +76,9 @@ def test_a_filter_that_cannot_be_read_says_where(text: str, said: str):
 
 def test_a_filter_has_bounds():
     comparison = "a eq '1'"
-    read_filter(" or ".join([comparison] * COMPARISONS_MAX))
-    with pytest.raises(FilterFault, match=str(COMPARISONS_MAX)):
-        read_filter(" or ".join([comparison] * (COMPARISONS_MAX + 1)))
+    read_filter(" or ".join([comparison] * TERMS_MAX))
+    with pytest.raises(FilterFault, match=str(TERMS_MAX)):
+        read_filter(" or ".join([comparison] * (TERMS_MAX + 1)))
     read_filter("(" * DEPTH_MAX + comparison + ")" * DEPTH_MAX)
     with pytest.raises(FilterFault, match=str(DEPTH_MAX)):
         read_filter("(" * 10_000 + comparison + ")" * 10_000)

@@ -11,55 +11,45 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NoReturn, TypeAlias, TypeVar
 
+from ratemill.comparisons import NO_VALUE, TERMS_MAX, Comparison, Condition, Junction, Operator
 from ratemill.visible import shown
 
-OPERATORS = ("contains", "endswith", "startswith", "eq", "ne", "le", "lt", "ge", "gt")
-COMPARISONS_MAX = 100  # of one filter
+OPERATORS = {
+    "contains": Operator.CONTAINS,
+    "endswith": Operator.ENDS_WITH,
+    "startswith": Operator.STARTS_WITH,
+    "eq": Operator.EQ,
+    "ne": Operator.NOT_EQ,
+    "le": Operator.LT_EQ,
+    "lt": Operator.LT,
+    "ge": Operator.GT_EQ,
+    "gt": Operator.GT,
+}
 DEPTH_MAX = 20  # of brackets within brackets
 FIELDS_MAX = 10  # of one order
 
-_TESTS: dict[str, Callable[[str, str], bool]] = {
-    "contains": lambda own, given: given.lower() in own.lower(),
-    "endswith": lambda own, given: own.lower().endswith(given.lower()),
-    "startswith": lambda own, given: own.lower().startswith(given.lower()),
-    "le": str.__le__,
-    "lt": str.__lt__,
-    "ge": str.__ge__,
-    "gt": str.__gt__,
+_TESTS: dict[Operator, Callable[[str, str], bool]] = {
+    Operator.CONTAINS: lambda own, given: given.lower() in own.lower(),
+    Operator.ENDS_WITH: lambda own, given: own.lower().endswith(given.lower()),
+    Operator.STARTS_WITH: lambda own, given: own.lower().startswith(given.lower()),
+    Operator.LT_EQ: str.__le__,
+    Operator.LT: str.__lt__,
+    Operator.GT_EQ: str.__ge__,
+    Operator.GT: str.__gt__,
 }
+_OF_NULL = {Operator.EQ: Operator.IS_NULL, Operator.NOT_EQ: Operator.IS_NOT_NULL}
 _TOKEN = re.compile(r"\s*(?:(?P<bracket>[()])|'(?P<value>(?:[^']|'')*)'|(?P<word>[^\s()']+))")
 _FIELD = re.compile(r"[^\W\d][\w-]*(?:[./][\w-]+)*\Z")
 _NUMBER = re.compile(r"-?\d{1,100}(?:\.\d{1,100})?\Z", re.ASCII)
 
 
 Members = TypeVar("Members", bound=Mapping[str, object])
+Path: TypeAlias = tuple[str, ...]
+"""The path of a member: ``("parentReference", "id")``."""
 
 
 class FilterFault(ValueError):
     """The text cannot be read; the message says where and what was expected."""
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A field, an operator of ``OPERATORS`` and the value; None stands for ``null``.
-
-    ``field`` is the path of a member: ``("parentReference", "id")``.
-    """
-
-    field: tuple[str, ...]
-    operator: str
-    value: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Junction:
-    """Two or more parts of which all must hold, or any."""
-
-    operator: Literal["and", "or"]
-    parts: tuple[Tree, ...]
-
-
-Tree: TypeAlias = "Comparison | Junction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +71,7 @@ class _Token:
         return f"'{shown(self.text)}'" if self.kind != "end" else "its end"
 
 
-def read_filter(text: str) -> Tree:
+def read_filter(text: str) -> Condition[Path]:
     """Return the tree of a ``$filter``; raise ``FilterFault``. ``and`` binds tighter than ``or``."""
     reader = _TokenReader(text)
     tree = reader.any_of(0)
@@ -98,17 +88,18 @@ def read_order(text: str) -> tuple[Direction, ...]:
     return order
 
 
-def holds(tree: Tree, members: Mapping[str, object]) -> bool:
+def holds(tree: Condition[Path], members: Mapping[str, object]) -> bool:
     """Return whether a filter lets an object through, whose truth values are texts to it: for lists that are short."""
     if isinstance(tree, Junction):
         return (all if tree.operator == "and" else any)(holds(part, members) for part in tree.parts)
-    value = members.get(tree.field[0])
+    value = members.get(tree.member[0])
     value = str(value).lower() if isinstance(value, bool) else value
-    if tree.operator in ("eq", "ne"):
-        return (value == tree.value) == (tree.operator == "eq")
-    if not isinstance(value, str) or tree.value is None:
-        return False
-    return _TESTS[tree.operator](value, tree.value)
+    if tree.operator in NO_VALUE:
+        return (value is None) == (tree.operator is Operator.IS_NULL)
+    given: str = tree.values[0]
+    if tree.operator in (Operator.EQ, Operator.NOT_EQ):
+        return (value == given) == (tree.operator is Operator.EQ)
+    return isinstance(value, str) and _TESTS[tree.operator](value, given)
 
 
 def arranged(members: Iterable[Members], order: Iterable[Direction]) -> list[Members]:
@@ -119,10 +110,10 @@ def arranged(members: Iterable[Members], order: Iterable[Direction]) -> list[Mem
     return found
 
 
-def fields_of(tree: Tree) -> Iterator[tuple[str, ...]]:
+def fields_of(tree: Condition[Path]) -> Iterator[tuple[str, ...]]:
     """Return the field of each comparison of a filter."""
     if isinstance(tree, Comparison):
-        yield tree.field
+        yield tree.member
     else:
         for part in tree.parts:
             yield from fields_of(part)
@@ -160,20 +151,20 @@ class _TokenReader:
         self._comparisons = 0
         self.next = next(self._tokens)
 
-    def any_of(self, depth: int) -> Tree:
+    def any_of(self, depth: int) -> Condition[Path]:
         """Return ``… or …``."""
         return self._joined("or", [self._all_of(depth)], depth)
 
-    def _all_of(self, depth: int) -> Tree:
+    def _all_of(self, depth: int) -> Condition[Path]:
         return self._joined("and", [self._single(depth)], depth)
 
-    def _joined(self, operator: Literal["and", "or"], parts: list[Tree], depth: int) -> Tree:
+    def _joined(self, operator: Literal["and", "or"], parts: list[Condition[Path]], depth: int) -> Condition[Path]:
         while self.next.kind == "word" and self.next.text.lower() == operator:
             self._take()
             parts.append(self._all_of(depth) if operator == "or" else self._single(depth))
         return parts[0] if len(parts) == 1 else Junction(operator, tuple(parts))
 
-    def _single(self, depth: int) -> Tree:
+    def _single(self, depth: int) -> Condition[Path]:
         if (self.next.kind, self.next.text) != ("bracket", "("):
             return self._comparison()
         if depth == DEPTH_MAX:
@@ -185,23 +176,26 @@ class _TokenReader:
         self._take()
         return tree
 
-    def _comparison(self) -> Comparison:
+    def _comparison(self) -> Comparison[Path]:
         self._comparisons += 1
-        if self._comparisons > COMPARISONS_MAX:
-            raise FilterFault(f"has more than {COMPARISONS_MAX} comparisons")
+        if self._comparisons > TERMS_MAX:
+            raise FilterFault(f"has more than {TERMS_MAX} comparisons")
         if self.next.kind != "word" or not _FIELD.match(self.next.text):
             self.fail("the name of a field")
         field = _path(self._take().text)
         if self.next.kind != "word" or self.next.text.lower() not in OPERATORS:
             self.fail(f"one of {', '.join(OPERATORS)}")
-        operator = self._take().text.lower()
-        return Comparison(field, operator, self._value(operator))
+        operator = OPERATORS[self._take().text.lower()]
+        value = self._value(operator)
+        if value is None:
+            return Comparison(field, _OF_NULL[operator])
+        return Comparison(field, operator, (value,))
 
-    def _value(self, operator: str) -> str | None:
+    def _value(self, operator: Operator) -> str | None:
         if self.next.kind == "value":
             return self._take().text
         word = self.next.text.lower() if self.next.kind == "word" else ""
-        if word == "null" and operator in ("eq", "ne"):
+        if word == "null" and operator in _OF_NULL:
             self._take()
             return None
         if word in ("true", "false") or _NUMBER.match(word):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ratemill.comparisons import MANY_VALUES, NEGATED, NO_VALUE, Comparison, Operator
+from ratemill.comparisons import MANY_VALUES, NEGATED, NO_VALUE, OF_TEXTS, Comparison, Operator
 
 Values = dict[str, Any]
 """The parameters of a statement, by name; each value that is bound adds one."""
@@ -42,13 +42,14 @@ class ComparedColumn:
     type: str
     digest: str = ""
     digest_type: str = "uuid"
+    any_case: bool = False  # whether texts are found in it in any letter case
 
 
 def condition(comparison: Comparison[Any], column: ComparedColumn, values: Values) -> str:
     """Return a comparison as a condition; what it compares with goes into ``values``."""
     operator, negated = positive(comparison.operator)
     value = bound(comparison, column.type, values)
-    tested = test(operator, column.expression, value)
+    tested = predicate(operator, column.expression, value, any_case=column.any_case)
     if column.digest and operator in _BY_DIGEST and not negated:
         names = {"digest": column.digest, "type": column.digest_type, "v": value, "test": tested}
         tested = _BY_DIGEST[operator].format(**names)
@@ -89,8 +90,10 @@ def bind(value: object, type_: str, values: Values) -> str:
     return f"%({name})s::{type_}"
 
 
-def test(operator: Operator, expression: str, value: str) -> str:
+def predicate(operator: Operator, expression: str, value: str, *, any_case: bool = False) -> str:
     """Return what an operator that is not negated tests."""
+    if any_case and operator in OF_TEXTS:
+        expression, value = f"lower({expression})", f"lower({value})"
     return _TESTS[operator].format(e=expression, v=value)
 
 

@@ -11,22 +11,21 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
+from ratemill.comparisons import Comparison, Condition, Junction
 from ratemill.errors import BadRequest, Code, Fault, NotFound
 from ratemill.pages import PAGE_BYTES_MAX
 from ratemill.reference import json_text, odata_filter
 from ratemill.reference.characteristics.references import Reference, references, rewritten
 from ratemill.reference.characteristics.values import REFERENCE_KEYS, ItemFault, is_field
 from ratemill.reference.json_text import Number, Value
-from ratemill.reference.odata_filter import FilterFault
+from ratemill.reference.odata_filter import FilterFault, Path
 from ratemill.store.characteristics import fields
 from ratemill.store.characteristics import searches as store
 from ratemill.store.characteristics.searches import (
-    Comparison,
-    Condition,
     Item,
+    ItemCondition,
     ItemMember,
     ItemSearch,
-    Junction,
     ReferenceTarget,
 )
 from ratemill.store.connections import Connection, Database
@@ -131,7 +130,7 @@ def part_faults(query: CollectionQuery, known: Iterable[str]) -> list[Fault]:
     def read_order(text: str | None) -> None:
         names(each.field for each in odata_filter.read_order(text)) if text else None
 
-    def names(paths: Iterable[tuple[str, ...]]) -> None:
+    def names(paths: Iterable[Path]) -> None:
         unknown = sorted({".".join(path) for path in paths} - set(known))
         if unknown:
             raise FilterFault(f"names '{cut(unknown[0])}', which cannot be compared: {', '.join(known)}")
@@ -288,7 +287,7 @@ def _search(number: int, query: CollectionQuery) -> ItemSearch:
     return ItemSearch(number, _read_filter(query.filter), tuple(_read_order(query.order)))
 
 
-def _read_filter(text: str | None) -> Condition | None:
+def _read_filter(text: str | None) -> ItemCondition | None:
     return _condition(odata_filter.read_filter(text)) if text else None
 
 
@@ -296,14 +295,14 @@ def _read_order(text: str | None) -> list[tuple[ItemMember, bool]]:
     return [(_field(each.field), each.descending) for each in odata_filter.read_order(text)] if text else []
 
 
-def _condition(tree: odata_filter.Tree) -> Condition:
-    if isinstance(tree, odata_filter.Junction):
+def _condition(tree: Condition[Path]) -> ItemCondition:
+    if isinstance(tree, Junction):
         return Junction(tree.operator, tuple(_condition(part) for part in tree.parts))
-    value = None if tree.value is None else tree.value.replace("\0", "\ufffd")  # no text that is kept has a NUL
-    return Comparison(_field(tree.field), tree.operator, value)
+    values = tuple(value.replace("\0", "\ufffd") for value in tree.values)  # no text that is kept has a NUL
+    return Comparison(_field(tree.member), tree.operator, values)
 
 
-def _field(path: tuple[str, ...]) -> ItemMember:
+def _field(path: Path) -> ItemMember:
     """Return what a path of member names stands for; those of the product are known in any letter case."""
     name, rest = path[0], path[1:]
     if not rest:
@@ -346,5 +345,5 @@ def _fields(search: ItemSearch) -> Iterable[ItemMember]:
         if isinstance(each, Junction):
             conditions.extend(each.parts)
         else:
-            yield each.field
+            yield each.member
     yield from (each for each, _ in search.order)

@@ -9,18 +9,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
 from psycopg.rows import class_row
 
+from ratemill.comparisons import NO_VALUE, OF_TEXTS, Comparison, Condition, Junction, Operator
+from ratemill.store.comparisons import ComparedColumn, Values, bind, condition, joined, not_true, positive, predicate
 from ratemill.store.connections import Connection, driver
 from ratemill.store.policies import OWNER_ENTERED
 from ratemill.store.schema.characteristics import DESCRIPTION_SORTED_CHARS
-
-Values = dict[str, Any]
 
 # Members that are columns of an item {i}, and their expressions.
 COLUMNS = {
@@ -37,18 +37,6 @@ _ORDERED = {  # what is sorted by, where that is something else
     "createdDatetime": "{i}.created_at",
     "modifiedDatetime": "{i}.changed_at",
 }
-_OPERATORS = {
-    "eq": "{e} = {v}",
-    "ne": "{e} is distinct from {v}",
-    "lt": "{e} < {v}",
-    "le": "{e} <= {v}",
-    "gt": "{e} > {v}",
-    "ge": "{e} >= {v}",
-    "contains": "strpos(lower({e}), lower({v})) > 0",
-    "startswith": "starts_with(lower({e}), lower({v}))",
-    "endswith": "right(lower({e}), length(lower({v}))) = lower({v})",
-}
-_ORDERING = {"eq", "ne", "lt", "le", "gt", "ge"}
 _NUMBER = re.compile(r"-?\d{1,100}(\.\d{1,100})?\Z", re.ASCII)
 _BIGINT_MAX = 2**63 - 1
 DEPTH_MAX = 1_000  # of a hierarchy: what is deeper is no more looked at
@@ -70,24 +58,7 @@ class ItemMember:
         return len(self.path) == 1 and self.path[0] in COLUMNS
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A field, an operator and a value; None is compared by ``eq`` and ``ne`` only, and is what is not there."""
-
-    field: ItemMember
-    operator: str
-    value: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Junction:
-    """Conditions of which all must hold, or any."""
-
-    operator: Literal["and", "or"]
-    parts: tuple[Condition, ...]
-
-
-Condition: TypeAlias = "Comparison | Junction"
+ItemCondition: TypeAlias = Condition[ItemMember]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +66,7 @@ class ItemSearch:
     """The items of a characteristic, of one parent or of a list, that a condition means, in an order; last of all by id."""
 
     characteristic: int
-    condition: Condition | None = None
+    condition: ItemCondition | None = None
     order: tuple[tuple[ItemMember, bool], ...] = ()  # a field, and whether it descends
     parent_item_id: int | None = None
     list_id: int | None = None
@@ -282,84 +253,78 @@ def named(
     return {(row[0], row[1], row[2]): (row[3], row[4]) for row in found}
 
 
-def _condition(condition: Condition, values: Values) -> str:
-    if isinstance(condition, Junction):
-        return "(" + f" {condition.operator} ".join(_condition(part, values) for part in condition.parts) + ")"
-    if not condition.field.of_parent:
-        return _comparison(condition, "i", values)
-    if condition.value is None:
-        return f"i.parent_item_id is {'null' if condition.operator == 'eq' else 'not null'}"
-    negated = condition.operator == "ne"
-    tested = Comparison(condition.field, "eq", condition.value) if negated else condition
-    found = f"""select p.item_id from characteristic_items p
+def _condition(part: ItemCondition, values: Values) -> str:
+    if isinstance(part, Junction):
+        parts = (_condition(each, values) for each in part.parts)
+        return f"({joined(parts, any_of=part.operator == 'or')})"
+    if not part.member.of_parent:
+        return _comparison(part, "i", values)
+    if part.operator in NO_VALUE:
+        return predicate(part.operator, "i.parent_item_id", "")
+    operator, negated = positive(part.operator)
+    found = f"""i.parent_item_id in (select p.item_id from characteristic_items p
         where p.owner_id = {OWNER_ENTERED} and p.characteristic = %(characteristic)s
-            and {_comparison(tested, "p", values)}"""
-    return (
-        f"(i.parent_item_id is null or i.parent_item_id not in ({found}))"
-        if negated
-        else f"i.parent_item_id in ({found})"
-    )
+            and {_comparison(replace(part, operator=operator), "p", values)})"""
+    return not_true(found) if negated else found
 
 
-def _comparison(comparison: Comparison, alias: str, values: Values) -> str:
-    field, operator, value = comparison.field, comparison.operator, comparison.value
-    if value is None:
-        return f"{_expression(field, alias, values)} is {'null' if operator == 'eq' else 'not null'}"
-    if not field.is_column:
-        return _member(comparison, alias, values)
-    exact = _exact(field.path[0], operator, value, alias, values)
-    return exact or f"({_OPERATORS[operator].format(e=_expression(field, alias, values), v=_value(value, values))})"
+def _comparison(comparison: Comparison[ItemMember], alias: str, values: Values) -> str:
+    member = comparison.member
+    if comparison.operator in NO_VALUE:
+        return predicate(comparison.operator, _expression(member, alias, values), "")
+    if not member.is_column:
+        return _of_document(comparison, alias, values)
+    if (exact := _exact(comparison, alias)) is not None:
+        return condition(*exact, values)
+    return condition(comparison, ComparedColumn(_expression(member, alias, values), "text", any_case=True), values)
 
 
-def _member(comparison: Comparison, alias: str, values: Values) -> str:
+def _of_document(comparison: Comparison[ItemMember], alias: str, values: Values) -> str:
     """Return a comparison of a member of the document, which is read once and, where it cannot hold, not at all."""
-    field, operator, value = comparison.field, comparison.operator, comparison.value or ""
-    written, test = _value(value, values), _OPERATORS[operator]
-    is_number = operator in _ORDERING and _NUMBER.match(value)
-    is_truth = operator in _ORDERING and value.lower() in ("true", "false")
-    member = f"{alias}.document::json #> {_value(list(field.path), values)}::text[]"
+    path, (operator, negated) = comparison.member.path, positive(comparison.operator)
+    (text,) = comparison.values
+    value = bind(text, "text", values)
+    is_number = operator not in OF_TEXTS and _NUMBER.match(text)
+    is_truth = operator not in OF_TEXTS and text.lower() in ("true", "false")
+    tested = predicate(operator, "m #>> '{}'", value, any_case=True)
     if is_number:  # compared as a number with a number, else as a text
-        as_number = test.format(e="(m #>> '{}')::numeric", v=f"{written}::numeric")
-        as_text = test.format(e="m #>> '{}'", v=written)
-        tested = f"case when json_typeof(m) = 'number' then {as_number} else {as_text} end"
+        as_number = predicate(operator, "(m #>> '{}')::numeric", f"{value}::numeric")
+        tested = f"case when json_typeof(m) = 'number' then {as_number} else {tested} end"
     elif is_truth:
-        tested = test.format(e="lower(m #>> '{}')", v=f"lower({written})")
-    else:
-        tested = test.format(e="m #>> '{}'", v=written)
+        tested = predicate(operator, "lower(m #>> '{}')", f"lower({value})")
+    member = f"{alias}.document::json #> {bind(list(path), 'text[]', values)}"
     found = f"(select {tested} from (select {member} as m offset 0) d)"
-    if operator == "ne":
-        return found
+    if negated:
+        return not_true(found)
     # The document is written without blanks; a search for a text is five times as fast as reading it.
-    within = _json(field.path[0]) + ":" if operator != "eq" or is_number or is_truth else _json(value)
-    return f"(strpos({alias}.document, {_value(within, values)}) > 0 and {found})"
+    within = _json(path[0]) + ":" if operator is not Operator.EQ or is_number or is_truth else _json(text)
+    return f"(strpos({alias}.document, {bind(within, 'text', values)}) > 0 and {found})"
 
 
 def _json(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _exact(column: str, operator: str, value: str, alias: str, values: Values) -> str | None:
-    """Return a comparison of a column that is no text, if the value is of its kind."""
-    if column == "guid" and operator in ("eq", "ne"):
+def _exact(comparison: Comparison[ItemMember], alias: str) -> tuple[Comparison[ItemMember], ComparedColumn] | None:
+    """Return the comparison of a column that is no text, if the value is of its kind."""
+    column, operator = comparison.member.path[0], comparison.operator
+    (text,) = comparison.values
+    if column == "guid" and operator in (Operator.EQ, Operator.NOT_EQ):
         try:
-            return "(" + _OPERATORS[operator].format(e=f"{alias}.guid", v=_value(UUID(value), values)) + ")"
+            return replace(comparison, values=(UUID(text),)), ComparedColumn(f"{alias}.guid", "uuid")
         except ValueError:
             return None
-    if (
-        column == "sid"
-        and operator in _ORDERING
-        and value.isascii()
-        and value.isdigit()
-        and int(value[:20]) <= _BIGINT_MAX
-    ):
-        return "(" + _OPERATORS[operator].format(e=f"{alias}.item_id", v=_value(int(value), values)) + ")"
+    if column == "sid" and operator not in OF_TEXTS and text.isascii() and text.isdigit():
+        number = int(text.lstrip("0")[:20] or "0")
+        if number <= _BIGINT_MAX:
+            return replace(comparison, values=(number,)), ComparedColumn(f"{alias}.item_id", "bigint")
     return None
 
 
 def _expression(field: ItemMember, alias: str, values: Values) -> str:
     if field.is_column:
         return COLUMNS[field.path[0]].format(i=alias)
-    return f"({alias}.document::json #>> {_value(list(field.path), values)}::text[])"
+    return f"({alias}.document::json #>> {bind(list(field.path), 'text[]', values)})"
 
 
 def _sorted(field: ItemMember, values: Values) -> tuple[str, ...]:
@@ -373,9 +338,3 @@ def _sorted(field: ItemMember, values: Values) -> tuple[str, ...]:
     if field.of_parent:
         return (f"(select {expression} from characteristic_items p where p.item_id = i.parent_item_id)",)
     return (expression,)
-
-
-def _value(value: object, values: Values) -> str:
-    name = f"v{len(values)}"
-    values[name] = value
-    return f"%({name})s" if not isinstance(value, str) else f"%({name})s::text"

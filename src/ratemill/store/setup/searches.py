@@ -10,7 +10,7 @@ from psycopg import sql
 from sqlalchemy import UniqueConstraint
 
 from ratemill.comparisons import NO_VALUE, Comparison, Operator
-from ratemill.store.comparisons import Values, bound, joined, not_true, positive, test
+from ratemill.store.comparisons import Values, bound, joined, not_true, positive, predicate
 from ratemill.store.connections import Connection, driver
 from ratemill.store.schema.tables import metadata
 from ratemill.store.setup.pages import Pointer, PointerList
@@ -90,11 +90,11 @@ def _settled(connection: Connection, each: ColumnComparison) -> ColumnComparison
     value = bound(each, field.type, values)
     if pointer.through is None:
         table, identity, column = pointer.table, pointer.identity, pointer.column
-        tested = test(operator, _quoted("s", pointer.name or pointer.identity), value)
+        tested = predicate(operator, _quoted("s", pointer.name or pointer.identity), value)
     else:
         table, identity, column = pointer.through.table, pointer.through.identity, pointer.through.column
         own = _quoted("s", pointer.column)
-        tested = _named(own, pointer, operator, value) if field.by_name else test(operator, own, value)
+        tested = _named(own, pointer, operator, value) if field.by_name else predicate(operator, own, value)
     statement = sql.SQL("select s.{} from {} s where {} limit %(limit)s").format(
         sql.Identifier(identity), sql.Identifier(table), sql.SQL(tested)
     )
@@ -267,10 +267,10 @@ def _points(search: ObjectSearch, field: SearchColumn, operator: Operator, value
         return _through_list(search, field, field.pointers, operator, value)
     pointer = field.pointer
     if pointer is None:
-        return test(operator, _quoted("t", field.column), value)
+        return predicate(operator, _quoted("t", field.column), value)
     through = pointer.through
     column = _quoted("t" if through is None else "s", pointer.column)
-    tested = test(operator, column, value)
+    tested = predicate(operator, column, value)
     if field.by_name and operator not in NO_VALUE:
         tested = _named(column, pointer, operator, value)
     if through is None:
@@ -287,13 +287,13 @@ def _through_list(
     elif field.by_name:
         tested = _named(child, pointer_list, operator, value)
     else:
-        tested = test(operator, child, value)
+        tested = predicate(operator, child, value)
     found = _among(_quoted("t", search.identity), "l", pointer_list.parent, pointer_list.link, tested)
     return f"not {found}" if operator is Operator.IS_NULL else found
 
 
 def _named(column: str, target: Pointer | PointerList, operator: Operator, value: str) -> str:
-    tested = test(operator, _quoted("x", target.name or target.identity), value)
+    tested = predicate(operator, _quoted("x", target.name or target.identity), value)
     return _among(column, "x", target.identity, target.table, tested)
 
 
