@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import polars as pl
 
-from ratemill.mediation.profiles.declared import Condition, Operator, Term
+from ratemill.mediation.profiles.declared import Condition, ConditionOperator, Term
 from ratemill.mediation.quantities import read_quantities
 from ratemill.mediation.working import field_column
 
-_NEGATED = {Operator.NOT_EQ: Operator.EQ, Operator.NOT_IN: Operator.IN}
+_NEGATED = {ConditionOperator.NOT_EQ: ConditionOperator.EQ, ConditionOperator.NOT_IN: ConditionOperator.IN}
 
 
 def holds(condition: Condition, rows: pl.DataFrame) -> pl.Series:
@@ -23,27 +23,27 @@ def holds(condition: Condition, rows: pl.DataFrame) -> pl.Series:
 
 
 def _term_holds(term: Term, texts: pl.Series) -> pl.Series:
-    if term.operator is Operator.IS_NULL:
+    if term.operator is ConditionOperator.IS_NULL:
         return texts.is_null()
-    if term.operator is Operator.IS_NOT_NULL:
+    if term.operator is ConditionOperator.IS_NOT_NULL:
         return texts.is_not_null()
     if term.operator in _NEGATED:
         return ~_found(_NEGATED[term.operator], texts, term.values)
     return _found(term.operator, texts, term.values)
 
 
-def _found(operator: Operator, texts: pl.Series, values: tuple[str, ...]) -> pl.Series:
+def _found(operator: ConditionOperator, texts: pl.Series, values: tuple[str, ...]) -> pl.Series:
     each = [_compared(operator, texts, value) for value in values]
     return pl.select(pl.any_horizontal(each).fill_null(value=False)).to_series()
 
 
-def _compared(operator: Operator, texts: pl.Series, value: str) -> pl.Series:
+def _compared(operator: ConditionOperator, texts: pl.Series, value: str) -> pl.Series:
     match operator:
-        case Operator.CONTAINS:
+        case ConditionOperator.CONTAINS:
             return texts.str.contains(value, literal=True)
-        case Operator.STARTS_WITH:
+        case ConditionOperator.STARTS_WITH:
             return texts.str.starts_with(value)
-        case Operator.ENDS_WITH:
+        case ConditionOperator.ENDS_WITH:
             return texts.str.ends_with(value)
     number = read_quantities(pl.Series([value])).value
     by_text = _ordered(operator, texts, pl.Series([value]))
@@ -54,15 +54,15 @@ def _compared(operator: Operator, texts: pl.Series, value: str) -> pl.Series:
     return pl.select(pl.when(numbers.is_not_null()).then(by_number).otherwise(by_text)).to_series()
 
 
-def _ordered(operator: Operator, left: pl.Series, right: pl.Series) -> pl.Series:
+def _ordered(operator: ConditionOperator, left: pl.Series, right: pl.Series) -> pl.Series:
     match operator:
-        case Operator.LT:
+        case ConditionOperator.LT:
             return left < right
-        case Operator.LT_EQ:
+        case ConditionOperator.LT_EQ:
             return left <= right
-        case Operator.GT:
+        case ConditionOperator.GT:
             return left > right
-        case Operator.GT_EQ:
+        case ConditionOperator.GT_EQ:
             return left >= right
         case _:
             return left == right

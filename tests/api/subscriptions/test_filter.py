@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratemill.api.subscriptions.filter import OPERATORS, FilterFault, parse
+from ratemill.api.subscriptions.filter import OPERATORS, SubscriptionFilterFault, parse
 from ratemill.comparisons import Comparison, Operator
 
 READ = {
@@ -49,7 +49,7 @@ def test_what_is_read(text: str, expected: list[tuple[str, str, tuple[str, ...]]
 
 @pytest.mark.parametrize("text", NONE)
 def test_what_is_no_filter(text: str):
-    with pytest.raises(FilterFault):
+    with pytest.raises(SubscriptionFilterFault):
         parse(text)
 
 
@@ -61,5 +61,5 @@ def test_any_values_are_read_back_from_quotes(values: list[str]):
 
 @given(st.text())
 def test_any_text_is_read_or_is_a_fault(text: str):
-    with suppress(FilterFault):
+    with suppress(SubscriptionFilterFault):
         assert parse(text)

@@ -26,14 +26,14 @@ _ENDS = ",)"
 _SPECIAL = "(,):"
 
 
-class FilterFault(ValueError):
+class SubscriptionFilterFault(ValueError):
     """Why a filter cannot be read."""
 
 
 def parse(text: str) -> list[Comparison[str]]:
-    """Return the comparisons of a filter; raise ``FilterFault``."""
+    """Return the comparisons of a filter; raise ``SubscriptionFilterFault``."""
     if len(text.encode(errors="replace")) > FILTER_BYTES_MAX:
-        raise FilterFault(f"the filter has more than {FILTER_BYTES_MAX} bytes")
+        raise SubscriptionFilterFault(f"the filter has more than {FILTER_BYTES_MAX} bytes")
     reader, found = _FilterReader(text), []
     while True:
         found.append(_comparison(reader))
@@ -41,18 +41,18 @@ def parse(text: str) -> list[Comparison[str]]:
             break
         reader.take(":")
     if len(found) > FILTERS_MAX:
-        raise FilterFault(f"{len(found)} comparisons, at most {FILTERS_MAX} may be joined")
+        raise SubscriptionFilterFault(f"{len(found)} comparisons, at most {FILTERS_MAX} may be joined")
     return found
 
 
 def _comparison(reader: _FilterReader) -> Comparison[str]:
     operator = reader.word()
     if operator not in OPERATORS:
-        raise FilterFault(f"'{shown(operator)}' is no operator: {', '.join(OPERATORS)}")
+        raise SubscriptionFilterFault(f"'{shown(operator)}' is no operator: {', '.join(OPERATORS)}")
     reader.take("(")
     field = reader.word()
     if not field:
-        raise FilterFault(f"{operator} names no field")
+        raise SubscriptionFilterFault(f"{operator} names no field")
     values = []
     while reader.next_is(","):
         reader.take(",")
@@ -60,7 +60,7 @@ def _comparison(reader: _FilterReader) -> Comparison[str]:
     reader.take(")")
     fits = {"is_null": not values, "in": bool(values)}.get(operator, len(values) == 1)
     if not fits:
-        raise FilterFault(f"{operator}({field}) does not take {len(values)} values")
+        raise SubscriptionFilterFault(f"{operator}({field}) does not take {len(values)} values")
     return Comparison(field, OPERATORS[operator], tuple(values))
 
 
@@ -78,7 +78,7 @@ class _FilterReader:
     def take(self, character: str) -> None:
         if not self.next_is(character):
             found = self._text[self._at : self._at + 1] or "the end"
-            raise FilterFault(f"'{shown(character)}' was expected at character {self._at + 1}, not {found}")
+            raise SubscriptionFilterFault(f"'{shown(character)}' was expected at character {self._at + 1}, not {found}")
         self._at += 1
 
     def word(self) -> str:
@@ -113,4 +113,4 @@ class _FilterReader:
                 character = self._text[self._at : self._at + 1]
             parts.append(character)
             self._at += 1
-        raise FilterFault(f"the filter ends where {' or '.join(ends)} was expected")
+        raise SubscriptionFilterFault(f"the filter ends where {' or '.join(ends)} was expected")

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from ratemill.api.http.hosts import address_of
 from ratemill.api.subscriptions import envelope
 from ratemill.api.subscriptions import filter as subscription_filter
-from ratemill.api.subscriptions.filter import FilterFault
+from ratemill.api.subscriptions.filter import SubscriptionFilterFault
 from ratemill.comparisons import Comparison
 from ratemill.errors import BadRequest, Code, Fault
 from ratemill.visible import shown
@@ -89,7 +89,7 @@ def read_filter(texts: dict[str, str], faults: list[Fault]) -> list[Comparison[s
         return []
     try:
         return subscription_filter.parse(texts[_FILTER])
-    except FilterFault as error:
+    except SubscriptionFilterFault as error:
         faults.append(Fault(Code.FILTER_NOT_VALID, str(error), field=_FILTER))
         return []
 

@@ -101,11 +101,11 @@ def import_items(
     on. A page that the server refuses does not keep the others back, so that every fault of the file is told at once:
     ``Rejection`` has them with their places in the file, and nothing of the batch is imported.
     """
-    return run_import(_ItemImport(client, file, options, journal, monitor))
+    return run_import(_ItemSteps(client, file, options, journal, monitor))
 
 
 @dataclass(slots=True)
-class _ItemImport:
+class _ItemSteps:
     """The steps of an import of items: pages of one batch, which is then submitted."""
 
     client: Client

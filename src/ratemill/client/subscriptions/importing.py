@@ -81,11 +81,11 @@ def import_subscriptions(
 
     What was imported without a fault is not sent again unless that is asked for.
     """
-    return run_import(_SubscriptionImport(client, path, options, journal, monitor))
+    return run_import(_SubscriptionSteps(client, path, options, journal, monitor))
 
 
 @dataclass(slots=True)
-class _SubscriptionImport:
+class _SubscriptionSteps:
     """The steps of an import of subscription data: the file is sent whole."""
 
     client: Client

@@ -95,11 +95,11 @@ def import_file(
     Raises ``UnreadableFile`` before anything is sent, ``ChangedFile`` if the journal knows the file otherwise,
     ``ImportIsLate``, and ``Rejection`` or ``Unreachable`` where the server refused a request or could not be reached.
     """
-    return run_import(_UsageImport(client, target, path, journal, monitor, again, late, in_flight))
+    return run_import(_UsageSteps(client, target, path, journal, monitor, again, late, in_flight))
 
 
 @dataclass(slots=True)
-class _UsageImport:
+class _UsageSteps:
     """The steps of an import of usage: requests of at most 1,000 records, each under its key."""
 
     client: Client

@@ -140,7 +140,7 @@ class _Place(NamedTuple):
     lines_max: int
 
 
-class _LineRead(NamedTuple):
+class _LineBatch(NamedTuple):
     kind: int
     lines: list[tuple[int, bytes]]
 
@@ -153,7 +153,7 @@ class LineReader:
 
     def __init__(self) -> None:
         self._ahead: dict[int, tuple[_Place, LineTable | None]] = {}  # by import
-        self._fetched: tuple[_Place, _LineRead | None] | None = None
+        self._fetched: tuple[_Place, _LineBatch | None] | None = None
 
     def table(self, connection: Connection, job: SubscriptionJob, lines_max: int) -> LineTable | None:
         """Return the next table of a job, None if there are no lines left."""
@@ -181,7 +181,7 @@ class LineReader:
             del self._ahead[next(iter(self._ahead))]
 
 
-def _fetch(connection: Connection, place: _Place) -> _LineRead | None:
+def _fetch(connection: Connection, place: _Place) -> _LineBatch | None:
     """Return the next lines of a kind, those of the next kind where it has no more."""
     kind, next_line = place.kind, place.next_line
     while kind <= max(ObjectKind):
@@ -189,12 +189,12 @@ def _fetch(connection: Connection, place: _Place) -> _LineRead | None:
             connection, place.import_number, kind, next_line, lines_max=place.lines_max, bytes_max=BYTES_MAX
         )
         if lines:
-            return _LineRead(kind, lines)
+            return _LineBatch(kind, lines)
         kind, next_line = kind + 1, 1
     return None
 
 
-def _read(fetched: _LineRead) -> LineTable:
+def _read(fetched: _LineBatch) -> LineTable:
     lines: list[FileLine] = []
     refused: dict[int, list[LineFault]] = {}
     for number, text in fetched.lines:

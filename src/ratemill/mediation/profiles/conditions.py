@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ratemill.mediation.profiles.declared import Condition, Operator, Term
+from ratemill.mediation.profiles.declared import Condition, ConditionOperator, Term
 from ratemill.mediation.profiles.members import MemberReader
 
-_NO_VALUE = (Operator.IS_NULL, Operator.IS_NOT_NULL)
-_MANY_VALUES = (Operator.IN, Operator.NOT_IN)
+_NO_VALUE = (ConditionOperator.IS_NULL, ConditionOperator.IS_NOT_NULL)
+_MANY_VALUES = (ConditionOperator.IN, ConditionOperator.NOT_IN)
 
 
 def read_condition(members: MemberReader, value: object, path: str) -> Condition:
@@ -30,12 +30,12 @@ def _term(members: MemberReader, value: object, path: str) -> Term | None:
     if entry is None:
         return None
     name = members.known_field(entry, "name", path)
-    operators = [str(each) for each in Operator]
-    operator = members.choice(entry, "operator", path, operators, required=True, default=Operator.EQ)
-    return Term(name, Operator(operator), _values(members, entry, Operator(operator), path))
+    operators = [str(each) for each in ConditionOperator]
+    operator = members.choice(entry, "operator", path, operators, required=True, default=ConditionOperator.EQ)
+    return Term(name, ConditionOperator(operator), _values(members, entry, ConditionOperator(operator), path))
 
 
-def _values(members: MemberReader, entry: Mapping[str, Any], operator: Operator, path: str) -> tuple[str, ...]:
+def _values(members: MemberReader, entry: Mapping[str, Any], operator: ConditionOperator, path: str) -> tuple[str, ...]:
     """Read what a field is compared with: one value, several, or none."""
     value = entry.get("value")
     if operator in _NO_VALUE:

@@ -21,7 +21,7 @@ class Format(StrEnum):
     JSON = "json"
 
 
-class Operator(StrEnum):
+class ConditionOperator(StrEnum):
     """How a condition compares a field with its value."""
 
     EQ = "eq"
@@ -44,7 +44,7 @@ class Term:
     """One comparison. ``values`` has one text, several for in and notIn, none for isNull and isNotNull."""
 
     name: str
-    operator: Operator
+    operator: ConditionOperator
     values: tuple[str, ...] = ()
 
 

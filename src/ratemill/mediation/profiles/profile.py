@@ -13,13 +13,13 @@ from ratemill.mediation.profiles.declared import (
     Combine,
     Condition,
     Conditional,
+    ConditionOperator,
     DateForm,
     Field,
     Formula,
     Literal,
     MapValues,
     Match,
-    Operator,
     Origin,
     Profile,
     Regex,
@@ -33,7 +33,7 @@ from ratemill.mediation.profiles.declared import (
 from ratemill.mediation.profiles.declared import Mapping as TargetMapping
 from ratemill.mediation.profiles.reader import ProfileReader
 
-_MANY_VALUES = (Operator.IN, Operator.NOT_IN)
+_MANY_VALUES = (ConditionOperator.IN, ConditionOperator.NOT_IN)
 
 
 class ProfileFaults(Exception):

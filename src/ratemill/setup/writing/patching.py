@@ -74,7 +74,7 @@ def patch(database: Database, owner_id: int, target: EditTarget, body: bytes, au
         elif target.if_match is not None:
             raise NotFound(f"there is no {kind.noun} 0 to match", code=Code.OBJECT_NOT_FOUND)
         faults = DocumentFaults([])
-        steps = _Steps(kind, identity, faults).read(root)
+        steps = _StepReader(kind, identity, faults).read(root)
         for deletes, run in groupby(steps, key=lambda step: step.action == DELETE):
             if deletes:
                 _delete(work, list(run), faults)
@@ -86,7 +86,7 @@ def patch(database: Database, owner_id: int, target: EditTarget, body: bytes, au
     return EditResult([item for step in steps for item in step.results], tag, work.warnings)
 
 
-class _Steps:
+class _StepReader:
     """Reads the steps of a patch."""
 
     def __init__(self, kind: SetupObject, identity: int, faults: DocumentFaults) -> None:
