@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from uuid import uuid4
 
+from ratemill.texts import without_nul
+
 NESTING_MAX = 100
 """Levels of objects and lists in a document: far below what any parser's stack holds. People and programs write ten."""
 
@@ -113,7 +115,7 @@ def shortened(body: bytes) -> ShortenedBody:
         elif mark in {b"]", b"}"}:
             if level == _ELEMENT_LEVEL and is_object and deepest > NESTING_MAX:
                 instead = f'{{"{name}":{len(elements)}}}'
-                elements[instead] = body[begin : token.end()].decode(errors="replace").replace("\0", "\ufffd")
+                elements[instead] = without_nul(body[begin : token.end()].decode(errors="replace"))
                 parts += [body[written:begin], instead.encode()]
                 written = token.end()
             level -= 1

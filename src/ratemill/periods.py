@@ -1,4 +1,7 @@
-"""Instants and spans: how they are read and written. Every span is [start, end), kept in UTC; an absent end is open."""
+"""Time: how instants and spans are read and written, and how pauses grow.
+
+Every span is [start, end), kept in UTC; an absent end is open.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ratemill.visible import shown
+
+_DOUBLINGS_MAX = 10  # the bound of every pause is reached by then, and the power stays small
 
 
 def write_instant(instant: datetime) -> str:
@@ -32,3 +37,9 @@ def read_zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError(f"'{shown(name)}' is no time zone") from error
+
+
+def growing_pause(first_s: float, longest_s: float, failures: int) -> float:
+    """Return the pause in seconds: the first one doubled for each failure in a row, and never longer than the bound."""
+    doubled: float = first_s * 2 ** min(failures, _DOUBLINGS_MAX)
+    return min(longest_s, doubled)

@@ -15,11 +15,10 @@ import msgspec
 
 from ratemill.errors import BadRequest, Code, Fault, invariant
 from ratemill.nesting import TOO_DEEP, is_too_deep, shortened
+from ratemill.texts import is_storable, readable
 
 Route = Literal["rows", "multi", "single"]
 """Which of the routes a body came by: rows of text, many JSON objects, one JSON object."""
-
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 # A record and a charge have no number of their own: theirs is made of their names, each part below its bound.
 _ROWS_BOUND, _RUNS_BOUND, _ENTRIES_BOUND = 1024, 8, 64
@@ -160,7 +159,7 @@ def read_element(body: bytes, route: Route) -> str:
 
 def _is_text(data: object) -> bool:
     text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
-    return "\0" not in text and not _LONE_SURROGATE.search(text)
+    return is_storable(text)
 
 
 def _read_rows(body: bytes, rows_max: int) -> Elements:
@@ -188,8 +187,8 @@ def _read_rows_slowly(body: bytes) -> tuple[list[str], list[int]]:
     ]
     if wrong:
         raise BadRequest(faults=wrong)
-    unreadable = [row for row, element in enumerate(data, 1) if _readable(element) != element]
-    return [_readable(element) for element in data], unreadable
+    unreadable = [row for row, element in enumerate(data, 1) if readable(element) != element]
+    return [readable(element) for element in data], unreadable
 
 
 def _read_objects(body: bytes, route: Route, rows_max: int) -> Elements:
@@ -335,7 +334,3 @@ def _wrong_element(row: int, wanted: str, element: object) -> Fault:
 def _kind(element: object) -> str:
     names = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
     return names.get(type(element), "a number")
-
-
-def _readable(text: str) -> str:
-    return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)

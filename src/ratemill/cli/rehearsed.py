@@ -35,6 +35,7 @@ from ratemill.setup.in_force.rehearsal import (
     rehearse,
 )
 from ratemill.setup.writing.apply import fault_as_json
+from ratemill.texts import without_nul
 from ratemill.visible import visible
 
 OUTCOMES = {
@@ -138,7 +139,7 @@ def show(prepared: PreparedProfile, rows: list[RehearsedRow]) -> None:
 def _row_instance(row: RehearsedRow) -> Json:
     return {
         "originatingFileRecordIndex": row.row_index,
-        "dataSnippet": _storable(row.raw),
+        "dataSnippet": without_nul(row.raw),
         "parsed": row.parsed,
         "mapped": row.mapped,
         "outcome": OUTCOMES[row.outcome],
@@ -200,8 +201,3 @@ def _step(step: str, values: Mapping[str, Any]) -> Iterator[str]:
 
 def _written(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _storable(text: str) -> str:
-    """Return a row as reading back shows it."""
-    return text.replace("\0", "\ufffd")

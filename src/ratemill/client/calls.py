@@ -25,7 +25,7 @@ import msgspec
 from ratemill.client.errors import ClientError, Rejection, Unreachable
 from ratemill.client.tls import not_trusted, trusting
 from ratemill.errors import Code, Fault, UsageFault
-from ratemill.pauses import growing
+from ratemill.periods import growing_pause
 from ratemill.visible import shown
 
 Json = dict[str, Any]
@@ -274,7 +274,7 @@ def _passes(status: int, faults: list[Fault]) -> bool:
 
 def backoff(attempt: int) -> float:
     """Return the pause before another attempt: twice the one before, of which half by chance, so callers spread."""
-    whole = growing(BACKOFF_S_MIN, BACKOFF_S_MAX, attempt)
+    whole = growing_pause(BACKOFF_S_MIN, BACKOFF_S_MAX, attempt)
     return whole / 2 + random.uniform(0, whole / 2)  # noqa: S311 -- no secret
 
 

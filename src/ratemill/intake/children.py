@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from ratemill import heartbeat, logs
-from ratemill.pauses import growing
+from ratemill.periods import growing_pause
 from ratemill.priority import give_way_no_longer
 
 RESTART_S_MIN = 1.0  # a process that dies soon is not restarted in a tight loop
@@ -155,7 +155,7 @@ class Child:
         """Return the time from a death to the next start, longer after each start that failed."""
         if not self.failures:
             return max(0.0, RESTART_S_MIN - (monotonic() - self.started_at))
-        return growing(RESTART_S_MIN, RESTART_S_MAX, self.failures)
+        return growing_pause(RESTART_S_MIN, RESTART_S_MAX, self.failures)
 
     def processes(self) -> list[ChildProcess]:
         """Return the processes that are running."""

@@ -12,7 +12,7 @@ from time import monotonic
 from ratemill import logs
 from ratemill.access import database as databases
 from ratemill.errors import LoginRefusal, RatemillError, Unavailable
-from ratemill.pauses import growing
+from ratemill.periods import growing_pause
 from ratemill.settings import Settings
 
 CHECK_S = 1.0
@@ -105,7 +105,7 @@ class DatabaseKeeper:
                 databases.keep_embedded_up(self._settings, self._progress)
             except RatemillError as error:
                 self._log_fault("database_not_started", error)
-                self._stopping.wait(growing(RETRY_S_MIN, RETRY_S_MAX, failures))
+                self._stopping.wait(growing_pause(RETRY_S_MIN, RETRY_S_MAX, failures))
                 failures += 1
             else:
                 log.info("database_restarted", after_s=round(monotonic() - began, 1))

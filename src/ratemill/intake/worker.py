@@ -26,7 +26,7 @@ from ratemill.intake.conductor import BATCH_ROWS_MAX, Work, conduct
 from ratemill.intake.faultpoints import die_at
 from ratemill.intake.table_rows import TableRows
 from ratemill.intake.turns import Turns
-from ratemill.pauses import growing
+from ratemill.periods import growing_pause
 from ratemill.settings import Settings
 from ratemill.setup.in_force import book as price_books
 from ratemill.store import work_attempts
@@ -76,7 +76,7 @@ class Worker:
         """Return the time to the next look for work, longer after each failure in a row that need not be a record's."""
         if not self._doubts:
             return self._settings.poll_interval_s
-        return growing(self._settings.poll_interval_s, DOUBT_S_MAX, self._doubts)
+        return growing_pause(self._settings.poll_interval_s, DOUBT_S_MAX, self._doubts)
 
     def settle(self) -> None:
         """Write how the attempts of this worker ended."""

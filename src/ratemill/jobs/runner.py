@@ -16,7 +16,7 @@ from ratemill.jobs.characteristics import batches as characteristic_batches
 from ratemill.jobs.subscriptions import imports as subscription_imports
 from ratemill.jobs.subscriptions.imports import LineReader
 from ratemill.jobs.work import tables
-from ratemill.pauses import growing
+from ratemill.periods import growing_pause
 from ratemill.settings import Settings
 from ratemill.store.characteristics import jobs as characteristic_jobs
 from ratemill.store.charges import reprocesses
@@ -78,7 +78,7 @@ class Runner:
             worked = run(number)
         except Unavailable as error:
             if is_in_doubt(error) or is_in_doubt(error.__cause__):
-                self._put_off[job] = monotonic() + growing(POLL_S, DOUBT_S_MAX, doubts), doubts + 1
+                self._put_off[job] = monotonic() + growing_pause(POLL_S, DOUBT_S_MAX, doubts), doubts + 1
             if not isinstance(error, DatabaseAway):
                 log.warning("job_put_off", job=run.__name__, number=number, error=str(error))
             return False  # the other orders get their turn

@@ -26,6 +26,7 @@ from ratemill.periods import read_instant
 from ratemill.store.charges import reprocesses
 from ratemill.store.charges.reprocesses import MEMBERS, Criteria, Reprocess
 from ratemill.store.connections import Database
+from ratemill.texts import is_storable
 from ratemill.visible import shown
 
 IDS_MAX = 100_000  # ticked by hand or by a script; more are better found by a filter
@@ -120,7 +121,7 @@ def _tracking_id(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    if not is_storable(text):
         raise ValueError("a text holds neither a NUL nor half of a surrogate pair")
     return text
 

@@ -26,6 +26,7 @@ from ratemill.store.usage import record_ends
 from ratemill.store.usage.record_ends import DuplicateRecord, RawBody, Revision, SkippedRecord
 from ratemill.store.usage.submissions import unpack
 from ratemill.store.usage.usage_records import LONG_TEXTS, UsageRecord
+from ratemill.texts import without_nul
 
 _LIVES_AT_ONCE_MIN, _LIVES_AT_ONCE_MAX = 50, 200  # a record has at most 1 M characters
 _ANY_ROWS = 2**31  # the request's own limit was checked when it was accepted
@@ -248,7 +249,7 @@ def _reason(reason_id: int | None) -> str | None:
 
 def _read_raws(bodies: list[RawBody]) -> dict[int, list[str]]:
     return {
-        kept.submission_id: [text.replace("\0", "\ufffd") for text in _elements(kept.route, kept.body)]
+        kept.submission_id: [without_nul(text) for text in _elements(kept.route, kept.body)]
         for kept in bodies
         if kept.body is not None
     }

@@ -22,11 +22,11 @@ from ratemill.mediation.transforms import transform
 from ratemill.mediation.validate import Items, Validator
 from ratemill.mediation.working import AT, FAULTS, FaultTables, RowLimits, target_column
 from ratemill.reasons import IMPORT
+from ratemill.texts import NUL, REPLACEMENT
 
 _LIMITS = RowLimits()
 _NO_LISTS: Lists = {}
 _NO_ITEMS: Items = {}
-_REPLACEMENT = "\ufffd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +230,6 @@ def _refused(raw: pl.DataFrame, faults: pl.DataFrame) -> pl.DataFrame:
         pl.col("reason_id", "field", "value").first(),
         faults=pl.concat_str(pl.lit("["), each.str.join(","), pl.lit("]")),
     )
-    shown = pl.col("raw").str.replace_all("\x00", _REPLACEMENT, literal=True)
+    shown = pl.col("raw").str.replace_all(NUL, REPLACEMENT, literal=True)
     guilty = raw.filter(pl.col(AT).is_in(rows[AT].implode()))  # both in order of their places
     return guilty.hstack(rows.drop(AT)).with_columns(raw=shown)

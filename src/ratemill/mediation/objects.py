@@ -18,6 +18,7 @@ from ratemill.mediation.profiles.declared import Profile
 from ratemill.mediation.profiles.targets import COLUMN_OF
 from ratemill.mediation.working import EXTRA, UNKNOWN, FaultTables, absent_if_empty, field_column
 from ratemill.nesting import NESTING_MAX, is_too_deep
+from ratemill.texts import is_writable
 
 
 def _no_constant(text: str) -> NoReturn:
@@ -175,7 +176,7 @@ def _compact(text: str, name: str) -> str:
 def _unkeepable(members: dict[str, Any]) -> str | None:
     """Return the reason why escaped characters of an object cannot be kept; called only where there are escapes."""
     written = _ENCODER.encode(members)
-    if not written.isascii() and written != written.encode("utf-8", "replace").decode():
+    if not is_writable(written):
         return _SURROGATE
     # The encoder writes NUL as an escape, and a backslash before it as two.
     return "row_must_not_contain_nul" if "\\u0000" in written.replace("\\\\", "") else None

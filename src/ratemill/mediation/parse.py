@@ -17,9 +17,9 @@ from ratemill.columns import RAW, RECORD
 from ratemill.mediation.objects import read_objects
 from ratemill.mediation.profiles.declared import Format, Profile
 from ratemill.mediation.working import AT, EXTRA, UNKNOWN, FaultTables, absent_if_empty, field_column, text_columns
+from ratemill.texts import NUL
 
 _RAW = pl.col("raw")
-_NUL = "\x00"
 
 # The module's own bound on a field, for the whole process: out of the way of the product's, which is checked later.
 csv.field_size_limit(1 << 30)
@@ -53,7 +53,7 @@ def parse(raw: pl.DataFrame, profile: Profile, faults: FaultTables, unreadable: 
 
 def _readable(raw: pl.DataFrame, faults: FaultTables, unreadable: pl.DataFrame | None) -> pl.DataFrame:
     """Take out the rows with characters that no later stage could keep."""
-    bad = raw["raw"].str.contains(_NUL, literal=True)
+    bad = raw["raw"].str.contains(NUL, literal=True)
     faults.note("row_must_not_contain_nul", raw, bad)
     if unreadable is not None and unreadable.height:
         place = list(RECORD)

@@ -12,13 +12,13 @@ from ratemill import money
 from ratemill.periods import read_instant, write_instant
 from ratemill.setup.declaration import Member, MemberKind
 from ratemill.setup.nodes import ScalarForm
+from ratemill.texts import is_storable
 from ratemill.visible import shown
 
 INTEGER_MAX = 2_147_483_647
 _EXPONENT_MAX = 40  # beyond this no number fits any limit, and it is not worth writing out
 _WHOLE = re.compile(r"[+-]?\d{1,12}\Z", re.ASCII)
 _DATE_CHARS = len("2022-05-01")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _TRUTHS = {"true": True, "false": False}
 
 
@@ -48,7 +48,7 @@ def _text(member: Member, text: str, written: ScalarForm) -> str:
         raise InvalidValue("must not be empty")
     if len(text) > member.chars_max:
         raise InvalidValue(f"must have at most {member.chars_max} characters, got {len(text)}")
-    if "\0" in text or _SURROGATE.search(text):
+    if not is_storable(text):
         raise InvalidValue("holds a character that cannot be kept")
     return text
 

@@ -12,9 +12,10 @@ from typing import Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ratemill.api.http.exact_json import encode, writable
+from ratemill.api.http.exact_json import encode
 from ratemill.errors import CallerError, Code, Fault, Unauthorized
 from ratemill.reference.characteristics.values import ItemFault
+from ratemill.texts import writable
 
 PREFIX = "/api/"
 LOGIN, LOGOUT = "/api/security/login", "/api/security/logout"

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from ratemill.errors import CallerError, Fault, NotFound, Unauthorized
 from ratemill.pages import Page, Paging, Row
+from ratemill.texts import writable
 from ratemill.visible import shown
 
 Json = dict[str, Any]
@@ -106,14 +107,9 @@ def kind_of(request: Request) -> str:
 
 def fault(fault: Fault) -> Json:
     """Return one fault, or one warning, as it stands in an envelope."""
-    known: Json = {"code": fault.code, "message": _writable(fault.message)}
+    known: Json = {"code": fault.code, "message": writable(fault.message)}
     if fault.row is not None:
         known["row"] = fault.row
     if fault.field is not None:
-        known["field"] = _writable(fault.field)
+        known["field"] = writable(fault.field)
     return known
-
-
-def _writable(text: str) -> str:
-    """Return a text that may repeat what was sent, with a question mark for half a surrogate pair."""
-    return text.encode(errors="replace").decode()

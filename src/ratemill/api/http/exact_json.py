@@ -23,11 +23,6 @@ def encode(content: object) -> bytes:
     return _ENCODER.encode(content)
 
 
-def writable(text: str) -> str:
-    """Return a text that may repeat what was sent, with a question mark for half a surrogate pair."""
-    return text.encode(errors="replace").decode()
-
-
 def _exact(value: Any) -> Any:  # noqa: ANN401 -- what msgspec hands to its hook
     if isinstance(value, Exact):
         return msgspec.Raw(json_text.write(value.value).encode())

@@ -18,6 +18,7 @@ from ratemill.errors import BadRequest, Code, Fault
 from ratemill.nesting import is_too_deep
 from ratemill.pages import PAGE_ROWS_MAX, Paging
 from ratemill.periods import read_instant
+from ratemill.texts import without_nul
 from ratemill.visible import shown
 
 NUMBER_MAX = 2**63 - 1  # what the database counts with: no row has a larger number
@@ -39,7 +40,7 @@ class Parameter:
 
 def read_text(text: str) -> str:
     """Return the text as the database can hold it: no name has a NUL."""
-    return text.replace("\0", "\ufffd")
+    return without_nul(text)
 
 
 def read_number(text: str) -> int:

@@ -14,8 +14,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ratemill.api.http.exact_json import encode, writable
+from ratemill.api.http.exact_json import encode
 from ratemill.errors import CallerError, Code, Fault, Unauthorized, readable
+from ratemill.texts import writable
 from ratemill.visible import shown
 
 PREFIX = "/v2/subscriptions"

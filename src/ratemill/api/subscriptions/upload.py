@@ -18,6 +18,7 @@ from ratemill.api.http import spool
 from ratemill.errors import BadRequest, Code, Fault
 from ratemill.intake.subscription_imports import Upload
 from ratemill.settings import Settings
+from ratemill.texts import NUL
 from ratemill.visible import shown
 
 FILE, REFERENCE = "import_file", "external_ref"
@@ -120,7 +121,7 @@ class _Parts:
             return None, f"has more than {REFERENCE_CHARS_MAX} characters"
         if text is None:
             return None, "is not UTF-8"
-        return (None, "holds the character NUL") if "\0" in text else (text, None)
+        return (None, "holds the character NUL") if NUL in text else (text, None)
 
     def _begin(self) -> None:
         self._name = b""

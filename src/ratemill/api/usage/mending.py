@@ -20,6 +20,7 @@ from ratemill.api.usage.instances import import_exception_instance, rating_excep
 from ratemill.api.usage.reprocess_body import reprocess_instance
 from ratemill.errors import BadRequest, Code
 from ratemill.ledger import reprocess, resubmit, write_off
+from ratemill.texts import is_storable
 
 router = APIRouter(prefix=RESOURCES, tags=["Mending"])
 
@@ -141,6 +142,6 @@ def _read_note(body: bytes) -> str | None:
         raise BadRequest(
             f"the body may be an object with the member 'note': {error}", code=Code.NOTE_NOT_VALID
         ) from error
-    if note is not None and (len(note) > NOTE_CHARS_MAX or "\0" in note):
+    if note is not None and not is_storable(note, NOTE_CHARS_MAX):
         raise BadRequest(f"a note has up to {NOTE_CHARS_MAX} characters and no NUL", code=Code.NOTE_NOT_VALID)
     return note or None

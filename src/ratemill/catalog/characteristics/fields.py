@@ -13,6 +13,7 @@ from ratemill.store.characteristics import fields as store
 from ratemill.store.characteristics import items
 from ratemill.store.characteristics.fields import CharacteristicField
 from ratemill.store.connections import Connection, Database
+from ratemill.texts import is_storable
 from ratemill.visible import shown
 
 MEMBERS = ("_type", "displayName", "sid", "name", "type", "declaredFlag", "createdDatetime")
@@ -94,7 +95,7 @@ def _faults(name: object, type_: object) -> list[Fault]:
     if not isinstance(name, str) or isinstance(name, Number) or not is_field(name) or name in ("ud_", "udLookup_"):
         return [_fault("name", "name must begin with ud_ or udLookup_ and go on")]
     faults = []
-    if len(name) > DECLARED_NAME_CHARS_MAX or "\0" in name or "/" in name:
+    if not is_storable(name, DECLARED_NAME_CHARS_MAX) or "/" in name:
         faults.append(_fault("name", f"name has up to {DECLARED_NAME_CHARS_MAX} characters, and no slash or NUL"))
     if type_ not in types_for(name):
         faults.append(_fault("type", f"type must be one of {', '.join(types_for(name))}"))

@@ -29,6 +29,7 @@ from ratemill.store.characteristics.searches import (
     ReferenceTarget,
 )
 from ratemill.store.connections import Connection, Database
+from ratemill.texts import without_nul
 from ratemill.visible import shown as cut
 
 Members = dict[str, Value]
@@ -298,7 +299,7 @@ def _read_order(text: str | None) -> list[tuple[ItemMember, bool]]:
 def _condition(tree: Condition[Path]) -> ItemCondition:
     if isinstance(tree, Junction):
         return Junction(tree.operator, tuple(_condition(part) for part in tree.parts))
-    values = tuple(value.replace("\0", "\ufffd") for value in tree.values)  # no text that is kept has a NUL
+    values = tuple(map(without_nul, tree.values))
     return Comparison(_field(tree.member), tree.operator, values)
 
 

@@ -27,6 +27,7 @@ from ratemill.store.connections import Connection, clock
 from ratemill.store.subscriptions import services as subscription_services
 from ratemill.store.subscriptions.services import ServiceTerms, SubscriptionService
 from ratemill.subscription_objects import SubscriptionTerms
+from ratemill.texts import is_storable
 from ratemill.visible import shown
 
 SHORTEST = timedelta(milliseconds=1)  # a service that ends before it began lasts this long: a span has a length
@@ -107,7 +108,7 @@ def identifiers_of(external_ref: str | None, object_id: UUID) -> tuple[str, ...]
 
 
 def _may_identify(text: str) -> bool:
-    return len(text) <= NAME_CHARS_MAX and bool(text.strip()) and "\0" not in text
+    return is_storable(text, NAME_CHARS_MAX) and bool(text.strip())
 
 
 class _Span(NamedTuple):

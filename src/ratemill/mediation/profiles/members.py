@@ -7,6 +7,7 @@ from typing import Any
 
 from ratemill.mediation.profiles.declared import Field
 from ratemill.mediation.profiles.patterns import zone_fault
+from ratemill.texts import is_storable
 from ratemill.visible import shown
 
 
@@ -50,7 +51,7 @@ class MemberReader:
             self.fault(path, "a text is expected")
             return ""
         text = str(value)
-        if "\x00" in text or (not text.isascii() and text != text.encode("utf-8", "replace").decode()):
+        if not is_storable(text):
             self.fault(path, "the text has a character that cannot be kept")
         return text
 

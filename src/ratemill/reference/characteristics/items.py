@@ -30,12 +30,12 @@ from ratemill.reference.characteristics.values import (
     check_text,
     check_user_defined,
     check_whole,
-    is_storable,
     kind_of,
     path_of,
     read_date,
 )
 from ratemill.reference.json_text import Number, Value
+from ratemill.texts import is_storable
 from ratemill.visible import shown
 
 READ_ONLY = frozenset(

@@ -19,10 +19,10 @@ from ratemill.reference.characteristics.values import (
     ID_CHARS_MAX,
     ItemFault,
     as_faults,
-    is_storable,
     shown,
 )
 from ratemill.reference.json_text import Number, Value
+from ratemill.texts import is_storable
 from ratemill.visible import shown as cut
 
 FAULTS_MAX = 10_000  # a page that is wrong throughout is said in full; more would only be longer
@@ -148,7 +148,7 @@ def _file_name(members: dict[str, Value], faults: list[ItemFault]) -> str:
     name = _required(members, "importFileName", faults)
     if name is None:
         return ""
-    if type(name) is not str or not name.strip() or len(name) > ID_CHARS_MAX or not is_storable(name):
+    if type(name) is not str or not name.strip() or not is_storable(name, ID_CHARS_MAX):
         message = f"importFileName must be a text of 1 to {ID_CHARS_MAX} characters"
         faults.append(ItemFault("must_be_a_text", message, "importFileName"))
     return str(name)
@@ -158,7 +158,7 @@ def _description(members: dict[str, Value], faults: list[ItemFault]) -> str | No
     text = members.get("description")
     if text is None:
         return None
-    if type(text) is not str or len(text) > DESCRIPTION_CHARS_MAX or not is_storable(text):
+    if type(text) is not str or not is_storable(text, DESCRIPTION_CHARS_MAX):
         message = f"description must be a text of up to {DESCRIPTION_CHARS_MAX} characters"
         faults.append(ItemFault("must_be_a_text", message, "description"))
     return str(text)

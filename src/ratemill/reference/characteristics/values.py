@@ -15,6 +15,7 @@ from uuid import UUID
 from ratemill.caches import cache_short_texts
 from ratemill.errors import Code, Fault, readable
 from ratemill.reference.json_text import Number, Value
+from ratemill.texts import is_storable
 from ratemill.visible import shown as cut
 
 ID_CHARS_MAX = 255
@@ -121,13 +122,6 @@ def path_of(at: str, name: str) -> str:
 
 
 NOT_STORABLE = "holds a NUL or half of a surrogate pair, which no text has"
-
-
-def is_storable(text: str) -> bool:
-    """Return whether the database can hold a text."""
-    if "\0" in text:
-        return False
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def kind_of(value: Value) -> str:
@@ -261,7 +255,7 @@ def check_reference(value: Value, at: str, name: str, findings: ItemFindings) ->
         )
         return
     text = value.get("id") if len(value) == 1 else None
-    if type(text) is str and 0 < len(text) <= REFERENCE_CHARS_MAX and text.isascii() and "\0" not in text:
+    if type(text) is str and text and text.isascii() and is_storable(text, REFERENCE_CHARS_MAX):
         return  # most references by far
     named = [key for key in value if key.lower() in _KEY_OF]
     if not named:
@@ -287,7 +281,7 @@ def _reference_key(value: Value, at: str, path: str, key: str, findings: ItemFin
         findings.fault("must_not_be_empty", "must not be empty", at, path)
     elif key == "guid" and not _is_guid(value):
         findings.fault("must_be_a_guid", f"must be a GUID, not '{cut(value)}'", at, path)
-    elif len(value) > REFERENCE_CHARS_MAX or not is_storable(value):
+    elif not is_storable(value, REFERENCE_CHARS_MAX):
         check_text(value, at, path, findings, chars_max=REFERENCE_CHARS_MAX)
 
 

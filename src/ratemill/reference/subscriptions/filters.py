@@ -9,6 +9,7 @@ from uuid import UUID
 
 from ratemill.comparisons import Comparison, ComparisonRules, check_operator
 from ratemill.errors import BadRequest, Code
+from ratemill.texts import NUL
 from ratemill.visible import shown
 
 _INTEGER_MAX = 2**31 - 1
@@ -38,7 +39,7 @@ def _rules(member: str) -> ComparisonRules:
 
 
 def _value(member: str, type_: str, text: str) -> object:
-    if "\0" in text:
+    if NUL in text:
         raise ValueError(f"no {member} holds the character NUL")
     expected, read = _READERS[type_]
     try:

@@ -12,6 +12,7 @@ from ratemill.nesting import NESTING_MAX
 from ratemill.reference import json_text
 from ratemill.reference.json_text import Number, Value
 from ratemill.subscription_objects import BY_WIRE, ObjectKind
+from ratemill.texts import is_storable, is_writable
 from ratemill.visible import shown as cut
 
 # A record of some ten attributes has some dozen values. A line of millions would take a hundred times its length of memory.
@@ -96,8 +97,6 @@ def read(line: bytes) -> Line | list[LineFault]:
     """Return what a line says, or what is wrong with it as a whole; its attributes are not checked yet."""
     try:
         return _read(line)
-    except UnicodeEncodeError:
-        return [LineFault("", "the line holds half of a surrogate pair, which is no character")]
     except ValueError as error:
         return [LineFault("", str(error))]
 
@@ -142,7 +141,7 @@ def _read_quickly(line: bytes) -> Line | None:
 
 def reference_of(value: Value) -> str | None:
     """Return the text of a reference; an empty one is none, and so is what no reference can be."""
-    if type(value) is str and 0 < len(value) <= EXTERNAL_REF_CHARS_MAX and "\0" not in value:
+    if type(value) is str and value and is_storable(value, EXTERNAL_REF_CHARS_MAX):
         return value
     return None
 
@@ -152,8 +151,8 @@ def _value(line: bytes) -> Value:
         value = json_text.read(line)
     except ValueError as error:
         raise ValueError(f"the line is not JSON: {error}") from error
-    if b"\\u" in line:
-        json_text.write(value).encode()  # half of a surrogate pair can be written in no file
+    if b"\\u" in line and not is_writable(json_text.write(value)):
+        raise ValueError("the line holds half of a surrogate pair, which is no character")
     return value
 
 

@@ -17,6 +17,7 @@ from ratemill.periods import read_instant
 from ratemill.reference.currencies import CODES
 from ratemill.reference.json_text import Number, Value
 from ratemill.reference.subscriptions.lines import EXTERNAL_REF_CHARS_MAX, kind_of, shown
+from ratemill.texts import NUL
 
 Form: TypeAlias = "Callable[[Value, str], Sequence[str]]"
 
@@ -42,7 +43,7 @@ def text(chars_min: int = 0, chars_max: int = TEXT_CHARS_MAX) -> Form:
             return (f'"{at}" must be a text, not {kind_of(value)}',)
         if not chars_min <= len(value) <= chars_max:
             return (f'"{at}" must be {span} characters long, not {len(value)}',)
-        return (f'"{at}" holds the character U+0000',) if "\0" in value else ()
+        return (f'"{at}" holds the character U+0000',) if NUL in value else ()
 
     return check
 

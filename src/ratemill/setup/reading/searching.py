@@ -19,6 +19,7 @@ from ratemill.setup.reading.showing import ObjectView, pointer_of, shape, show
 from ratemill.store.connections import Connection, Database
 from ratemill.store.setup import searches
 from ratemill.store.setup.searches import ColumnComparison, ObjectSearch, SearchColumn
+from ratemill.texts import storable
 from ratemill.visible import shown
 
 NUMBER_MAX = 2**63 - 1  # what the database counts with
@@ -143,11 +144,6 @@ def _search(owner_id: int, kind: SetupObject, query: SetupQuery) -> ObjectSearch
     return ObjectSearch(kind.table, kind.identity, owner_id, query.comparisons, query.any_of, order)
 
 
-def _text(text: str) -> str:
-    """Return the text as the database can hold it; nothing there has a NUL or half a surrogate pair."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
-
-
 def _whole(text: str) -> int:
     if not _WHOLE.match(text):
         raise ValueError(f"'{shown(text)}' is not a whole number")
@@ -173,7 +169,7 @@ def _instant(text: str) -> object:
 
 _RULES = ComparisonRules(
     {
-        "text": _text,
+        "text": storable,
         "bigint": _whole,
         "integer": _owner,
         "boolean": read_truth,

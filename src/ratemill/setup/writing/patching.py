@@ -36,6 +36,7 @@ from ratemill.setup.writing.editing import (
 )
 from ratemill.store import bulk
 from ratemill.store.connections import Database
+from ratemill.texts import writable
 from ratemill.visible import shown
 
 CREATE, UPDATE, DELETE, ATTACH, DETACH = "create", "update", "delete", "attach", "detach"
@@ -209,7 +210,7 @@ def _plain_id(node: Node) -> str | int | None:
     if not isinstance(node, Scalar) or node.text is None:
         return None
     if node.written is Noted.STRING:
-        return node.text.encode(errors="replace").decode()
+        return writable(node.text)
     if (
         node.written is Noted.NUMBER
         and node.text.removeprefix("-").isdigit()

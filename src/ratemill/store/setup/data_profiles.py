@@ -10,6 +10,7 @@ from typing import Any
 from psycopg.rows import class_row
 
 from ratemill.store.connections import Connection, driver
+from ratemill.texts import without_nul
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def find(connection: Connection, owner_id: int, name: str) -> ProfileVersion | N
     """Return the owner's data profile of that name, in the version in force."""
     statement = "select data_profile_id, name, version, document from data_profiles where owner_id = %s and name = %s"
     with driver(connection).cursor(row_factory=class_row(ProfileVersion)) as cursor:
-        return cursor.execute(statement, (owner_id, name.replace("\0", "\ufffd"))).fetchone()
+        return cursor.execute(statement, (owner_id, without_nul(name))).fetchone()
 
 
 def of_batches(connection: Connection, batch_ids: list[int]) -> dict[int, ProfileVersion]:

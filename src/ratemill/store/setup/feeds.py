@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 
 from ratemill.store.connections import Connection, driver
 from ratemill.store.policies import OWNER_ENTERED
+from ratemill.texts import without_nul
 
 ID_MAX = 9_223_372_036_854_775_807  # of a bigint: a longer row of digits is no number of a feed
 
@@ -52,7 +53,7 @@ def find(connection: Connection, name_or_id: str) -> Callable[[], Feed | None]:
             and (f.feed_id = %(number)s or lower(f.api_name) = lower(%(name)s) or lower(f.name) = lower(%(name)s))
         order by f.feed_id is distinct from %(number)s, lower(f.api_name) is distinct from lower(%(name)s)
         limit 1"""
-    values = {"number": number, "name": name_or_id.replace("\0", "\ufffd")}
+    values = {"number": number, "name": without_nul(name_or_id)}
     cursor = driver(connection).cursor(row_factory=class_row(Feed))
     return cursor.execute(statement, values).fetchone
 
