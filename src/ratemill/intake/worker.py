@@ -48,7 +48,9 @@ log = logs.get(__name__)
 class Worker:
     """One worker of a database; ``run`` returns when ``stopping`` is set, after the table in hand is committed."""
 
-    def __init__(self, database: Database, settings: Settings, stopping: Event) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, stopping: Event, caches: RatingCaches | None = None
+    ) -> None:
         self._database = database
         self._settings = settings
         self._stopping = stopping
@@ -58,7 +60,7 @@ class Worker:
         self._feeds_with_suspects_next: set[int] = set()
         self._turns = Turns()
         self._table_rows = TableRows()
-        self._caches = RatingCaches.within(settings)
+        self._caches = caches or RatingCaches.within(settings)
         self._due: list[DueFeed] = []
         self._due_until = float("-inf")
         self._doubts = 0  # failures in a row that need not be a record's
