@@ -61,7 +61,7 @@ class Direction:
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
+class _FilterToken:
     kind: str
     text: str
     at: int  # the first character, from 1
@@ -131,16 +131,18 @@ def _path(name: str) -> tuple[str, ...]:
     return tuple(re.split(r"[./]", name))
 
 
-def _tokens(text: str) -> Iterator[_Token]:
+def _tokens(text: str) -> Iterator[_FilterToken]:
     at, end = 0, len(text.rstrip())
     while at < end:
         match = _TOKEN.match(text, at)
         if match is None:
             raise FilterFault(f"cannot be read at character {at + 1}: a quote is not closed")
         kind = match.lastgroup or ""
-        yield _Token(kind, match[kind].replace("''", "'") if kind == "value" else match[kind], match.start(kind) + 1)
+        yield _FilterToken(
+            kind, match[kind].replace("''", "'") if kind == "value" else match[kind], match.start(kind) + 1
+        )
         at = match.end()
-    yield _Token("end", "", end + 1)
+    yield _FilterToken("end", "", end + 1)
 
 
 class _TokenReader:
@@ -203,7 +205,7 @@ class _TokenReader:
             return word
         return self.fail("a value in single quotes")
 
-    def _take(self) -> _Token:
+    def _take(self) -> _FilterToken:
         taken, self.next = self.next, next(self._tokens, self.next)
         return taken
 

@@ -74,7 +74,7 @@ def _add_lists(made: APIRouter, kind: SetupObject) -> None:
             page = searching.page_within(connection, owner_id, kind, _asked(found), asked, lists=lists)
             more = details(connection, owner_id, kind, page.rows, parts_max=PARTS_OF_EACH_MAX, lists=lists)
         return envelope.reply(
-            envelope.paged(page, asked, lambda shown: {**shown.instance, "details": more[shown.identity]})
+            envelope.paged(page, asked, lambda view: {**view.instance, "details": more[view.identity]})
         )
 
     async def search(request: Request, principal: Reader) -> Response:

@@ -80,14 +80,14 @@ def settled(connection: Connection, search: ObjectSearch) -> ObjectSearch:
     return replace(search, comparisons=tuple(_settled(connection, each) for each in search.comparisons))
 
 
-def _settled(connection: Connection, each: ColumnComparison) -> ColumnComparison:
+def _settled(connection: Connection, comparison: ColumnComparison) -> ColumnComparison:
     """Return a comparison by name, or through another table, as one of a column; as it is if that means many."""
-    field, (operator, negated) = each.member, positive(each.operator)
+    field, (operator, negated) = comparison.member, positive(comparison.operator)
     pointer = field.pointer
     if pointer is None or not (field.by_name or pointer.through) or operator in NO_VALUE:
-        return each
+        return comparison
     values: Values = {"limit": _SETTLED_MAX + 1}
-    value = bound(each, field.type, values)
+    value = bound(comparison, field.type, values)
     if pointer.through is None:
         table, identity, column = pointer.table, pointer.identity, pointer.column
         tested = predicate(operator, _quoted("s", pointer.name or pointer.identity), value)
@@ -100,7 +100,7 @@ def _settled(connection: Connection, each: ColumnComparison) -> ColumnComparison
     )
     found = [row[0] for row in driver(connection).execute(statement, values)]
     if len(found) > _SETTLED_MAX:
-        return each
+        return comparison
     return Comparison(SearchColumn(column, "bigint"), Operator.NOT_IN if negated else Operator.IN, tuple(found))
 
 
@@ -255,9 +255,9 @@ def _conditions(search: ObjectSearch, values: Values) -> sql.Composable:
     return sql.SQL(f"t.owner_id = %(owner_id)s and ({whole})")
 
 
-def _holds(search: ObjectSearch, each: ColumnComparison, values: Values) -> str:
-    operator, negated = positive(each.operator)
-    tested = _points(search, each.member, operator, bound(each, each.member.type, values))
+def _holds(search: ObjectSearch, comparison: ColumnComparison, values: Values) -> str:
+    operator, negated = positive(comparison.operator)
+    tested = _points(search, comparison.member, operator, bound(comparison, comparison.member.type, values))
     return not_true(tested) if negated else f"({tested})"
 
 
