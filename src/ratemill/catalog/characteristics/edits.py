@@ -105,7 +105,7 @@ class _ItemCall:
     def __init__(self, connection: Connection, writer: ItemWriter, sent: Members) -> None:
         """Read what the item changes and what it names; raise ``BadRequest`` with every fault."""
         self._connection, self._writer = connection, writer
-        self._table = writing.read(connection, writer, [SentItem(0, "", sent, None)])
+        self._table = writing.read(connection, writer, [SentItem(0, "", writing.id_of(sent), sent, None)])
         self.change = self._table.changes[0]
         stored = self.change.stored
         self._item_id = items.new_identities(connection, 1)[0] if stored is None else stored.item_id

@@ -47,22 +47,17 @@ class ItemWriter:
 
 
 class SentItem(NamedTuple):
-    """An item as it was sent; ``number`` in its batch, ``at`` the path of the item, such as ``items[3]``.
+    """An item as it was sent; ``number`` in its batch, ``at`` the path of the item, such as ``items[3]``; ``id`` as sent.
 
     ``compact`` is its JSON without blanks, None where only its members tell that. ``warnings`` are those of its receipt.
     """
 
     number: int
     at: str
+    id: str | None
     item: Members
     compact: str | None
     warnings: Sequence[dict[str, str]] = ()
-
-    @property
-    def id(self) -> str | None:
-        """Return the id that was sent."""
-        value = self.item.get("id")
-        return value if isinstance(value, str) else None
 
 
 @dataclass(slots=True)
@@ -122,6 +117,12 @@ class TableWrites:
 # Read
 
 
+def id_of(item: Members) -> str | None:
+    """Return the id that an item is sent with."""
+    value = item.get("id")
+    return value if isinstance(value, str) else None
+
+
 _NO_NAMES = ItemReferences([], [])
 
 
@@ -140,7 +141,7 @@ def change_of(writer: ItemWriter, sent: SentItem, stored: StoredItem | None) -> 
 
 def read(connection: Connection, writer: ItemWriter, sent: Sequence[SentItem]) -> ItemTable:
     """Return what items change of those that are stored, with their faults so far; the stored ones are locked."""
-    given = [id_ for each in sent if (id_ := each.id) is not None]
+    given = [each.id for each in sent if each.id is not None]
     stored = items.read(connection, writer.owner_id, writer.characteristic, given) if given else {}
     changes = [change_of(writer, each, stored.get(each.id or "")) for each in sent]
     types = items.field_types(connection, writer.owner_id, writer.characteristic)

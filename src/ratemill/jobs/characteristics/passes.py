@@ -87,7 +87,8 @@ def _read(number: int, index: int, text: str, warnings: Faults) -> SentItem:
     compact = json_text.compact(text)
     item = json_text.reread(compact or text)
     invariant(isinstance(item, dict), f"item {number} of a batch is no object")
-    return SentItem(number, f"items[{index}]", item if isinstance(item, dict) else {}, compact, warnings)
+    members = item if isinstance(item, dict) else {}
+    return SentItem(number, f"items[{index}]", writing.id_of(members), members, compact, warnings)
 
 
 def _by_index(warnings: Iterable[dict[str, str]]) -> dict[int, Faults]:
@@ -113,7 +114,7 @@ def stage(
         return
     writer = _writer(job, strict=settings.references_strict)
     table = writing.read(connection, writer, sent)
-    given = [id_ for each in sent if (id_ := each.id) is not None]
+    given = [each.id for each in sent if each.id is not None]
     ids = _ids(table, staging.taken(connection, job, given), job)
     ready = _ready(connection, job, table, ids)
     if ready:
@@ -133,7 +134,11 @@ def stage(
 
 def _ids(table: ItemTable, staged: set[str], job: ItemJob) -> dict[int, str | None]:
     """Return the id of each item by its number; None where it has none, and a fault where another item had it before."""
-    taken = staged | {id_ for change in table.changes if (id_ := _id_written(change.stored, change.sent.id, job))}
+    taken = staged | {
+        change.sent.id
+        for change in table.changes
+        if change.sent.id is not None and change.stored is not None and change.stored.batch_id == job.batch_id
+    }
     ids: dict[int, str | None] = {}
     for change in table.changes:
         sent = change.sent
@@ -145,11 +150,6 @@ def _ids(table: ItemTable, staged: set[str], job: ItemJob) -> dict[int, str | No
         elif given is not None:
             taken.add(given)
     return ids
-
-
-def _id_written(stored: StoredItem | None, id_: str | None, job: ItemJob) -> str | None:
-    """Return the id of an item that this batch wrote in a table before."""
-    return id_ if stored is not None and stored.batch_id == job.batch_id else None
 
 
 def _ready(connection: Connection, job: ItemJob, table: ItemTable, ids: Mapping[int, str | None]) -> list[ItemArrival]:
