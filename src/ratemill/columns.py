@@ -26,6 +26,7 @@ def _schema(columns: Columns) -> pl.Schema:
 
 
 RECORD: Columns = {"submission_id": pl.Int64, "row_index": pl.Int32}
+RECORD_NAMES = list(RECORD)
 
 # What mediation takes. `raw` is the element of `data` as text; where `is_object`, the element came as a JSON object on
 # one of the JSON routes and `raw` is its JSON text.

@@ -12,7 +12,7 @@ from ratemill.errors import invariant
 from ratemill.heartbeat import beat
 from ratemill.intake.caches import RatingCaches
 from ratemill.intake.claim import WaitingRecords
-from ratemill.intake.duplicates import RECORD, DuplicateCheck, leave_keys, sort_out
+from ratemill.intake.duplicates import DuplicateCheck, leave_keys, sort_out
 from ratemill.intake.faultpoints import die_at
 from ratemill.mediation.mediate import MediationResult, begin, finish, refuse
 from ratemill.mediation.working import RowLimits
@@ -70,7 +70,7 @@ def conduct(connection: Connection, settings: Settings, work: Work) -> None:
     beat()
     die_at("after-mediate", settings)
     found = sort_out(connection, work.feed.feed_id, mediated)
-    usage = mediated.usage.join(found.duplicates, on=RECORD, how="anti", maintain_order="left")
+    usage = mediated.usage.join(found.duplicates, on=columns.RECORD_NAMES, how="anti", maintain_order="left")
     work.stage("rating")
     holders = holders_of(work.setup, usage["usage_identifier"], work.caches.holders)
     beat()
@@ -92,7 +92,7 @@ def refuse_work(connection: Connection, settings: Settings, work: Work, *, stage
         return
     mediated = _mediate(settings, work, raw)
     found = sort_out(connection, work.feed.feed_id, mediated)
-    usage = mediated.usage.join(found.duplicates, on=RECORD, how="anti", maintain_order="left")
+    usage = mediated.usage.join(found.duplicates, on=columns.RECORD_NAMES, how="anti", maintain_order="left")
     excepted = replace(nothing.rated, exceptions=_excepted(usage, error))
     write_ends(connection, settings, work, raw, TableOutcomes(mediated.skipped, mediated.refused, found, excepted))
 
@@ -119,8 +119,10 @@ def write_ends(connection: Connection, settings: Settings, work: Work, raw: pl.D
     outcomes.note_charged(connection, feed.owner_id, charges, work.caches.charged)
     beat()
     ends = _leave_keys(connection, feed.feed_id, ends)
-    batch = raw.select(*RECORD, "batch_id")
-    outcomes.copy(connection, "duplicates", ends.check.duplicates.join(batch, on=RECORD).with_columns(*owned))
+    batch = raw.select(*columns.RECORD_NAMES, "batch_id")
+    outcomes.copy(
+        connection, "duplicates", ends.check.duplicates.join(batch, on=columns.RECORD_NAMES).with_columns(*owned)
+    )
     spans = count_spans(raw, ends)
     outcomes.copy(connection, "batch_spans", spans.with_columns(*owned))
     _finish(connection, raw)
@@ -134,8 +136,8 @@ def _leave_keys(connection: Connection, feed_id: int, ends: TableOutcomes) -> Ta
     taken = outcomes.take_back(connection, late)
     invariant(taken == late.height, f"{taken} ends were taken back of {late.height} records")
     rated = RatingResult(
-        ends.rated.charges.join(late, on=RECORD, how="anti"),
-        ends.rated.exceptions.join(late, on=RECORD, how="anti"),
+        ends.rated.charges.join(late, on=columns.RECORD_NAMES, how="anti"),
+        ends.rated.exceptions.join(late, on=columns.RECORD_NAMES, how="anti"),
     )
     return replace(ends, check=check, rated=rated)
 

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ratemill.columns import KEYS
+from ratemill.columns import KEYS, RECORD_NAMES
 from ratemill.mediation.mediate import MediationResult
 from ratemill.store.charges import duplicate_keys
 from ratemill.store.connections import Connection
 
-RECORD = ["submission_id", "row_index"]
 KEY = ["usage_on", "key_hash"]
 
 
@@ -35,21 +34,21 @@ def sort_out(connection: Connection, feed_id: int, mediated: MediationResult) ->
     first = mediated.keys.unique(KEY, keep="first", maintain_order=True)
     within = (
         mediated.keys.join(first.select(*KEY, of_submission_id="submission_id", of_row_index="row_index"), on=KEY)
-        .filter(pl.struct(RECORD) != pl.struct(submission_id="of_submission_id", row_index="of_row_index"))
+        .filter(pl.struct(RECORD_NAMES) != pl.struct(submission_id="of_submission_id", row_index="of_row_index"))
         .select(duplicate_keys.DUPLICATES.names())
     )
     before = duplicate_keys.find(connection, feed_id, first.sort(KEY))
-    fresh = first.join(before, on=RECORD, how="anti", maintain_order="left")
+    fresh = first.join(before, on=RECORD_NAMES, how="anti", maintain_order="left")
     return DuplicateCheck(_with(within, before), fresh)
 
 
 def leave_keys(connection: Connection, feed_id: int, check: DuplicateCheck) -> tuple[DuplicateCheck, pl.DataFrame]:
     """Load the keys of the records that stay; return what is sorted out now, and the records that no longer stay."""
     if check.fresh.is_empty():
-        return check, check.fresh.select(RECORD)
+        return check, check.fresh.select(RECORD_NAMES)
     late = duplicate_keys.load(connection, feed_id, check.fresh)
-    fresh = check.fresh.join(late, on=RECORD, how="anti", maintain_order="left")
-    return DuplicateCheck(_with(check.duplicates, late), fresh), late.select(RECORD)
+    fresh = check.fresh.join(late, on=RECORD_NAMES, how="anti", maintain_order="left")
+    return DuplicateCheck(_with(check.duplicates, late), fresh), late.select(RECORD_NAMES)
 
 
 def _with(duplicates: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
@@ -61,7 +60,7 @@ def _with(duplicates: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
         first_row_index="of_row_index",
     )
     named = duplicates.join(first, on=["of_submission_id", "of_row_index"], how="left").select(
-        *RECORD,
+        *RECORD_NAMES,
         pl.coalesce("first_submission_id", "of_submission_id").alias("of_submission_id"),
         pl.coalesce("first_row_index", "of_row_index").alias("of_row_index"),
     )

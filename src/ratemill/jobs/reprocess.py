@@ -30,7 +30,6 @@ ROWS_MAX = 4_096  # a power of two, to be halved; larger tables are hardly faste
 
 _USAGE = [(name, pl.String() if name == "quantity" else kind) for name, kind in columns.USAGE.items()]
 EXCEPTIONS = pl.Schema([("rating_exception_id", pl.Int64()), ("feed_id", pl.Int32()), *_USAGE])
-RECORD = list(columns.RECORD)
 
 _KIND_OF_REASON = {reason.id: reason.kind for reason in reasons.RATING_REASONS}
 _COULD_NOT_BE_PROCESSED = reasons.RATING["could_not_be_processed"].id
@@ -114,9 +113,9 @@ def _write(
 ) -> None:
     """Write charges, attempts, what became of the exceptions, and the counts of their batches."""
     at = clock(connection)
-    named = exceptions.select(*RECORD, "rating_exception_id", "feed_id")
-    charges = rated.charges.join(named, on=RECORD, maintain_order="left")
-    failed = rated.exceptions.join(named, on=RECORD, maintain_order="left")
+    named = exceptions.select(*columns.RECORD_NAMES, "rating_exception_id", "feed_id")
+    charges = rated.charges.join(named, on=columns.RECORD_NAMES, maintain_order="left")
+    failed = rated.exceptions.join(named, on=columns.RECORD_NAMES, maintain_order="left")
     done = [pl.lit(None, outcomes.TRIED[name]).alias(name) for name in ("kind", "reason_id", "value")]
     kind = pl.col("reason_id").replace_strict(_KIND_OF_REASON, return_dtype=pl.Int16).alias("kind")
     tried = pl.concat(

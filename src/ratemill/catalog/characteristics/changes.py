@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ratemill.catalog.characteristics.items import Collection, CollectionQuery, Members, write_local
+from ratemill.catalog.characteristics.items import Collection, CollectionQuery, Members, user_reference, write_local
 from ratemill.reference import json_text
 from ratemill.reference.json_text import Number
 from ratemill.store.characteristics import changes as store
@@ -56,7 +56,7 @@ def _shown(change: CharacteristicChange) -> Members:
         "_type": f"user{change.characteristic}change",
         "sid": Number(change.change_id),
         "changedDatetime": write_local(change.changed_at),
-        "changedByUserReference": {"_type": "user", "displayName": change.changed_by},
+        "changedByUserReference": user_reference(change.changed_by),
         "object": change.object,
         "objectSid": Number(change.object_id),
         "name": change.name,

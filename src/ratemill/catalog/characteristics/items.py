@@ -262,11 +262,16 @@ def _shown(item: Item, members: Members) -> Members:
         },
         "hierarchyLevelResolvedFlag": True,
         "hierarchyResolvedFlag": True,
-        "createdByUserReference": {"_type": "user", "displayName": item.created_by},
+        "createdByUserReference": user_reference(item.created_by),
         "createdDatetime": write_local(item.created_at),
-        "modifiedByUserReference": {"_type": "user", "displayName": item.changed_by},
+        "modifiedByUserReference": user_reference(item.changed_by),
         "modifiedDatetime": write_local(item.changed_at),
     }
+
+
+def user_reference(name: str) -> Members:
+    """Return a reference to a user."""
+    return {"_type": "user", "displayName": name}
 
 
 def _named(reference: Reference, number: int, guid: UUID) -> Members:

@@ -34,7 +34,6 @@ from ratemill.store.connections import Database, clock
 from ratemill.store.setup import data_profiles
 from ratemill.visible import shown
 
-_RECORD = tuple(columns.RECORD)
 _PROFILES = "dataProfiles"
 
 
@@ -204,7 +203,7 @@ def _items(database: Database, owner_id: int | None, begun: MappedRows) -> dict[
 
 def _texts(table: pl.DataFrame, names: Iterable[str], prefix: str) -> dict[int, dict[str, str | None]]:
     """Return the texts of each row by their names; a name that is also a column of the record's name has its prefix."""
-    placed = {name: f"{prefix}{name}" if name in _RECORD else name for name in names}
+    placed = {name: f"{prefix}{name}" if name in columns.RECORD_NAMES else name for name in names}
     return {
         row["row_index"]: {name: row[column] for name, column in placed.items()} for row in table.iter_rows(named=True)
     }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import polars as pl
 from psycopg import errors
 
+from ratemill.columns import RECORD_NAMES
 from ratemill.errors import invariant
 from ratemill.store.charges.outcomes import copy
 from ratemill.store.connections import Connection, driver
@@ -17,7 +18,6 @@ from ratemill.store.connections import Connection, driver
 DUPLICATES = pl.Schema(
     {"submission_id": pl.Int64, "row_index": pl.Int32, "of_submission_id": pl.Int64, "of_row_index": pl.Int32},
 )
-_RECORD = ["submission_id", "row_index"]
 
 _FIND = """
     select i.position, k.submission_id, k.row_index
@@ -40,7 +40,7 @@ def load(connection: Connection, feed_id: int, keys: pl.DataFrame) -> pl.DataFra
         found = find(connection, feed_id, fresh)
         invariant(not found.is_empty(), "a duplicate key was refused that nobody has")
         late = pl.concat([late, found])
-        fresh = fresh.join(found, on=_RECORD, how="anti", maintain_order="left")
+        fresh = fresh.join(found, on=RECORD_NAMES, how="anti", maintain_order="left")
     return late
 
 
@@ -52,7 +52,7 @@ def find(connection: Connection, feed_id: int, keys: pl.DataFrame) -> pl.DataFra
         schema={"position": pl.Int64, "of_submission_id": pl.Int64, "of_row_index": pl.Int32},
         orient="row",
     )
-    records = keys.select(_RECORD).with_columns(position=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
+    records = keys.select(RECORD_NAMES).with_columns(position=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
     return records.join(found, on="position").select(DUPLICATES.names())
 
 
