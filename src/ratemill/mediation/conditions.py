@@ -8,42 +8,41 @@ from __future__ import annotations
 
 import polars as pl
 
-from ratemill.mediation.profiles.declared import Condition, ConditionOperator, Term
+from ratemill.comparisons import NEGATED, Comparison, Operator
+from ratemill.mediation.profiles.declared import Condition
 from ratemill.mediation.quantities import read_quantities
 from ratemill.mediation.working import field_column
-
-_NEGATED = {ConditionOperator.NOT_EQ: ConditionOperator.EQ, ConditionOperator.NOT_IN: ConditionOperator.IN}
 
 
 def holds(condition: Condition, rows: pl.DataFrame) -> pl.Series:
     """Return where the condition holds; never null."""
-    terms = [_term_holds(term, rows[field_column(term.name)]) for term in condition.terms]
+    terms = [_term_holds(term, rows[field_column(term.member)]) for term in condition.terms]
     joined = pl.any_horizontal if condition.any_of else pl.all_horizontal
     return pl.select(joined(terms)).to_series()
 
 
-def _term_holds(term: Term, texts: pl.Series) -> pl.Series:
-    if term.operator is ConditionOperator.IS_NULL:
+def _term_holds(term: Comparison[str], texts: pl.Series) -> pl.Series:
+    if term.operator is Operator.IS_NULL:
         return texts.is_null()
-    if term.operator is ConditionOperator.IS_NOT_NULL:
+    if term.operator is Operator.IS_NOT_NULL:
         return texts.is_not_null()
-    if term.operator in _NEGATED:
-        return ~_found(_NEGATED[term.operator], texts, term.values)
+    if term.operator in NEGATED:
+        return ~_found(NEGATED[term.operator], texts, term.values)
     return _found(term.operator, texts, term.values)
 
 
-def _found(operator: ConditionOperator, texts: pl.Series, values: tuple[str, ...]) -> pl.Series:
+def _found(operator: Operator, texts: pl.Series, values: tuple[str, ...]) -> pl.Series:
     each = [_compared(operator, texts, value) for value in values]
     return pl.select(pl.any_horizontal(each).fill_null(value=False)).to_series()
 
 
-def _compared(operator: ConditionOperator, texts: pl.Series, value: str) -> pl.Series:
+def _compared(operator: Operator, texts: pl.Series, value: str) -> pl.Series:
     match operator:
-        case ConditionOperator.CONTAINS:
+        case Operator.CONTAINS:
             return texts.str.contains(value, literal=True)
-        case ConditionOperator.STARTS_WITH:
+        case Operator.STARTS_WITH:
             return texts.str.starts_with(value)
-        case ConditionOperator.ENDS_WITH:
+        case Operator.ENDS_WITH:
             return texts.str.ends_with(value)
     number = read_quantities(pl.Series([value])).value
     by_text = _ordered(operator, texts, pl.Series([value]))
@@ -54,15 +53,15 @@ def _compared(operator: ConditionOperator, texts: pl.Series, value: str) -> pl.S
     return pl.select(pl.when(numbers.is_not_null()).then(by_number).otherwise(by_text)).to_series()
 
 
-def _ordered(operator: ConditionOperator, left: pl.Series, right: pl.Series) -> pl.Series:
+def _ordered(operator: Operator, left: pl.Series, right: pl.Series) -> pl.Series:
     match operator:
-        case ConditionOperator.LT:
+        case Operator.LT:
             return left < right
-        case ConditionOperator.LT_EQ:
+        case Operator.LT_EQ:
             return left <= right
-        case ConditionOperator.GT:
+        case Operator.GT:
             return left > right
-        case ConditionOperator.GT_EQ:
+        case Operator.GT_EQ:
             return left >= right
         case _:
             return left == right

@@ -21,6 +21,19 @@ class Number(str):
     __slots__ = ()
 
 
+def kind_of(value: Value) -> str:
+    """Return what a value is, as a message says it."""
+    if isinstance(value, Number):
+        return "a number"
+    if isinstance(value, str):
+        return "a text"
+    if isinstance(value, bool):
+        return "true or false"
+    if value is None:
+        return "null"
+    return "an object" if isinstance(value, dict) else "a list"
+
+
 def read(text: str | bytes) -> Value:
     """Return the value that ``text`` (UTF-8) writes; numbers are ``Number``.
 

@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 
 from ratemill.reference import json_text
-from ratemill.reference.characteristics.references import ItemUse, Reference, kind_of, names_of, references, rewritten
+from ratemill.reference.characteristics.references import (
+    ItemUse,
+    Reference,
+    names_of,
+    references,
+    rewritten,
+    target_kind,
+)
 
 READ = json_text.read(
     """{"id": "a", "parentReference": {"id": "p"}, "adminClassReference": {"id": "exampleID"}, "ud_where": {"id": "there"},
@@ -50,7 +57,7 @@ def test_what_is_not_looked_up_stays_as_it_is():
     ],
 )
 def test_the_name_of_a_member_tells_what_it_points_to(member: str, kind: str):
-    assert kind_of(member, 2) == kind
+    assert target_kind(member, 2) == kind
 
 
 def read_item(text: str) -> dict[str, Any]:

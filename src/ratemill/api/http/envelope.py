@@ -83,7 +83,7 @@ def number_in_path(text: str) -> int:
 
 def errors(request: Request, faults: list[Fault]) -> Json:
     """Return the envelope of an error: every fault at once."""
-    return {"trackingId": str(uuid4()), "type": kind_of(request), "errors": [fault(each) for each in faults]}
+    return {"trackingId": str(uuid4()), "type": call_type(request), "errors": [fault(each) for each in faults]}
 
 
 def caller_error(request: Request, error: CallerError) -> Response:
@@ -92,7 +92,7 @@ def caller_error(request: Request, error: CallerError) -> Response:
     return reply(errors(request, error.faults), error.status, headers)
 
 
-def kind_of(request: Request) -> str:
+def call_type(request: Request) -> str:
     """Return the ``type`` that the call has, or would have had."""
     path = request.scope.get("asked_path", request.url.path).rstrip("/")
     if request.method == "POST":

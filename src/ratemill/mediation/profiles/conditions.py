@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ratemill.mediation.profiles.declared import Condition, ConditionOperator, Term
+from ratemill.comparisons import JSON_OPERATORS, MANY_VALUES, NO_VALUE, Comparison, Operator
+from ratemill.mediation.profiles.declared import Condition
 from ratemill.mediation.profiles.members import MemberReader
-
-_NO_VALUE = (ConditionOperator.IS_NULL, ConditionOperator.IS_NOT_NULL)
-_MANY_VALUES = (ConditionOperator.IN, ConditionOperator.NOT_IN)
 
 
 def read_condition(members: MemberReader, value: object, path: str) -> Condition:
@@ -24,25 +22,25 @@ def read_condition(members: MemberReader, value: object, path: str) -> Condition
     return Condition(tuple(term for term in terms if term), any_of)
 
 
-def _term(members: MemberReader, value: object, path: str) -> Term | None:
+def _term(members: MemberReader, value: object, path: str) -> Comparison[str] | None:
     """Read one comparison."""
     entry = members.entry(value, path, {"name", "operator", "value"})
     if entry is None:
         return None
     name = members.known_field(entry, "name", path)
-    operators = [str(each) for each in ConditionOperator]
-    operator = members.choice(entry, "operator", path, operators, required=True, default=ConditionOperator.EQ)
-    return Term(name, ConditionOperator(operator), _values(members, entry, ConditionOperator(operator), path))
+    operators = [str(each) for each in JSON_OPERATORS]
+    operator = members.choice(entry, "operator", path, operators, required=True, default=Operator.EQ)
+    return Comparison(name, Operator(operator), _values(members, entry, Operator(operator), path))
 
 
-def _values(members: MemberReader, entry: Mapping[str, Any], operator: ConditionOperator, path: str) -> tuple[str, ...]:
+def _values(members: MemberReader, entry: Mapping[str, Any], operator: Operator, path: str) -> tuple[str, ...]:
     """Read what a field is compared with: one value, several, or none."""
     value = entry.get("value")
-    if operator in _NO_VALUE:
+    if operator in NO_VALUE:
         if value is not None:
             members.fault(f"{path}.value", f"{operator} takes no value")
         return ()
-    if operator in _MANY_VALUES and isinstance(value, list):
+    if operator in MANY_VALUES and isinstance(value, list):
         if not value:
             members.fault(f"{path}.value", "a list has at least one value")
         return tuple(members.scalar(each, f"{path}.value[{at}]") for at, each in enumerate(value))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from ratemill.comparisons import Comparison
 from ratemill.mediation.profiles.targets import automatic_target, position
 
 
@@ -21,38 +22,11 @@ class Format(StrEnum):
     JSON = "json"
 
 
-class ConditionOperator(StrEnum):
-    """How a condition compares a field with its value."""
-
-    EQ = "eq"
-    NOT_EQ = "notEq"
-    LT = "lt"
-    LT_EQ = "ltEq"
-    GT = "gt"
-    GT_EQ = "gtEq"
-    CONTAINS = "contains"
-    STARTS_WITH = "startsWith"
-    ENDS_WITH = "endsWith"
-    IN = "in"
-    NOT_IN = "notIn"
-    IS_NULL = "isNull"
-    IS_NOT_NULL = "isNotNull"
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """One comparison. ``values`` has one text, several for in and notIn, none for isNull and isNotNull."""
-
-    name: str
-    operator: ConditionOperator
-    values: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class Condition:
     """Terms, all of which (``and``) or one of which (``or``) must hold."""
 
-    terms: tuple[Term, ...]
+    terms: tuple[Comparison[str], ...]
     any_of: bool = False
 
 

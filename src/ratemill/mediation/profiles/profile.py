@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ratemill.comparisons import MANY_VALUES, Comparison
 from ratemill.mediation.profiles.declared import (
     Case,
     Combine,
     Condition,
     Conditional,
-    ConditionOperator,
     DateForm,
     Field,
     Formula,
@@ -25,15 +25,12 @@ from ratemill.mediation.profiles.declared import (
     Regex,
     Source,
     Substitute,
-    Term,
     TimeForm,
     Transform,
     Trim,
 )
 from ratemill.mediation.profiles.declared import Mapping as TargetMapping
 from ratemill.mediation.profiles.reader import ProfileReader
-
-_MANY_VALUES = (ConditionOperator.IN, ConditionOperator.NOT_IN)
 
 
 class ProfileFaults(Exception):
@@ -110,9 +107,9 @@ def _write_condition(condition: Condition) -> dict[str, Any]:
     return {"condition": "or", "search": search} if condition.any_of else {"search": search}
 
 
-def _write_term(term: Term) -> dict[str, Any]:
-    written: dict[str, Any] = {"name": term.name, "operator": str(term.operator)}
-    if term.operator in _MANY_VALUES:
+def _write_term(term: Comparison[str]) -> dict[str, Any]:
+    written: dict[str, Any] = {"name": term.member, "operator": str(term.operator)}
+    if term.operator in MANY_VALUES:
         written["value"] = list(term.values)
     elif term.values:
         written["value"] = term.values[0]

@@ -30,11 +30,10 @@ from ratemill.reference.characteristics.values import (
     check_text,
     check_user_defined,
     check_whole,
-    kind_of,
     path_of,
     read_date,
 )
-from ratemill.reference.json_text import Number, Value
+from ratemill.reference.json_text import Number, Value, kind_of
 from ratemill.texts import is_storable
 from ratemill.visible import shown
 

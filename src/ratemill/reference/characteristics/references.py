@@ -70,7 +70,7 @@ def rewritten(item: Mapping[str, Value], number: int, look: Look) -> dict[str, V
     return {name: _rewritten(value, name, name, number, look) for name, value in item.items()}
 
 
-def kind_of(member: str, number: int) -> str:
+def target_kind(member: str, number: int) -> str:
     """Return what a reference in ``member``, the name without a path, points to; ``number`` is the item's characteristic."""
     if member == "parentReference":
         return f"user{number}"
@@ -103,7 +103,7 @@ def _rewritten(value: Value, name: str, path: str, number: int, look: Look) -> V
         return value
     if name.endswith(_SUFFIX) or name.startswith("ud_"):
         named = key_of(value)
-        return value if named is None else look(Reference(path, kind_of(name, number), *named), value) or value
+        return value if named is None else look(Reference(path, target_kind(name, number), *named), value) or value
     return {inner: _rewritten(each, inner, f"{path}.{inner}", number, look) for inner, each in value.items()}
 
 
@@ -168,5 +168,5 @@ def _target(name: str, number: int) -> tuple[bool, str, int]:
 
 @lru_cache(maxsize=TEXTS_MAX)
 def _pointed_to(name: str, number: int) -> tuple[bool, str, int]:
-    kind = kind_of(name, number)
+    kind = target_kind(name, number)
     return True, kind, int(kind.removeprefix("user")) if is_item_kind(kind) else 0

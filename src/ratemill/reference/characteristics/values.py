@@ -14,7 +14,7 @@ from uuid import UUID
 
 from ratemill.caches import cache_short_texts
 from ratemill.errors import Code, Fault, readable
-from ratemill.reference.json_text import Number, Value
+from ratemill.reference.json_text import Number, Value, kind_of
 from ratemill.texts import is_storable
 from ratemill.visible import shown as cut
 

@@ -10,7 +10,7 @@ import msgspec
 from ratemill.errors import readable
 from ratemill.nesting import NESTING_MAX
 from ratemill.reference import json_text
-from ratemill.reference.json_text import Number, Value
+from ratemill.reference.json_text import Number, Value, kind_of
 from ratemill.subscription_objects import BY_WIRE, ObjectKind
 from ratemill.texts import is_storable, is_writable
 from ratemill.visible import shown as cut
@@ -119,7 +119,7 @@ def _read(line: bytes) -> Line:
     elif isinstance(attributes, dict):
         text = bytes(_raw.decode(line).data.attributes).decode()
     else:
-        raise ValueError(f'"data.attributes" must be an object, not {kind_of(attributes)}')
+        raise ValueError(f'"data.attributes" must be an object, not {value_kind(attributes)}')
     return Line(BY_WIRE[kind], reference_of(attributes.get("external_ref")), attributes, text)
 
 
@@ -158,23 +158,17 @@ def _value(line: bytes) -> Value:
 
 def _member(name: str, whole: Value) -> dict[str, Value]:
     if not isinstance(whole, dict):
-        raise ValueError(f"the line must be a JSON object, not {kind_of(whole)}")  # noqa: TRY004 -- data errs, no caller
+        raise ValueError(f"the line must be a JSON object, not {value_kind(whole)}")  # noqa: TRY004 -- data errs, no caller
     value = whole.get(name)
     if not isinstance(value, dict):
-        said = "is required" if value is None else f"must be an object, not {kind_of(value)}"
+        said = "is required" if value is None else f"must be an object, not {value_kind(value)}"
         raise ValueError(f'"{name}" {said}')  # noqa: TRY004 -- the same
     return value
 
 
-def kind_of(value: Value) -> str:
-    """Return what a value is, as a message says it."""
-    if isinstance(value, Number):
-        return "a number"
-    if isinstance(value, str):
-        return "a text"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "null" if value is None else "a list" if isinstance(value, list) else "an object"
+def value_kind(value: Value) -> str:
+    """Return what a value is, as a message says it; a truth value is named."""
+    return str(value).lower() if isinstance(value, bool) else kind_of(value)
 
 
 def shown(value: Value) -> str:
@@ -183,4 +177,4 @@ def shown(value: Value) -> str:
         return value if len(value) <= _SHOWN_MAX else "a number"
     if isinstance(value, str):
         return f"'{cut(value)}'"
-    return kind_of(value)
+    return value_kind(value)

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from ratemill.reference.json_text import Value
 from ratemill.reference.subscriptions import values
-from ratemill.reference.subscriptions.lines import EXTERNAL_REF_CHARS_MAX, Line, LineFault, kind_of, reference_of
+from ratemill.reference.subscriptions.lines import EXTERNAL_REF_CHARS_MAX, Line, LineFault, reference_of, value_kind
 from ratemill.reference.subscriptions.values import Form, is_uuid
 from ratemill.subscription_objects import ObjectKind
 
@@ -34,14 +34,14 @@ def _references(kind: ObjectKind) -> Form:
 
     def check(value: Value, at: str) -> Sequence[str]:
         if not isinstance(value, list) or not value:
-            what = "an empty list" if isinstance(value, list) else kind_of(value)
+            what = "an empty list" if isinstance(value, list) else value_kind(value)
             return (f'"{at}" must be a list of one {kind.word} or more, not {what}',)
         found: list[str] = []
         for index, each in enumerate(value):
             if isinstance(each, dict):
                 found += (fault.error for fault in _faults(kind, each, prefix=f"{at}[{index}]."))
             elif type(each) is not str:
-                found.append(f'"{at}[{index}]" must be an object or the text of a reference, not {kind_of(each)}')
+                found.append(f'"{at}[{index}]" must be an object or the text of a reference, not {value_kind(each)}')
             else:
                 found += _REFERENCE(each, f"{at}[{index}]")
         return found
@@ -51,9 +51,9 @@ def _references(kind: ObjectKind) -> Form:
 
 def _features(value: Value, at: str) -> Sequence[str]:
     if not isinstance(value, list) or not value:
-        return (f'"{at}" must be a list of one feature or more, not {kind_of(value)}',)
+        return (f'"{at}" must be a list of one feature or more, not {value_kind(value)}',)
     return [
-        f'"{at}[{index}]" must be an object or the text of a reference, not {kind_of(each)}'
+        f'"{at}[{index}]" must be an object or the text of a reference, not {value_kind(each)}'
         for index, each in enumerate(value)
         if type(each) is not str and not isinstance(each, dict)
     ]

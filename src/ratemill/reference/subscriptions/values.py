@@ -16,7 +16,7 @@ from ratemill.money import decimal_within
 from ratemill.periods import read_instant
 from ratemill.reference.currencies import CODES
 from ratemill.reference.json_text import Number, Value
-from ratemill.reference.subscriptions.lines import EXTERNAL_REF_CHARS_MAX, kind_of, shown
+from ratemill.reference.subscriptions.lines import EXTERNAL_REF_CHARS_MAX, shown, value_kind
 from ratemill.texts import NUL
 
 Form: TypeAlias = "Callable[[Value, str], Sequence[str]]"
@@ -40,7 +40,7 @@ def text(chars_min: int = 0, chars_max: int = TEXT_CHARS_MAX) -> Form:
 
     def check(value: Value, at: str) -> Sequence[str]:
         if type(value) is not str:
-            return (f'"{at}" must be a text, not {kind_of(value)}',)
+            return (f'"{at}" must be a text, not {value_kind(value)}',)
         if not chars_min <= len(value) <= chars_max:
             return (f'"{at}" must be {span} characters long, not {len(value)}',)
         return (f'"{at}" holds the character U+0000',) if NUL in value else ()
@@ -128,7 +128,7 @@ def is_uuid(value: Value) -> bool:
 def price(value: Value, at: str) -> Sequence[str]:
     """Check amounts by currency: ``{"USD": {"amount": 1299, "includes_tax": false}}``, in the smallest unit."""
     if not isinstance(value, dict):
-        return (f'"{at}" must be an object of amounts by currency, not {kind_of(value)}',)
+        return (f'"{at}" must be an object of amounts by currency, not {value_kind(value)}',)
     found: list[str] = []
     if len(value) > CURRENCIES_MAX:
         found.append(f'"{at}" may hold up to {CURRENCIES_MAX} currencies, not {len(value)}')
@@ -162,7 +162,7 @@ def payment_authority(value: Value, at: str) -> Sequence[str]:
 def members(value: Value, at: str, rules: Iterable[tuple[str, Form, bool]]) -> list[str]:
     """Check the members of an object; each rule is a name, a form, and whether the member must be there."""
     if not isinstance(value, dict):
-        return [f'"{at}" must be an object, not {kind_of(value)}']
+        return [f'"{at}" must be an object, not {value_kind(value)}']
     found: list[str] = []
     for name, form, required in rules:
         member = value.get(name)
