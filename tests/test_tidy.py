@@ -79,3 +79,25 @@ def test_code_and_docs_name_the_actor_and_refuse_records():
         if banned.search(line)
     ]
     assert found == []
+
+
+def test_tests_and_proofs_are_the_same_in_each_run():
+    """A test that fails must fail again: random values have a seed, and ``hash`` of a text has none."""
+    unseeded = re.compile(
+        r"(?<![\w.])hash\(|uuid4|\bRandom\(\)|\brandom\.(random|choices?|randint|randrange|sample|shuffle|uniform)\(|"
+        r"\burandom\(|\bsecrets\.token"
+    )
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for folder in ("tests", "proofs")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if path != Path(__file__)
+        for line in path.read_text().splitlines()
+        if unseeded.search(line)
+    ]
+    assert not found
+
+
+def test_a_mill_on_a_new_database_is_opened_in_one_place():
+    opened = [path.name for path in sorted((ROOT / "tests").rglob("*.py")) if "Database(new_" in path.read_text()]
+    assert opened == ["mills.py", Path(__file__).name]

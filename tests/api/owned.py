@@ -39,7 +39,7 @@ _BY_BEGINNING: dict[str, Json] = {
     "/api/data/": {"description": "mine now"},
 }
 
-TABLES = tables_with_owner()
+TABLES = [table for table in tables_with_owner() if table != "owner_backlogs"]  # counted again as time passes
 
 
 def statement(table: str) -> str:

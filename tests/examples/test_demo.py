@@ -3,6 +3,7 @@
 import csv
 import subprocess
 import sys
+import sysconfig
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -13,22 +14,58 @@ from tests.fixtures.processes import environment
 from ratemill.cli.demo.bill import _BillLine, _compared, _rounded
 from ratemill.cli.demo.shown import DemoFailure
 
-BILL = Path(__file__).parents[2] / "examples" / "focus" / "focus_usage_500.csv"
+ROOT = Path(__file__).parents[2]
+BILL = ROOT / "examples" / "focus" / "focus_usage_500.csv"
 SECONDS_MAX = 120
 
 
-def run(folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ratemill", "demo", "--home", str(folder)]
+def run(folder: Path, *, program: Path = Path(sys.executable)) -> subprocess.CompletedProcess[str]:
+    """Run the demo outside the checkout."""
     return subprocess.run(
-        command, env=environment(), capture_output=True, text=True, timeout=4 * SECONDS_MAX, check=False
+        [program, "-m", "ratemill", "demo", "--home", folder],
+        env=environment(),
+        cwd=folder.parent,
+        capture_output=True,
+        text=True,
+        timeout=4 * SECONDS_MAX,
+        check=False,
     )
 
 
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """Build the wheel, install it in a new environment and return that environment's Python.
+
+    What the wheel depends on is taken from this environment, so that nothing is downloaded.
+    """
+    uv, venv = ROOT / ".tools/uv", tmp_path / "venv"
+    python = venv / "bin/python"
+    for command in (
+        [uv, "build", "--quiet", "--offline", "--no-build-isolation", "--wheel", "--out-dir", tmp_path, ROOT],
+        [uv, "venv", "--quiet", "--offline", "--python", sys.executable, venv],
+    ):
+        subprocess.run(command, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    subprocess.run([uv, "pip", "install", "--quiet", "--offline", "--no-deps", "--python", python, wheel], check=True)
+    (packages,) = venv.glob("lib/python*/site-packages")
+    (packages / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    return python
+
+
+def test_a_wheel_has_every_file_of_the_package_and_the_examples(installed: Path):
+    (package,) = installed.parents[1].glob("lib/python*/site-packages/ratemill")
+    for source, copy in ((ROOT / "src/ratemill", package), (ROOT / "examples", package / "examples")):
+        files = [path.relative_to(source) for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+        assert [path for path in files if not (copy / path).is_file()] == []
+
+
 @pytest.mark.slow
-def test_the_demo_holds_twice_in_a_row(tmp_path: Path):
+def test_the_demo_holds_twice_in_a_row_the_second_time_from_a_wheel(tmp_path: Path, installed: Path):
     folder = tmp_path / "demo"
-    for _ in range(2):
-        done = run(folder)
+    command = [installed, "-c", "import ratemill; print(ratemill.__file__)"]
+    assert subprocess.check_output(command, cwd=tmp_path, text=True).startswith(str(tmp_path))
+    for program in (Path(sys.executable), installed):
+        done = run(folder, program=program)
         assert done.returncode == 0, done.stdout + done.stderr
         lines = done.stdout.splitlines()
         assert lines[-1] == "The counts tie: 20501 of 20501 records accounted for"

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Callable, Iterator
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from tests.fixtures.mill import Mill
+from tests.fixtures.seeded import new_id
 from tests.fixtures.two_mills import instance, items, two_mills
 from typer.testing import CliRunner, Result
 
@@ -53,7 +54,7 @@ def mine(mills: tuple[Mill, Mill]) -> Mill:
 
 
 def make_item(mill: Mill, number: int, name: str, description: str) -> UUID:
-    guid = uuid4()
+    guid = new_id()
     mill.change(
         "insert into characteristic_items"
         " (owner_id, characteristic, guid, id, description, document, created_by, changed_by)"

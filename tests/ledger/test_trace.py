@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from tests.fixtures.mill import Mill, guide_row
+from tests.fixtures.seeded import number_of
 from tests.fixtures.two_mills import instance, items, post, two_mills
 
 from ratemill.settings import Settings
@@ -36,7 +37,7 @@ def sent(mills: tuple[Mill, Mill], number: int) -> int:
 @pytest.fixture
 def number(request: pytest.FixtureRequest) -> int:
     """A number that makes the rows of each test unlike those of the others."""
-    return abs(hash(request.node.name)) % 10**9
+    return number_of(request.node.name, 10**9)
 
 
 def lives(mine: Mill, submission_id: int) -> list[dict[str, Any]]:

@@ -1,10 +1,11 @@
 """Lists as parameters: what is sent is what arrives."""
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures.seeded import new_id
 
 from ratemill.errors import UnstorableData
 from ratemill.store.connections import Database, driver
@@ -34,7 +35,7 @@ def test_whole_numbers(database: Database, values: list[object]):
 
 
 def test_uuids(database: Database):
-    values: list[object] = [uuid4(), None, UUID(int=0)]
+    values: list[object] = [new_id(), None, UUID(int=0)]
     assert returned(database, "uuid", values) == values
 
 

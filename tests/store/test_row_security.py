@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -13,6 +12,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 from sqlalchemy import Boolean, Column, Date, DateTime, LargeBinary, Numeric, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from tests.fixtures.seeded import new_id
 
 from ratemill.store import owners
 from ratemill.store.connections import Connection, Database, driver
@@ -58,7 +58,7 @@ def value_of(column: Column[Any], owner_id: int) -> object:
         JSONB: Jsonb({}),
         Text: f"of {owner_id}",
         LargeBinary: str(owner_id).encode(),
-        Uuid: uuid4(),
+        Uuid: new_id(),
         DateTime: datetime.now(UTC),
         Date: datetime.now(UTC).date(),
         Boolean: False,

@@ -2,10 +2,10 @@
 
 from threading import Event
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from tests.fixtures.mill import Mill
+from tests.fixtures.seeded import new_id
 
 from ratemill.access.tokens import create_token
 from ratemill.jobs.runner import Runner
@@ -139,7 +139,7 @@ def test_a_job_can_be_cancelled_while_it_waits_and_not_after(guide: Mill):
 @pytest.mark.parametrize("path", ["", "/Items", "/Refused"])
 def test_a_job_that_is_not_there_or_is_of_another_owner_is_404(guide: Mill, path: str):
     number = submitted(guide)["jobQueueGuid"]
-    read(guide, f"{uuid4()}{path}", 404)
+    read(guide, f"{new_id()}{path}", 404)
     read(guide, f"nonsense{path}", 404)
     other = Mill(guide.database, guide.settings, "other", guide.client)
     read(other, f"{number}{path}", 404)

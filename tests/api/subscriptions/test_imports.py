@@ -7,12 +7,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from httpx import Response
 from tests.fixtures.mill import Mill, mill
 from tests.fixtures.owners import token_of
+from tests.fixtures.seeded import new_id
 
 from ratemill.access.tokens import create_token
 from ratemill.settings import Settings
@@ -284,7 +285,7 @@ def refuse(store: Mill, number: str, faults: list[tuple[int, str, str]]) -> None
             select import_number, %s, %s, owner_id, %s, %s, %s from subscription_imports where import_id = %s""",
             at,
             position,
-            uuid4(),
+            new_id(),
             error,
             field,
             UUID(number),
@@ -407,7 +408,7 @@ def test_another_owners_import_is_404_everywhere(store: Mill):
     number = send(store, line()).json()["data"]["id"]
     other = token_of(store.database, "another", "admin", "stranger")
     headers = {"Authorization": f"Bearer {other}"}
-    for path in (number, f"{number}/errors", f"{number}/refused", str(uuid4()), "nothing"):
+    for path in (number, f"{number}/errors", f"{number}/refused", str(new_id()), "nothing"):
         assert errors(store.request("GET", f"{IMPORTS}/{path}", headers=headers), 404)[0]["title"] == "Not Found"
     assert store.request("GET", IMPORTS, headers=headers).json()["data"] == []
 
@@ -415,7 +416,7 @@ def test_another_owners_import_is_404_everywhere(store: Mill):
 def test_paths_and_methods_that_are_not_there_have_the_envelope_too(store: Mill):
     assert errors(store.request("GET", "v2/subscriptions/nothing"), 404)[0]["title"] == "Not Found"
     assert errors(store.request("GET", "v2/subscriptions"), 404)
-    answer = store.request("DELETE", f"{IMPORTS}/{uuid4()}")
+    answer = store.request("DELETE", f"{IMPORTS}/{new_id()}")
     assert errors(answer, 405)[0]["title"] == "Method Not Allowed"
     assert answer.headers["allow"] == "GET"
     assert store.request("GET", f"{IMPORTS}/").status_code == 200

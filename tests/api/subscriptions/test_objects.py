@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from httpx import Response
 from tests.api.subscriptions.test_imports import details, errors, send
 from tests.fixtures.mill import Mill, mill
 from tests.fixtures.owners import token_of
+from tests.fixtures.seeded import new_id
 
 from ratemill.access.tokens import create_token
 from ratemill.jobs.subscriptions import imports
@@ -161,7 +161,7 @@ def test_offerings_and_subscriptions_may_be_built_flat(store: Mill, flat: bool):
     answer = post(store, "offerings", offering if flat else {"type": "subscription_offering", "attributes": offering})
     assert answer.status_code == 201, answer.text
     subscription = {
-        "account_id": str(uuid4()),
+        "account_id": str(new_id()),
         "name": "Ada",
         "email": "ada@example.com",
         "currency": "USD",
@@ -221,7 +221,7 @@ def test_a_change_needs_the_id_and_type_of_its_path(store: Mill):
         'data.type: "type" is required',
         'data.attributes: "attributes" is required',
     ]
-    data = {"id": str(uuid4()), "type": "subscription_plan", "attributes": []}
+    data = {"id": str(new_id()), "type": "subscription_plan", "attributes": []}
     assert len(details(store.request("PUT", path, json={"data": data}))) == 3
 
 

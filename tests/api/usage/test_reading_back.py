@@ -4,10 +4,10 @@ import json
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from tests.fixtures.mill import Mill, guide_row
+from tests.fixtures.seeded import new_id
 from tests.fixtures.two_mills import EVERY_END, STATES, get, instance, items, post, two_mills
 
 from ratemill.access.tokens import create_token
@@ -246,7 +246,7 @@ def test_import_exceptions_by_their_filters(mine: Mill, request_id: str):
     dates = items(mine, path, trackingId=request_id, dataImportExceptionErrorTypeName="value_must_be_a_date")
     assert dates == both[:1]
     assert items(mine, path, trackingId=request_id, dataImportExceptionErrorTypeName="Unknown Error") == []
-    assert items(mine, path, trackingId=str(uuid4())) == items(mine, path, udrFeedName="no") == []
+    assert items(mine, path, trackingId=str(new_id())) == items(mine, path, udrFeedName="no") == []
 
 
 def test_rating_exceptions_by_their_filters(mine: Mill, request_id: str):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from tests.fixtures.mill import GUIDE, Mill, guide_row, mill
+from tests.fixtures.seeded import new_id
 
 from ratemill.catalog.subscriptions.services import ActiveSubscription, end_services, make_services, reprocess_waiting
 from ratemill.intake.caches import RatingCaches
@@ -26,7 +27,7 @@ PLAN = UUID("0d9ef1c2-5a3b-4f58-8c1e-7b2f6a9d4c11")
 
 @pytest.fixture
 def made(database: Database, settings: Settings) -> Iterator[Mill]:
-    with mill(database, settings, f"owner_{uuid4().hex}", GUIDE) as one:
+    with mill(database, settings, f"owner_{new_id().hex}", GUIDE) as one:
         yield one
 
 
@@ -39,7 +40,7 @@ def subscription(made: Mill, external_ref: str | None, plan: str = "plan-1", **m
     account_id, currency = more.pop("account_id", ACCOUNT), more.pop("currency", "USD")
     span = {"started_at": START, "ended_at": None, **more}
     import_number = span.pop("import_number", None)
-    object_id, owner_id = uuid4(), owner_of(made)
+    object_id, owner_id = new_id(), owner_of(made)
     with made.database.worker() as connection:
         number = (
             driver(connection)
@@ -311,7 +312,7 @@ def test_what_waits_for_an_identifier_of_an_import_is_ordered_and_nothing_else(m
     with made.database.worker() as connection:
         row = driver(connection).execute(
             "insert into subscription_imports (owner_id, import_id, created_by) values (%s, %s, 'tester')"
-            " returning import_number, import_id", (owner_of(made), uuid4())).fetchone()  # fmt: skip
+            " returning import_number, import_id", (owner_of(made), new_id())).fetchone()  # fmt: skip
     assert row
     number, import_id = row
     make(made, subscription(made, "sub-1", import_number=number))
