@@ -22,7 +22,7 @@ SECONDS_MAX = 120
 def run(folder: Path, *, program: Path = Path(sys.executable)) -> subprocess.CompletedProcess[str]:
     """Run the demo outside the checkout."""
     return subprocess.run(
-        [program, "-m", "ratemill", "demo", "--home", folder],
+        [str(program), "-m", "ratemill", "demo", "--home", str(folder)],
         env=environment(),
         cwd=folder.parent,
         capture_output=True,
@@ -44,9 +44,12 @@ def installed(tmp_path: Path) -> Path:
         [uv, "build", "--quiet", "--offline", "--no-build-isolation", "--wheel", "--out-dir", tmp_path, ROOT],
         [uv, "venv", "--quiet", "--offline", "--python", sys.executable, venv],
     ):
-        subprocess.run(command, check=True)
+        subprocess.run([str(part) for part in command], check=True)
     (wheel,) = tmp_path.glob("*.whl")
-    subprocess.run([uv, "pip", "install", "--quiet", "--offline", "--no-deps", "--python", python, wheel], check=True)
+    subprocess.run(
+        [str(uv), "pip", "install", "--quiet", "--offline", "--no-deps", "--python", str(python), str(wheel)],
+        check=True,
+    )
     (packages,) = venv.glob("lib/python*/site-packages")
     (packages / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
     return python
@@ -62,7 +65,7 @@ def test_a_wheel_has_every_file_of_the_package_and_the_examples(installed: Path)
 @pytest.mark.slow
 def test_the_demo_holds_twice_in_a_row_the_second_time_from_a_wheel(tmp_path: Path, installed: Path):
     folder = tmp_path / "demo"
-    command = [installed, "-c", "import ratemill; print(ratemill.__file__)"]
+    command = [str(installed), "-c", "import ratemill; print(ratemill.__file__)"]
     assert subprocess.check_output(command, cwd=tmp_path, text=True).startswith(str(tmp_path))
     for program in (Path(sys.executable), installed):
         done = run(folder, program=program)
