@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# Generated examples are the same in each run. ``pytest --hypothesis-profile default`` searches for new ones.
-settings.register_profile("seeded", derandomize=True)
+# Generated examples are the same in each run, however slow the machine is at that moment.
+# ``pytest --hypothesis-profile default`` searches for new ones.
+settings.register_profile("seeded", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("seeded")
 
 pytest_plugins = ["tests.fixtures.databases", "tests.fixtures.mills"]

@@ -124,19 +124,6 @@ def path_of(at: str, name: str) -> str:
 NOT_STORABLE = "holds a NUL or half of a surrogate pair, which no text has"
 
 
-def kind_of(value: Value) -> str:
-    """Return what a value is, as a message says it."""
-    if isinstance(value, Number):
-        return "a number"
-    if isinstance(value, str):
-        return "a text"
-    if isinstance(value, bool):
-        return "true or false"
-    if value is None:
-        return "null"
-    return "an object" if isinstance(value, dict) else "a list"
-
-
 def check_text(value: Value, at: str, name: str, findings: ItemFindings, *, chars_max: int = TEXT_CHARS_MAX) -> None:
     """Check a text of up to ``chars_max`` characters."""
     if value is None:
