@@ -236,7 +236,7 @@ def enter(connection: Connection, secret: str) -> Callable[[], Principal | None]
 
 
 def admit(principal: Principal | None, right: Right) -> Principal:
-    """Return who calls; raise ``Unauthorized`` if that is nobody, ``Forbidden`` if they lack the right."""
+    """Return who calls; raise ``Unauthorized`` if the caller is unknown, ``Forbidden`` if they lack the right."""
     if principal is None:
         raise Unauthorized(TOKEN_REQUIRED)
     if right not in principal.rights:

@@ -2,7 +2,7 @@
 
 An order is worked off a table at a time, each in one transaction: charges, exceptions, attempts, counts and how far the
 order has come. The process that holds the order's row works on it, and the row's lock goes with its connection. When a
-process dies, the next one goes on where the last table was committed. A table that failed is halved until the guilty record
+process dies, the next one goes on where the last table was committed. A table that failed is halved until the failing record
 stands alone; that one stays open, with the error.
 """
 
@@ -36,7 +36,7 @@ _COULD_NOT_BE_PROCESSED = reasons.RATING["could_not_be_processed"].id
 
 
 def run_table(database: Database, settings: Settings, reprocess_id: int, caches: RatingCaches) -> bool:
-    """Work off the next table of an order; return False if it is not due, has ended or another process works on it."""
+    """Process the next table of an order; return False if it is not due, has ended or another process works on it."""
     return tables.run(database, settings, _kind(caches), reprocess_id)
 
 

@@ -1,6 +1,6 @@
 """One item of a characteristic created, changed or deleted, by the rules that a batch's items are held to.
 
-While the job of a batch changes a characteristic, nobody else does: such a call is refused and may be tried again.
+While the job of a batch changes a characteristic, no other call may: it is refused and may be tried again.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Each table is one transaction: the items, what became of them, the counts and how far the batch has come. The process that
 holds the batch's row works on it, and the row's lock goes with its connection. When a process dies, the next one goes on
-where the last table was committed. A table that failed is halved until the guilty item stands alone; that one is refused.
+where the last table was committed. A table that failed is halved until the failing item is alone; that one is refused.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ STAGE, SETTLE, WRITE, LINK = 1, 2, 3, 4
 
 
 def run_table(database: Database, settings: Settings, batch_id: int) -> bool:
-    """Work off the next table of a batch; return False if it is not due, has ended or another process works on it."""
+    """Process the next table of a batch; return False if it is not due, has ended or another process works on it."""
     return tables.run(database, settings, _KIND, batch_id)
 
 

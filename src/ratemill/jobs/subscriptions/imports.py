@@ -34,7 +34,7 @@ BYTES_MAX = 4 * 1_024 * 1_024  # of the lines of one table, but that one line ma
 
 
 def run_table(database: Database, settings: Settings, import_number: int, reader: LineReader | None = None) -> bool:
-    """Work off the next table of an import; return False if it is not its turn, has ended or another process works on it.
+    """Process the next table of an import; return False if it is not its turn, has ended or another process works on it.
 
     ``reader`` is that of the tables before, which may have read this one already.
     """
